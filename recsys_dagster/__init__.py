@@ -1,0 +1,1 @@
+"""A recommender factory: raw rating files in, honest evaluation and published top-N lists out."""

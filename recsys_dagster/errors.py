@@ -1,0 +1,12 @@
+"""The errors a person can do something about: one line that says what is wrong and what to do.
+
+The command line prints their message without a traceback; Dagster shows them as the cause of a failed step.
+"""
+
+
+class RecsysError(Exception):
+    """Something outside the code is wrong: a file, the network, the disk, another run."""
+
+
+class UsageError(RecsysError):
+    """The caller named something that does not exist; the message lists what does. Exit code 2."""

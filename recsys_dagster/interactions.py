@@ -1,0 +1,127 @@
+"""The arrays that models are trained on: index space only, smallest types, no DataFrame."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """(user, item) pairs as columns of equal length n.
+
+    Attributes:
+        users: (n,) int32, index of the user.
+        items: (n,) int32, index of the item.
+        ratings: (n,) float32 on the domain's scale; NaN where the user watched without rating.
+        times: (n,) int64 seconds since 1970 in UTC, or None where the source has no times; a single unknown
+            time among known ones is the smallest int64.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    ratings: NDArray[np.float32]
+    times: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @cached_property
+    def rated(self) -> "Interactions":
+        """The pairs that have a rating."""
+        return self.where(~np.isnan(self.ratings))
+
+    def where(self, mask: NDArray[np.bool_]) -> "Interactions":
+        """Return the pairs at which the (n,) mask is true, in order."""
+        if mask.all():
+            return self
+        times = None if self.times is None else self.times[mask]
+        return Interactions(self.users[mask], self.items[mask], self.ratings[mask], times)
+
+    def positive(self, like_threshold: float) -> "Interactions":
+        """The pairs that speak for the item: rated at or above the threshold, or watched without a rating."""
+        return self.where(~(self.ratings < like_threshold))
+
+    def liked(self, like_threshold: float) -> "Interactions":
+        """The pairs rated at or above the threshold."""
+        return self.where(self.ratings >= like_threshold)
+
+    def matrix(self, n_users: int, n_items: int) -> sp.csr_array:
+        """Return the pairs as a (n_users, n_items) CSR matrix of float32 ones, columns sorted in each row."""
+        ones = np.ones(len(self), dtype=np.float32)
+        matrix = sp.csr_array((ones, (self.users, self.items)), shape=(n_users, n_items))
+        matrix.sum_duplicates()
+        return matrix
+
+    @staticmethod
+    def concatenate(*parts: "Interactions") -> "Interactions":
+        """Return all pairs of the parts, in order; times are kept only if every part has them."""
+        times = [part.times for part in parts if part.times is not None]
+        return Interactions(
+            np.concatenate([part.users for part in parts]),
+            np.concatenate([part.items for part in parts]),
+            np.concatenate([part.ratings for part in parts]),
+            np.concatenate(times) if len(times) == len(parts) else None,
+        )
+
+    @staticmethod
+    def empty() -> "Interactions":
+        """No pairs at all."""
+        return Interactions(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Titles:
+    """What is known of each item, in item order.
+
+    Attributes:
+        genres: (n_items, n_genres) CSR of float32 ones.
+        genre_names: the columns of `genres`.
+        kinds: (n_items,) int16 position in `kind_names`; -1 unknown.
+        kind_names: TV, Movie, OVA, …
+        years: (n_items,) float32 year of release; NaN unknown.
+        site_scores: (n_items,) float32 mean score on the publisher's site; NaN unknown.
+    """
+
+    genres: sp.csr_array
+    genre_names: tuple[str, ...]
+    kinds: NDArray[np.int16]
+    kind_names: tuple[str, ...]
+    years: NDArray[np.float32]
+    site_scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that a model may look at when it is fitted.
+
+    Attributes:
+        train: what it learns from.
+        validation: what it may stop early on and choose parameters by; empty when refitting on everything.
+        n_users, n_items: sizes of the index spaces; some users and items may have no training pair.
+        titles: features of the items.
+        scale: lowest and highest rating.
+        like_threshold: a rating at or above it counts as liked.
+    """
+
+    train: Interactions
+    validation: Interactions
+    n_users: int
+    n_items: int
+    titles: Titles
+    scale: tuple[float, float]
+    like_threshold: float
+
+    def refit(self) -> "TrainingData":
+        """The same data with the validation fold moved into the training fold."""
+        return TrainingData(
+            Interactions.concatenate(self.train, self.validation),
+            Interactions.empty(),
+            self.n_users,
+            self.n_items,
+            self.titles,
+            self.scale,
+            self.like_threshold,
+        )

@@ -1,0 +1,30 @@
+"""Every setting of the project, read from the environment (prefix RECSYS_) and from `.env`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from recsys_dagster.domains import Domain
+
+
+class Settings(BaseSettings):
+    """What a deployment may choose. All of it has a default that works without network."""
+
+    model_config = SettingsConfigDict(env_prefix="RECSYS_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("data"), description="Folder of everything the project writes.")
+    anime_dataset: str | None = Field(None, description="Dataset id of the anime domain; None: the domain's default.")
+    movie_dataset: str | None = Field(None, description="Dataset id of the movie domain; None: the domain's default.")
+    mirror: str | None = Field(
+        None, description="Folder or base URL that holds <dataset id>.zip; asked before the publisher."
+    )
+    seed: int = Field(42, description="Seed of the folds by hash, of the samples and of every random model.")
+    memory_limit: str | None = Field(
+        None, description="Upper bound of DuckDB's memory, such as '4GB'; beyond it spills."
+    )
+    top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
+
+    def dataset_of(self, domain: Domain) -> str:
+        """Return the id of the dataset that the domain runs on."""
+        return getattr(self, f"{domain.name}_dataset") or domain.default_dataset
