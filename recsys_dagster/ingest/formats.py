@@ -1,0 +1,179 @@
+"""What each publisher's files look like: names, columns and the types they are read with.
+
+A column is listed because a table is made of it; whatever else a file holds is left alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a file must have.
+
+    Attributes:
+        name: the canonical name, which SQL uses.
+        type: the DuckDB type it is read with; VARCHAR where SQL has to tidy it first.
+        aliases: other spellings found in the header of some uploads.
+    """
+
+    name: str
+    type: str = "VARCHAR"
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A CSV file with a header, in UTF-8.
+
+    Attributes:
+        name: its base name in the archive.
+        columns: what it must have, in any order and among others.
+        required: whether an archive without it is refused; an optional file that is missing has no rows.
+        quoted: whether fields may be quoted. Not so in purely numeric files, where one stray quote would otherwise
+            swallow everything up to the next.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    required: bool = True
+    quoted: bool = True
+
+    def spellings(self, header: Sequence[str]) -> dict[str, str]:
+        """Return how the header spells each column that it has, by canonical name; the first spelling wins."""
+        return {
+            column.name: next(spelling for spelling in (column.name, *column.aliases) if spelling in header)
+            for column in self.columns
+            if not {column.name, *column.aliases}.isdisjoint(header)
+        }
+
+
+@dataclass(frozen=True)
+class Format:
+    """The files that belong to one publisher's kind of dataset; `name` is its folder in `sql/sources`."""
+
+    name: str
+    files: tuple[SourceFile, ...]
+
+    def file(self, name: str) -> SourceFile:
+        """Return the file of that name; KeyError if the format has none."""
+        return {file.name: file for file in self.files}[name]
+
+
+FORMATS: dict[str, Format] = {
+    format_.name: format_
+    for format_ in (
+        Format(
+            "movielens",
+            (
+                SourceFile("movies.csv", (Column("movieId"), Column("title"), Column("genres"))),
+                SourceFile(
+                    "ratings.csv",
+                    (
+                        Column("userId", "BIGINT"),
+                        Column("movieId", "INTEGER"),
+                        Column("rating", "FLOAT"),
+                        Column("timestamp", "BIGINT"),
+                    ),
+                    quoted=False,
+                ),
+            ),
+        ),
+        Format(
+            "anime-2020",
+            (
+                SourceFile(
+                    "anime.csv",
+                    (
+                        Column("MAL_ID"),
+                        Column("Name"),
+                        Column("Score"),
+                        Column("Genres", aliases=("Genders",)),
+                        Column("English name"),
+                        Column("Type"),
+                        Column("Episodes"),
+                        Column("Aired"),
+                        Column("Rating"),
+                        Column("Members"),
+                    ),
+                ),
+                SourceFile(
+                    "anime_with_synopsis.csv",
+                    (Column("MAL_ID"), Column("Synopsis", aliases=("sypnopsis", "synopsis"))),
+                    required=False,
+                ),
+                SourceFile(
+                    "rating_complete.csv",
+                    (Column("user_id", "BIGINT"), Column("anime_id", "INTEGER"), Column("rating", "FLOAT")),
+                    quoted=False,
+                ),
+                SourceFile(
+                    "animelist.csv",
+                    (
+                        Column("user_id", "BIGINT"),
+                        Column("anime_id", "INTEGER"),
+                        Column("rating", "FLOAT"),
+                        Column("watching_status", "INTEGER"),
+                        Column("watched_episodes", "INTEGER"),
+                    ),
+                    quoted=False,
+                ),
+            ),
+        ),
+        Format(
+            "cooper-union",
+            (
+                SourceFile(
+                    "anime.csv",
+                    (
+                        Column("anime_id"),
+                        Column("name"),
+                        Column("genre"),
+                        Column("type"),
+                        Column("episodes"),
+                        Column("rating"),
+                        Column("members"),
+                    ),
+                ),
+                SourceFile(
+                    "rating.csv",
+                    (Column("user_id", "BIGINT"), Column("anime_id", "INTEGER"), Column("rating", "FLOAT")),
+                    quoted=False,
+                ),
+            ),
+        ),
+        Format(
+            "myanimelist",
+            (
+                SourceFile(
+                    "anime_cleaned.csv",
+                    (
+                        Column("anime_id"),
+                        Column("title"),
+                        Column("title_english"),
+                        Column("type"),
+                        Column("episodes"),
+                        Column("aired_string"),
+                        Column("aired_from_year"),
+                        Column("rating"),
+                        Column("score"),
+                        Column("members"),
+                        Column("genre"),
+                    ),
+                ),
+                SourceFile("users_cleaned.csv", (Column("username"),)),
+                SourceFile(
+                    "animelists_cleaned.csv",
+                    (
+                        Column("username"),
+                        Column("anime_id", "INTEGER"),
+                        Column("my_watched_episodes", "INTEGER"),
+                        Column("my_score", "FLOAT"),
+                        Column("my_status", "INTEGER"),
+                        Column("my_last_updated"),
+                    ),
+                ),
+            ),
+        ),
+    )
+}
