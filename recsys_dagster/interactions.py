@@ -1,6 +1,6 @@
 """The arrays that models are trained on: index space only, smallest types, no DataFrame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -114,14 +114,7 @@ class TrainingData:
     scale: tuple[float, float]
     like_threshold: float
 
-    def refit(self) -> "TrainingData":
-        """The same data with the validation fold moved into the training fold."""
-        return TrainingData(
-            Interactions.concatenate(self.train, self.validation),
-            Interactions.empty(),
-            self.n_users,
-            self.n_items,
-            self.titles,
-            self.scale,
-            self.like_threshold,
-        )
+    def with_all(self, test: Interactions) -> "TrainingData":
+        """The same data with every fold in `train` and nothing to validate on: what published lists are made from."""
+        train = Interactions.concatenate(self.train, self.validation, test)
+        return replace(self, train=train, validation=Interactions.empty())

@@ -1,0 +1,57 @@
+"""What a step costs: wall time, processor time and peak memory of this process."""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass
+class Cost:
+    """Filled in when the measured block ends.
+
+    Attributes:
+        wall_seconds: elapsed time.
+        cpu_seconds: processor time of all threads, user and system.
+        peak_bytes: the largest resident memory of the process during the block, what it held before included.
+    """
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+@contextlib.contextmanager
+def measuring() -> Iterator[Cost]:
+    """Measure the block; its Cost is complete after the block, also when that raises."""
+    cost = Cost()
+    _reset_peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+    try:
+        yield cost
+    finally:
+        cost.wall_seconds = time.perf_counter() - wall
+        cost.cpu_seconds = time.process_time() - cpu
+        cost.peak_bytes = _peak()
+
+
+def _reset_peak() -> None:
+    """Start the kernel's high-water mark anew, where it can be (Linux); elsewhere it is that of the whole process."""
+    with contextlib.suppress(OSError):
+        _CLEAR_REFS.write_text("5")
+
+
+def _peak() -> int:
+    """Return the high-water mark of the resident memory in bytes."""
+    try:
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,56 @@
+"""What the UI shows of an asset, made from what the library returns."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from recsys_dagster.costs import Cost
+from recsys_dagster.warehouse import TableSummary
+
+
+def cost_metadata(cost: Cost) -> dict[str, Any]:
+    """Wall and processor time in seconds, peak memory in MB."""
+    return {
+        "wall_seconds": dg.MetadataValue.float(round(cost.wall_seconds, 3)),
+        "cpu_seconds": dg.MetadataValue.float(round(cost.cpu_seconds, 3)),
+        "peak_memory_mb": dg.MetadataValue.float(round(cost.peak_bytes / 1e6, 1)),
+    }
+
+
+def table_metadata(table: TableSummary, lineage: Mapping[str, Sequence[tuple[str, str, str]]]) -> dict[str, Any]:
+    """Row count, column schema and column lineage under the names that the UI knows."""
+    return {
+        "dagster/row_count": table.rows,
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(name, type=column_type) for name, column_type in table.columns.items()]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {column: [_column_dep(*source) for source in sources] for column, sources in lineage.items()}
+        ),
+    }
+
+
+def _column_dep(schema: str, table: str, column: str) -> dg.TableColumnDep:
+    """A column of a table asset; the columns of raw files all belong to the one asset `raw/files`."""
+    if schema == "raw":
+        return dg.TableColumnDep(dg.AssetKey(["raw", "files"]), f"{table}:{column}")
+    return dg.TableColumnDep(dg.AssetKey([schema, table]), column)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A table as the UI renders it; None is an empty cell, floats have four digits."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return ""
+        return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+    lines = [columns, ["---"] * len(columns), *rows]
+    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
+
+
+def picture(png: bytes) -> dg.MarkdownMetadataValue:
+    """A PNG inside the metadata itself, so that it is there wherever the UI runs."""
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")

@@ -1,0 +1,7 @@
+"""One partition a domain."""
+
+import dagster as dg
+
+from recsys_dagster.domains import DOMAINS
+
+domain_partitions = dg.StaticPartitionsDefinition(list(DOMAINS))

@@ -1,0 +1,57 @@
+"""Settings, folders and datasets of one installation, in one object that assets and commands are given."""
+
+from recsys_dagster.domains import Domain, get_domain
+from recsys_dagster.errors import UsageError
+from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models import ModelStore
+from recsys_dagster.settings import Settings
+from recsys_dagster.storage import Layout, lock_domain
+from recsys_dagster.warehouse import Warehouse
+
+
+class Workspace:
+    """Where a domain's things are; makes nothing until it is asked.
+
+    Attributes:
+        settings: what the deployment chose.
+        layout: the folders under RECSYS_HOME.
+        store: the versions of the models.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.layout = Layout(settings.home)
+        self.store = ModelStore(self.layout)
+
+    def dataset(self, domain: Domain) -> Dataset:
+        """Return the dataset that the domain runs on.
+
+        Raises:
+            UsageError: the settings name a dataset that is unknown or belongs to another domain.
+        """
+        dataset = get_dataset(self.settings.dataset_of(domain))
+        if dataset.domain != domain.name:
+            raise UsageError(
+                f"RECSYS_{domain.name.upper()}_DATASET={dataset.id} is a dataset of the domain {dataset.domain!r}; "
+                "`recsys datasets` lists those of each domain"
+            )
+        return dataset
+
+    def manifest(self, domain: Domain) -> Manifest:
+        """Return what the last fetch brought for the domain; raise RecsysError if there was none."""
+        dataset = self.dataset(domain)
+        manifest = read_manifest(dataset, self.settings)
+        if manifest is None:
+            raise RecsysError(f"{dataset.id}: not fetched yet; materialise raw/files (or `recsys run`) first")
+        return manifest
+
+    def claim(self, domain_name: str) -> Domain:
+        """Take the domain for this process, until it ends, and return it; raise RecsysError if another has it."""
+        domain = get_domain(domain_name)
+        lock_domain(self.layout, domain.name)
+        return domain
+
+    def warehouse(self, domain: Domain) -> Warehouse:
+        """Return the domain's DuckDB file."""
+        return Warehouse(self.layout.warehouse(domain.name), self.settings.memory_limit)
