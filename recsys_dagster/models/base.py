@@ -162,31 +162,28 @@ class Model(ABC):
     ) -> TopN:
         """Return the k best items for people who are not in the data, without what they already have.
 
-        A model that cannot fold a history in goes by the mean rating of each genre in it, and one that is told
-        nothing goes by popularity.
+        A model that folds in goes by the history of those who have one. Everybody else is served by tastes: those
+        stated, or else the mean rating of each genre in the history; and without any of them by popularity.
 
         Args:
             k: length of the lists.
             history: what they have rated or watched; `users` counts the people from 0.
             tastes: (n_people, n_genres) rating of each genre on the domain's scale, NaN where not stated.
         """
-        if history is None:
-            n_people = 1 if tastes is None else len(tastes)
-            history = Interactions.empty()
-        else:
-            n_people = int(history.users.max()) + 1 if tastes is None else len(tastes)
+        history = Interactions.empty() if history is None else history
+        n_people = int(history.users.max(initial=0)) + 1 if tastes is None else len(tastes)
         owned = history.matrix(n_people, self.n_items_)
+        known = np.diff(owned.indptr) > 0
         if tastes is None:
             tastes = self._tastes_of(history, n_people)
 
         def score(start: int, stop: int) -> NDArray[np.float32]:
-            if self.folds_in and len(history):
-                inside = (history.users >= start) & (history.users < stop)
-                part = history.where(inside)
+            scores = self._scores_by_taste(tastes[start:stop])
+            folded = known[start:stop]
+            if self.folds_in and folded.any():
+                part = history.where((history.users >= start) & (history.users < stop))
                 moved = Interactions(part.users - np.int32(start), part.items, part.ratings, part.times)
-                scores = np.array(self._scores_for(moved, stop - start), dtype=np.float32)
-            else:
-                scores = self._scores_by_taste(tastes[start:stop])
+                scores[folded] = self._scores_for(moved, stop - start)[folded]
             scores[owned[start:stop].nonzero()] = -np.inf
             return scores
 

@@ -2,3 +2,29 @@
 
 A model is named by its class's path, so that asking what exists imports none of the libraries that train.
 """
+
+from importlib import import_module
+
+from recsys_dagster.errors import UsageError
+from recsys_dagster.models.base import Model
+
+REGISTRY: dict[str, str] = {
+    "popularity": "popularity:Popularity",
+    "user_item_bias": "user_item_bias:UserItemBias",
+}
+"""Name of each model → "module:Class" within this package."""
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the names of all models, baselines first."""
+    return tuple(REGISTRY)
+
+
+def model_class(name: str) -> type[Model]:
+    """Import and return the model of that name; raise UsageError, listing the known ones, if there is none."""
+    try:
+        module, _, attribute = REGISTRY[name].partition(":")
+    except KeyError:
+        raise UsageError(f"unknown model {name!r}; known: {', '.join(REGISTRY)}") from None
+    found: type[Model] = getattr(import_module(f"{__package__}.{module}"), attribute)
+    return found

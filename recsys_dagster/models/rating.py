@@ -1,0 +1,60 @@
+"""What all models that predict ratings share: how they rank.
+
+Ranking by predicted rating alone puts titles that one person rated at the top. Here the prediction is weighed against
+the number of people behind the title.
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.interactions import Interactions
+from recsys_dagster.models.base import Model, Params
+
+
+class RatingParams(Params):
+    """Parameters of every rating model."""
+
+    popularity_weight: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of a title's support beside its predicted rating in the ranking; 0 ranks by rating alone.",
+    )
+
+
+class RatingModel(Model):
+    """A model that predicts ratings and ranks by them with support in mind.
+
+    The score of item i for user u is r̂ + w · log(1 + n_i) / log(1 + n_max), where r̂ is the predicted rating mapped
+    from the scale to [0, 1], n_i the training pairs of the item and w the parameter `popularity_weight`.
+    A subclass implements `_predict` and `_ratings`, and `_ratings_for` if it folds a history in.
+    """
+
+    params_type = RatingParams
+    predicts_ratings = True
+
+    @abstractmethod
+    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (n,) raw predictions; `predict` clips them to the scale."""
+
+    @abstractmethod
+    def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (len(users), n_items) float32 raw predictions."""
+
+    def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        """Return (n_users, n_items) float32 raw predictions for people known only by `history`."""
+        raise NotImplementedError
+
+    def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._weighed(self._ratings(users))
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._weighed(self._ratings_for(history, n_users))
+
+    def _weighed(self, ratings: NDArray[np.float32]) -> NDArray[np.float32]:
+        low, high = self.scale_
+        support = np.log1p(self.popularity_) / np.log1p(self.popularity_.max())
+        scores: NDArray[np.float32] = (ratings - low) / (high - low) + self.params.popularity_weight * support
+        return scores
