@@ -1,0 +1,70 @@
+"""The groups `clean` and `features`: one asset a SQL file, one transaction a group.
+
+The tables of a group are replaced together or not at all, so that a killed run never leaves new users beside old
+interactions. Dependencies and column lineage are read out of the SQL itself.
+"""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+
+from recsys_dagster.costs import measuring
+from recsys_dagster.domains import Domain
+from recsys_dagster.orchestration.metadata import cost_metadata, table_metadata
+from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.warehouse import (
+    SqlTable,
+    TableSummary,
+    build_clean,
+    build_features,
+    column_lineage,
+    sql_tables,
+    upstream,
+)
+from recsys_dagster.workspace import Workspace
+
+
+def _clean(workspace: Workspace, domain: Domain) -> list[TableSummary]:
+    dataset = workspace.dataset(domain)
+    return build_clean(workspace.warehouse(domain), domain, dataset.format, workspace.manifest(domain))
+
+
+def _features(workspace: Workspace, domain: Domain) -> list[TableSummary]:
+    return build_features(workspace.warehouse(domain), domain, workspace.settings.seed)
+
+
+def _spec(table: SqlTable) -> dg.AssetSpec:
+    """The asset of a table: its key, its description and what it depends on."""
+    keys = [("raw", "files") if schema == "raw" else (schema, name) for schema, name in sorted(upstream(table))]
+    return dg.AssetSpec(
+        key=[table.schema, table.name],
+        deps=[dg.AssetKey(key) for key in dict.fromkeys(keys)],
+        description=table.description,
+        group_name=table.schema,
+        kinds={"duckdb", "sql"},
+    )
+
+
+def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]]) -> dg.AssetsDefinition:
+    """All tables of a group as one step."""
+    tables = {table.name: table for table in sql_tables(group)}
+
+    @dg.multi_asset(name=group, specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions)
+    def assets(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[dg.MaterializeResult]:
+        domain = workspace.claim(context.partition_key)
+        with measuring() as cost:
+            summaries = build(workspace, domain)
+        for summary in summaries:
+            lineage = column_lineage(tables[summary.name], workspace.dataset(domain).format)
+            yield dg.MaterializeResult(
+                asset_key=[group, summary.name],
+                metadata={**table_metadata(summary, lineage), **cost_metadata(cost)},
+            )
+
+    return assets
+
+
+clean = _group("clean", _clean)
+features = _group("features", _features)

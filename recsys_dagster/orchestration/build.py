@@ -1,0 +1,45 @@
+"""The one place where Definitions are put together; production, the command line and the tests all use it."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from recsys_dagster.orchestration.assets import evaluation, explore, models, raw, serving, tables
+from recsys_dagster.orchestration.checks import checks
+from recsys_dagster.orchestration.jobs import jobs
+from recsys_dagster.orchestration.schedules import retrain_weekly
+from recsys_dagster.settings import Settings
+from recsys_dagster.workspace import Workspace
+
+
+def build_definitions(
+    settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
+    """Return all assets, checks, jobs and schedules over the given settings; opens nothing.
+
+    Steps run in one process: the warehouse has one writer, and TensorFlow is imported once.
+
+    Args:
+        settings: what the deployment chose.
+        loggers: beside Dagster's own, for those who show progress in another way.
+    """
+    return dg.Definitions(
+        assets=[
+            raw.raw_files,
+            tables.clean,
+            explore.profile,
+            tables.features,
+            *models.models,
+            *evaluation.evaluations,
+            evaluation.leaderboard,
+            serving.champion,
+            serving.recommendations,
+            serving.report,
+        ],
+        asset_checks=checks,
+        jobs=jobs,
+        schedules=[retrain_weekly],
+        resources={"workspace": Workspace(settings)},
+        loggers=dict(loggers or {}),
+        executor=dg.in_process_executor,
+    )

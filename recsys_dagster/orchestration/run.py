@@ -1,0 +1,112 @@
+"""`recsys run`: the job `everything` in this process, a line a finished step instead of Dagster's log."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.settings import Settings
+from recsys_dagster.workspace import Workspace
+
+
+def run_domains(settings: Settings, domains: list[str]) -> None:
+    """Materialise everything for each domain in turn; one that fails does not stop the others.
+
+    The run is recorded in the instance at DAGSTER_HOME where that is set, else nowhere.
+
+    Raises:
+        RecsysError: a domain failed; the message has the first cause of each.
+    """
+    workspace = Workspace(settings)
+    for name in domains:
+        workspace.dataset(workspace.claim(name))
+    console = Console(stderr=True)
+    failures = []
+    with _instance() as instance:
+        for name in domains:
+            failures += [f"{name}: {cause}" for cause in _run(settings, name, instance, console)]
+    if failures:
+        raise RecsysError("\n".join(failures))
+
+
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance]:
+    """The instance that keeps the history, or one that forgets."""
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    else:
+        with dg.DagsterInstance.ephemeral() as instance:
+            yield instance
+
+
+def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console: Console) -> list[str]:
+    """Run one domain and return the causes of its failure, none if it went through."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        handler = _StepHandler(domain, progress)
+        definitions = build_definitions(settings, loggers={"steps": _logger(handler)})
+        job = definitions.resolve_job_def("everything")
+        handler.expect(len(job.graph.nodes))
+        result = job.execute_in_process(
+            run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
+        )
+    return [_cause(event) for event in result.all_events if event.is_step_failure]
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    """What went wrong in a step: the message of our own error if there is one, else the innermost error."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None and error.cls_name not in _OWN_ERRORS:
+        error = error.cause
+    message = "failed" if error is None else error.message.strip()
+    if error is not None and error.cls_name in _OWN_ERRORS:
+        message = message.removeprefix(f"{_OWN_ERRORS[error.cls_name]}: ")
+    return f"{event.step_key}: {message}"
+
+
+class _StepHandler(logging.Handler):
+    """Turns Dagster's events into a line a step and the position of a bar."""
+
+    def __init__(self, domain: str, progress: Progress) -> None:
+        super().__init__()
+        self.domain = domain
+        self.progress = progress
+        self.task = progress.add_task(domain, total=None)
+
+    def expect(self, steps: int) -> None:
+        """Set how many steps there are."""
+        self.progress.update(self.task, total=steps)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "dagster_event", None)
+        if event is None:
+            return
+        step = (event.step_key or "").replace("__", "/")
+        if event.is_step_start:
+            self.progress.update(self.task, description=f"{self.domain}: {step}")
+        elif event.is_step_success:
+            seconds = event.step_success_data.duration_ms / 1000
+            self.progress.console.print(f"{self.domain}: {step} [dim]{seconds:.1f} s[/dim]")
+            self.progress.advance(self.task)
+        elif event.is_step_failure:
+            self.progress.console.print(f"{self.domain}: {step} [red]failed[/red]")
+            self.progress.advance(self.task)
+
+
+def _logger(handler: logging.Handler) -> dg.LoggerDefinition:
+    """A logger that hands every record to the handler."""
+
+    @dg.logger
+    def steps(context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("steps")
+        logger.addHandler(handler)
+        return logger
+
+    return steps
