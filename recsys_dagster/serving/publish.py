@@ -1,0 +1,172 @@
+"""Writing the published file: streamed in blocks of users, checked, swapped in whole."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.storage import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from recsys_dagster.models import TopN
+
+_MEMORY_LIMIT = "1GB"
+
+_TABLES = """
+CREATE TABLE recommendations (
+    user_id BIGINT, rank INTEGER, item_id INTEGER, score FLOAT, model VARCHAR, version VARCHAR
+);
+CREATE TABLE titles (
+    item_id INTEGER, title VARCHAR, title_english VARCHAR, kind VARCHAR, year SMALLINT, genres VARCHAR[],
+    episodes INTEGER, members INTEGER, site_score FLOAT, synopsis VARCHAR, is_adult BOOLEAN
+);
+CREATE TABLE leaderboard (
+    model VARCHAR, version VARCHAR, protocol VARCHAR, fold VARCHAR, metric VARCHAR, k INTEGER,
+    value DOUBLE, low DOUBLE, high DOUBLE, users BIGINT
+);
+CREATE TABLE provenance (
+    domain VARCHAR, dataset VARCHAR, data_version VARCHAR, licence VARCHAR, model VARCHAR, version VARCHAR,
+    trained_rows BIGINT, scale_low DOUBLE, scale_high DOUBLE, packages MAP(VARCHAR, VARCHAR), created_at TIMESTAMP
+);
+"""
+
+
+class Written(NamedTuple):
+    """What a publication holds: users with a list, and recommendations."""
+
+    users: int
+    rows: int
+
+
+def publish(
+    path: Path,
+    *,
+    lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
+    user_ids: "NDArray[np.int64]",
+    item_ids: "NDArray[np.int32]",
+    titles: "pa.Table",
+    leaderboard: "pa.Table",
+    provenance: Provenance,
+) -> Written:
+    """Build the published file of a domain beside `path` and swap it in; readers see the old one or the new one.
+
+    Memory: DuckDB's share is capped at 1 GB; of the lists one block exists at a time.
+
+    Args:
+        path: `published/<domain>.duckdb`.
+        lists: blocks of ((b,) user indices, their lists), so ordered that user ids rise through all blocks:
+            a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
+        user_ids: (n_users,) id of each user index.
+        item_ids: (n_items,) id of each item index.
+        titles: columns of `clean.titles`; has every title that is recommended.
+        leaderboard: columns of `evaluation.metrics`.
+        provenance: where the lists come from.
+
+    Returns:
+        How many users have a list, and how many recommendations there are; an empty list is not counted.
+
+    Raises:
+        RecsysError: no list at all, a recommended title without a row in `titles`, or the file cannot be written;
+            what was published before stays.
+        ValueError: the user ids do not rise.
+    """
+    try:
+        with replacing(path) as beside:
+            config = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
+            with duckdb.connect(beside, config=config) as connection:
+                connection.execute("BEGIN")
+                connection.execute(_TABLES)
+                _insert_lists(connection, lists, user_ids, item_ids, provenance)
+                _insert(connection, "titles", titles)
+                _insert(connection, "leaderboard", leaderboard)
+                _insert_provenance(connection, provenance)
+                written = _check(connection, path)
+                connection.execute("COMMIT")
+            return written
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        reason = str(error).partition("\n")[0]
+        raise RecsysError(
+            f"{path}: could not be written ({reason}); free some space or point RECSYS_HOME at a larger disk, "
+            "then run again (what was published before is untouched)"
+        ) from error
+
+
+def _insert_lists(
+    connection: duckdb.DuckDBPyConnection,
+    lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
+    user_ids: "NDArray[np.int64]",
+    item_ids: "NDArray[np.int32]",
+    provenance: Provenance,
+) -> None:
+    import numpy as np
+    import pyarrow as pa
+
+    last: int | None = None
+    for users, top in lists:
+        ids = user_ids[users].astype(np.int64)
+        if (np.diff(ids) <= 0).any() or (len(ids) and last is not None and ids[0] <= last):
+            raise ValueError("the user ids of the lists do not rise; go through np.argsort(user_ids)")
+        last = int(ids[-1]) if len(ids) else last
+        rows, places = np.nonzero(top.items >= 0)
+        block: Any = pa.table(
+            {
+                "user_id": ids[rows],
+                "rank": places.astype(np.int32) + 1,
+                "item_id": item_ids[top.items[rows, places]].astype(np.int32),
+                "score": top.scores[rows, places],
+            }
+        )
+        connection.register("block", block)
+        connection.execute(
+            "INSERT INTO recommendations SELECT user_id, rank, item_id, score, $model, $version FROM block",
+            {"model": provenance.model, "version": provenance.version},
+        )
+        connection.unregister("block")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: "pa.Table") -> None:
+    columns = ", ".join(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
+    connection.register("rows_in", rows)
+    connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM rows_in")
+    connection.unregister("rows_in")
+
+
+def _insert_provenance(connection: duckdb.DuckDBPyConnection, provenance: Provenance) -> None:
+    connection.execute(
+        "INSERT INTO provenance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, MAP(?::VARCHAR[], ?::VARCHAR[]), ?)",
+        [
+            provenance.domain,
+            provenance.dataset,
+            provenance.data_version,
+            provenance.licence,
+            provenance.model,
+            provenance.version,
+            provenance.trained_rows,
+            *provenance.scale,
+            list(provenance.packages),
+            list(provenance.packages.values()),
+            provenance.created_at,
+        ],
+    )
+
+
+def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> Written:
+    """Refuse to publish what readers could not use."""
+    counts = connection.execute("SELECT count(*) FILTER (rank = 1), count(*) FROM recommendations").fetchone()
+    written = Written(*(counts or (0, 0)))
+    if not written.rows:
+        raise RecsysError(f"{path}: not one user has a title to be recommended; what was published before stays")
+    nameless = connection.execute(
+        "SELECT DISTINCT item_id FROM recommendations ANTI JOIN titles USING (item_id) ORDER BY item_id LIMIT 3"
+    ).fetchall()
+    if nameless:
+        some = ", ".join(str(item) for (item,) in nameless)
+        raise RecsysError(f"{path}: recommended titles are missing from titles (ids {some}, …); build clean again")
+    return written
