@@ -11,6 +11,11 @@ from recsys_dagster.models.base import Model
 REGISTRY: dict[str, str] = {
     "popularity": "popularity:Popularity",
     "user_item_bias": "user_item_bias:UserItemBias",
+    "genre_similarity": "genre_similarity:GenreSimilarity",
+    "item_knn": "item_knn:ItemKnn",
+    "ease": "ease:Ease",
+    "implicit_als": "implicit_als:ImplicitAls",
+    "bpr": "bpr:Bpr",
 }
 """Name of each model → "module:Class" within this package."""
 

@@ -1,0 +1,57 @@
+"""Bayesian personalised ranking: a factorisation learnt from pairs of titles, through the `implicit` library."""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from recsys_dagster.models.positives import PositivesModel, PositivesParams
+
+
+class BprParams(PositivesParams):
+    """Parameters of the stochastic gradient descent."""
+
+    factors: int = Field(64, ge=1, description="Length of a user's and of an item's vector, beside the item's bias.")
+    learning_rate: float = Field(0.05, gt=0, description="Step of the gradient descent.")
+    regularisation: float = Field(0.01, ge=0, description="L2 penalty of the vectors met in a step.")
+    iterations: int = Field(100, ge=1, description="Passes; each draws as many pairs as there are positives.")
+    num_threads: int = Field(1, ge=0, description="Threads, 0 for all; with more than one, no two fits are equal.")
+
+
+class Bpr(PositivesModel):
+    """Maximises Σ ln σ(x̂_ui − x̂_uj), where u has the positive i and not j, and x̂_ui = x_u·y_i + b_i.
+
+    Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback", §4: gradient ascent on triples
+    drawn at random, j in proportion to its popularity (as the library does), one that the user has drawn is skipped.
+
+    Attributes:
+        user_factors_: (n_users, factors + 1) float32; the last column is one.
+        item_factors_: (n_columns, factors + 1) float32; the last column is the bias.
+    """
+
+    name = "bpr"
+    summary = "Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009)."
+    params_type = BprParams
+
+    user_factors_: NDArray[np.float32]
+    item_factors_: NDArray[np.float32]
+
+    def _learn(self, positives: sp.csr_array) -> None:
+        from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+        with threadpool_limits(1, "blas"):
+            solver = BayesianPersonalizedRanking(
+                factors=self.params.factors,
+                learning_rate=self.params.learning_rate,
+                regularization=self.params.regularisation,
+                iterations=self.params.iterations,
+                num_threads=self.params.num_threads,
+                random_state=self.seed,
+            )
+            solver.fit(sp.csr_matrix(positives), show_progress=False)
+        self.user_factors_, self.item_factors_ = solver.user_factors, solver.item_factors
+
+    def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self.user_factors_[users] @ self.item_factors_.T
+        return scores
