@@ -1,0 +1,130 @@
+"""The datasets that the project knows: adding one is one entry here, and a format if its files look different."""
+
+from dataclasses import dataclass
+
+from recsys_dagster.errors import UsageError
+from recsys_dagster.ingest.formats import FORMATS, Format
+
+_MOVIELENS_LICENCE = (
+    "MovieLens data of the GroupLens Research Project, University of Minnesota: free for research, to be acknowledged "
+    "in publications; redistribution under the same conditions only; no commercial use without permission"
+)
+_KAGGLE_LICENCE = "stated on the dataset's page at Kaggle; read it before you use the data"
+
+
+@dataclass(frozen=True)
+class Download:
+    """An archive behind a URL; `<url>.md5` is compared where it exists."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Kaggle:
+    """A dataset of Kaggle by its handle, `owner/name`."""
+
+    handle: str
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A sample that the project generates itself, of this many users, titles and ratings."""
+
+    n_users: int
+    n_items: int
+    n_ratings: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of the catalogue.
+
+    Attributes:
+        id: its name in the settings and on disk; `<id>.zip` in a mirror.
+        domain: the name of the domain that can run on it.
+        format: what its files look like.
+        source: where it comes from when no mirror has it.
+        summary: what it holds, in a few words.
+        licence: under which conditions; shown before a download and kept in the manifest.
+        homepage: where a person reads about it.
+    """
+
+    id: str
+    domain: str
+    format: Format
+    source: Download | Kaggle | Generated
+    summary: str
+    licence: str
+    homepage: str
+
+
+def _sample(domain: str, format_name: str) -> Dataset:
+    return Dataset(
+        id=f"sample-{domain}",
+        domain=domain,
+        format=FORMATS[format_name],
+        source=Generated(n_users=600, n_items=800, n_ratings=40_000),
+        summary="generated: 40,000 ratings of 800 titles by 600 users",
+        licence="made by this project's generator; free for any use",
+        homepage="",
+    )
+
+
+def _movielens(archive: str, summary: str) -> Dataset:
+    return Dataset(
+        id=archive,
+        domain="movie",
+        format=FORMATS["movielens"],
+        source=Download(f"https://files.grouplens.org/datasets/movielens/{archive}.zip"),
+        summary=summary,
+        licence=_MOVIELENS_LICENCE,
+        homepage="https://grouplens.org/datasets/movielens/",
+    )
+
+
+def _kaggle(handle: str, format_name: str, summary: str) -> Dataset:
+    return Dataset(
+        id=handle.rpartition("/")[2],
+        domain="anime",
+        format=FORMATS[format_name],
+        source=Kaggle(handle),
+        summary=summary,
+        licence=_KAGGLE_LICENCE,
+        homepage=f"https://www.kaggle.com/datasets/{handle}",
+    )
+
+
+CATALOGUE: dict[str, Dataset] = {
+    dataset.id: dataset
+    for dataset in (
+        _sample("movie", "movielens"),
+        _sample("anime", "anime-2020"),
+        _movielens("ml-latest-small", "100,836 ratings of 9,742 movies by 610 users"),
+        _movielens("ml-20m", "20,000,263 ratings of 27,278 movies by 138,493 users"),
+        _movielens("ml-25m", "25,000,095 ratings of 62,423 movies by 162,541 users"),
+        _movielens("ml-32m", "32,000,204 ratings of 87,585 movies by 200,948 users"),
+        _kaggle(
+            "hernan4444/anime-recommendation-database-2020",
+            "anime-2020",
+            "57,633,278 ratings and 109 million watches of 17,562 titles",
+        ),
+        _kaggle(
+            "CooperUnion/anime-recommendations-database",
+            "cooper-union",
+            "7,813,737 watches, most of them rated, of 12,294 titles",
+        ),
+        _kaggle(
+            "azathoth42/myanimelist",
+            "myanimelist",
+            "watches with status and time, most of them rated (cleaned files)",
+        ),
+    )
+}
+
+
+def get_dataset(dataset_id: str) -> Dataset:
+    """Return the dataset of that id; raise UsageError, listing the known ones, if there is none."""
+    try:
+        return CATALOGUE[dataset_id]
+    except KeyError:
+        raise UsageError(f"unknown dataset {dataset_id!r}; known: {', '.join(CATALOGUE)}") from None
