@@ -1,0 +1,35 @@
+"""How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
+
+from recsys_dagster.evaluation.evaluate import Evaluation, Metric, constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.intervals import Interval, paired_differences
+from recsys_dagster.evaluation.leaderboard import (
+    COMPARED_COLUMNS,
+    Comparison,
+    Leaderboard,
+    LeaderboardRow,
+    build_leaderboard,
+    choose_champion,
+    verdicts,
+)
+from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_user, store_metrics, write_per_user
+
+__all__ = [
+    "COMPARED_COLUMNS",
+    "Comparison",
+    "Evaluation",
+    "Interval",
+    "Leaderboard",
+    "LeaderboardRow",
+    "Metric",
+    "MetricRow",
+    "build_leaderboard",
+    "choose_champion",
+    "constant_rating_metrics",
+    "evaluate",
+    "paired_differences",
+    "read_metrics",
+    "read_per_user",
+    "store_metrics",
+    "verdicts",
+    "write_per_user",
+]

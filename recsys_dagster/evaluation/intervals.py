@@ -1,0 +1,90 @@
+"""How sure a metric is: 95 % intervals by resampling users, for one model and for the difference of two.
+
+Users are drawn with replacement as whole clusters, because the ratings of one user are not independent. Every
+statistic here is a ratio of sums over users (a mean over users is Σ value / Σ 1, an RMSE is √(Σ squared / Σ pairs)),
+so one set of resamples serves all of them: (resamples, n_users) counts times the (n_users, m) matrix of what is
+summed. The counts are made and used up block by block, so that memory does not grow with the number of resamples.
+
+Source: Efron, Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3 (percentile interval).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.evaluation.metrics import Statistic
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+BLOCK_BYTES = 32 * 2**20
+"""Bytes of one block of counts (float64)."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A statistic and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def resampled_sums(columns: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Return (resamples, m): the sums of the (n_users, m) columns over n_users users drawn with replacement."""
+    n, m = columns.shape
+    generator = np.random.default_rng(seed)
+    sums = np.empty((resamples, m))
+    rows = max(1, min(resamples, BLOCK_BYTES // (8 * n)))
+    counts = np.empty((rows, n))
+    for start in range(0, resamples, rows):
+        block = counts[: resamples - start]
+        for row in block:
+            row[:] = np.bincount(generator.integers(0, n, n), minlength=n)
+        np.matmul(block, columns, out=sums[start : start + len(block)])
+    return sums
+
+
+def interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+    """Return `value` with the 2.5th and 97.5th percentile of its (resamples,) draws; draws of NaN are left out."""
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.nanpercentile(drawn, [tail, 100 - tail])
+    return Interval(float(value), float(low), float(high))
+
+
+def paired_differences(
+    models: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    statistic: Statistic,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> list[Interval]:
+    """Return, for each model, its statistic minus the reference's, with the interval of that difference.
+
+    Both are computed on the same resampled users, so what makes a user easy or hard for every model cancels out:
+    two models may be told apart although their own intervals overlap.
+
+    Args:
+        models: (n_users, m) what each user adds under each of m models, such as NDCG or the sum of squared errors.
+        reference: (n_users,) the same under the model they are held against.
+        weights: (n_users,) what the totals are divided by: ones for a mean over users, the rated pairs for an error.
+        statistic: of the totals and the total weight: `mean` or `root_mean`.
+        seed: makes the intervals reproducible.
+        resamples: number of draws.
+    """
+    columns = np.column_stack([models, reference, weights])
+
+    def differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = statistic(sums[:, :-1], np.broadcast_to(sums[:, -1:], sums[:, :-1].shape))
+        return found[:, :-1] - found[:, -1:]
+
+    values = differences(columns.sum(axis=0, keepdims=True))[0]
+    drawn = differences(resampled_sums(columns, seed, resamples))
+    return [interval(value, column) for value, column in zip(values, drawn.T, strict=True)]
