@@ -79,7 +79,7 @@ class Ease(PositivesModel):
 
 
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:
-    """Return the upper triangle of XᵀW²X, (n_columns, n_columns) float32; what lies below it is zero.
+    """Return XᵀW²X, (n_columns, n_columns) float32; only its upper triangle is to be read.
 
     W scales each row of X by its number of entries to the power −`activity_power`, and all alike so that the trace
     remains the number of entries. The product is formed sparse, a

@@ -49,7 +49,7 @@ class PositivesModel(Model):
         self.columns_ = np.flatnonzero(counts >= self.params.min_positives).astype(np.int32)
         if not len(self.columns_):
             raise RecsysError(
-                f"{self.name}: no title of the training fold has {self.params.min_positives} positives (rated at "
+                f"{self.name}: no title has {self.params.min_positives} positives in the training fold (rated at "
                 f"least {self.like_threshold_:g}, or watched without a rating); lower min_positives or add data"
             )
         matrix = self._matrix(positives, self.n_users_)
