@@ -66,8 +66,8 @@ def mrr(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> NDA
     Source: Voorhees, The TREC-8 question answering track report, 1999.
     """
     top = hits[:, :k]
-    first = top.argmax(axis=1) + np.ones(len(top))
-    return _of_users_with_relevant(top.any(axis=1) / first, n_relevant)
+    any_hit = top.any(axis=1).astype(np.float64)
+    return _of_users_with_relevant(any_hit / (top.argmax(axis=1) + 1), n_relevant)
 
 
 def average_precision(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> NDArray[np.float64]:
@@ -80,7 +80,8 @@ def average_precision(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], 
     """
     top = hits[:, :k]
     precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
-    return _of_users_with_relevant((precisions * top).sum(axis=1) / np.maximum(n_relevant, 1), n_relevant)
+    summed: NDArray[np.float64] = np.sum(precisions * top, axis=1)
+    return _of_users_with_relevant(summed / np.maximum(n_relevant, 1), n_relevant)
 
 
 def hit_rate(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> NDArray[np.float64]:

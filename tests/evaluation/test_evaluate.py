@@ -1,0 +1,164 @@
+from importlib import import_module
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from known_scores import RankingTable, Table, pairs, training
+from numpy.testing import assert_array_equal
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation import constant_rating_metrics, evaluate
+from recsys_dagster.interactions import Interactions
+
+# Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
+TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
+SCORES = np.tile(np.arange(6, 0, -1) * 0.5, (4, 1))  # 3.0, 2.5, 2.0, 1.5, 1.0, 0.5
+# User 0 likes 2 and 4; user 1 likes nothing; user 2 likes 5, which no list can hold; user 3 only watched.
+FOLD = pairs((0, 2, 4), (0, 4, 5), (0, 3, 1), (1, 0, 2), (2, 5, 4), (3, 0, np.nan))
+
+
+def found(evaluation, metric, k=None):
+    (one,) = [m for m in evaluation.metrics if (m.metric, m.k) == (metric, k)]
+    return one
+
+
+def fitted(kind=Table, scores=SCORES):
+    return kind(scores).fit(training(TRAIN, *np.shape(scores)))
+
+
+def run(model, fold=FOLD, owned=None, **changes):
+    settings = {"like_threshold": 4, "ks": (1, 2, 4), "seed": 1, "resamples": 200} | changes
+    return evaluate(model, fold, owned, **settings)
+
+
+def test_a_small_evaluation_matches_numbers_worked_out_by_hand():
+    evaluation = run(fitted())
+    # User 0 has title 0, so the list is 1, 2, 3, 4: hits at ranks 2 and 4. User 2: no hit.
+    expected = {
+        ("recall", 1): 0,
+        ("recall", 2): 0.25,
+        ("recall", 4): 0.5,
+        ("precision", 2): 0.25,
+        ("mrr", 4): 0.25,
+        ("map", 4): 0.25,
+        ("hit_rate", 1): 0,
+        ("hit_rate", 2): 0.5,
+        ("coverage", 1): 2 / 5,  # user 0 is shown title 1, user 2 title 0, of five titles in the training fold
+        ("coverage", 4): 5 / 5,
+        ("mse", None): (2**2 + 4**2 + 0.5**2 + 1**2 + 3.5**2) / 5,
+        ("mae", None): (2 + 4 + 0.5 + 1 + 3.5) / 5,
+    }
+    for key, value in expected.items():
+        assert found(evaluation, *key).value == pytest.approx(value), key
+    assert found(evaluation, "rmse").value == pytest.approx(found(evaluation, "mse").value ** 0.5)
+    assert found(evaluation, "ndcg", 2).users == 2
+    assert found(evaluation, "rmse").users == 3
+
+
+def test_per_user_results_leave_gaps_where_a_user_likes_nothing():
+    per_user = run(fitted()).per_user
+    assert_array_equal(per_user["user_idx"], [0, 1, 2])
+    assert_array_equal(per_user["relevant"], [2, 0, 1])
+    assert_array_equal(per_user["recall_4"], [1, np.nan, 0])
+    assert_array_equal(per_user["pairs"], [3, 1, 1])
+    assert_array_equal(per_user["squared_error"], [4 + 16 + 0.25, 1, 12.25])
+
+
+def test_what_a_user_owns_is_left_out_of_the_list():
+    owned = sp.csr_array(([1.0], ([0], [1])), shape=(4, 6))
+    assert found(run(fitted(), owned=owned), "mrr", 4).value == 0.5  # title 2 moves up to rank 1
+
+
+def test_every_interval_holds_its_value_and_coverage_has_none():
+    for metric in run(fitted()).metrics:
+        if metric.metric == "coverage":
+            assert metric.low is None
+            assert metric.high is None
+        else:
+            assert metric.low <= metric.value <= metric.high
+
+
+def test_a_model_that_only_ranks_has_no_rating_errors():
+    evaluation = run(fitted(RankingTable))
+    assert {m.metric for m in evaluation.metrics} == {
+        "precision",
+        "recall",
+        "ndcg",
+        "mrr",
+        "map",
+        "hit_rate",
+        "coverage",
+    }
+    assert "pairs" not in evaluation.per_user
+
+
+def test_an_oracle_gets_everything_right():
+    generator = np.random.default_rng(0)
+    truth = generator.integers(1, 6, (50, 30)).astype(np.float32)
+    users, items = np.nonzero(np.ones_like(truth))
+    held = generator.random(truth.size) < 0.3
+    everything = Interactions(users.astype(np.int32), items.astype(np.int32), truth.ravel())
+    model = Table(truth).fit(training(everything.where(~held), 50, 30))
+    evaluation = evaluate(model, everything.where(held), None, like_threshold=4, ks=(1, 30), seed=0, resamples=50)
+    for metric in ("ndcg", "mrr", "recall", "map", "hit_rate"):
+        assert found(evaluation, metric, 30).value == pytest.approx(1), metric
+    assert found(evaluation, "rmse").value == 0
+
+
+def test_lists_longer_than_the_catalogue_are_scored_with_misses_at_the_end():
+    evaluation = run(fitted(), ks=(100,))
+    assert found(evaluation, "recall", 100).value == 0.5
+    assert found(evaluation, "precision", 100).value == pytest.approx(0.01)
+
+
+def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypatch):
+    generator = np.random.default_rng(1)
+    seen = generator.random((60, 40)) < 0.2
+    held = ~seen & (generator.random((60, 40)) < 0.3)
+    ratings = generator.integers(1, 6, (60, 40)).astype(np.float32)
+
+    def interactions(mask):
+        users, items = np.nonzero(mask)
+        return Interactions(users.astype(np.int32), items.astype(np.int32), ratings[mask])
+
+    model = Table(generator.random((60, 40))).fit(training(interactions(seen), 60, 40))
+    first = run(model, interactions(held))
+    assert run(model, interactions(held)).metrics == first.metrics
+    module = import_module("recsys_dagster.evaluation.evaluate")
+    monkeypatch.setattr(module, "USERS_A_BLOCK", 7)
+    monkeypatch.setattr(module, "PAIRS_A_BLOCK", 11)
+    assert run(model, interactions(held)).metrics == first.metrics
+
+
+def test_scoring_pairs_that_the_lists_leave_out_is_refused():
+    with pytest.raises(RecsysError, match=r"1 of the 6 pairs to be scored are in the training fold"):
+        run(fitted(), Interactions.concatenate(FOLD, pairs((0, 0, 5))))
+    owned = sp.csr_array(([1.0], ([0], [4])), shape=(4, 6))
+    with pytest.raises(RecsysError, match=r"1 of the 5 pairs to be scored are in what the users own already"):
+        run(fitted(), owned=owned)
+
+
+def test_a_fold_in_which_nothing_is_liked_is_refused():
+    with pytest.raises(RecsysError, match="no title of the fold is rated 4 or higher"):
+        run(fitted(), pairs((0, 1, 3)))
+
+
+def test_predictions_that_are_not_numbers_are_refused():
+    model = fitted()
+    model.table_[1, 0] = np.nan  # user 1 likes nothing, so the ranking never asks
+    with pytest.raises(RecsysError, match="predicted ratings are not numbers"):
+        run(model)
+
+
+def test_the_constant_is_the_mean_of_the_training_ratings():
+    evaluation = constant_rating_metrics(TRAIN, FOLD, seed=0, resamples=50)
+    errors = np.array([4, 5, 1, 2, 4]) - 16 / 5
+    assert found(evaluation, "rmse").value == pytest.approx(np.sqrt((errors**2).mean()))
+    assert found(evaluation, "mae").value == pytest.approx(np.abs(errors).mean())
+    assert {m.metric for m in evaluation.metrics} == {"rmse", "mae", "mse"}
+    assert_array_equal(evaluation.per_user["user_idx"], [0, 1, 2])
+
+
+def test_a_constant_without_ratings_is_refused():
+    with pytest.raises(RecsysError, match="holds no ratings"):
+        constant_rating_metrics(pairs((0, 0, np.nan)), FOLD, seed=0)

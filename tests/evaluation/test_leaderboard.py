@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation import MetricRow, build_leaderboard, choose_champion, verdicts
+
+
+def metric(model, value, name="ndcg", k=10, fold="validation", protocol="holdout"):
+    return MetricRow(model, "v1", protocol, fold, name, k, value, value - 0.01, value + 0.01, 100)
+
+
+def rmse(model, value):
+    return metric(model, value, "rmse", None, "test")
+
+
+BASELINES = [metric("popularity", 0.2), metric("user_item_bias", 0.1)]
+
+
+def per_user(ndcg, squared_error=None):
+    columns = {"user_idx": np.arange(len(ndcg)), "ndcg_10": np.asarray(ndcg, float)}
+    if squared_error is not None:
+        columns |= {"pairs": np.ones(len(ndcg)), "squared_error": np.asarray(squared_error, float)}
+    return columns
+
+
+def test_the_highest_validation_ndcg_is_the_champion():
+    test_only = metric("bpr", 0.9, fold="test")
+    other_protocol = metric("bpr", 0.9, protocol="random")
+    other_metric = metric("bpr", 0.9, "recall")
+    longer = metric("bpr", 0.9, k=20)
+    rows = [*BASELINES, metric("ease", 0.3), test_only, other_protocol, other_metric, longer]
+    assert choose_champion(rows) == "ease"
+    assert choose_champion(BASELINES) == "popularity"
+
+
+def test_of_equal_models_the_simpler_one_is_the_champion():
+    assert (
+        choose_champion([metric("als", 0.2), metric("user_item_bias", 0.2), metric("popularity", 0.2)]) == "popularity"
+    )
+    equals = [metric("popularity", 0.1), metric("ease", 0.2), metric("bpr", 0.2)]
+    assert choose_champion(equals) == choose_champion(equals[::-1]) == "bpr"
+
+
+def test_a_value_that_is_not_a_number_is_no_candidate():
+    assert choose_champion([*BASELINES, metric("broken", float("nan"))]) == "popularity"
+    board = build_leaderboard([*BASELINES, metric("broken", float("nan"))], seed=0)
+    assert [row.model for row in board.rows] == ["popularity", "user_item_bias", "broken"]
+
+
+def test_no_choice_is_made_without_popularity_and_no_leaderboard_without_both_baselines():
+    with pytest.raises(RecsysError, match="run evaluation/popularity first"):
+        choose_champion([metric("ease", 0.3)])
+    with pytest.raises(RecsysError, match="run evaluation/user_item_bias first"):
+        build_leaderboard([metric("ease", 0.3), metric("popularity", 0.2)], seed=0)
+
+
+def test_rows_stand_by_validation_and_show_test_and_a_constant_comes_last():
+    rows = [
+        rmse("constant", 1.0),
+        *BASELINES,
+        metric("ease", 0.3),
+        metric("ease", 0.1, fold="test"),
+        metric("popularity", 0.2, fold="test"),
+    ]
+    board = build_leaderboard(rows, seed=0)
+    assert [(row.rank, row.model) for row in board.rows] == [
+        (1, "ease"),
+        (2, "popularity"),
+        (3, "user_item_bias"),
+        (4, "constant"),
+    ]
+    assert board.champion == "ease"
+    first, *_, last = board.records()
+    assert first["validation_ndcg_10"] == 0.3
+    assert (first["ndcg_10"], first["ndcg_10_low"], first["ndcg_10_high"]) == pytest.approx((0.1, 0.09, 0.11))
+    assert first["champion"]
+    assert first["rmse"] is None
+    assert first["distinguishable"] is None
+    assert last["validation_ndcg_10"] is None
+    assert last["rmse"] == 1.0
+    assert first.keys() == last.keys()
+
+
+def test_the_verdict_says_plainly_that_a_model_does_not_beat_the_damped_bias():
+    rows = [*BASELINES, rmse("embedding_mlp", 0.912), rmse("user_item_bias", 0.898), rmse("constant", 1.05)]
+    assert verdicts(build_leaderboard(rows, seed=0)) == [
+        "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation.",
+        "embedding_mlp does not beat the damped bias: RMSE 0.912 against 0.898.",
+        "the damped bias beats the constant: RMSE 0.898 against 1.050.",
+    ]
+
+
+def test_a_higher_ndcg_beats_and_an_equal_one_does_not():
+    rows = [
+        *BASELINES,
+        metric("popularity", 0.2, fold="test"),
+        metric("user_item_bias", 0.2, fold="test"),
+        metric("ease", 0.3, fold="test"),
+    ]
+    sentences = verdicts(build_leaderboard(rows, seed=0))
+    assert "the damped bias does not beat popularity: NDCG@10 0.200 against 0.200." in sentences
+    assert "ease beats popularity: NDCG@10 0.300 against 0.200." in sentences
+
+
+def test_what_cannot_be_told_from_the_best_is_named():
+    generator = np.random.default_rng(0)
+    base, noise = generator.random((2, 300))
+    best = base + 0.2
+    rows = [*BASELINES, metric("ease", 0.4), metric("edlae", 0.39)]
+    rows += [metric(name, value, fold="test") for name, value in [("ease", 0.7), ("edlae", 0.7), ("popularity", 0.5)]]
+    results = {
+        "ease": per_user(best),
+        "edlae": per_user(best + (noise - noise.mean()) / 10),
+        "popularity": per_user(base),
+    }
+    board = build_leaderboard(rows, results, seed=0)
+    assert {row.model: row.distinguishable for row in board.rows} == {
+        "ease": None,
+        "edlae": False,
+        "popularity": True,
+        "user_item_bias": None,
+    }
+    sentences = verdicts(board)
+    assert "Not distinguishable from ease on test: edlae." in sentences
+    assert (
+        "ease beats popularity: NDCG@10 0.700 against 0.500 (difference +0.2000, 95 % +0.2000 to +0.2000)." in sentences
+    )
+
+
+def test_a_lead_within_chance_is_said_to_be_so():
+    generator = np.random.default_rng(1)
+    bias, model = generator.exponential(1, (2, 50))
+    model *= 0.99 * bias.sum() / model.sum()
+    rows = [*BASELINES, rmse("user_item_bias", np.sqrt(bias.mean())), rmse("als", np.sqrt(model.mean()))]
+    results = {"user_item_bias": per_user(bias, bias), "als": per_user(model, model)}
+    *_, sentence = verdicts(build_leaderboard(rows, results, seed=0))
+    assert sentence.startswith("als beats the damped bias: RMSE")
+    assert sentence.endswith("which may be chance.")
+
+
+def test_results_over_different_users_are_not_compared():
+    rows = [*BASELINES, metric("ease", 0.4)]
+    results = {"ease": per_user([1, 0, 1]), "popularity": per_user([1, 0])}
+    with pytest.raises(RecsysError, match="evaluated on different users"):
+        build_leaderboard(rows, results, seed=0)
+    results["popularity"] = per_user([1, 0, np.nan])
+    with pytest.raises(RecsysError, match="evaluated on different users"):
+        build_leaderboard(rows, results, seed=0)
