@@ -9,6 +9,8 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
 
+_BIGINT = (-(2**63), 2**63 - 1)
+
 
 def _now() -> datetime:
     """The time in UTC, without zone and to the second, as the published file keeps it."""
@@ -96,11 +98,12 @@ class Published:
             FROM provenance
             """
         )[0]
-        return Provenance(*row[:7], scale=(row[7], row[8]), packages=row[9], created_at=row[10])
+        return Provenance(scale=(row.pop("scale_low"), row.pop("scale_high")), **row)
 
     def kinds(self) -> list[str]:
         """Return every kind of title there is, in alphabetical order."""
-        return [kind for (kind,) in self._rows("SELECT DISTINCT kind FROM titles WHERE kind IS NOT NULL ORDER BY kind")]
+        rows = self._rows("SELECT DISTINCT kind FROM titles WHERE kind IS NOT NULL ORDER BY kind")
+        return [row["kind"] for row in rows]
 
     def recommendations(self, user_id: int, n: int, kind: str | None = None) -> list[Recommendation]:
         """Return the first n titles of a user's list, best first.
@@ -115,6 +118,8 @@ class Published:
         """
         if kind is not None:
             kind = self._known_kind(kind)
+        if not _BIGINT[0] <= user_id <= _BIGINT[1]:
+            raise self._unknown_user(user_id)
         rows = self._rows(
             """
             SELECT
@@ -122,15 +127,16 @@ class Published:
                 titles.kind, titles.year, titles.genres, lists.score
             FROM recommendations AS lists
             JOIN titles ON titles.item_id = lists.item_id
-            WHERE lists.user_id = $user_id AND ($kind IS NULL OR titles.kind = $kind)
+            WHERE lists.user_id = $user_id
             ORDER BY lists.rank
-            LIMIT $n
             """,
-            {"user_id": user_id, "kind": kind, "n": n},
+            {"user_id": user_id},
         )
         if not rows:
-            self._check_user(user_id)
-        return [Recommendation(*row[:6], genres=tuple(row[6] or ()), score=row[7]) for row in rows]
+            raise self._unknown_user(user_id)
+        if kind is not None:
+            rows = [row for row in rows if row["kind"] == kind]
+        return [Recommendation(**row | {"genres": tuple(row["genres"] or ())}) for row in rows[:n]]
 
     def _known_kind(self, kind: str) -> str:
         known = self.kinds()
@@ -139,19 +145,23 @@ class Published:
                 return candidate
         raise UsageError(f"unknown kind {kind!r} in {self.path.stem}; known: {', '.join(known)}")
 
-    def _check_user(self, user_id: int) -> None:
-        if self._rows("SELECT 1 FROM recommendations WHERE user_id = $user_id LIMIT 1", {"user_id": user_id}):
-            return
-        users, low, high = self._rows("SELECT count(*), min(user_id), max(user_id) FROM recommendations WHERE rank = 1")[0]
-        examples = self._rows("SELECT user_id FROM recommendations WHERE rank = 1 ORDER BY user_id LIMIT 3")
-        raise UsageError(
-            f"unknown user {user_id} in {self.path.stem}; known: {users:,} users with ids from {low} to {high}, "
-            f"such as {', '.join(str(example) for (example,) in examples)}"
+    def _unknown_user(self, user_id: int) -> UsageError:
+        (known,) = self._rows(
+            """
+            SELECT count(*) AS users, min(user_id) AS low, max(user_id) AS high, min(user_id, 3) AS examples
+            FROM recommendations
+            WHERE rank = 1
+            """
+        )
+        return UsageError(
+            f"unknown user {user_id} in {self.path.stem}; known: {known['users']:,} users with ids from {known['low']} "
+            f"to {known['high']}, such as {', '.join(map(str, known['examples']))}"
         )
 
-    def _rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self._connection.execute(query, parameters or {}).fetchall()
-        return rows
+    def _rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        cursor = self._connection.execute(query, parameters or {})
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _first_line(error: Exception) -> str:

@@ -79,7 +79,7 @@ def publish(
     """
     try:
         with replacing(path) as beside:
-            config = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
+            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
             with duckdb.connect(beside, config=config) as connection:
                 connection.execute("BEGIN")
                 connection.execute(_TABLES)
