@@ -19,11 +19,10 @@ ATTEMPTS = 5
 """Tries in a row that bring nothing new before a download is given up."""
 
 FIRST_WAIT = 1.0
-"""Seconds before the second try; doubled for each further one, up to 30."""
+"""Seconds before the second try; doubled for each further one that brings nothing new, up to 30."""
 
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_BLOCK = 2**20
 
 
 class NotThereError(RecsysError):
@@ -80,7 +79,7 @@ def _retrying(url: str, part: Path) -> tenacity.Retrying:
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(_passes),
-        wait=tenacity.wait_exponential_jitter(FIRST_WAIT, max=30, jitter=FIRST_WAIT / 2),
+        wait=lambda _: min(30, FIRST_WAIT * 2**in_vain),
         stop=stop,
         retry_error_callback=give_up,
     )
@@ -160,7 +159,7 @@ def _append(response: httpx.Response, url: str, part: Path, have: int) -> None:
         part.open("ab") as file,
     ):
         advance(have)
-        for block in response.iter_raw(_BLOCK):
+        for block in response.iter_raw():  # as it comes: a larger block would be lost when the line drops
             file.write(block)
             advance(len(block))
 

@@ -15,11 +15,13 @@ class Column:
         name: the canonical name, which SQL uses.
         type: the DuckDB type it is read with; VARCHAR where SQL has to tidy it first.
         aliases: other spellings found in the header of some uploads.
+        personal: whether it tells who a user is; such a value is stored in no table.
     """
 
     name: str
     type: str = "VARCHAR"
     aliases: tuple[str, ...] = ()
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,11 +163,11 @@ FORMATS: dict[str, Format] = {
                         Column("genre"),
                     ),
                 ),
-                SourceFile("users_cleaned.csv", (Column("username"),)),
+                SourceFile("users_cleaned.csv", (Column("username", personal=True),)),
                 SourceFile(
                     "animelists_cleaned.csv",
                     (
-                        Column("username"),
+                        Column("username", personal=True),
                         Column("anime_id", "INTEGER"),
                         Column("my_watched_episodes", "INTEGER"),
                         Column("my_score", "FLOAT"),

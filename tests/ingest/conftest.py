@@ -1,0 +1,77 @@
+"""The server, small archives to put on it, a small disk, and the real data."""
+
+import os
+import subprocess
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from loopback import Server
+
+from recsys_dagster.ingest import download
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running server; waits between tries are cut to milliseconds, proxies of the machine are passed by."""
+    monkeypatch.setattr(download, "FIRST_WAIT", 0.002)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.released.set()
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+Pack = Callable[..., Path]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Pack:
+    """Writes a ZIP archive of the given members: `pack({"a/ratings.csv": "…"}, "name.zip")`."""
+
+    def write(members: dict[str, str | bytes], name: str = "ml-latest-small.zip") -> Path:
+        path = tmp_path / "packed" / name
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, content in members.items():
+                archive.writestr(member, content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of one megabyte."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs the rights of root")
+    yield mount_point
+    subprocess.run(["umount", str(mount_point)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_tests_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither the environment nor a `.env` of whoever runs the tests decides where data come from."""
+    for name in [name for name in os.environ if name.startswith("RECSYS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+_REAL_MIRROR = Path(os.environ.get("RECSYS_MIRROR", "")).resolve()
+
+
+@pytest.fixture
+def real_mirror() -> Path:
+    """The folder with the real archives."""
+    if not (_REAL_MIRROR / "ml-latest-small.zip").is_file():
+        pytest.skip("RECSYS_MIRROR does not name a folder with the real archives")
+    return _REAL_MIRROR

@@ -1,0 +1,214 @@
+import random
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest import FORMATS
+from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine, unpack
+from recsys_dagster.ingest.formats import Column, SourceFile
+
+MOVIES = "movieId,title,genres\r\n1,Toy Story (1995),Adventure|Animation\r\n2,Amélie (2001),Comedy|Romance\r\n"
+RATINGS = "userId,movieId,rating,timestamp\r\n1,1,4.0,964982703\r\n1,2,3.5,964982224\r\n2,1,5.0,964981247\r\n"
+WHOLE: dict[str, str | bytes] = {"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS}
+NUMBERS = SourceFile("numbers.csv", (Column("a"), Column("b", aliases=("B", "bee"))))
+PLACE = Path("numbers.csv")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "unpacked"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def unpacked(pack, folder):
+    return lambda members: unpack(pack(members), "ml.zip", FORMATS["movielens"], folder)
+
+
+def test_only_the_formats_files_come_out_wherever_they_lie(unpacked, folder):
+    files = unpacked({**WHOLE, "ml/README.txt": "hello", "ml/tags.csv": "x", "ml/": ""})
+    assert {path.name for path in folder.iterdir()} == {"movies.csv", "ratings.csv"}
+    assert (folder / "movies.csv").read_bytes() == MOVIES.encode()
+    assert files["ratings.csv"].bytes == len(RATINGS)
+    assert files["ratings.csv"].lines == 4
+    assert files["ratings.csv"].header == ("userId", "movieId", "rating", "timestamp")
+
+
+def test_the_file_nearest_to_the_top_is_meant(unpacked, folder):
+    unpacked({**WHOLE, "ml/old/movies.csv": "what is this"})
+    assert (folder / "movies.csv").read_bytes() == MOVIES.encode()
+
+
+def test_two_files_equally_near_are_not_chosen_between(unpacked):
+    with pytest.raises(BadArchiveError, match=r"holds both ml/movies\.csv and other/movies\.csv"):
+        unpacked({**WHOLE, "other/movies.csv": MOVIES})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_archive_is_told(pack, folder, share):
+    archive = pack({**WHOLE, "ml/genome.bin": random.Random(2).randbytes(5000)})
+    archive.write_bytes(archive.read_bytes()[: int(archive.stat().st_size * share)])
+    with pytest.raises(BadArchiveError, match=r"ml\.zip: not a whole ZIP archive .* fresh copy"):
+        unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+
+
+def test_no_flipped_byte_of_a_file_goes_unnoticed(pack, folder):
+    archive = pack({**WHOLE, "ml/ratings.csv": RATINGS + "".join(f"3,{i},1.0,0\r\n" for i in range(500))})
+    whole = archive.read_bytes()
+    with zipfile.ZipFile(archive) as opened:
+        member = opened.getinfo("ml/ratings.csv")
+    start = member.header_offset + 30 + len(member.filename)
+    for position in range(start, start + member.compress_size, 97):
+        archive.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])
+        with pytest.raises(BadArchiveError):
+            unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+
+
+def test_a_missing_file_is_named_with_what_is_there(unpacked):
+    with pytest.raises(BadArchiveError, match=r"lacks ratings\.csv, which the format movielens needs; it holds ml/mov"):
+        unpacked({"ml/movies.csv": MOVIES})
+
+
+def test_an_optional_file_may_be_missing(pack, folder):
+    members = {
+        file.name: ",".join(column.name for column in file.columns) + "\n" + ",".join("1" for _ in file.columns)
+        for file in FORMATS["anime-2020"].files
+        if file.required
+    }
+    files = unpack(pack(members), "anime.zip", FORMATS["anime-2020"], folder)
+    assert set(files) == {"anime.csv", "rating_complete.csv", "animelist.csv"}
+
+
+@pytest.mark.parametrize("path", ["../ratings.csv", "/etc/ratings.csv", "ml/../../x", "..\\..\\ratings.csv"])
+def test_an_archive_that_reaches_outside_is_refused(unpacked, folder, path):
+    with pytest.raises(BadArchiveError, match="leads out of the archive"):
+        unpacked({**WHOLE, path: RATINGS})
+    assert list(folder.iterdir()) == []
+
+
+def test_a_link_is_refused(pack, folder):
+    archive = pack({"ml/movies.csv": MOVIES})
+    link = zipfile.ZipInfo("ml/ratings.csv")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(link, "/etc/passwd")
+    with pytest.raises(BadArchiveError, match=r"ml/ratings\.csv is a link"):
+        unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+
+
+def test_a_bomb_is_refused_before_it_goes_off(unpacked, folder):
+    with pytest.raises(BadArchiveError, match="would unpack to 70 MB, more than the 67 MB that are plausible"):
+        unpacked({**WHOLE, "ml/ratings.csv": b"\0" * 70_000_000})
+    assert list(folder.iterdir()) == []
+
+
+def test_a_bomb_that_lies_about_its_size_is_held_to_it(pack, folder):
+    archive = pack({"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS + "1,1,1.0,1\r\n" * 100_000})
+    told, real = (1000).to_bytes(4, "little"), len(RATINGS) + 1_100_000
+    archive.write_bytes(archive.read_bytes().replace(real.to_bytes(4, "little"), told))
+    with pytest.raises(BadArchiveError, match="not a whole ZIP archive"):
+        unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+    assert (folder / "ratings.csv").stat().st_size <= 1000
+
+
+def test_an_encrypted_archive_is_told(pack, folder):
+    archive = pack(WHOLE)
+    content = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = content.find(signature)
+        content[at + offset] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(BadArchiveError, match="without password"):
+        unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("movieId,name,genres", r"lacks the column title; its header is 'movieId, name, genres'"),
+        ("movieId;title;genres", r"lacks the columns movieId, title, genres; its header is 'movieId;title;genres'"),
+        ("1,Toy Story,Comedy", r"lacks the columns movieId, title, genres"),
+    ],
+    ids=["renamed", "other separator", "no header"],
+)
+def test_a_missing_column_is_named_with_the_header(unpacked, header, told):
+    with pytest.raises(BadArchiveError, match=rf"ml\.zip: movies\.csv {told}"):
+        unpacked({**WHOLE, "ml/movies.csv": f"{header}\n1,2,3\n"})
+
+
+def test_an_alias_is_named_where_a_column_with_aliases_is_missing():
+    with pytest.raises(BadArchiveError, match="lacks the column b or B or bee"):
+        examine([b"a,c\n1,2\n"], PLACE, NUMBERS, "x.zip")
+
+
+@pytest.mark.parametrize(
+    "header", ["a,b", "b,a,c", "a,B", "a, bee", '"a","b"', "\ufeffa,b", "a,b\r"], ids=lambda header: repr(header)
+)
+def test_a_header_may_be_spelled_in_all_the_ways_that_occur(header):
+    found = examine([f"{header}\n1,2\n".encode()], PLACE, NUMBERS, "x.zip")
+    assert set(NUMBERS.spellings(found.header)) == {"a", "b"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_another_encoding_is_told_with_its_line_and_the_cure(unpacked, encoding):
+    line = 3 if encoding == "latin-1" else 1
+    with pytest.raises(BadArchiveError, match=rf"movies\.csv, line {line}: expected UTF-8, .*iconv -f .* movies\.csv"):
+        unpacked({**WHOLE, "ml/movies.csv": MOVIES.encode(encoding)})
+
+
+def test_an_empty_file_is_told(unpacked):
+    with pytest.raises(BadArchiveError, match=r"ml\.zip: ratings\.csv is empty"):
+        unpacked({**WHOLE, "ml/ratings.csv": b""})
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_header_without_rows_is_told(unpacked, end):
+    with pytest.raises(BadArchiveError, match=r"ml\.zip: ratings\.csv has a header but no rows"):
+        unpacked({**WHOLE, "ml/ratings.csv": f"userId,movieId,rating,timestamp{end}"})
+
+
+@pytest.mark.parametrize("content", [b"a" * 3_000_000, b'"' * 200_000, b"a\rb\r" * 100_000, b"\n\n\n"])
+def test_what_is_no_table_is_told(content):
+    blocks = [content[start : start + 100_000] for start in range(0, len(content), 100_000)]
+    with pytest.raises(BadArchiveError, match="lacks the column"):
+        examine(blocks, PLACE, NUMBERS, "x.zip")
+
+
+def test_a_disk_too_small_is_told_before_anything_is_written(pack, small_disk):
+    archive = pack({"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS + "1,1,1.0,1\r\n" * 100_000})
+    folder = small_disk / "raw" / "beside"
+    folder.mkdir(parents=True)
+    with pytest.raises(RecsysError, match=r"raw: 1\.1 MB are needed and the disk has 1\.0 MB left; free some") as told:
+        unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+    assert not isinstance(told.value, BadArchiveError)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told(pack):
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("this system has no /dev/full")
+    with pack(WHOLE).open("rb") as stream, pytest.raises(RecsysError, match="/dev/full: the disk is full"):
+        copy_checked(stream, full, SourceFile("any.csv", ()), "x.zip")
+
+
+@given(
+    rows=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), max_size=8), min_size=1),
+    broken=st.integers(min_value=0),
+    size=st.integers(1, 7),
+)
+def test_the_line_of_a_broken_byte_is_right_however_the_file_is_cut_into_blocks(rows, broken, size):
+    lines = ["a,b", *rows]
+    at = 1 + broken % len(rows)
+    encoded = [line.encode() for line in lines]
+    encoded[at] += b"\xff"
+    content = b"\n".join(encoded)
+    blocks = [content[start : start + size] for start in range(0, len(content), size)]
+    with pytest.raises(BadArchiveError, match=rf"numbers\.csv, line {at + 1}: .* the byte 0xff"):
+        examine(blocks, PLACE, NUMBERS, "x.zip")

@@ -1,0 +1,47 @@
+import csv
+import io
+import zipfile
+
+import pytest
+
+from recsys_dagster.domains import DOMAINS
+from recsys_dagster.errors import UsageError
+from recsys_dagster.ingest import CATALOGUE, FORMATS, Generated, get_dataset
+
+
+def test_every_default_dataset_is_of_its_domain_and_needs_no_network():
+    for domain in DOMAINS.values():
+        dataset = get_dataset(domain.default_dataset)
+        assert dataset.domain == domain.name
+        assert isinstance(dataset.source, Generated)
+
+
+def test_an_unknown_dataset_is_answered_with_the_known_ones():
+    with pytest.raises(UsageError, match=r"unknown dataset 'ml-1m'; known: sample-movie, .*ml-25m.*myanimelist"):
+        get_dataset("ml-1m")
+
+
+def test_every_dataset_says_under_which_conditions_it_may_be_used():
+    for dataset_id, dataset in CATALOGUE.items():
+        assert dataset.id == dataset_id
+        assert dataset.licence
+        assert dataset.domain in DOMAINS
+
+
+def test_the_first_spelling_of_a_column_wins():
+    anime = FORMATS["anime-2020"].file("anime.csv")
+    assert anime.spellings(["Genders", "Genres", "Name"]) == {"Genres": "Genres", "Name": "Name"}
+    assert anime.spellings(["Genders"]) == {"Genres": "Genders"}
+
+
+@pytest.mark.parametrize(
+    "dataset_id",
+    ["ml-latest-small", "anime-recommendations-database", "anime-recommendation-database-2020", "myanimelist"],
+)
+def test_the_real_headers_have_all_columns(real_mirror, dataset_id):
+    with zipfile.ZipFile(real_mirror / f"{dataset_id}.zip") as archive:
+        members = {name.rpartition("/")[2]: name for name in archive.namelist()}
+        for file in get_dataset(dataset_id).format.files:
+            with archive.open(members[file.name]) as packed:
+                header = next(csv.reader(io.TextIOWrapper(packed, "utf-8")))
+            assert list(file.spellings(header)) == [column.name for column in file.columns]
