@@ -1,0 +1,140 @@
+"""Feature tables → the arrays that models are trained on and judged by, in order of user and item."""
+
+import hashlib
+
+import duckdb
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_dagster.domains import Domain
+from recsys_dagster.interactions import Interactions, Titles, TrainingData
+from recsys_dagster.warehouse.build import require
+from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.tables import sql_tables
+
+_NO_TIME = np.iinfo(np.int64).min
+
+
+def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
+    """Return the training and validation folds and the titles' features; equal tables give equal arrays.
+
+    Raises:
+        RecsysError: the feature tables are not there.
+    """
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        n_users, n_items = _sizes(connection)
+        return TrainingData(
+            train=_fold(connection, "train"),
+            validation=_fold(connection, "validation"),
+            n_users=n_users,
+            n_items=n_items,
+            titles=_titles(connection, n_items),
+            scale=domain.scale,
+            like_threshold=domain.like_threshold,
+        )
+
+
+def load_fold(warehouse: Warehouse, fold: str) -> Interactions:
+    """Return the pairs of the fold `train`, `validation` or `test`."""
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        return _fold(connection, fold)
+
+
+def load_owned(warehouse: Warehouse) -> sp.csr_array:
+    """Return a (n_users, n_items) CSR of float32 ones: all that a user has in any fold, given up or put aside.
+
+    What is only planned is not owned, unless it is rated.
+    """
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        pairs = _arrays(
+            connection,
+            """
+            SELECT user_idx, item_idx FROM features.interactions
+            UNION ALL
+            SELECT user_idx, item_idx
+            FROM clean.watches
+            INNER JOIN features.users USING (user_id)
+            INNER JOIN features.items USING (item_id)
+            WHERE status NOT IN ('watching', 'completed', 'plan_to_watch')
+            """,
+        )
+        shape = _sizes(connection)
+    owned = sp.csr_array((np.ones(len(pairs["user_idx"]), np.float32), (pairs["user_idx"], pairs["item_idx"])), shape)
+    # A title that was rated and then given up comes twice.
+    owned.sum_duplicates()
+    owned.data[:] = 1
+    return owned
+
+
+def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return (n_users,) int64 user ids and (n_items,) int32 item ids, by index."""
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        users = _arrays(connection, "SELECT user_id FROM features.users ORDER BY user_idx")
+        items = _arrays(connection, "SELECT item_id FROM features.items ORDER BY item_idx")
+    return users["user_id"], items["item_id"]
+
+
+def id_map_hash(warehouse: Warehouse) -> str:
+    """Return 16 hex digits that change when an index stands for another user or item than before."""
+    users, items = load_ids(warehouse)
+    return hashlib.sha256(len(users).to_bytes(8) + users.tobytes() + items.tobytes()).hexdigest()[:16]
+
+
+def _require_features(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
+    require(connection, warehouse, "features", [table.name for table in sql_tables("features")])
+
+
+def _sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Return the numbers of users and of items."""
+    return connection.execute(
+        "SELECT (SELECT count(*) FROM features.users), (SELECT count(*) FROM features.items)"
+    ).fetchall()[0]
+
+
+def _fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
+    # The table is stored in the order of user and item, which a scan keeps.
+    timed = connection.execute('SELECT count("at") > 0 FROM features.interactions').fetchall()[0][0]
+    time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
+    columns = _arrays(
+        connection,
+        f"SELECT user_idx, item_idx, coalesce(rating, 'nan'::FLOAT) AS rating {time} "
+        f"FROM features.interactions WHERE fold = '{fold}'",
+    )
+    return Interactions(columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"))
+
+
+def _titles(connection: duckdb.DuckDBPyConnection, n_items: int) -> Titles:
+    genre_names = _names(connection, "SELECT DISTINCT genre FROM features.title_genres ORDER BY genre")
+    kind_names = _names(connection, "SELECT DISTINCT kind FROM clean.titles WHERE kind IS NOT NULL ORDER BY kind")
+    genres = connection.execute("SELECT item_idx, genre FROM features.title_genres").fetchall()
+    column = {name: position for position, name in enumerate(genre_names)}
+    matrix = sp.csr_array(
+        (np.ones(len(genres), np.float32), ([item for item, _ in genres], [column[genre] for _, genre in genres])),
+        shape=(n_items, len(genre_names)),
+    )
+    rows = connection.execute(
+        "SELECT kind, year, site_score FROM features.items INNER JOIN clean.titles USING (item_id) ORDER BY item_idx"
+    ).fetchall()
+    place = {name: position for position, name in enumerate(kind_names)}
+    return Titles(
+        genres=matrix,
+        genre_names=genre_names,
+        kinds=np.array([place.get(kind, -1) for kind, _, _ in rows], dtype=np.int16),
+        kind_names=kind_names,
+        years=np.array([year for _, year, _ in rows], dtype=np.float32),
+        site_scores=np.array([score for _, _, score in rows], dtype=np.float32),
+    )
+
+
+def _names(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]:
+    return tuple(name for (name,) in connection.execute(query).fetchall())
+
+
+def _arrays(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[np.generic]]:
+    """Return the result's columns, none of which has NULLs."""
+    return {name: np.ma.getdata(column) for name, column in connection.execute(query).fetchnumpy().items()}

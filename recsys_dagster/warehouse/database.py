@@ -1,0 +1,95 @@
+"""The DuckDB file of a domain: opened in one place, closed at once, its failures said in words."""
+
+import contextlib
+import hashlib
+import html
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from recsys_dagster.errors import RecsysError
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One domain's DuckDB file. DuckDB lets one process at a time open it.
+
+    Attributes:
+        path: the file; it and its folder are made when first opened.
+        memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills; None: DuckDB's own.
+    """
+
+    path: Path
+    memory_limit: str | None = None
+
+    @property
+    def scratch(self) -> Path:
+        """Folder beside the file for what is needed only while it is open; a killed run's is removed by the next."""
+        return self.path.parent / f".{self.path.stem}-scratch"
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a read-write connection, closed at the end; `unescape_html` and `pseudonym` are known to its SQL.
+
+        Raises:
+            RecsysError: another process has the file open, the disk is full, the memory limit is too low, or the file
+                is not a DuckDB database.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explaining():
+            config = {"memory_limit": self.memory_limit} if self.memory_limit else {}
+            connection = duckdb.connect(str(self.path), config=config)
+            try:
+                # Whoever has the file open is alone with the scratch folder too.
+                shutil.rmtree(self.scratch, ignore_errors=True)
+                self.scratch.mkdir()
+                connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
+                connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")  # type: ignore[list-item, arg-type]
+                connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")  # type: ignore[list-item, arg-type]
+                yield connection
+            finally:
+                connection.close()
+                shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn the failures that a person can mend into RecsysErrors."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            if "max_temp_directory_size" in str(error):
+                raise self._disk_full() from error
+            raise RecsysError(
+                f"{self.path}: DuckDB ran out of memory; raise RECSYS_MEMORY_LIMIT (now {self.memory_limit or 'unset'})"
+            ) from error
+        except (duckdb.IOException, duckdb.FatalException) as error:
+            reason = str(error)
+            if "Could not set lock" in reason:
+                raise RecsysError(
+                    f"{self.path} is open in another process; wait for it to end, then run again"
+                ) from error
+            if any(sign in reason for sign in ("No space left", "File too large", "Disk quota exceeded")):
+                raise self._disk_full() from error
+            if "not a valid DuckDB database" in reason:
+                raise RecsysError(f"{self.path} is not a DuckDB database; move it away, then run again") from error
+            raise
+
+    def _disk_full(self) -> RecsysError:
+        return RecsysError(
+            f"{self.path}: the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again "
+            "(the tables that were there are untouched)"
+        )
+
+
+def quoted(value: object) -> str:
+    """Return the value's text as an SQL string literal."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def pseudonym(name: str) -> int:
+    """Return the number that stands for a user's name: the first 60 bits of its BLAKE2b digest, never negative."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"recsys-user").digest()
+    return int.from_bytes(digest) >> 4

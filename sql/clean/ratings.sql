@@ -1,0 +1,10 @@
+-- The rating that counts of each user and title, on the domain's scale.
+SELECT
+    user_id,
+    item_id,
+    CAST(rating AS FLOAT) AS rating,
+    happened_at AS rated_at
+FROM staging.judged_interactions
+WHERE
+    reason IS NULL
+    AND rating IS NOT NULL

@@ -1,0 +1,69 @@
+-- Every line of the source that did not make it into a table, and why.
+WITH dropped AS (
+    SELECT
+        source_file,
+        position,
+        reason,
+        raw
+    FROM staging.judged_titles
+    WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT
+        source_file,
+        position,
+        reason,
+        raw
+    FROM staging.judged_interactions
+    WHERE reason IS NOT NULL
+),
+
+-- Positions count the records that could be read, from 0. The header is one line more; each line that could not be
+-- read, each blank one and each line break inside a field moves what comes after it further down.
+lines AS (
+    SELECT
+        source_file,
+        position,
+        reason,
+        raw,
+        0 AS extra_lines
+    FROM dropped
+    UNION ALL
+    SELECT
+        source_file,
+        position,
+        CAST(NULL AS VARCHAR) AS reason,
+        CAST(NULL AS VARCHAR) AS raw,
+        extra_lines
+    FROM staging.line_shifts
+),
+
+tidy AS (
+    SELECT
+        source_file,
+        CAST(
+            position + 2 + sum(extra_lines) OVER (
+                PARTITION BY source_file
+                ORDER BY position
+            ) AS BIGINT
+        ) AS line,
+        reason,
+        raw
+    FROM lines
+),
+
+result AS (
+    SELECT * FROM tidy
+    WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT
+        source_file,
+        line,
+        'unparsable' AS reason,
+        raw
+    FROM staging.unparsable
+)
+
+SELECT * FROM result
+ORDER BY
+    source_file,
+    line

@@ -1,0 +1,20 @@
+-- Raw interactions, each with what is wrong with it by itself; NULL: nothing.
+WITH source AS (
+    SELECT * FROM staging.interactions
+),
+
+result AS (
+    SELECT
+        source.*,
+        CASE
+            WHEN source.problem IS NOT NULL THEN source.problem
+            WHEN source.user_id IS NULL OR source.item_id IS NULL THEN 'unparsable'
+            WHEN source.rating NOT BETWEEN domain.scale_low AND domain.scale_high THEN 'out of scale'
+            WHEN titles.item_id IS NULL THEN 'unknown title'
+        END AS fault
+    FROM source
+    LEFT JOIN clean.titles ON source.item_id = titles.item_id
+    CROSS JOIN staging.domain
+)
+
+SELECT * FROM result

@@ -1,0 +1,16 @@
+-- Every title of the source, one row each; what is unknown is NULL.
+SELECT
+    item_id,
+    title,
+    title_english,
+    kind,
+    year,
+    genres,
+    episodes,
+    members,
+    site_score,
+    synopsis,
+    is_adult
+FROM staging.judged_titles
+WHERE reason IS NULL
+ORDER BY item_id

@@ -1,0 +1,128 @@
+-- Ratings, and titles watched without one, by index; each in one of the folds train, validation and test.
+WITH counts AS (
+    SELECT
+        (SELECT count(*) FROM clean.ratings) AS ratings,
+        (SELECT count(*) FROM clean.watches) AS watches
+),
+
+-- Every rating is also a watch: where there are as many, no watch is without a rating and there is nothing to look for.
+ratings_to_compare AS (
+    SELECT
+        ratings.user_id,
+        ratings.item_id
+    FROM clean.ratings
+    WHERE (SELECT counts.watches > counts.ratings FROM counts)
+),
+
+unrated AS (
+    SELECT
+        watches.user_id,
+        watches.item_id,
+        watches.watched_at
+    FROM clean.watches
+    ANTI JOIN ratings_to_compare
+        ON
+            watches.user_id = ratings_to_compare.user_id
+            AND watches.item_id = ratings_to_compare.item_id
+    WHERE
+        (SELECT counts.watches > counts.ratings FROM counts)
+        -- What was given up, put aside or only planned says little; an unknown status is taken for watched.
+        AND coalesce(watches.status, 'completed') IN ('watching', 'completed')
+),
+
+source AS (
+    SELECT
+        user_id,
+        item_id,
+        rating,
+        rated_at AS happened_at
+    FROM clean.ratings
+    UNION ALL
+    SELECT
+        user_id,
+        item_id,
+        CAST(NULL AS FLOAT) AS rating,
+        watched_at AS happened_at
+    FROM unrated
+),
+
+-- The last ratings up to the cuts; NULL where fewer than 99 % of the ratings have a time.
+cuts AS (
+    SELECT
+        CASE WHEN count(rated_at) >= 0.99 * count(*) THEN quantile_disc(rated_at, 0.8) END AS train_until,
+        CASE WHEN count(rated_at) >= 0.99 * count(*) THEN quantile_disc(rated_at, 0.9) END AS validation_until
+    FROM clean.ratings
+),
+
+-- Where times do not decide, chance does: a hash of user, title and seed, so that a pair stays in its fold when the
+-- data grow. It is x ** 5 modulo the prime p = 2 ** 31 - 1 (one to one, as 5 does not divide p - 1) of a mix x of the
+-- three, all of it in integers below 2 ** 63, so that every engine finds the same; a digest of text takes six times as
+-- long.
+mixed AS (
+    SELECT
+        source.user_id,
+        source.item_id,
+        source.rating,
+        source.happened_at,
+        (
+            abs(source.user_id) % 2147483647 * 1597334677
+            + CAST(source.item_id AS BIGINT) * 950706376
+            + domain.seed
+        ) % 2147483647 AS x
+    FROM source
+    CROSS JOIN staging.domain
+),
+
+squared AS (
+    SELECT
+        *,
+        x * x % 2147483647 AS x2
+    FROM mixed
+),
+
+hashed AS (
+    SELECT
+        user_id,
+        item_id,
+        rating,
+        happened_at,
+        x2 * x2 % 2147483647 * x % 2147483647 AS hash
+    FROM squared
+),
+
+tidy AS (
+    SELECT
+        hashed.user_id,
+        hashed.item_id,
+        hashed.rating,
+        hashed.happened_at,
+        CASE
+            -- 80 and 90 % of p.
+            WHEN cuts.train_until IS NULL AND hashed.hash < 1717986917 THEN 'train'
+            WHEN cuts.train_until IS NULL AND hashed.hash < 1932735282 THEN 'validation'
+            WHEN cuts.train_until IS NULL THEN 'test'
+            -- Pairs of one moment stay together; a pair without a time is never held out.
+            WHEN hashed.happened_at > cuts.validation_until THEN 'test'
+            WHEN hashed.happened_at > cuts.train_until THEN 'validation'
+            ELSE 'train'
+        END AS fold
+    FROM hashed
+    CROSS JOIN cuts
+),
+
+result AS (
+    SELECT
+        users.user_idx,
+        items.item_idx,
+        tidy.rating,
+        tidy.happened_at AS "at",
+        tidy.fold
+    FROM tidy
+    INNER JOIN features.users ON tidy.user_id = users.user_id
+    INNER JOIN features.items ON tidy.item_id = items.item_id
+)
+
+SELECT * FROM result
+ORDER BY
+    user_idx,
+    item_idx

@@ -1,0 +1,29 @@
+-- How each user rates each genre, by the ratings of the training fold alone.
+WITH source AS (
+    SELECT
+        user_idx,
+        item_idx,
+        rating
+    FROM features.interactions
+    WHERE
+        fold = 'train'
+        AND rating IS NOT NULL
+),
+
+result AS (
+    SELECT
+        source.user_idx,
+        genres.genre,
+        CAST(avg(source.rating) AS FLOAT) AS mean_rating,
+        CAST(count(*) AS INTEGER) AS ratings
+    FROM source
+    INNER JOIN features.title_genres AS genres ON source.item_idx = genres.item_idx
+    GROUP BY
+        source.user_idx,
+        genres.genre
+)
+
+SELECT * FROM result
+ORDER BY
+    user_idx,
+    genre

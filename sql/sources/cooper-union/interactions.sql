@@ -1,0 +1,28 @@
+-- Rows of rating.csv; each says that the user watched the title, and perhaps how it was liked.
+WITH source AS (
+    SELECT
+        position,
+        raw,
+        user_id,
+        anime_id AS item_id,
+        rating
+    FROM raw.rating
+),
+
+result AS (
+    SELECT
+        'rating.csv' AS source_file,
+        position,
+        raw,
+        user_id,
+        item_id,
+        -- The publisher writes -1 for "watched, not rated".
+        CASE WHEN rating NOT IN (-1, 0) THEN rating END AS rating,
+        CAST(NULL AS VARCHAR) AS status,
+        CAST(NULL AS INTEGER) AS progress,
+        CAST(NULL AS TIMESTAMP) AS happened_at,
+        CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
+    FROM source
+)
+
+SELECT * FROM result

@@ -1,0 +1,29 @@
+-- Ratings of ratings.csv; whoever rates a film has seen it.
+WITH source AS (
+    SELECT
+        position,
+        raw,
+        "userId" AS user_id,
+        "movieId" AS item_id,
+        rating,
+        "timestamp" AS seconds
+    FROM raw.ratings
+),
+
+result AS (
+    SELECT
+        'ratings.csv' AS source_file,
+        position,
+        raw,
+        user_id,
+        item_id,
+        rating,
+        'completed' AS status,
+        CAST(NULL AS INTEGER) AS progress,
+        -- The oldest ratings are of 1995: an earlier time, or one after 2100, is no time.
+        CASE WHEN seconds BETWEEN 788918400 AND 4102444800 THEN epoch_ms(seconds * 1000) END AS happened_at,
+        CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
+    FROM source
+)
+
+SELECT * FROM result
