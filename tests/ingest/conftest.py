@@ -4,13 +4,15 @@ import os
 import subprocess
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from loopback import Server
+from tiny import PATH, SMALL, WHOLE
 
-from recsys_dagster.ingest import download
+from recsys_dagster.ingest import Dataset, Download, download
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ Pack = Callable[..., Path]
 def pack(tmp_path: Path) -> Pack:
     """Writes a ZIP archive of the given members: `pack({"a/ratings.csv": "…"}, "name.zip")`."""
 
-    def write(members: dict[str, str | bytes], name: str = "ml-latest-small.zip") -> Path:
+    def write(members: Mapping[str, str | bytes], name: str = "ml-latest-small.zip") -> Path:
         path = tmp_path / "packed" / name
         path.parent.mkdir(exist_ok=True)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -44,6 +46,19 @@ def pack(tmp_path: Path) -> Pack:
         return path
 
     return write
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A RECSYS_HOME that does not exist yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def published(server: Server, pack: Pack) -> Dataset:
+    """The tiny dataset with a publisher on loopback."""
+    server.files[PATH] = pack(WHOLE).read_bytes()
+    return replace(SMALL, source=Download(server.url(PATH)))
 
 
 @pytest.fixture
