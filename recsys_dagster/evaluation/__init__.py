@@ -4,6 +4,7 @@ from recsys_dagster.evaluation.evaluate import Evaluation, Metric, constant_rati
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.leaderboard import (
     COMPARED_COLUMNS,
+    HOLDOUT,
     Comparison,
     Leaderboard,
     LeaderboardRow,
@@ -15,6 +16,7 @@ from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_us
 
 __all__ = [
     "COMPARED_COLUMNS",
+    "HOLDOUT",
     "Comparison",
     "Evaluation",
     "Interval",

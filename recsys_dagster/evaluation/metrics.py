@@ -80,7 +80,7 @@ def average_precision(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], 
     """
     top = hits[:, :k]
     precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
-    summed: NDArray[np.float64] = np.sum(precisions * top, axis=1)
+    summed = np.cumsum(precisions * top, axis=1)[:, -1]
     return _of_users_with_relevant(summed / np.maximum(n_relevant, 1), n_relevant)
 
 
@@ -89,7 +89,7 @@ def hit_rate(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -
 
     Source: Deshpande, Karypis, Item-based top-N recommendation algorithms, TOIS 22(1), 2004.
     """
-    return _of_users_with_relevant(hits[:, :k].any(axis=1).astype(np.float64), n_relevant)
+    return _of_users_with_relevant((_count(hits, k) > 0).astype(np.float64), n_relevant)
 
 
 RANKING_METRICS: dict[str, RankingMetric] = {
