@@ -47,9 +47,14 @@ class Model(ABC):
 
     A subclass sets the class attributes, implements `_fit` and `_scores` (and `_predict` if it predicts ratings,
     `_scores_for` if it can serve somebody who is not in the data), and keeps all that it learns in attributes
-    whose names end in one underscore: NumPy arrays, CSR arrays and JSON values are saved and loaded from there.
+    whose names end in one underscore: NumPy arrays, lists of them, CSR arrays and JSON values are saved and loaded
+    from there.
 
     Attributes:
+        name, summary: what it is called, and one sentence about it.
+        kinds: the libraries that do its work, as the graph shows them.
+        presets: parameters by name, such as a paper's.
+        predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
         params: the parameters it was made with.
         seed: makes two fits on the same data equal.
         n_users_, n_items_: sizes of the index spaces.
@@ -62,6 +67,7 @@ class Model(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...]] = ("numpy",)
     params_type: ClassVar[type[Params]] = Params
     presets: ClassVar[Mapping[str, Params]] = {}
     predicts_ratings: ClassVar[bool] = False
@@ -239,6 +245,8 @@ class Model(ABC):
                 for part in ("data", "indices", "indptr"):
                     arrays[f"{key}.{part}"] = getattr(value, part)
                 arrays[f"{key}.shape"] = np.array(value.shape)
+            elif isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+                arrays.update({f"{key}.{position}": array for position, array in enumerate(value)})
             elif isinstance(value, np.ndarray):
                 arrays[key] = value
             else:
@@ -261,6 +269,8 @@ class Model(ABC):
                 elif part == "data":
                     parts = (arrays[key], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
                     state[name] = sp.csr_array(parts, shape=tuple(arrays[f"{name}.shape"]))
+                elif part.isdigit():
+                    state.setdefault(name, []).append(arrays[key])
         model._restore(state)
         return model
 

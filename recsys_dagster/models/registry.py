@@ -11,6 +11,7 @@ from recsys_dagster.models.base import Model
 REGISTRY: dict[str, str] = {
     "popularity": "popularity:Popularity",
     "user_item_bias": "user_item_bias:UserItemBias",
+    "embedding_mlp": "embedding_mlp:EmbeddingMlp",
     "genre_similarity": "genre_similarity:GenreSimilarity",
     "item_knn": "item_knn:ItemKnn",
     "ease": "ease:Ease",

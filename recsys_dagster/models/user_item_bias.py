@@ -11,14 +11,16 @@ from recsys_dagster.models.rating import RatingModel, RatingParams
 class UserItemBiasParams(RatingParams):
     """Parameters of the damped bias."""
 
-    item_damping: float = Field(5.0, ge=0, description="Ratings at the global mean that are added to each item's.")
-    user_damping: float = Field(5.0, ge=0, description="Ratings as expected that are added to each user's.")
+    item_damping: float = Field(3.0, ge=0, description="Ratings just as expected that are added to each item's.")
+    user_damping: float = Field(4.0, ge=0, description="Ratings just as expected that are added to each user's.")
+    sweeps: int = Field(10, ge=1, description="Times that item and user biases are refitted to one another.")
 
 
 class UserItemBias(RatingModel):
-    """r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ and b_u that of r − μ − b_i.
+    """r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ − b_u, and b_u that of r − μ − b_i.
 
-    Damping by λ divides a sum of n residuals by n + λ (Funk 2006; Ekstrand, Riedl and Konstan 2011, §2.1).
+    Damping by λ divides a sum of n residuals by n + λ (Funk 2006; Ekstrand, Riedl and Konstan 2011, §2.1). One sweep
+    from b_u = 0 is the usual baseline; further ones approach the least squares with penalty λ b² (Koren 2010, §2.1).
     """
 
     name = "user_item_bias"
@@ -33,10 +35,11 @@ class UserItemBias(RatingModel):
     def _fit(self, data: TrainingData) -> None:
         rated = data.train.rated
         self.mean_ = float(rated.ratings.mean(dtype=np.float64)) if len(rated) else sum(self.scale_) / 2
-        self.item_bias_ = damped_mean(
-            rated.items, rated.ratings - np.float32(self.mean_), self.n_items_, self.params.item_damping
-        )
-        self.user_bias_ = self._user_bias(rated, self.n_users_)
+        self.user_bias_ = np.zeros(self.n_users_, dtype=np.float32)
+        for _ in range(self.params.sweeps):
+            residuals = rated.ratings - np.float32(self.mean_) - self.user_bias_[rated.users]
+            self.item_bias_ = damped_mean(rated.items, residuals, self.n_items_, self.params.item_damping)
+            self.user_bias_ = self._user_bias(rated, self.n_users_)
 
     def _user_bias(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
         residuals = rated.ratings - np.float32(self.mean_) - self.item_bias_[rated.items]

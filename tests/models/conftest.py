@@ -16,7 +16,7 @@ COLD_USERS = np.array([118, 119], dtype=np.int32)
 COLD_ITEMS = np.array([58, 59], dtype=np.int32)
 WATCHES_ONLY = 117
 
-QUICK_PARAMS: dict[str, dict[str, object]] = {}
+QUICK_PARAMS: dict[str, dict[str, object]] = {"embedding_mlp": {"batch_size": 100, "epochs": 6, "patience": 2}}
 """Parameters that make a slow model train in a second or two; the others train with their defaults."""
 
 

@@ -198,7 +198,7 @@ def test_a_stranger_who_tells_nothing_gets_the_most_popular(model: Model) -> Non
 
 
 def test_it_refits_on_all_folds(name: str, model: Model, data: TrainingData) -> None:
-    again = model_class(name)(model.refit_params()).fit(data.refit())
+    again = model_class(name)(model.refit_params()).fit(data.with_all(Interactions.empty()))
     assert_well_formed(again.recommend(EVERYBODY, 5), again, N_USERS, 5)
 
 

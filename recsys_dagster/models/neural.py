@@ -1,0 +1,146 @@
+"""What the Keras models share: reproducible training with early stopping, the curve, the progress bar.
+
+Keras is imported inside the functions: importing its backend takes ten seconds that only training should pay. What a
+model learnt is kept as NumPy arrays, so that a loaded model needs no Keras.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.models.base import Model, Params
+from recsys_dagster.progress import progress_bar
+
+VALIDATION_BATCH = 65536
+"""Pairs that are predicted at once on the validation fold."""
+
+
+class NeuralParams(Params):
+    """Parameters of every Keras model."""
+
+    learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Examples a step; None: a hundredth of them, but 512 at least and 8,192 at most."
+    )
+    epochs: int = Field(30, ge=1, description="Passes over the training fold at most.")
+    patience: int | None = Field(
+        3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
+    )
+
+
+class NeuralModel(Model):
+    """A model whose training may stop early, and that is refitted with as many epochs as were best."""
+
+    kinds = ("keras",)
+
+    best_epoch_: int
+
+    def refit_params(self) -> Params:
+        """The same parameters with the best number of epochs and no early stopping."""
+        params: Params = self.params.model_copy(update={"epochs": self.best_epoch_, "patience": None})
+        return params
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Training or validation examples.
+
+    Attributes:
+        inputs: one array for each input of the network, equally long.
+        targets: what it should give.
+    """
+
+    inputs: Sequence[NDArray[Any]]
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went.
+
+    Attributes:
+        curves: `loss`, and `val_loss` where there was a validation fold; one value an epoch, penalties left out.
+        best_epoch: the epoch, from 1, whose weights the network has.
+    """
+
+    curves: dict[str, list[float]]
+    best_epoch: int
+
+
+def import_keras() -> Any:
+    """Import Keras on the backend that KERAS_BACKEND names (tensorflow unless set), without its start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    return keras
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and the backend, for initial weights, dropout and the order of the examples."""
+    import_keras().utils.set_random_seed(seed)
+
+
+def train(
+    network: Any, params: NeuralParams, train: Examples, validation: Examples, *, loss: str, description: str
+) -> Training:
+    """Train `network` with Adam; leave it with the weights of the epoch that was best on the validation examples.
+
+    Without validation examples or without patience it trains all epochs and keeps the last weights.
+
+    Args:
+        network: a keras.Model, not yet compiled.
+        params: how to train.
+        train: examples to learn from, shuffled anew each epoch.
+        validation: examples to stop early on; may be empty.
+        loss: a Keras loss that is also a metric, such as "mean_squared_error".
+        description: stands beside the progress bar.
+    """
+    keras = import_keras()
+    network.compile(
+        optimizer=keras.optimizers.Adam(params.learning_rate),
+        loss=loss,
+        metrics=[loss],
+        # XLA's compilation takes longer than it saves on TensorFlow and a CPU; JAX is nothing without it.
+        jit_compile=keras.backend.backend() != "tensorflow",
+    )
+    validated = len(validation) > 0
+    stopping = validated and params.patience is not None
+    callbacks = []
+    if stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                monitor=f"val_{loss}", mode="min", patience=params.patience, restore_best_weights=True
+            )
+        )
+    with progress_bar(description, total=params.epochs) as advance:
+        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: advance(1)))
+        history = network.fit(
+            list(train.inputs),
+            train.targets,
+            batch_size=params.batch_size or int(np.clip(len(train) // 100, 512, 8192)),
+            epochs=params.epochs,
+            validation_data=(list(validation.inputs), validation.targets) if validated else None,
+            validation_batch_size=VALIDATION_BATCH,
+            callbacks=callbacks,
+            verbose=0,
+        ).history
+    curves = {
+        shown: [float(value) for value in history[recorded]]
+        for shown, recorded in (("loss", loss), ("val_loss", f"val_{loss}"))
+        if recorded in history
+    }
+    best_epoch = int(np.argmin(curves["val_loss"])) + 1 if stopping else len(curves["loss"])
+    return Training(curves, best_epoch)
+
+
+def relu(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return max(values, 0), in place."""
+    return np.maximum(values, 0, out=values)
