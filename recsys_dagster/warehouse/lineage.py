@@ -2,8 +2,25 @@
 
 import functools
 
+from sqlglot import exp
+from sqlglot.lineage import lineage
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import build_scope
+
 from recsys_dagster.ingest import FORMATS, Format
-from recsys_dagster.warehouse.tables import SqlTable, staging_tables
+from recsys_dagster.warehouse.rawfiles import table_name
+from recsys_dagster.warehouse.tables import SqlTable, clean_build_order, sql_tables, staging_tables
+
+Column = tuple[str, str, str]
+"""Schema, table and column; of a raw file ("raw", "ratings.csv", "rating")."""
+
+_BOOKKEEPING = {
+    "domain": ("scale_low", "scale_high", "seed"),
+    "source_files": ("source_file", "rows_in", "rows_read"),
+    "unparsable": ("source_file", "line", "raw"),
+    "line_shifts": ("source_file", "position", "extra_lines"),
+}
+"""Staging tables that the build fills from elsewhere than SQL, and their columns."""
 
 
 def upstream(table: SqlTable) -> set[tuple[str, str]]:
@@ -14,8 +31,9 @@ def upstream(table: SqlTable) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for fmt in FORMATS.values():
         staging = {(step.schema, step.name): step for step in staging_tables(fmt.name)}
-        files = _files(fmt)
-        pending, seen = [table], set()
+        files = {table_name(file): file.name for file in fmt.files}
+        pending = [table]
+        seen: set[tuple[str, str]] = set()
         while pending:
             for source in pending.pop().reads - seen:
                 seen.add(source)
@@ -29,15 +47,49 @@ def upstream(table: SqlTable) -> set[tuple[str, str]]:
     return found
 
 
-@functools.cache
-def column_lineage(table: SqlTable, fmt: Format) -> dict[str, list[tuple[str, str, str]]]:
-    """Return, for each column, the (schema, table, column) triples that its values come from.
+def column_lineage(table: SqlTable, fmt: Format) -> dict[str, list[Column]]:
+    """Return, for each column, the columns of other built tables and of raw files that its values come from.
 
-    A raw file's column appears as ("raw", "ratings.csv", "rating"), under its canonical name.
+    A raw file's column goes by its canonical name.
     """
-    return {}
+    return _lineage(fmt)[table.schema, table.name]
 
 
-def _files(fmt: Format) -> dict[str, str]:
-    """Return the raw files by the name of their table."""
-    return {file.name.removesuffix(".csv"): file.name for file in fmt.files}
+@functools.cache
+def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
+    """Return the column lineage of every table that stands on the format's files; a second's work, done once."""
+    found: dict[tuple[str, str], dict[str, list[Column]]] = {}
+    columns: dict[str, dict[str, dict[str, str]]] = {
+        "raw": {
+            table_name(file): dict.fromkeys(["position", "raw", *(column.name for column in file.columns)], "unknown")
+            for file in fmt.files
+        },
+        "staging": {name: dict.fromkeys(names, "unknown") for name, names in _BOOKKEEPING.items()},
+    }
+    for table in (*clean_build_order(fmt.name), *sql_tables("features")):
+        query = qualify(table.query.copy(), dialect="duckdb", schema=columns, validate_qualify_columns=False)
+        scope = build_scope(query)
+        made: dict[str, list[Column]] = {}
+        for column in query.named_selects:
+            leaves = {
+                (node.source.db, node.source.name, node.name.rpartition(".")[2].strip('"'))
+                for node in lineage(column, query, schema=None, scope=scope, dialect="duckdb").walk()
+                if isinstance(node.source, exp.Table)
+            }
+            made[column] = sorted({origin for leaf in leaves for origin in _origins(leaf, fmt, found)})
+        found[table.schema, table.name] = made
+        columns.setdefault(table.schema, {})[table.name] = dict.fromkeys(made, "unknown")
+    return found
+
+
+def _origins(leaf: Column, fmt: Format, found: dict[tuple[str, str], dict[str, list[Column]]]) -> list[Column]:
+    """Follow a column that a SELECT names through the staging tables."""
+    schema, name, column = leaf
+    if schema == "staging":
+        return found.get((schema, name), {}).get(column, [])
+    if schema == "raw":
+        file = next(file for file in fmt.files if table_name(file) == name)
+        if column == "raw":
+            return [("raw", file.name, listed.name) for listed in file.columns if not listed.personal]
+        return [] if column == "position" else [("raw", file.name, column)]
+    return [leaf]

@@ -50,6 +50,11 @@ class LoadedFile:
     shifts: list[tuple[int, int]]
 
 
+def table_name(source: SourceFile) -> str:
+    """Return the name of the file's view in the catalogue `raw`."""
+    return Path(source.name).stem
+
+
 def load_raw(connection: duckdb.DuckDBPyConnection, scratch: Path, fmt: Format, manifest: Manifest) -> list[LoadedFile]:
     """Load every file of the format into the catalogue `raw`, a database file in the folder `scratch`.
 
@@ -173,13 +178,13 @@ def _create_view(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> N
     fields = ", ".join(f"coalesce({_name(c.name)}::VARCHAR, '')" for c in source.columns if not c.personal)
     raw = f"concat_ws(',', {fields})" if fields else "NULL::VARCHAR"
     connection.execute(
-        f"CREATE VIEW raw.{_name(Path(source.name).stem)} AS "
+        f"CREATE VIEW raw.{_name(table_name(source))} AS "
         f"SELECT rowid AS position, {raw} AS raw, * FROM raw.{_rows(source)}"
     )
 
 
 def _rows(source: SourceFile) -> str:
-    return _name(f"{Path(source.name).stem} rows")
+    return _name(f"{table_name(source)} rows")
 
 
 def _name(name: str) -> str:

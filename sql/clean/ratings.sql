@@ -2,7 +2,7 @@
 SELECT
     user_id,
     item_id,
-    CAST(rating AS FLOAT) AS rating,
+    cast(rating AS FLOAT) AS rating,
     happened_at AS rated_at
 FROM staging.judged_interactions
 WHERE

@@ -31,8 +31,8 @@ lines AS (
     SELECT
         source_file,
         position,
-        CAST(NULL AS VARCHAR) AS reason,
-        CAST(NULL AS VARCHAR) AS raw,
+        cast(NULL AS VARCHAR) AS reason,
+        cast(NULL AS VARCHAR) AS raw,
         extra_lines
     FROM staging.line_shifts
 ),
@@ -40,7 +40,7 @@ lines AS (
 tidy AS (
     SELECT
         source_file,
-        CAST(
+        cast(
             position + 2 + sum(extra_lines) OVER (
                 PARTITION BY source_file
                 ORDER BY position

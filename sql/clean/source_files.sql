@@ -24,7 +24,7 @@ result AS (
         files.source_file,
         files.rows_in,
         -- A file that only completes others keeps all that could be read of it.
-        CAST(coalesce(kept.kept, files.rows_read) AS BIGINT) AS kept
+        cast(coalesce(kept.kept, files.rows_read) AS BIGINT) AS kept
     FROM staging.source_files AS files
     LEFT JOIN kept ON files.source_file = kept.source_file
 )

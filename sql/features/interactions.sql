@@ -41,7 +41,7 @@ source AS (
     SELECT
         user_id,
         item_id,
-        CAST(NULL AS FLOAT) AS rating,
+        cast(NULL AS FLOAT) AS rating,
         watched_at AS happened_at
     FROM unrated
 ),
@@ -66,7 +66,7 @@ mixed AS (
         source.happened_at,
         (
             abs(source.user_id) % 2147483647 * 1597334677
-            + CAST(source.item_id AS BIGINT) * 950706376
+            + cast(source.item_id AS BIGINT) * 950706376
             + domain.seed
         ) % 2147483647 AS x
     FROM source

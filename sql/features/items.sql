@@ -1,6 +1,6 @@
 -- Every title, numbered from 0 in the order of the ids.
 SELECT
-    CAST(row_number() OVER (ORDER BY item_id) - 1 AS INTEGER) AS item_idx,
+    cast(row_number() OVER (ORDER BY item_id) - 1 AS INTEGER) AS item_idx,
     item_id
 FROM clean.titles
 ORDER BY item_id

@@ -14,8 +14,8 @@ result AS (
     SELECT
         source.user_idx,
         genres.genre,
-        CAST(avg(source.rating) AS FLOAT) AS mean_rating,
-        CAST(count(*) AS INTEGER) AS ratings
+        cast(avg(source.rating) AS FLOAT) AS mean_rating,
+        cast(count(*) AS INTEGER) AS ratings
     FROM source
     INNER JOIN features.title_genres AS genres ON source.item_idx = genres.item_idx
     GROUP BY

@@ -4,7 +4,7 @@ WITH source AS (
 )
 
 SELECT
-    CAST(row_number() OVER (ORDER BY user_id) - 1 AS INTEGER) AS user_idx,
+    cast(row_number() OVER (ORDER BY user_id) - 1 AS INTEGER) AS user_idx,
     user_id
 FROM source
 ORDER BY user_id

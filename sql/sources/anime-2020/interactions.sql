@@ -8,8 +8,8 @@ WITH ratings AS (
         anime_id AS item_id,
         CASE WHEN rating NOT IN (-1, 0) THEN rating END AS rating,
         'completed' AS status,
-        CAST(NULL AS INTEGER) AS progress,
-        CAST(NULL AS TIMESTAMP) AS happened_at,
+        cast(NULL AS INTEGER) AS progress,
+        cast(NULL AS TIMESTAMP) AS happened_at,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
     FROM raw.rating_complete
 ),
@@ -22,7 +22,7 @@ list_entries AS (
         user_id,
         anime_id AS item_id,
         -- A score of the list counts only where rating_complete.csv repeats it: it may be of an unfinished title.
-        CAST(NULL AS FLOAT) AS rating,
+        cast(NULL AS FLOAT) AS rating,
         CASE watching_status
             WHEN 1 THEN 'watching'
             WHEN 2 THEN 'completed'
@@ -31,8 +31,8 @@ list_entries AS (
             WHEN 6 THEN 'plan_to_watch'
         END AS status,
         watched_episodes AS progress,
-        CAST(NULL AS TIMESTAMP) AS happened_at,
-        CAST(NULL AS VARCHAR) AS problem
+        cast(NULL AS TIMESTAMP) AS happened_at,
+        cast(NULL AS VARCHAR) AS problem
     FROM raw.animelist
 ),
 

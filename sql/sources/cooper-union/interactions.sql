@@ -18,9 +18,9 @@ result AS (
         item_id,
         -- The publisher writes -1 for "watched, not rated".
         CASE WHEN rating NOT IN (-1, 0) THEN rating END AS rating,
-        CAST(NULL AS VARCHAR) AS status,
-        CAST(NULL AS INTEGER) AS progress,
-        CAST(NULL AS TIMESTAMP) AS happened_at,
+        cast(NULL AS VARCHAR) AS status,
+        cast(NULL AS INTEGER) AS progress,
+        cast(NULL AS TIMESTAMP) AS happened_at,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
     FROM source
 )

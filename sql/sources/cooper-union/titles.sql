@@ -35,14 +35,14 @@ result AS (
         raw,
         item_id,
         title,
-        CAST(NULL AS VARCHAR) AS title_english,
+        cast(NULL AS VARCHAR) AS title_english,
         kind,
-        CAST(NULL AS SMALLINT) AS year,
+        cast(NULL AS SMALLINT) AS year,
         genres,
         episodes,
         members,
         site_score,
-        CAST(NULL AS VARCHAR) AS synopsis,
+        cast(NULL AS VARCHAR) AS synopsis,
         list_contains(genres, 'Hentai') AS is_adult
     FROM tidy
 )

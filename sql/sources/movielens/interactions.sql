@@ -19,7 +19,7 @@ result AS (
         item_id,
         rating,
         'completed' AS status,
-        CAST(NULL AS INTEGER) AS progress,
+        cast(NULL AS INTEGER) AS progress,
         -- The oldest ratings are of 1995: an earlier time, or one after 2100, is no time.
         CASE WHEN seconds BETWEEN 788918400 AND 4102444800 THEN epoch_ms(seconds * 1000) END AS happened_at,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem

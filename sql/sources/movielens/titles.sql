@@ -29,15 +29,15 @@ result AS (
         raw,
         item_id,
         title,
-        CAST(NULL AS VARCHAR) AS title_english,
+        cast(NULL AS VARCHAR) AS title_english,
         'Movie' AS kind,
         year,
         genres,
-        CAST(NULL AS INTEGER) AS episodes,
-        CAST(NULL AS INTEGER) AS members,
-        CAST(NULL AS FLOAT) AS site_score,
-        CAST(NULL AS VARCHAR) AS synopsis,
-        CAST(NULL AS BOOLEAN) AS is_adult
+        cast(NULL AS INTEGER) AS episodes,
+        cast(NULL AS INTEGER) AS members,
+        cast(NULL AS FLOAT) AS site_score,
+        cast(NULL AS VARCHAR) AS synopsis,
+        cast(NULL AS BOOLEAN) AS is_adult
     FROM tidy
 )
 

@@ -20,7 +20,7 @@ source AS (
         -- Text in some uploads, seconds since 1970 in others.
         coalesce(
             try_cast(entries.my_last_updated AS TIMESTAMP),
-            epoch_ms(try_cast(entries.my_last_updated AS INTEGER) * CAST(1000 AS BIGINT))
+            epoch_ms(try_cast(entries.my_last_updated AS INTEGER) * cast(1000 AS BIGINT))
         ) AS happened_at
     FROM raw.animelists_cleaned AS entries
     LEFT JOIN users ON entries.username = users.username

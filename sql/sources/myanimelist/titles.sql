@@ -53,7 +53,7 @@ result AS (
         episodes,
         members,
         site_score,
-        CAST(NULL AS VARCHAR) AS synopsis,
+        cast(NULL AS VARCHAR) AS synopsis,
         CASE
             WHEN list_contains(genres, 'Hentai') OR age_rating LIKE 'Rx%' THEN TRUE
             WHEN genres IS NOT NULL OR age_rating IS NOT NULL THEN FALSE
