@@ -1,9 +1,11 @@
 """How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
 
 from recsys_dagster.evaluation.evaluate import Evaluation, Metric, constant_rating_metrics, evaluate
-from recsys_dagster.evaluation.intervals import Interval, paired_differences
+from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import (
     COMPARED_COLUMNS,
+    CONSTANT,
+    HOLDOUT,
     HOLDOUT,
     Comparison,
     Leaderboard,
@@ -16,6 +18,8 @@ from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_us
 
 __all__ = [
     "COMPARED_COLUMNS",
+    "CONSTANT",
+    "HOLDOUT",
     "HOLDOUT",
     "Comparison",
     "Evaluation",
@@ -28,7 +32,6 @@ __all__ = [
     "choose_champion",
     "constant_rating_metrics",
     "evaluate",
-    "paired_differences",
     "read_metrics",
     "read_per_user",
     "store_metrics",
