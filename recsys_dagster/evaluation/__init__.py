@@ -6,7 +6,6 @@ from recsys_dagster.evaluation.leaderboard import (
     COMPARED_COLUMNS,
     CONSTANT,
     HOLDOUT,
-    HOLDOUT,
     Comparison,
     Leaderboard,
     LeaderboardRow,
@@ -19,7 +18,6 @@ from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_us
 __all__ = [
     "COMPARED_COLUMNS",
     "CONSTANT",
-    "HOLDOUT",
     "HOLDOUT",
     "Comparison",
     "Evaluation",
