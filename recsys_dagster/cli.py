@@ -22,7 +22,7 @@ from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout
 
 if TYPE_CHECKING:
-    from recsys_dagster.serving import Provenance, Recommendation
+    from recsys_dagster.serving import Recommendation
 
 ALL = "all"
 _PIPE_WIDTH = 200
@@ -178,7 +178,14 @@ def recommend(
         }
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
     else:
-        _console().print(_list_table(titles, provenance))
+        console = _console()
+        console.print(_list_table(titles))
+        console.print(
+            f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions of "
+            f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC",
+            style="dim",
+            soft_wrap=True,
+        )
         if len(titles) < n:
             what = f"titles of kind {kind}" if kind else "titles"
             typer.echo(f"The published list of user {user} has no more {what}.", err=True)
@@ -225,12 +232,10 @@ def _console() -> Console:
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
-def _list_table(titles: "Sequence[Recommendation]", provenance: "Provenance") -> Table:
-    caption = (
-        f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions "
-        f"of {provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC"
-    )
-    table = Table(box=None, pad_edge=False, caption=caption, caption_justify="left")
+def _list_table(titles: "Sequence[Recommendation]") -> Table:
+    from recsys_dagster.serving import format_score
+
+    table = Table(box=None, pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("title", overflow="fold", ratio=3)
     english = any(title.title_english not in (None, title.title) for title in titles)
@@ -248,7 +253,7 @@ def _list_table(titles: "Sequence[Recommendation]", provenance: "Provenance") ->
             _printable(title.kind or ""),
             str(title.year or ""),
             _printable(", ".join(title.genres)),
-            f"{title.score:.4g}",
+            format_score(title.score),
         )
     return table
 

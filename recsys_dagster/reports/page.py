@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.reports import plots
 from recsys_dagster.reports.aggregates import Profile, Reader
-from recsys_dagster.serving import Provenance
+from recsys_dagster.serving import Provenance, format_score
 from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def write_report(path: Path, report: Report) -> None:
         undefined=StrictUndefined,
     )
     environment.filters["label"] = plots.metric_label
+    environment.filters["score"] = format_score
     environment.filters["count"] = lambda n: f"{n:,}"
-    environment.filters["score"] = lambda value: f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
+    environment.filters["metric"] = lambda value: f"{value:.4f}"
     environment.filters["svg"] = lambda figure: Markup(plots.to_svg(figure))  # noqa: S704 - matplotlib escapes its text
 
     html = environment.get_template("index.html").render(

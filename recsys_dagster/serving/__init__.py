@@ -4,7 +4,7 @@ What belongs here: the published DuckDB file and nothing of how its lists were m
 (no TensorFlow, pandas, pyarrow or NumPy), because the command line answers from it.
 """
 
-from recsys_dagster.serving.lookup import Provenance, Published, Recommendation
+from recsys_dagster.serving.lookup import Provenance, Published, Recommendation, format_score
 from recsys_dagster.serving.publish import Written, publish
 
-__all__ = ["Provenance", "Published", "Recommendation", "Written", "publish"]
+__all__ = ["Provenance", "Published", "Recommendation", "Written", "format_score", "publish"]

@@ -59,6 +59,11 @@ class Recommendation:
     score: float
 
 
+def format_score(score: float) -> str:
+    """Return a score for a person to read, whatever the model's scale: 0.0123, 4.57, 67,310."""
+    return f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.4g}"
+
+
 class Published:
     """The published file of one domain, open for reading; a context manager.
 

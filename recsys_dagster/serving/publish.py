@@ -89,8 +89,9 @@ def publish(
                 _insert_provenance(connection, provenance)
                 written = _check(connection, path)
                 connection.execute("COMMIT")
+                connection.execute("CHECKPOINT")  # closing does it too, but keeps quiet if it fails
             return written
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (duckdb.OperationalError, duckdb.FatalException) as error:
         reason = str(error).partition("\n")[0]
         raise RecsysError(
             f"{path}: could not be written ({reason}); free some space or point RECSYS_HOME at a larger disk, "
