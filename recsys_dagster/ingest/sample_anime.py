@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from recsys_dagster.ingest.sample_csv import Encoded, encode, write_blocks, write_table
@@ -25,8 +24,8 @@ _CLIMATE = Climate(
         "Space": 0.028, "Sports": 0.041, "Super Power": 0.036, "Supernatural": 0.084, "Thriller": 0.007,
         "Vampire": 0.008, "Yaoi": 0.002, "Yuri": 0.002,
     },
-    levels=10, mean=6.55, item_spread=0.8, user_spread=0.85, affinity=0.75, noise=1.1, whole_stars=0.0,
-    opened=2006.0, closed=2021.1, oldest=1960, head=0.004, tail=1.5, activity=1.3, least=1, fullest=0.4,
+    levels=10, mean=6.55, item_spread=0.8, user_spread=1.0, affinity=1.1, noise=1.1, whole_stars=0.0,
+    opened=2006.0, closed=2021.1, oldest=1960, head=0.003, tail=1.8, activity=1.2, least=1, fullest=0.4,
 )  # fmt: skip
 _KINDS = {"TV": 4996, "OVA": 3894, "Movie": 3041, "Special": 2218, "ONA": 1907, "Music": 1469, "Unknown": 37}
 _SOURCES = {

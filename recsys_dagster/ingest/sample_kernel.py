@@ -70,9 +70,8 @@ def choose_and_rate(
     joined: NDArray[np.int64],
     lifetime: NDArray[np.int64],
     sessions: NDArray[np.int64],
+    hurdle: NDArray[np.float32],
     follow: float,
-    pull: float,
-    reserve: float,
     affinity: float,
     noise: float,
     levels: int,
@@ -80,8 +79,8 @@ def choose_and_rate(
     """Choose the titles of a block of users, in the order in which they are watched, and rate them.
 
     A user's time goes session by session from `joined` over `lifetime`, and their taste moves by `drift` for every ten
-    years. A title that is out and not yet seen is accepted with probability σ(pull · affinity − reserve), where the
-    affinity is taste · factors; with probability `follow` the next part of the last title is tried first.
+    years. A title that is out and not yet seen is accepted if taste · factors exceeds a hurdle drawn anew each time;
+    with probability `follow` the next part of the last title is tried first.
 
     Args:
         pool: (2^k,) items, each as often as it is popular.
@@ -95,9 +94,8 @@ def choose_and_rate(
         user_bias: (users,) in rating steps, the mean included.
         step: (users,) 1, or 2 for users who give only every second level (whole stars).
         joined: (users,) epoch seconds; lifetime: (users,) seconds; sessions: (users,) at least 1.
+        hurdle: (4096,) quantiles of the hurdle's distribution.
         follow: probability of trying the sequel.
-        pull: how strongly taste decides what is watched.
-        reserve: how reluctant everybody is.
         affinity: rating steps for one unit of affinity.
         noise: standard deviation of a rating, in steps.
         levels: number of rating levels.
@@ -137,15 +135,13 @@ def choose_and_rate(
             for attempt in range(_TRIES):
                 state += _GOLDEN
                 bits = _mix(state)
-                if attempt == 0 and previous >= 0 and sequel[previous] >= 0 and _unit(bits) < follow:
+                if attempt == 0 and previous >= 0 and sequel[previous] >= 0 and _unit(bits << np.uint64(20)) < follow:
                     item = sequel[previous]
                 else:
                     item = pool[bits & mask]
                 if seen[item] == user or released[item] > second:
                     continue
-                odds = np.exp(np.float32(reserve) - np.float32(pull) * _dot(now, factors[item]))
-                state += _GOLDEN
-                if _unit(_mix(state)) * (np.float32(1) + odds) < np.float32(1):
+                if _dot(now, factors[item]) > hurdle[bits >> np.uint64(52)]:
                     break
             else:
                 item = _next_free(item, seen, user, released, second)

@@ -9,7 +9,7 @@ from recsys_dagster.ingest.sample_csv import Encoded, encode, write_blocks, writ
 from recsys_dagster.ingest.sample_titles import movie_titles
 from recsys_dagster.ingest.sample_world import Block, Climate, Titles, activity, make_world
 
-# Shares of titles, spread of users and activity as in ml-latest-small (2018); the rest tuned so that models differ as there.
+# Shares of titles, spread of users and activity as in ml-latest-small (2018); the rest so that models differ as there.
 _CLIMATE = Climate(
     genres={
         "Action": 0.188, "Adventure": 0.130, "Animation": 0.063, "Children": 0.068, "Comedy": 0.386, "Crime": 0.123,
@@ -17,13 +17,13 @@ _CLIMATE = Climate(
         "Musical": 0.034, "Mystery": 0.059, "Romance": 0.164, "Sci-Fi": 0.101, "Thriller": 0.194, "War": 0.039,
         "Western": 0.017,
     },
-    levels=10, mean=6.0, item_spread=0.9, user_spread=0.75, affinity=0.9, noise=1.35, whole_stars=0.4,
-    opened=1996.2, closed=2018.7, oldest=1915, head=0.01, tail=1.3, activity=1.15, least=20, fullest=0.5,
+    levels=10, mean=6.0, item_spread=1.0, user_spread=0.9, affinity=1.2, noise=1.4, whole_stars=0.4,
+    opened=1996.2, closed=2018.7, oldest=1915, head=0.004, tail=1.5, activity=1.4, least=20, fullest=0.5,
 )  # fmt: skip
 _STARS = pa.array([f"{level / 2:.1f}" for level in range(1, 11)])
 _TAGS = (
     "atmospheric", "surreal", "funny", "thought-provoking", "quirky", "Funny", "twist ending", "visually appealing",
-    "in netflix queue", "boring", "based on a book", "great soundtrack", "\"artsy\"", "predictable", "slow, but worth it",
+    "boring", "based on a book", "great soundtrack", '"artsy"', "slow, but worth it",
 )  # fmt: skip
 
 

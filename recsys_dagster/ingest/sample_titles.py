@@ -5,48 +5,62 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-_ADJECTIVES = (
-    "Amber Ancient Bitter Borrowed Broken Burning Careless Crimson Crooked Distant Drowned Electric Empty Faithful "
-    "Fallen Final First Forgotten Frozen Gentle Gilded Golden Hidden Hollow Hungry Innocent Iron Last Little Lonely Lost "
-    "Lucky Midnight Missing Northern Paper Perfect Quiet Reckless Restless Savage Second Secret Seventh Silent Silver "
-    "Simple Sleepless Southern Stolen Stubborn Sudden Tender Thirsty Unwritten Velvet Wandering White Wicked Wild"
-).split()
-_NOUNS = (
-    "Alibi Anchor Angel Apartment Avenue Bargain Beacon Blade Bride Bridge Canyon Carnival Castle Chapter Circus City "
-    "Clockmaker Colony Country Crossing Crown Daughter Dawn Detective Dream Empire Engine Escape Evening Factory Father "
-    "Fever Forest Fortune Frontier Garden Ghost Guest Harbor Harvest Heart Heir Highway Honeymoon Horizon Hotel Hunter "
-    "Island Journey Kingdom Lantern Legacy Letter Lighthouse Machine Mirror Mountain Neighbor Night Orchard Orchestra "
-    "Outlaw Painter Passenger Patrol Planet Promise Prophecy Rain River Robbery Sailor School Season Secretary Shadow "
-    "Sister Soldier Song Spy Station Storm Stranger Street Summer Teacher Thief Tower Train Trial Valley Verdict Voyage "
-    "Waltz War Wedding Widow Winter Witness Wolf"
-).split()
-_PLACES = (
-    "Alder Creek,Antwerp,Barcelona,Bombay,Buenos Aires,Cairo,Casablanca,Cedar Falls,Dublin,El Paso,Glasgow,Havana,Helsinki,"
-    "Istanbul,Kansas,Kyoto,Lisbon,Maple Street,Marseille,Memphis,Montreal,Naples,Nevada,New Orleans,Odessa,Oslo,Palermo,"
-    "Prague,Reykjavík,Salzburg,San Telmo,São Paulo,Shanghai,Sicily,Tangier,Trieste,Utah,Vienna,Warsaw,Zürich"
-).split(",")
-_NAMES = (
-    "Ada Agnes Albert Amélie Anton Arthur Beatrice Boris Charlie Clara Daisy Dmitri Edith Elsa Emil Felix Fiona Frank "
-    "Greta Gus Hannah Harry Hugo Ida Igor Irene Jack Joan Josephine Karl Kitty Leo Lola Lucy Magda Max Mildred Nadia "
-    "Nora Oscar Otto Pablo Pauline Pearl Ralph Rosa Ruby Sam Sofia Stella Theo Ursula Vera Victor Walter Wanda"
-).split()
-_FOREIGN = (
-    "La noche del faro,Der letzte Zug,Les amants du quai,Il giardino segreto,O barco vazio,Den långa vintern,Noční vlak,"
-    "El camino de sal,Die stille Straße,L'été sans fin,Kaze no machi,Il treno delle nove,La città perduta,Après la pluie"
-).split(",")
-_SUBTITLES = (
-    "The Return,Homecoming,The Last Stand,A New Beginning,Dead of Night,The Reckoning,Out of Time,The Next Generation"
-).split(",")
+
+def _words(text: str, separator: str = " ") -> tuple[str, ...]:
+    return tuple(text.split(separator))
+
+
+_ADJECTIVES = _words(
+    "Amber Ancient Bitter Borrowed Broken Burning Careless Crimson Crooked Distant Drowned Electric Empty "
+    "Faithful Fallen Final First Forgotten Frozen Gentle Gilded Golden Hidden Hollow Hungry Innocent Iron Last "
+    "Little Lonely Lost Lucky Midnight Missing Northern Paper Perfect Quiet Reckless Restless Savage Second "
+    "Secret Seventh Silent Silver Simple Sleepless Southern Stolen Stubborn Sudden Tender Thirsty Unwritten "
+    "Velvet Wandering White Wicked Wild"
+)
+_NOUNS = _words(
+    "Alibi Anchor Angel Apartment Avenue Bargain Beacon Blade Bride Bridge Canyon Carnival Castle Chapter Circus "
+    "City Clockmaker Colony Country Crossing Crown Daughter Dawn Detective Dream Empire Engine Escape Evening "
+    "Factory Father Fever Forest Fortune Frontier Garden Ghost Guest Harbor Harvest Heart Heir Highway Honeymoon "
+    "Horizon Hotel Hunter Island Journey Kingdom Lantern Legacy Letter Lighthouse Machine Mirror Mountain "
+    "Neighbor Night Orchard Orchestra Outlaw Painter Passenger Patrol Planet Promise Prophecy Rain River Robbery "
+    "Sailor School Season Secretary Shadow Sister Soldier Song Spy Station Storm Stranger Street Summer Teacher "
+    "Thief Tower Train Trial Valley Verdict Voyage Waltz War Wedding Widow Winter Witness Wolf"
+)
+_PLACES = _words(
+    "Alder Creek, Antwerp, Barcelona, Bombay, Buenos Aires, Cairo, Casablanca, Cedar Falls, Dublin, El Paso, "
+    "Glasgow, Havana, Helsinki, Istanbul, Kansas, Kyoto, Lisbon, Maple Street, Marseille, Memphis, Montreal, "
+    "Naples, Nevada, New Orleans, Odessa, Oslo, Palermo, Prague, Reykjavík, Salzburg, San Telmo, São Paulo, "
+    "Shanghai, Sicily, Tangier, Trieste, Utah, Vienna, Warsaw, Zürich",
+    ", ",
+)
+_NAMES = _words(
+    "Ada Agnes Albert Amélie Anton Arthur Beatrice Boris Charlie Clara Daisy Dmitri Edith Elsa Emil Felix Fiona "
+    "Frank Greta Gus Hannah Harry Hugo Ida Igor Irene Jack Joan Josephine Karl Kitty Leo Lola Lucy Magda Max "
+    "Mildred Nadia Nora Oscar Otto Pablo Pauline Pearl Ralph Rosa Ruby Sam Sofia Stella Theo Ursula Vera Victor "
+    "Walter Wanda"
+)
+_FOREIGN = _words(
+    "La noche del faro, Der letzte Zug, Les amants du quai, Il giardino segreto, O barco vazio, Den långa "
+    "vintern, Noční vlak, El camino de sal, Die stille Straße, L'été sans fin, Kaze no machi, Il treno delle "
+    "nove, La città perduta, Après la pluie",
+    ", ",
+)
+_SUBTITLES = _words(
+    "The Return, Homecoming, The Last Stand, A New Beginning, Dead of Night, The Reckoning, Out of Time, The Next "
+    "Generation",
+    ", ",
+)
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 # Syllables with their katakana, and the words that a romanised title is put together with.
 _KANA = dict(
     pair.split("=")
-    for pair in (
-        "a=ア i=イ u=ウ e=エ o=オ ka=カ ki=キ ku=ク ke=ケ ko=コ sa=サ shi=シ su=ス se=セ so=ソ ta=タ chi=チ tsu=ツ te=テ to=ト "
-        "na=ナ ni=ニ nu=ヌ ne=ネ no=ノ ha=ハ hi=ヒ fu=フ he=ヘ ho=ホ ma=マ mi=ミ mu=ム me=メ mo=モ ya=ヤ yu=ユ yo=ヨ ra=ラ ri=リ "
-        "ru=ル re=レ ro=ロ wa=ワ ga=ガ gi=ギ go=ゴ za=ザ ji=ジ zu=ズ da=ダ de=デ do=ド ba=バ bi=ビ bu=ブ"
-    ).split()
+    for pair in _words(
+        "a=ア i=イ u=ウ e=エ o=オ ka=カ ki=キ ku=ク ke=ケ ko=コ sa=サ shi=シ su=ス se=セ so=ソ ta=タ "
+        "chi=チ tsu=ツ te=テ to=ト na=ナ ni=ニ nu=ヌ ne=ネ no=ノ ha=ハ hi=ヒ fu=フ he=ヘ ho=ホ ma=マ "
+        "mi=ミ mu=ム me=メ mo=モ ya=ヤ yu=ユ yo=ヨ ra=ラ ri=リ ru=ル re=レ ro=ロ wa=ワ ga=ガ gi=ギ "
+        "go=ゴ za=ザ ji=ジ zu=ズ da=ダ de=デ do=ド ba=バ bi=ビ bu=ブ"
+    )
 )
 _SEASONS = ("", " 2nd Season", " 3rd Season", " 4th Season", " 5th Season", " 6th Season", " 7th Season", " 8th Season")
 _PARTS = {"Movie": " Movie", "OVA": " OVA", "Special": " Specials", "ONA": " ONA", "Music": ": Theme Song", "TV": ""}
@@ -71,7 +85,7 @@ _NO_SYNOPSIS = (
 )
 
 
-def _one(words: tuple[str, ...] | list[str], rng: np.random.Generator) -> str:
+def _one(words: tuple[str, ...], rng: np.random.Generator) -> str:
     return words[int(rng.integers(len(words)))]
 
 

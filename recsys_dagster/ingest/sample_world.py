@@ -8,6 +8,7 @@ one that knows only the title.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,11 @@ from recsys_dagster.ingest.sample_kernel import FACTORS, choose_and_rate
 
 DAY = 86400
 BLOCK_ROWS = 250_000
-"""Rows that are in memory at a time, for each of the threads."""
+"""Rows of a block; a few blocks are in memory at a time."""
+
+# Quantiles of a logistic distribution: a title of affinity x is watched with probability σ(1.8 (x - 1)).
+_QUANTILE = (np.arange(4096) + 0.5) / 4096
+_HURDLE = (1 + np.log(_QUANTILE / (1 - _QUANTILE)) / 1.8).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -144,9 +149,8 @@ class World:
             joined,
             lifetime,
             sessions,
+            _HURDLE,
             follow=0.3,
-            pull=1.8,
-            reserve=1.8,
             affinity=climate.affinity,
             noise=climate.noise,
             levels=climate.levels,
@@ -165,11 +169,12 @@ def make_world(climate: Climate, n_items: int, rows: NDArray[np.int64], seed: in
     cumulative = np.cumsum(titles.popularity)
     pool = np.searchsorted(cumulative, (np.arange(slots) + 0.5) / slots * cumulative[-1]).astype(np.int32)
     world = World(climate, seed, titles, vectors, rows, pool, climate.mean)
-    # People watch what they like, which lifts the mean by an amount that depends on the sizes: a trial tells it.
-    trial = world.draw(
-        0, 0, int(np.searchsorted(np.cumsum(rows), BLOCK_ROWS)) + 1 if rows.sum() > BLOCK_ROWS else len(rows)
-    )
-    return replace(world, mean=2 * climate.mean - float(trial.codes.mean()))
+    # People watch what they like, which lifts the mean by an amount that depends on the sizes: trials tell it.
+    some = 1 + int(np.searchsorted(np.cumsum(rows), min(rows.sum(), BLOCK_ROWS // 5)))
+    for _ in range(3):
+        excess = float(world.draw(0, 0, some).codes.mean()) - climate.mean
+        world = replace(world, mean=world.mean - excess)
+    return world
 
 
 def activity(climate: Climate, n_users: int, n_items: int, n_ratings: int, seed: int) -> NDArray[np.int64]:
@@ -257,12 +262,10 @@ def _make_titles(climate: Climate, vectors: NDArray[np.float32], n: int, rng: np
 
 
 def _tastes(vectors: NDArray[np.float32], n: int, rng: np.random.Generator, size: float) -> NDArray[np.float32]:
-    """Return (n, FACTORS) tastes, of which the product with a title's factors has a standard deviation of about `size`."""
-    preference = rng.standard_exponential((n, len(vectors)), np.float32) * rng.choice(
-        np.float32([-1, 1]), (n, len(vectors))
-    )
-    taste = _unit_length(preference @ vectors) + 0.5 * _unit_length(rng.standard_normal((n, FACTORS)))
-    return (size * np.sqrt(FACTORS) * _unit_length(taste)).astype(np.float32)
+    """Return (n, FACTORS) tastes whose product with a title's factors has a standard deviation of about `size`."""
+    liking = rng.laplace(size=(n, len(vectors)))
+    taste = _unit_length(liking @ vectors) + 0.5 * _unit_length(rng.standard_normal((n, FACTORS)))
+    return np.asarray(size * np.sqrt(FACTORS) * _unit_length(taste), np.float32)
 
 
 def _calendar(
@@ -286,6 +289,6 @@ def _epoch(year: NDArray[np.float64]) -> NDArray[np.int64]:
     return ((year - 1970) * 365.25 * DAY).astype(np.int64)
 
 
-def _unit_length(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def _unit_length(rows: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Scale each row to length 1."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))
