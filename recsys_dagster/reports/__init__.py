@@ -5,7 +5,7 @@ Importing this package imports neither matplotlib nor jinja2; drawing and writin
 """
 
 from recsys_dagster.reports.aggregates import Profile, Rated, Reader, pick_readers, profile
-from recsys_dagster.reports.page import Report, write_report
+from recsys_dagster.reports.page import Report, profile_figures, write_report
 from recsys_dagster.reports.plots import (
     plot_activity,
     plot_counts,
@@ -32,6 +32,7 @@ __all__ = [
     "plot_ratings",
     "plot_years",
     "profile",
+    "profile_figures",
     "to_png",
     "to_svg",
     "write_report",

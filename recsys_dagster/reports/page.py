@@ -73,7 +73,7 @@ def write_report(path: Path, report: Report) -> None:
         report=report,
         columns=_columns(report.leaderboard),
         score_figures=_score_figures(report.leaderboard),
-        data_figures=_data_figures(report.profile),
+        data_figures=profile_figures(report.profile),
         curve_figures={name: plots.plot_learning_curves(curves) for name, curves in report.curves.items() if curves},
     )
     with replacing(path) as beside:
@@ -89,7 +89,7 @@ def _score_figures(leaderboard: "Leaderboard") -> "list[tuple[str, Figure]]":
     return [(plots.metric_label(column), plots.plot_leaderboard(leaderboard, column)) for column in columns]
 
 
-def _data_figures(profile: Profile) -> "list[tuple[str, Figure]]":
+def profile_figures(profile: Profile) -> "list[tuple[str, Figure]]":
     """Only the plots for which there are data."""
     candidates: list[tuple[str, Sequence[Any], Callable[[Any], Figure]]] = [
         ("How often each rating was given", profile.ratings, plots.plot_ratings),

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -99,3 +100,18 @@ print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_many_readers_at_once_are_all_answered(path: Path) -> None:
+    answers = []
+
+    def read() -> None:
+        with Published(path) as published:
+            answers.append(len(published.recommendations(7, 10)))
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [3] * 8

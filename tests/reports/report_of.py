@@ -1,0 +1,86 @@
+"""A report of a handful of titles that someone chose to be awkward."""
+
+from typing import Any
+
+import duckdb
+
+from recsys_dagster.evaluation import Interval, Leaderboard, LeaderboardRow, MetricRow
+from recsys_dagster.reports import Report, pick_readers, profile
+from recsys_dagster.serving import Provenance, Recommendation
+from recsys_dagster.warehouse import FileAccount
+
+AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
+
+
+def metric(model: str, name: str, k: int | None, value: float, half: float | None = 0.01) -> MetricRow:
+    low, high = (None, None) if half is None else (value - half, value + half)
+    return MetricRow(model, "v", "holdout", "test", name, k, value, low, high, 3)
+
+
+def leaderboard() -> Leaderboard:
+    shown: dict[str, list[MetricRow]] = {
+        "popularity": [metric("popularity", "ndcg", 10, 0.1234), metric("popularity", "coverage", 10, 0.5, None)],
+        "embedding_mlp": [metric("embedding_mlp", "ndcg", 10, 0.12), metric("embedding_mlp", "rmse", None, 0.8765)],
+        "constant": [metric("constant", "rmse", None, 1.0432)],
+    }
+    behind = {"popularity": None, "embedding_mlp": Interval(-0.0034, -0.02, 0.01), "constant": None}
+    return Leaderboard(
+        [
+            LeaderboardRow(model, "v", rank, None, {(row.metric, row.k): row for row in rows}, behind[model])
+            for rank, (model, rows) in enumerate(shown.items(), 1)
+        ]
+    )
+
+
+def clean_tables() -> duckdb.DuckDBPyConnection:
+    """The cleaned tables: user u has the first u of 12 titles, u = 1 … 12, and rates every other one u / 2."""
+    connection = duckdb.connect()
+    connection.execute(
+        """
+        CREATE SCHEMA clean;
+        CREATE TABLE clean.titles AS
+        SELECT
+            i::INTEGER AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
+            CASE WHEN i % 3 = 0 THEN 'TV' WHEN i % 3 = 1 THEN 'Movie' END AS kind,
+            CASE WHEN i > 2 THEN 2000 + i END::SMALLINT AS year,
+            CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres
+        FROM range(1, 13) AS numbers(i);
+        CREATE TABLE clean.watches AS
+        SELECT
+            u::BIGINT AS user_id, i::INTEGER AS item_id,
+            CASE WHEN i = 12 THEN 'plan_to_watch' END AS status,
+            TIMESTAMP '2020-01-15' + to_months((i - 1)::INTEGER) AS watched_at
+        FROM range(1, 13) AS users(u), range(1, 13) AS items(i) WHERE i <= u;
+        CREATE TABLE clean.ratings AS
+        SELECT user_id, item_id, (user_id / 2)::FLOAT AS rating, watched_at AS rated_at
+        FROM clean.watches WHERE item_id % 2 = 0;
+        CREATE TABLE clean.rejected (source_file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
+        INSERT INTO clean.rejected VALUES ('ratings.csv', 3, 'unparsable', 'x,y,z');
+        """
+    )
+    connection.execute("UPDATE clean.titles SET title = ? WHERE item_id = 2", [AWKWARD])
+    return connection
+
+
+def recommended(user_id: int) -> list[Recommendation]:
+    if user_id == 12:
+        return []
+    return [Recommendation(1, 12, AWKWARD, "Gintama", "TV", 2006, ("Comedy <3", "Sci-Fi"), 67310.0)]
+
+
+def report(**changes: Any) -> Report:
+    connection = clean_tables()
+    values: dict[str, Any] = {
+        "provenance": Provenance(
+            "anime", "sample-anime", "0123456789abcdef0123", "free & <easy>", "popularity", "20260102T030405-abcdef",
+            66, (1, 10), {"recsys-dagster": "0.1.0"},
+        ),
+        "profile": profile(connection),
+        "files": [FileAccount(file="ratings.csv", rows_in=67, kept=66, rejected={"unparsable": 1})],
+        "leaderboard": leaderboard(),
+        "summaries": {"popularity": "The same titles for everybody."},
+        "verdicts": ["embedding_mlp is not distinguishable from popularity."],
+        "curves": {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}, "popularity": {}},
+        "readers": pick_readers(connection, recommended),
+    }  # fmt: skip
+    return Report(**values | changes)
