@@ -29,7 +29,6 @@ AS_PUBLISHED: dict[str, Any] = {
     "batch_size": 10_000,
     "patience": None,
     "start_at_mean": False,
-    "embedding_penalty": 0.0,
     "popularity_weight": 0.0,
 }
 BLOCK_PAIRS = 16384
@@ -42,9 +41,6 @@ class EmbeddingMlpParams(NeuralParams, RatingParams):
     learning_rate: float = Field(0.003, gt=0, description="Step size of Adam.")
     start_at_mean: bool = Field(
         True, description="Start the output's bias at the mean rating, so that no step is spent on it; the paper: at 0."
-    )
-    embedding_penalty: float = Field(
-        0.0, ge=0, description="L2 penalty of a pair's two embeddings, added to its squared error; 0 as published."
     )
 
 
@@ -75,7 +71,7 @@ class EmbeddingMlp(NeuralModel, RatingModel):
         if len(rated) == 0:
             raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
         seed_everything(self.seed)
-        network = build_network(data.n_users, data.n_items, self.params.embedding_penalty)
+        network = build_network(data.n_users, data.n_items)
         if self.params.start_at_mean:
             network.layers[-1].bias.assign([rated.ratings.mean(dtype=np.float64)])
         training = train(
@@ -129,17 +125,13 @@ class EmbeddingMlp(NeuralModel, RatingModel):
         return values[:, 0]
 
 
-def build_network(n_users: int, n_items: int, embedding_penalty: float = 0.0) -> Any:
-    """Return the paper's network as a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output.
-
-    The penalty is taken of the embeddings that a batch looks up, so a frequent user's counts as often as their ratings.
-    """
+def build_network(n_users: int, n_items: int) -> Any:
+    """Return the paper's network, a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output."""
     keras = import_keras()
 
     def embedded(size: int, name: str) -> tuple[Any, Any]:
-        penalty = keras.regularizers.L2(embedding_penalty) if embedding_penalty else None
         index = keras.Input((), dtype="int32", name=name)
-        return index, keras.layers.Embedding(size, EMBEDDING_SIZE, activity_regularizer=penalty)(index)
+        return index, keras.layers.Embedding(size, EMBEDDING_SIZE)(index)
 
     user, of_user = embedded(n_users, "user")
     item, of_item = embedded(n_items, "item")
