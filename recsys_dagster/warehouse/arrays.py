@@ -1,6 +1,7 @@
 """Feature tables → the arrays that models are trained on and judged by, in order of user and item."""
 
 import hashlib
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -135,6 +136,6 @@ def _names(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]
     return tuple(name for (name,) in connection.execute(query).fetchall())
 
 
-def _arrays(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[np.generic]]:
+def _arrays(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[Any]]:
     """Return the result's columns, none of which has NULLs."""
     return {name: np.ma.getdata(column) for name, column in connection.execute(query).fetchnumpy().items()}

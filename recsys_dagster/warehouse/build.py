@@ -153,7 +153,7 @@ def _create_domain(connection: duckdb.DuckDBPyConnection, domain: Domain, seed: 
 
 
 def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> None:
-    """What the reading of the raw files left: rows of each, what could not be read, and where lines were passed over."""
+    """What the reading of the raw files left: their rows, what could not be read, where lines were passed over."""
     _create_listed(
         connection,
         "source_files",

@@ -40,15 +40,16 @@ class Warehouse:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._explaining():
-            config = {"memory_limit": self.memory_limit} if self.memory_limit else {}
-            connection = duckdb.connect(str(self.path), config=config)
+            connection = duckdb.connect(
+                self.path, config={"memory_limit": self.memory_limit} if self.memory_limit else {}
+            )
             try:
                 # Whoever has the file open is alone with the scratch folder too.
                 shutil.rmtree(self.scratch, ignore_errors=True)
                 self.scratch.mkdir()
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
-                connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")  # type: ignore[list-item, arg-type]
-                connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")  # type: ignore[list-item, arg-type]
+                connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
+                connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")
                 yield connection
             finally:
                 connection.close()

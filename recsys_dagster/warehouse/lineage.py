@@ -4,8 +4,6 @@ import functools
 
 from sqlglot import exp
 from sqlglot.lineage import lineage
-from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import build_scope
 
 from recsys_dagster.ingest import FORMATS, Format
 from recsys_dagster.warehouse.rawfiles import table_name
@@ -67,13 +65,11 @@ def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
         "staging": {name: dict.fromkeys(names, "unknown") for name, names in _BOOKKEEPING.items()},
     }
     for table in (*clean_build_order(fmt.name), *sql_tables("features")):
-        query = qualify(table.query.copy(), dialect="duckdb", schema=columns, validate_qualify_columns=False)
-        scope = build_scope(query)
         made: dict[str, list[Column]] = {}
-        for column in query.named_selects:
+        for column, root in lineage(None, table.query, columns, dialect="duckdb").items():
             leaves = {
                 (node.source.db, node.source.name, node.name.rpartition(".")[2].strip('"'))
-                for node in lineage(column, query, schema=None, scope=scope, dialect="duckdb").walk()
+                for node in root.walk()
                 if isinstance(node.source, exp.Table)
             }
             made[column] = sorted({origin for leaf in leaves for origin in _origins(leaf, fmt, found)})
@@ -91,5 +87,6 @@ def _origins(leaf: Column, fmt: Format, found: dict[tuple[str, str], dict[str, l
         file = next(file for file in fmt.files if table_name(file) == name)
         if column == "raw":
             return [("raw", file.name, listed.name) for listed in file.columns if not listed.personal]
-        return [] if column == "position" else [("raw", file.name, column)]
+        # sqlglot folds the case of names, as DuckDB does.
+        return [("raw", file.name, listed.name) for listed in file.columns if listed.name.lower() == column.lower()]
     return [leaf]

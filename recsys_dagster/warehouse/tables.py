@@ -2,6 +2,7 @@
 
 import functools
 import graphlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def sql_folder() -> Path:
 
 @functools.cache
 def sql_tables(group: str) -> tuple[SqlTable, ...]:
-    """Return the tables of the group `clean` or `features`, each after those of the group that it reads."""
-    return _in_order(_read(sql_folder() / group, group))
+    """Return the tables of the group `clean` or `features`, each after those of the group that it is made of."""
+    folder = sql_folder() / group
+    return tuple(table for table in _in_order([*_shared_staging(), *_read(folder, group)]) if table.schema == group)
 
 
 @functools.cache
@@ -82,14 +84,19 @@ def staging_tables(format_name: str) -> tuple[SqlTable, ...]:
     source = sql_folder() / "sources" / format_name
     if not source.is_dir():
         raise RecsysError(f"{source} is missing: the format {format_name!r} has no SQL")
-    return (*_read(source, "staging"), *_read(sql_folder() / "clean" / "staging", "staging"))
+    return (*_read(source, "staging"), *_shared_staging())
+
+
+def _shared_staging() -> list[SqlTable]:
+    """What stands between the titles and interactions of any format and the clean tables."""
+    return _read(sql_folder() / "clean" / "staging", "staging")
 
 
 def _read(folder: Path, schema: str) -> list[SqlTable]:
     return [SqlTable(schema, path.stem, path) for path in sorted(folder.glob("*.sql"))]
 
 
-def _in_order(tables: list[SqlTable]) -> tuple[SqlTable, ...]:
+def _in_order(tables: Iterable[SqlTable]) -> tuple[SqlTable, ...]:
     known = {(table.schema, table.name): table for table in tables}
     graph = {key: sorted(table.reads & known.keys()) for key, table in known.items()}
     return tuple(known[key] for key in graphlib.TopologicalSorter(graph).static_order())

@@ -49,8 +49,12 @@ source AS (
 -- The last ratings up to the cuts; NULL where fewer than 99 % of the ratings have a time.
 cuts AS (
     SELECT
-        CASE WHEN count(rated_at) >= 0.99 * count(*) THEN quantile_disc(rated_at, 0.8) END AS train_until,
-        CASE WHEN count(rated_at) >= 0.99 * count(*) THEN quantile_disc(rated_at, 0.9) END AS validation_until
+        CASE
+            WHEN count(rated_at) >= 0.99 * count(*) THEN percentile_disc(0.8) WITHIN GROUP (ORDER BY rated_at)
+        END AS train_until,
+        CASE
+            WHEN count(rated_at) >= 0.99 * count(*) THEN percentile_disc(0.9) WITHIN GROUP (ORDER BY rated_at)
+        END AS validation_until
     FROM clean.ratings
 ),
 
