@@ -67,7 +67,8 @@ class Training:
     """How a training went.
 
     Attributes:
-        curves: `loss`, and `val_loss` where there was a validation fold; one value an epoch, penalties left out.
+        curves: `loss` and the further metrics, and each as `val_…` where there was a validation fold; one value an
+            epoch, penalties left out.
         best_epoch: the epoch, from 1, whose weights the network has.
     """
 
@@ -89,7 +90,14 @@ def seed_everything(seed: int) -> None:
 
 
 def train(
-    network: Any, params: NeuralParams, train: Examples, validation: Examples, *, loss: str, description: str
+    network: Any,
+    params: NeuralParams,
+    train: Examples,
+    validation: Examples,
+    *,
+    loss: str,
+    description: str,
+    metrics: Sequence[str] = (),
 ) -> Training:
     """Train `network` with Adam; leave it with the weights of the epoch that was best on the validation examples.
 
@@ -102,12 +110,13 @@ def train(
         validation: examples to stop early on; may be empty.
         loss: a Keras loss that is also a metric, such as "mean_squared_error".
         description: stands beside the progress bar.
+        metrics: Keras's names of further curves to record, such as "binary_accuracy".
     """
     keras = import_keras()
     network.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss=loss,
-        metrics=[loss],
+        metrics=[loss, *metrics],
         # XLA's compilation takes longer than it saves on TensorFlow and a CPU; JAX is nothing without it.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
@@ -133,12 +142,20 @@ def train(
             verbose=0,
         ).history
     curves = {
-        shown: [float(value) for value in history[recorded]]
-        for shown, recorded in (("loss", loss), ("val_loss", f"val_{loss}"))
-        if recorded in history
+        prefix + shown: [float(value) for value in history[prefix + recorded]]
+        for shown, recorded in (("loss", loss), *((metric, metric) for metric in metrics))
+        for prefix in ("", "val_")
+        if prefix + recorded in history
     }
     best_epoch = int(np.argmin(curves["val_loss"])) + 1 if stopping else len(curves["loss"])
     return Training(curves, best_epoch)
+
+
+def with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the vectors with those of rows that occur nowhere in `trained` replaced by the mean of the others."""
+    untrained = np.bincount(trained, minlength=len(vectors)) == 0
+    mean = vectors[~untrained].mean(axis=0)
+    return np.where(untrained[:, None], mean, vectors)
 
 
 def relu(values: NDArray[np.float32]) -> NDArray[np.float32]:

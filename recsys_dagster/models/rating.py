@@ -55,6 +55,12 @@ class RatingModel(Model):
 
     def _weighed(self, ratings: NDArray[np.float32]) -> NDArray[np.float32]:
         low, high = self.scale_
-        support = np.log1p(self.popularity_) / np.log1p(self.popularity_.max())
-        scores: NDArray[np.float32] = (ratings - low) / (high - low) + self.params.popularity_weight * support
+        scores: NDArray[np.float32] = (ratings - low) / (high - low)
+        scores += self.params.popularity_weight * support(self.popularity_)
         return scores
+
+
+def support(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n_items,) float32 log(1 + n_i) / log(1 + n_max): 1 for the item with the most training pairs, 0 for none."""
+    shares: NDArray[np.float32] = np.log1p(popularity) / np.log1p(popularity.max())
+    return shares
