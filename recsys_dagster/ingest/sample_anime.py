@@ -25,7 +25,7 @@ _CLIMATE = Climate(
         "Vampire": 0.008, "Yaoi": 0.002, "Yuri": 0.002,
     },
     levels=10, mean=6.55, item_spread=0.8, user_spread=1.0, affinity=1.1, noise=1.1, whole_stars=0.0,
-    opened=2006.0, closed=2021.1, oldest=1960, head=0.003, tail=1.8, activity=1.2, least=1, fullest=0.4,
+    opened=2006.0, closed=2021.1, oldest=1960, head=0.004, tail=1.6, activity=1.2, least=1, fullest=0.4,
 )  # fmt: skip
 _KINDS = {"TV": 4996, "OVA": 3894, "Movie": 3041, "Special": 2218, "ONA": 1907, "Music": 1469, "Unknown": 37}
 _SOURCES = {
@@ -59,7 +59,8 @@ def write_anime(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: 
     rated = activity(_CLIMATE, n_users, n_items, n_ratings, seed)
     rng = np.random.default_rng((seed, 3))
     extra = (rated * _EXTRA * rng.lognormal(-0.18, 0.6, n_users)).astype(np.int64)
-    world = make_world(_CLIMATE, n_items, rated + np.minimum(extra, int(n_items * _CLIMATE.fullest)), seed)
+    rows = rated + np.minimum(extra, int(n_items * _CLIMATE.fullest))
+    world = make_world(_CLIMATE, n_items, rated, rows, seed)
     ids = world.titles.ids
     kinds = _draw(_KINDS, n_items, rng)
     episodes = _episodes(kinds, rng)
@@ -68,16 +69,15 @@ def write_anime(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: 
     counting = Lock()
 
     def encode_block(block: Block) -> Encoded:
-        status, score = _list_entries(block, rated, np.random.default_rng((seed, 6, block.number)))
+        status, score = _list_entries(block, np.random.default_rng((seed, 6, block.number)))
         progress = _progress(block, status, episodes)
         with counting:
             np.add(scores, _tally(block.items, score, scores.shape), out=scores)
             np.add(statuses, _tally(block.items, status, statuses.shape), out=statuses)
-        complete = block.place < rated[block.users]
         order = np.argsort(block.users.astype(np.int64) * 8 + status, kind="stable")
         users, items = block.users, block.items
         return {
-            "rating_complete.csv": encode([users[complete], ids[items[complete]], score[complete]]),
+            "rating_complete.csv": encode([users[block.rated], ids[items[block.rated]], score[block.rated]]),
             "animelist.csv": encode([users, ids[items[order]], score[order], status[order], progress[order]]),
         }
 
@@ -91,10 +91,8 @@ def write_anime(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: 
     write_table(folder / "watching_status.csv", ("status", " description"), _STATUSES.items())
 
 
-def _list_entries(
-    block: Block, rated: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return status and score of each row; the first `rated` rows of a user are completed and rated, the others vary.
+def _list_entries(block: Block, rng: np.random.Generator) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """Return status and score of each row: ratings are of completed titles, the other rows vary.
 
     Half of the others are plans; what is dropped is liked less; 0 is "not rated".
     """
@@ -103,9 +101,8 @@ def _list_entries(
     status = rng.choice(kinds, n, p=[0.5, 0.2, 0.1, 0.1, 0.1])
     rates = (rng.random(n) < 0.4) & (status != _COMPLETED) & (status != _PLANNED)
     score = np.where(rates, np.maximum(block.codes + 1 - 2 * (status == _DROPPED), 1), 0).astype(np.int8)
-    complete = block.place < rated[block.users]
-    status[complete] = _COMPLETED
-    score[complete] = block.codes[complete] + 1
+    status[block.rated] = _COMPLETED
+    score[block.rated] = block.codes[block.rated] + 1
     return status, score
 
 

@@ -18,7 +18,7 @@ _CLIMATE = Climate(
         "Western": 0.017,
     },
     levels=10, mean=6.0, item_spread=1.0, user_spread=0.9, affinity=1.2, noise=1.4, whole_stars=0.4,
-    opened=1996.2, closed=2018.7, oldest=1915, head=0.004, tail=1.5, activity=1.4, least=20, fullest=0.5,
+    opened=1996.2, closed=2018.7, oldest=1915, head=0.005, tail=1.4, activity=1.4, least=20, fullest=0.5,
 )  # fmt: skip
 _STARS = pa.array([f"{level / 2:.1f}" for level in range(1, 11)])
 _TAGS = (
@@ -29,7 +29,8 @@ _TAGS = (
 
 def write_movielens(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: int) -> None:
     """Write movies.csv, ratings.csv, links.csv and tags.csv; see `write_sample`."""
-    world = make_world(_CLIMATE, n_items, activity(_CLIMATE, n_users, n_items, n_ratings, seed), seed)
+    rated = activity(_CLIMATE, n_users, n_items, n_ratings, seed)
+    world = make_world(_CLIMATE, n_items, rated, rated, seed)
     titles = world.titles
     _write_movies(folder, titles, np.random.default_rng((seed, 3)))
     tags = _tags_of(titles, np.random.default_rng((seed, 4)))

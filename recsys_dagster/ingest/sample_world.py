@@ -20,9 +20,9 @@ DAY = 86400
 BLOCK_ROWS = 250_000
 """Rows of a block; a few blocks are in memory at a time."""
 
-# Quantiles of a logistic distribution: a title of affinity x is watched with probability σ(1.8 (x - 1)).
+# Quantiles of a logistic distribution: a title of affinity x is watched with probability σ(2.2 (x - 1)).
 _QUANTILE = (np.arange(4096) + 0.5) / 4096
-_HURDLE = (1 + np.log(_QUANTILE / (1 - _QUANTILE)) / 1.8).astype(np.float32)
+_HURDLE = (1 + np.log(_QUANTILE / (1 - _QUANTILE)) / 2.2).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,13 @@ class Block:
     Attributes:
         number: of the block, from 0.
         users: (rows,) int32 index of the user.
-        place: (rows,) int32 place of the row in the user's history.
+        rated: (rows,) bool, whether the row is one of the user's ratings, which come first.
         items, codes, seconds: (rows,) what the user watched, its level from 0, and when.
     """
 
     number: int
     users: NDArray[np.int32]
-    place: NDArray[np.int32]
+    rated: NDArray[np.bool_]
     items: NDArray[np.int32]
     codes: NDArray[np.int8]
     seconds: NDArray[np.int64]
@@ -109,12 +109,23 @@ class Block:
 
 @dataclass(frozen=True)
 class World:
-    """Titles, the number of rows of each user, and everything else that a block is drawn from."""
+    """Everything that a block is drawn from.
+
+    Attributes:
+        climate: what the domain is like.
+        seed: of everything.
+        titles: the titles.
+        genre_vectors: (n_genres, FACTORS).
+        rated, rows: (n_users,) titles that each user rates, and that each user has to do with.
+        pool: (2^20,) items, each as often as it is popular.
+        mean: level of an average title for an average user before people choose what they like.
+    """
 
     climate: Climate
     seed: int
     titles: Titles
     genre_vectors: NDArray[np.float32]
+    rated: NDArray[np.int64]
     rows: NDArray[np.int64]
     pool: NDArray[np.int32]
     mean: float
@@ -156,24 +167,24 @@ class World:
             levels=climate.levels,
         )
         users = np.repeat(np.arange(first, last, dtype=np.int32), rows)
-        place = (np.arange(start[-1]) - np.repeat(start[:-1], rows)).astype(np.int32)
-        return Block(number, users, place, items, codes, seconds)
+        rated = np.arange(start[-1]) < np.repeat(start[:-1] + self.rated[first:last], rows)
+        return Block(number, users, rated, items, codes, seconds)
 
 
-def make_world(climate: Climate, n_items: int, rows: NDArray[np.int64], seed: int) -> World:
-    """Return the world of `n_items` titles and `len(rows)` users with so many rows each."""
+def make_world(climate: Climate, n_items: int, rated: NDArray[np.int64], rows: NDArray[np.int64], seed: int) -> World:
+    """Return the world of `n_items` titles and of users with so many ratings, and so many rows in all."""
     rng = np.random.default_rng((seed, 0))
     vectors = rng.standard_normal((len(climate.genres), FACTORS)).astype(np.float32)
     titles = _make_titles(climate, vectors, n_items, rng)
     slots = 1 << 20
     cumulative = np.cumsum(titles.popularity)
     pool = np.searchsorted(cumulative, (np.arange(slots) + 0.5) / slots * cumulative[-1]).astype(np.int32)
-    world = World(climate, seed, titles, vectors, rows, pool, climate.mean)
+    world = World(climate, seed, titles, vectors, rated, rows, pool, climate.mean)
     # People watch what they like, which lifts the mean by an amount that depends on the sizes: trials tell it.
-    some = 1 + int(np.searchsorted(np.cumsum(rows), min(rows.sum(), BLOCK_ROWS // 5)))
+    some = 1 + int(np.searchsorted(np.cumsum(rows), min(rows.sum() - 1, BLOCK_ROWS)))
     for _ in range(3):
-        excess = float(world.draw(0, 0, some).codes.mean()) - climate.mean
-        world = replace(world, mean=world.mean - excess)
+        trial = world.draw(0, 0, some)
+        world = replace(world, mean=world.mean + climate.mean - float(trial.codes[trial.rated].mean()))
     return world
 
 
