@@ -126,7 +126,7 @@ class EmbeddingMlp(NeuralModel, RatingModel):
 
 
 def build_network(n_users: int, n_items: int) -> Any:
-    """Return the paper's network, a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output."""
+    """Return the paper's network, a keras.Model of two (batch,) int32 inputs, user and item; output (batch, 1)."""
     keras = import_keras()
 
     def embedded(size: int, name: str) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ class RatingParams(Params):
     """Parameters of every rating model."""
 
     popularity_weight: float = Field(
-        1.0,
+        2.0,
         ge=0,
         description="Weight of a title's support beside its predicted rating in the ranking; 0 ranks by rating alone.",
     )
@@ -61,6 +61,6 @@ class RatingModel(Model):
 
 
 def support(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (n_items,) float32 log(1 + n_i) / log(1 + n_max): 1 for the item with the most training pairs, 0 for none."""
+    """Return (n_items,) float32 log(1 + n_i) / log(1 + n_max): 1 for the most popular item, 0 without pairs."""
     shares: NDArray[np.float32] = np.log1p(popularity) / np.log1p(popularity.max())
     return shares
