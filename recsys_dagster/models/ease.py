@@ -1,6 +1,6 @@
 """EASE: the linear item-item model with a closed form."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.memory import require
-from recsys_dagster.models.positives import PositivesModel, PositivesParams
+from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
 
 BLOCK_BYTES = 256 * 2**20
 """Bytes of one block of the Gram matrix while it is formed: sparse (8 an entry at the worst), then dense (4)."""
@@ -21,12 +21,15 @@ MIRROR_ROWS = 1024
 class EaseParams(PositivesParams):
     """Parameters of EASE and its denoising variant."""
 
-    regularisation: float = Field(150.0, gt=0, description="L2 penalty λ, in positives of a title.")
+    regularisation: float = Field(120.0, gt=0, description="L2 penalty λ, in positives of a title.")
     dropout: float = Field(
-        0.4, ge=0, lt=1, description="Share p of a history that denoising drops: p/(1-p) of the diagonal is added."
+        0.5, ge=0, lt=1, description="Share p of a history that denoising drops: p/(1-p) of the diagonal is added."
     )
     activity_power: float = Field(
         0.25, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
+    )
+    popularity_power: float = Field(
+        0.1, ge=0, le=1, description="A title's score is scaled by its number of positives to minus this power."
     )
 
 
@@ -35,18 +38,23 @@ class Ease(PositivesModel):
 
     With P = (XᵀW²X + Λ)⁻¹: B_ij = −P_ij / P_jj off the diagonal (Steck 2019, "Embarrassingly Shallow Autoencoders for
     Sparse Data", eq. 8). W scales each user's row by n_u to the power −`activity_power`, and all rows alike so that the
-    trace of XᵀW²X remains the number of positives. Λ = λ·I + p/(1−p)·diag(XᵀW²X)
-    is the expected effect of dropping each entry of the input with probability p (Steck 2020, "Autoencoders that don't
-    overfit towards the Identity").
+    trace of XᵀW²X remains the number of positives. Λ = λ·I + p/(1−p)·diag(XᵀW²X) is the expected effect of dropping
+    each entry of the input with probability p (Steck 2020, "Autoencoders that don't overfit towards the Identity").
+    Column j of B is then scaled by its title's positives to the power −`popularity_power`.
+
+    The defaults were chosen on validation users of MovieLens latest-small and of the Cooper Union data alike.
 
     Attributes:
         positives_: (n_users, n_columns) CSR of ones, the users' inputs.
-        weights_: (n_columns, n_columns) float32, B.
+        weights_: (n_columns, n_columns) float32, B with its columns scaled.
     """
 
     name = "ease"
     summary = "Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020)."
     params_type = EaseParams
+    presets: ClassVar = {
+        "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0),
+    }
     folds_in = True
 
     positives_: sp.csr_array
@@ -64,9 +72,10 @@ class Ease(PositivesModel):
         diagonal = gram.diagonal().copy()
         dropout = self.params.dropout
         penalty = self.params.regularisation + dropout / (1 - dropout) * diagonal
-        gram[np.diag_indices(n)] += penalty
+        np.fill_diagonal(gram, diagonal + penalty)
         invert_in_place(gram)
-        gram /= -gram.diagonal()
+        popularity: NDArray[np.float32] = positives.sum(axis=0)
+        gram *= -(popularity**-self.params.popularity_power) / gram.diagonal()
         np.fill_diagonal(gram, 0)
         self.weights_ = gram
 
@@ -82,14 +91,11 @@ def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.fl
     """Return XᵀW²X, (n_columns, n_columns) float32; only its upper triangle is to be read.
 
     W scales each row of X by its number of entries to the power −`activity_power`, and all alike so that the trace
-    remains the number of entries. The product is formed sparse, a
-    block of rows at a time, so that nothing dense but the result exists.
+    remains the number of entries. The product is formed sparse, a block of rows at a time, so that nothing dense but
+    the result exists.
     """
     n = positives.shape[1]
-    entries = np.diff(positives.indptr)
-    weights = np.maximum(entries, 1) ** (-2 * activity_power)
-    weights *= positives.nnz / (weights @ entries)
-    right: Any = sp.csr_array(sp.diags_array(weights.astype(np.float32)) @ positives)
+    right: Any = sp.csr_array(sp.diags_array(activity_weights(positives, activity_power)) @ positives)
     left = positives.T.tocsr()
     gram = np.zeros((n, n), dtype=np.float32)
     rows = max(1, BLOCK_BYTES // (12 * n))

@@ -19,7 +19,7 @@ class GenreSimilarityParams(Params):
     )
     rarity: bool = Field(True, description="Weigh a feature by ln(titles / titles that have it): rare ones say more.")
     popularity_power: float = Field(
-        0.5,
+        0.75,
         ge=0,
         description="Power of a title's popularity that multiplies its similarity; 0 ranks by content.",
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.models.base import top_k
-from recsys_dagster.models.positives import PositivesModel, PositivesParams
+from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
 
 BLOCK_BYTES = 64 * 2**20
 """Bytes of one dense block of similarities (float32)."""
@@ -23,7 +23,7 @@ class ItemKnnParams(PositivesParams):
     neighbours: int = Field(100, ge=1, description="Neighbours kept of each title, the most similar ones.")
     shrinkage: float = Field(10.0, ge=0, description="Added to a similarity's denominator: distrusts few positives.")
     popularity_power: float = Field(
-        0.5, ge=0, le=1, description="With 'conditional', the power of the neighbour's popularity it is divided by."
+        0.5, ge=0, le=1, description="Of 'conditional': power of the scored title's popularity in the denominator."
     )
     activity_power: float = Field(
         0.5, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
@@ -33,10 +33,11 @@ class ItemKnnParams(PositivesParams):
 class ItemKnn(PositivesModel):
     """Scores a title by the sum of its similarities to those of its neighbours that the user has.
 
-    With c_ij the users who have both i and j, each counted n_u^(−2·`activity_power`) times, and c_i = c_ii, the
-    similarity of a title j to i is c_ij / (√(c_i c_j) + shrinkage), the cosine, or
-    c_ij / (c_i · c_j^`popularity_power` + shrinkage), the conditional probability of j given i, held against
-    popularity (Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms", eqs. 1 and 3).
+    With c_ij the users who have both i and j, each counted n_u^(−2·`activity_power`) times (scaled so that the sum of
+    all c_ii stays the number of positives), and c_i = c_ii, the similarity of a title j to i is
+    c_ij / (√(c_i c_j) + shrinkage), the cosine, or c_ij / (c_i · c_j^`popularity_power` + shrinkage), the conditional
+    probability of j given i, held against popularity (Deshpande and Karypis 2004, "Item-based top-N recommendation
+    algorithms", eqs. 1 and 3).
 
     Attributes:
         positives_: (n_users, n_columns) CSR of ones, what the users have.
@@ -74,9 +75,9 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
     that of a block whatever n is.
     """
     n = positives.shape[1]
-    weights = np.maximum(np.diff(positives.indptr), 1) ** (-2 * params.activity_power)
+    weights = activity_weights(positives, params.activity_power)
     left = positives.T.tocsr()
-    right: Any = sp.csr_array(sp.diags_array(weights.astype(np.float32)) @ positives)
+    right: Any = sp.csr_array(sp.diags_array(weights) @ positives)
     totals: NDArray[np.float32] = right.sum(axis=0)
     rows = max(1, BLOCK_BYTES // (4 * n))
     blocks = []

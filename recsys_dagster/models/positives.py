@@ -91,3 +91,16 @@ class PositivesModel(Model):
         wide[:, self.columns_] = scores
         wide[~known] = self.popularity_
         return wide
+
+
+def activity_weights(positives: sp.csr_array, power: float) -> NDArray[np.float32]:
+    """Return (n_users,) float32: each user's number of positives to the power −2·`power`, the square of a row's scale.
+
+    All are scaled alike so that the positives, each with its user's weight, sum to their number: a penalty that is
+    counted in positives then means the same for every power.
+    """
+    entries = np.diff(positives.indptr)
+    weights = np.maximum(entries, 1) ** (-2.0 * power)
+    weights *= positives.nnz / (weights @ entries)
+    rounded: NDArray[np.float32] = weights.astype(np.float32)
+    return rounded

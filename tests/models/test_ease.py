@@ -7,6 +7,8 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.models import ease, memory
 from recsys_dagster.models.ease import Ease, EaseParams, gram_matrix, invert_in_place
 
+PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0, "popularity_power": 0}
+
 
 def naive_weights(X: NDArray[np.float64], params: EaseParams) -> NDArray[np.float64]:
     W2 = np.maximum(X.sum(axis=1), 1) ** (-2 * params.activity_power)
@@ -14,19 +16,25 @@ def naive_weights(X: NDArray[np.float64], params: EaseParams) -> NDArray[np.floa
     G *= X.sum() / np.trace(G)
     G += np.diag(params.regularisation + params.dropout / (1 - params.dropout) * np.diag(G))
     P = np.linalg.inv(G)
-    return np.eye(len(P)) - P / np.diag(P)
+    return (np.eye(len(P)) - P / np.diag(P)) * X.sum(axis=0) ** -params.popularity_power
 
 
 def test_weights_by_hand() -> None:
     # XᵀX + λI = [[3, 1], [1, 2]], whose inverse is [[2, −1], [−1, 3]] / 5
-    model = Ease(EaseParams(regularisation=1, dropout=0, activity_power=0)).fit(world_of([[10, 10], [10, 0]]))
+    model = Ease(EaseParams(**PLAIN)).fit(world_of([[10, 10], [10, 0]]))
     np.testing.assert_allclose(model.weights_, [[0, 1 / 3], [1 / 2, 0]], rtol=1e-6)
 
 
 def test_denoising_weights_by_hand() -> None:
     # half of a history dropped adds the diagonal once more: [[5, 1], [1, 3]], inverse [[3, −1], [−1, 5]] / 14
-    model = Ease(EaseParams(regularisation=1, dropout=0.5, activity_power=0)).fit(world_of([[10, 10], [10, 0]]))
+    model = Ease(EaseParams(**PLAIN | {"dropout": 0.5})).fit(world_of([[10, 10], [10, 0]]))
     np.testing.assert_allclose(model.weights_, [[0, 1 / 5], [1 / 3, 0]], rtol=1e-6)
+
+
+def test_scores_are_held_against_popularity() -> None:
+    # item 0 has two positives, item 1 has one: the column of item 0 is halved by a power of one
+    model = Ease(EaseParams(**PLAIN | {"popularity_power": 1})).fit(world_of([[10, 10], [10, 0]]))
+    np.testing.assert_allclose(model.weights_, [[0, 1 / 3], [1 / 4, 0]], rtol=1e-6)
 
 
 def test_a_users_row_is_scaled_by_activity_and_the_trace_kept() -> None:
@@ -40,7 +48,7 @@ def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, ac
     monkeypatch.setattr(ease, "BLOCK_BYTES", 12 * 29 * 4)
     monkeypatch.setattr(ease, "MIRROR_ROWS", 5)
     likes = random_likes(80, 30)
-    params = EaseParams(regularisation=3, dropout=0.3, activity_power=activity_power)
+    params = EaseParams(regularisation=3, dropout=0.3, activity_power=activity_power, popularity_power=0.2)
     model = Ease(params).fit(world_of(likes))
     X = likes[:, model.columns_] / 10
     assert X.shape[1] == 29

@@ -4,17 +4,17 @@ from numpy.typing import NDArray
 from small_world import pairs_of, random_likes, world_of
 from threadpoolctl import threadpool_limits
 
-from recsys_dagster.models.implicit_als import ImplicitAls, ImplicitAlsParams
+from recsys_dagster.models.implicit_als import ImplicitAls, ImplicitAlsParams, penalty_scale
 
-SMALL = ImplicitAlsParams(factors=6, regularisation=2, alpha=5, iterations=60)
+SMALL = ImplicitAlsParams(factors=6, regularisation=1, alpha=5, iterations=60)
 
 
-def solved(Y: NDArray[np.float64], X: NDArray[np.float64], params: ImplicitAlsParams) -> NDArray[np.float64]:
+def solved(Y: NDArray[np.float64], X: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
     """Each row's least squares solution against Y, (n, factors): the formula of Hu 2008, eq. 4."""
     out = []
     for row in X:
-        confidence = np.where(row > 0, params.alpha, 1.0)
-        A = Y.T @ (confidence[:, None] * Y) + params.regularisation * np.eye(Y.shape[1])
+        confidence = np.where(row > 0, SMALL.alpha, 1.0)
+        A = Y.T @ (confidence[:, None] * Y) + penalty * np.eye(Y.shape[1])
         out.append(np.linalg.solve(A, Y.T @ (confidence * row)))
     return np.array(out)
 
@@ -29,14 +29,20 @@ def model(likes: NDArray[np.float64]) -> ImplicitAls:
     return ImplicitAls(SMALL).fit(world_of(likes))
 
 
+def test_the_penalty_grows_with_the_data() -> None:
+    # two users and two items with three positives, α₀ = 1: √√((3/2 + 2) (3/2 + 2)) = √3.5
+    X = world_of([[10, 10], [10, 0]]).train.matrix(2, 2)
+    assert penalty_scale(X, alpha=2) == pytest.approx(np.sqrt(3.5))
+
+
 def test_a_converged_fit_solves_the_normal_equations_of_both_sides(
     model: ImplicitAls, likes: NDArray[np.float64]
 ) -> None:
     X = likes[:, model.columns_] / 10
     users, items = model.user_factors_.astype(float), model.item_factors_.astype(float)
     scores = users @ items.T
-    np.testing.assert_allclose(solved(items, X, SMALL) @ items.T, scores, atol=0.01)
-    np.testing.assert_allclose(users @ solved(users, X.T, SMALL).T, scores, atol=0.01)
+    np.testing.assert_allclose(solved(items, X, model.penalty_) @ items.T, scores, atol=0.01)
+    np.testing.assert_allclose(users @ solved(users, X.T, model.penalty_).T, scores, atol=0.01)
 
 
 def test_a_stranger_is_solved_for_exactly(model: ImplicitAls, likes: NDArray[np.float64]) -> None:
@@ -44,7 +50,7 @@ def test_a_stranger_is_solved_for_exactly(model: ImplicitAls, likes: NDArray[np.
     history[:, -5:] = 0
     scores = model._scores_for(pairs_of(history), 2)[:, model.columns_]
     items = model.item_factors_.astype(float)
-    expected = solved(items, history[:, model.columns_] / 10, SMALL) @ items.T
+    expected = solved(items, history[:, model.columns_] / 10, model.penalty_) @ items.T
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 

@@ -43,10 +43,11 @@ def test_each_title_keeps_its_nearest_neighbours() -> None:
 
 
 def test_active_users_count_less() -> None:
-    # every user has two titles and so counts 1/2: cosines stay, but shrinkage weighs twice as much
-    np.testing.assert_allclose(
-        similarities(activity_power=0.5, shrinkage=2), similarities(activity_power=0, shrinkage=4), rtol=1e-6
-    )
+    # users of 3, 1 and 2 titles count 1/3, 1 and 1/2, all times 2, which makes the six positives six again
+    found = ItemKnn(ItemKnnParams(activity_power=0.5, shrinkage=0)).fit(world_of([[9, 9, 9], [9, 0, 0], [0, 9, 9]]))
+    c_00, c_11, c_01, c_12 = 8 / 3, 5 / 3, 2 / 3, 5 / 3
+    a, b = c_01 / np.sqrt(c_00 * c_11), c_12 / c_11
+    np.testing.assert_allclose(found.similarities_.toarray(), [[0, a, a], [a, 0, b], [a, b, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "conditional"])
@@ -57,14 +58,14 @@ def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, si
     model = ItemKnn(params).fit(world_of(likes))
     X = likes[:, model.columns_] / 10
     C = X.T @ (np.maximum(X.sum(axis=1), 1)[:, None] ** -0.6 * X)
-    c = np.diag(C)
-    S = C / ((np.sqrt(np.outer(c, c)) if similarity == "cosine" else np.outer(c, c**0.4)) + 2)
-    np.fill_diagonal(S, 0)
-    seventh = np.sort(S, axis=0)[-7]
-    S[S < seventh] = 0
-    np.testing.assert_allclose(model.similarities_.toarray(), S, rtol=1e-4)
+    c = np.diag(C) * X.sum() / np.trace(C)
+    together = C * X.sum() / np.trace(C)
+    expected = together / ((np.sqrt(np.outer(c, c)) if similarity == "cosine" else np.outer(c, c**0.4)) + 2)
+    np.fill_diagonal(expected, 0)
+    expected[expected < np.sort(expected, axis=0)[-7]] = 0
+    np.testing.assert_allclose(model.similarities_.toarray(), expected, rtol=1e-4)
     scores = model._scores(np.arange(80, dtype=np.int32))[:, model.columns_]
-    np.testing.assert_allclose(scores, X @ S, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(scores, X @ expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_stranger_with_a_users_history_gets_that_users_list() -> None:

@@ -5,7 +5,7 @@ from small_world import WATCHED, pairs_of, world_of
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.ease import Ease, EaseParams
 
-PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0}
+PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0, "popularity_power": 0}
 
 MATRIX = [
     [9, WATCHED, 0, 3],
