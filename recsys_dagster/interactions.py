@@ -57,13 +57,14 @@ class Interactions:
 
     @staticmethod
     def concatenate(*parts: "Interactions") -> "Interactions":
-        """Return all pairs of the parts, in order; times are kept only if every part has them."""
+        """Return all pairs of the parts, in order; times are kept only if every part that is not empty has them."""
         times = [part.times for part in parts if part.times is not None]
+        timed = times and all(part.times is not None for part in parts if len(part))
         return Interactions(
             np.concatenate([part.users for part in parts]),
             np.concatenate([part.items for part in parts]),
             np.concatenate([part.ratings for part in parts]),
-            np.concatenate(times) if len(times) == len(parts) else None,
+            np.concatenate(times) if timed else None,
         )
 
     @staticmethod

@@ -5,7 +5,7 @@ model learnt is kept as NumPy arrays, so that a loaded model needs no Keras.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,9 +95,10 @@ def train(
     train: Examples,
     validation: Examples,
     *,
-    loss: str,
+    loss: str | Callable[[Any, Any], Any],
     description: str,
     metrics: Sequence[str] = (),
+    validation_batch: int = VALIDATION_BATCH,
 ) -> Training:
     """Train `network` with Adam; leave it with the weights of the epoch that was best on the validation examples.
 
@@ -108,11 +109,13 @@ def train(
         params: how to train.
         train: examples to learn from, shuffled anew each epoch.
         validation: examples to stop early on; may be empty.
-        loss: a Keras loss that is also a metric, such as "mean_squared_error".
+        loss: a Keras loss that is also a metric, such as "mean_squared_error", or a function of targets and outputs.
         description: stands beside the progress bar.
         metrics: Keras's names of further curves to record, such as "binary_accuracy".
+        validation_batch: validation examples that go through the network at once.
     """
     keras = import_keras()
+    recorded_loss = loss if isinstance(loss, str) else loss.__name__
     network.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss=loss,
@@ -126,7 +129,7 @@ def train(
     if stopping:
         callbacks.append(
             keras.callbacks.EarlyStopping(
-                monitor=f"val_{loss}", mode="min", patience=params.patience, restore_best_weights=True
+                monitor=f"val_{recorded_loss}", mode="min", patience=params.patience, restore_best_weights=True
             )
         )
     with progress_bar(description, total=params.epochs) as advance:
@@ -137,13 +140,13 @@ def train(
             batch_size=params.batch_size or int(np.clip(len(train) // 100, 512, 8192)),
             epochs=params.epochs,
             validation_data=(list(validation.inputs), validation.targets) if validated else None,
-            validation_batch_size=VALIDATION_BATCH,
+            validation_batch_size=validation_batch,
             callbacks=callbacks,
             verbose=0,
         ).history
     curves = {
         prefix + shown: [float(value) for value in history[prefix + recorded]]
-        for shown, recorded in (("loss", loss), *((metric, metric) for metric in metrics))
+        for shown, recorded in (("loss", recorded_loss), *((metric, metric) for metric in metrics))
         for prefix in ("", "val_")
         if prefix + recorded in history
     }
