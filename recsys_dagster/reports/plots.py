@@ -124,17 +124,18 @@ def plot_ratings(counts: Sequence[tuple[float, int]]) -> "Figure":
     return _columns([f"{rating:g}" for rating, _ in counts], [n for _, n in counts], "rating", "ratings")
 
 
-def plot_activity(counts: Sequence[tuple[int, int]], *, of: str, what: str = "interactions") -> "Figure":
+def plot_activity(counts: Sequence[tuple[int, int]], *, of: str) -> "Figure":
     """Draw how many users (or titles) have how many interactions, in bins that double.
 
     Args:
-        counts: (b, how many have 2^b … 2^(b+1) - 1 interactions), in rising order.
+        counts: (b, how many have 2^b … 2^(b+1) - 1 interactions).
         of: `users` or `titles`.
-        what: what they have.
     """
-    labels = ["1" if b == 0 else f"{_short(2**b)}–{_short(2 ** (b + 1) - 1)}" for b, _ in counts]
-    figure = _columns(labels, [n for _, n in counts], f"{what} of one of the {of}", of)
-    if len(labels) > 6:
+    found = dict(counts)
+    bins = range(min(found), max(found) + 1)
+    labels = ["1" if b == 0 else f"{_short(2**b, 2)}–{_short(2 ** (b + 1) - 1, 2)}" for b in bins]
+    figure = _columns(labels, [found.get(b, 0) for b in bins], f"interactions of one of the {of}", of)
+    if sum(map(len, labels)) > 30:
         figure.axes[0].tick_params(axis="x", labelrotation=40)
     return figure
 
@@ -245,9 +246,9 @@ def _whole_numbers(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
-def _short(n: float) -> str:
-    """A count in few characters: 950, 1.2k, 35k, 1.5M."""
+def _short(n: float, digits: int = 3) -> str:
+    """A count in few characters, of so many significant digits: 950, 1.25k, 35k, 1.5M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if n >= size:
-            return f"{n / size:.2g}{letter}" if n < 99.5 * size else f"{n / size:.0f}{letter}"
+            return f"{n / size:.{digits}g}{letter}" if n < 99.5 * size else f"{n / size:.0f}{letter}"
     return f"{n:g}"

@@ -5,6 +5,6 @@ What belongs here: the published DuckDB file and nothing of how its lists were m
 """
 
 from recsys_dagster.serving.lookup import Provenance, Published, Recommendation, format_score
-from recsys_dagster.serving.publish import Written, publish
+from recsys_dagster.serving.publishing import Written, publish
 
 __all__ = ["Provenance", "Published", "Recommendation", "Written", "format_score", "publish"]

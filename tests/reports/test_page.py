@@ -45,9 +45,9 @@ class Outline(HTMLParser):
         self.text += f"{data} "
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "reports" / "anime" / "index.html"
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("home") / "reports" / "anime" / "index.html"
     write_report(path, report())
     return path
 
@@ -129,7 +129,7 @@ def test_a_browser_shows_the_page_without_overflow_or_complaint(path: Path, tmp_
     frame = tmp_path / "frame.html"
     frame.write_text(
         f"""
-        <iframe src="reports/anime/index.html" style="border:0;width:{width}px;height:900px"></iframe>
+        <iframe src="{path.as_uri()}" style="border:0;width:{width}px;height:900px"></iframe>
         <script>
           onload = () => {{
             const page = document.querySelector("iframe").contentDocument.documentElement;

@@ -78,8 +78,9 @@ def test_the_leaderboard_shows_the_models_that_have_the_metric_best_first() -> N
 
 
 def test_bins_that_double_say_where_they_begin_and_end() -> None:
-    figure = plot_activity([(0, 5), (1, 3), (11, 1)], of="users")
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1", "2–3", "2k–4.1k"]
+    axes = plot_activity([(0, 5), (1, 3), (3, 1)], of="users").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2–3", "4–7", "8–15"]
+    assert [bar.get_height() for bar in axes.patches] == [5, 3, 0, 1]
 
 
 def test_importing_reports_draws_nothing_yet() -> None:

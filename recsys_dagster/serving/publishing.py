@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from recsys_dagster.models import TopN
 
-_MEMORY_LIMIT = "1GB"
+_MEMORY_LIMIT = "512MB"
 
 _TABLES = """
 CREATE TABLE recommendations (
@@ -57,7 +57,7 @@ def publish(
 ) -> Written:
     """Build the published file of a domain beside `path` and swap it in; readers see the old one or the new one.
 
-    Memory: DuckDB's share is capped at 1 GB; of the lists one block exists at a time.
+    Memory: DuckDB's share is capped at 512 MB; of the lists one block exists at a time.
 
     Args:
         path: `published/<domain>.duckdb`.
@@ -81,14 +81,12 @@ def publish(
         with replacing(path) as beside:
             config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
             with duckdb.connect(beside, config=config) as connection:
-                connection.execute("BEGIN")
                 connection.execute(_TABLES)
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
                 _insert(connection, "titles", titles)
                 _insert(connection, "leaderboard", leaderboard)
                 _insert_provenance(connection, provenance)
                 written = _check(connection, path)
-                connection.execute("COMMIT")
                 connection.execute("CHECKPOINT")  # closing does it too, but keeps quiet if it fails
             return written
     except (duckdb.OperationalError, duckdb.FatalException) as error:
