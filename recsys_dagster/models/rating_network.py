@@ -1,0 +1,155 @@
+"""What the networks share that turn an embedding of the user and one of the title into a rating by dense layers.
+
+The network is trained by Keras; ratings are worked out from its weights in NumPy, so that a loaded model needs no Keras.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.neural import (
+    Examples,
+    NeuralModel,
+    NeuralParams,
+    import_keras,
+    relu,
+    seed_everything,
+    train,
+)
+from recsys_dagster.models.rating import RatingModel, RatingParams
+
+BLOCK_BYTES = 6 * 2**20
+"""Bytes of the widest layer of the pairs that go through the dense layers at once: they stay in the cache."""
+
+
+class RatingNetworkParams(NeuralParams, RatingParams):
+    """Parameters of every such network; the sizes of its layers are the model's own."""
+
+    start_at_mean: bool = Field(
+        True, description="Start the output's bias at the mean rating, so that no step is spent on it; the paper: at 0."
+    )
+
+
+class RatingNetwork(NeuralModel, RatingModel):
+    """Embedding of user and of item → concatenate → Dense, ReLU between → one output, the rating.
+
+    A subclass sets the class attributes. A user or item without a training example gets the mean of the trained
+    embeddings.
+
+    Attributes:
+        embedding_size: width of each embedding.
+        hidden_units: widths of the dense layers before the output.
+        initializer: Keras's name of the dense kernels' initial values.
+        loss: Keras's name of the loss.
+        users_, items_: (n, embedding_size) float32.
+        kernels_, biases_: one float32 array a dense layer, the output's last.
+    """
+
+    params_type = RatingNetworkParams
+    embedding_size: ClassVar[int]
+    hidden_units: ClassVar[tuple[int, ...]]
+    initializer: ClassVar[str] = "glorot_uniform"
+    loss: ClassVar[str] = "mean_squared_error"
+
+    users_: NDArray[np.float32]
+    items_: NDArray[np.float32]
+    kernels_: list[NDArray[np.float32]]
+    biases_: list[NDArray[np.float32]]
+
+    def build_network(self, n_users: int, n_items: int) -> Any:
+        """Return a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output.
+
+        The share `dropout` of the inputs of each dense layer is left out while it trains, where the model has such a
+        parameter.
+        """
+        keras = import_keras()
+        dropout = getattr(self.params, "dropout", 0.0)
+
+        def dense(values: Any, units: int, activation: str | None) -> Any:
+            kept = keras.layers.Dropout(dropout)(values) if dropout else values
+            return keras.layers.Dense(units, activation=activation, kernel_initializer=self.initializer)(kept)
+
+        user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
+        of_user = keras.layers.Embedding(n_users, self.embedding_size)(user)
+        of_item = keras.layers.Embedding(n_items, self.embedding_size)(item)
+        values = keras.layers.Concatenate()([of_user, of_item])
+        for units in self.hidden_units:
+            values = dense(values, units, "relu")
+        return keras.Model([user, item], dense(values, 1, None))
+
+    def _examples(self, rated: Interactions) -> Interactions:
+        """Return the pairs to learn from out of all rated ones of the training fold."""
+        return rated
+
+    def _fit(self, data: TrainingData) -> None:
+        if len(data.train.rated) == 0:
+            raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
+        rated, held_out = self._examples(data.train.rated), data.validation.rated
+        seed_everything(self.seed)
+        network = self.build_network(data.n_users, data.n_items)
+        if self.params.start_at_mean:
+            network.layers[-1].bias.assign([rated.ratings.mean(dtype=np.float64)])
+        training = train(
+            network,
+            self.params,
+            Examples((rated.users, rated.items), rated.ratings),
+            Examples((held_out.users, held_out.items), held_out.ratings),
+            loss=self.loss,
+            description=self.name,
+        )
+        self.history_, self.best_epoch_ = training.curves, training.best_epoch
+        users, items, *dense = network.get_weights()
+        self.users_ = _with_mean_of_trained(users, rated.users)
+        self.items_ = _with_mean_of_trained(items, rated.items)
+        self.kernels_, self.biases_ = dense[::2], dense[1::2]
+
+    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        from_user, from_item = self._halves()
+        ratings = np.empty(len(users), dtype=np.float32)
+        step = self._block_pairs()
+        for start in range(0, len(users), step):
+            block = slice(start, start + step)
+            ratings[block] = self._upper(from_user[users[block]] + from_item[items[block]])
+        return ratings
+
+    def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        from_user, from_item = self._halves(users)
+        ratings = np.empty((len(users), self.n_items_), dtype=np.float32)
+        step = max(1, self._block_pairs() // self.n_items_)
+        for start in range(0, len(users), step):
+            block = slice(start, start + step)
+            first = from_user[block, None, :] + from_item
+            ratings[block] = self._upper(first.reshape(-1, first.shape[2])).reshape(-1, self.n_items_)
+        return ratings
+
+    def _block_pairs(self) -> int:
+        return BLOCK_BYTES // (4 * self.hidden_units[0])
+
+    def _halves(
+        self, users: NDArray[np.int32] | slice = slice(None)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the first layer's sums before ReLU in two parts that a pair adds up: (users, width), (items, width).
+
+        The layer is linear in the concatenated embeddings, so each half is worked out once instead of for every pair.
+        """
+        of_user, of_item = np.split(self.kernels_[0], [self.embedding_size])
+        return self.users_[users] @ of_user, self.items_ @ of_item + self.biases_[0]
+
+    def _upper(self, first: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) ratings from the (n, width) sums of the first layer, which are overwritten."""
+        values = first
+        for kernel, bias in zip(self.kernels_[1:], self.biases_[1:], strict=True):
+            values = relu(values) @ kernel
+            values += bias
+        return values[:, 0]
+
+
+def _with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return the vectors with those of rows that occur nowhere in `trained` replaced by the mean of the others."""
+    untrained = np.bincount(trained, minlength=len(vectors)) == 0
+    mean = vectors[~untrained].mean(axis=0)
+    return np.where(untrained[:, None], mean, vectors)
