@@ -80,7 +80,7 @@ class TestRecommend:
     @pytest.mark.parametrize(
         ("words", "line"),
         [
-            ("--user 8", "unknown user 8 in anime; known: 3 users with ids from 7 to 40, such as 7, 11, 40"),
+            ("--user 8", "unknown user 8 in anime; known: 4 users with ids from 7 to 40, such as 7, 11, 12"),
             ("--user 7 --kind Opera", "unknown kind 'Opera' in anime; known: Movie, OVA, TV"),
         ],
     )

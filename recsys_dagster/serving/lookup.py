@@ -111,7 +111,7 @@ class Published:
         return [row["kind"] for row in rows]
 
     def recommendations(self, user_id: int, n: int, kind: str | None = None) -> list[Recommendation]:
-        """Return the first n titles of a user's list, best first.
+        """Return the first n titles of a user's list, best first; none where the user already has every title.
 
         Args:
             user_id: as in the source.
@@ -119,12 +119,11 @@ class Published:
             kind: only titles of this kind, whatever its case; their ranks stay those of the whole list.
 
         Raises:
-            UsageError: no list for this user, or no such kind; the message says what there is.
+            UsageError: no such user, or no such kind; the message says what there is.
         """
         if kind is not None:
             kind = self._known_kind(kind)
-        if not _BIGINT[0] <= user_id <= _BIGINT[1]:
-            raise self._unknown_user(user_id)
+        self._check_user(user_id)
         rows = self._rows(
             """
             SELECT
@@ -137,8 +136,6 @@ class Published:
             """,
             {"user_id": user_id},
         )
-        if not rows:
-            raise self._unknown_user(user_id)
         if kind is not None:
             rows = [row for row in rows if row["kind"] == kind]
         return [Recommendation(**row | {"genres": tuple(row["genres"] or ())}) for row in rows[:n]]
@@ -150,15 +147,18 @@ class Published:
                 return candidate
         raise UsageError(f"unknown kind {kind!r} in {self.path.stem}; known: {', '.join(known)}")
 
-    def _unknown_user(self, user_id: int) -> UsageError:
+    def _check_user(self, user_id: int) -> None:
+        if _BIGINT[0] <= user_id <= _BIGINT[1] and self._rows(
+            "SELECT 1 FROM users WHERE user_id = $user_id", {"user_id": user_id}
+        ):
+            return
         (known,) = self._rows(
             """
             SELECT count(*) AS users, min(user_id) AS low, max(user_id) AS high, min(user_id, 3) AS examples
-            FROM recommendations
-            WHERE rank = 1
+            FROM users
             """
         )
-        return UsageError(
+        raise UsageError(
             f"unknown user {user_id} in {self.path.stem}; known: {known['users']:,} users with ids from {known['low']} "
             f"to {known['high']}, such as {', '.join(map(str, known['examples']))}"
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = "512MB"
 
 _TABLES = """
+CREATE TABLE users (user_id BIGINT);
 CREATE TABLE recommendations (
     user_id BIGINT, rank INTEGER, item_id INTEGER, score FLOAT, model VARCHAR, version VARCHAR
 );
@@ -63,7 +64,7 @@ def publish(
         path: `published/<domain>.duckdb`.
         lists: blocks of ((b,) user indices, their lists), so ordered that user ids rise through all blocks:
             a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
-        user_ids: (n_users,) id of each user index.
+        user_ids: (n_users,) id of each user index; all are known to readers, with a list or without.
         item_ids: (n_items,) id of each item index.
         titles: columns of `clean.titles`; has every title that is recommended.
         leaderboard: columns of `evaluation.metrics`.
@@ -77,11 +78,15 @@ def publish(
             what was published before stays.
         ValueError: the user ids do not rise.
     """
+    import numpy as np
+    import pyarrow as pa
+
     try:
         with replacing(path) as beside:
             config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
             with duckdb.connect(beside, config=config) as connection:
                 connection.execute(_TABLES)
+                _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
                 _insert(connection, "titles", titles)
                 _insert(connection, "leaderboard", leaderboard)
