@@ -1,6 +1,6 @@
 """What the networks share that turn an embedding of the user and one of the title into a rating by dense layers.
 
-The network is trained by Keras; ratings are worked out from its weights in NumPy, so that a loaded model needs no Keras.
+The network is trained by Keras; ratings are worked out from its weights in NumPy, so a loaded model needs no Keras.
 """
 
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from recsys_dagster.models.neural import (
     relu,
     seed_everything,
     train,
+    with_mean_of_trained,
 )
 from recsys_dagster.models.rating import RatingModel, RatingParams
 
@@ -29,13 +30,14 @@ BLOCK_BYTES = 6 * 2**20
 class RatingNetworkParams(NeuralParams, RatingParams):
     """Parameters of every such network; the sizes of its layers are the model's own."""
 
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of each dense layer's inputs left out in training.")
     start_at_mean: bool = Field(
         True, description="Start the output's bias at the mean rating, so that no step is spent on it; the paper: at 0."
     )
 
 
 class RatingNetwork(NeuralModel, RatingModel):
-    """Embedding of user and of item → concatenate → Dense, ReLU between → one output, the rating.
+    """Embedding of user and of item → concatenate → Dense, ReLU and dropout between → one output, the rating.
 
     A subclass sets the class attributes. A user or item without a training example gets the mean of the trained
     embeddings.
@@ -61,16 +63,11 @@ class RatingNetwork(NeuralModel, RatingModel):
     biases_: list[NDArray[np.float32]]
 
     def build_network(self, n_users: int, n_items: int) -> Any:
-        """Return a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output.
-
-        The share `dropout` of the inputs of each dense layer is left out while it trains, where the model has such a
-        parameter.
-        """
+        """Return a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output."""
         keras = import_keras()
-        dropout = getattr(self.params, "dropout", 0.0)
 
         def dense(values: Any, units: int, activation: str | None) -> Any:
-            kept = keras.layers.Dropout(dropout)(values) if dropout else values
+            kept = keras.layers.Dropout(self.params.dropout)(values) if self.params.dropout else values
             return keras.layers.Dense(units, activation=activation, kernel_initializer=self.initializer)(kept)
 
         user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
@@ -103,8 +100,8 @@ class RatingNetwork(NeuralModel, RatingModel):
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch
         users, items, *dense = network.get_weights()
-        self.users_ = _with_mean_of_trained(users, rated.users)
-        self.items_ = _with_mean_of_trained(items, rated.items)
+        self.users_ = with_mean_of_trained(users, rated.users)
+        self.items_ = with_mean_of_trained(items, rated.items)
         self.kernels_, self.biases_ = dense[::2], dense[1::2]
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -146,10 +143,3 @@ class RatingNetwork(NeuralModel, RatingModel):
             values = relu(values) @ kernel
             values += bias
         return values[:, 0]
-
-
-def _with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the vectors with those of rows that occur nowhere in `trained` replaced by the mean of the others."""
-    untrained = np.bincount(trained, minlength=len(vectors)) == 0
-    mean = vectors[~untrained].mean(axis=0)
-    return np.where(untrained[:, None], mean, vectors)

@@ -8,7 +8,7 @@ from small_world import WATCHED, world_of
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models import Model
-from recsys_dagster.models.embedding_mlp import EmbeddingMlp, EmbeddingMlpParams, build_network
+from recsys_dagster.models.embedding_mlp import EmbeddingMlp, EmbeddingMlpParams
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def model(fitted) -> Model:
 
 
 def test_the_network_is_the_papers_to_the_parameter() -> None:
-    network = build_network(309_689, 16_843)
+    network = EmbeddingMlp().build_network(309_689, 16_843)
     assert network.count_params() == 1_637_129
     shapes = [tuple(weight.shape) for weight in network.weights]
     assert shapes == [(309_689, 5), (16_843, 5), (10, 100), (100,), (100, 32), (32,), (32, 4), (4,), (4, 1), (1,)]
@@ -34,7 +34,7 @@ def test_the_presets_are_the_published_settings() -> None:
 
 
 def test_numpy_predicts_what_keras_does(model: Model, data: TrainingData) -> None:
-    network = build_network(len(model.users_), len(model.items_))
+    network = EmbeddingMlp().build_network(len(model.users_), len(model.items_))
     dense = [part for pair in zip(model.kernels_, model.biases_, strict=True) for part in pair]
     network.set_weights([model.users_, model.items_, *dense])
     users, items = data.validation.users, data.validation.items
