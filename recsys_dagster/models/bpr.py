@@ -13,9 +13,9 @@ class BprParams(PositivesParams):
     """Parameters of the stochastic gradient descent."""
 
     factors: int = Field(64, ge=1, description="Length of a user's and of an item's vector, beside the item's bias.")
-    learning_rate: float = Field(0.05, gt=0, description="Step of the gradient descent.")
-    regularisation: float = Field(0.01, ge=0, description="L2 penalty of the vectors met in a step.")
-    iterations: int = Field(100, ge=1, description="Passes; each draws as many pairs as there are positives.")
+    learning_rate: float = Field(0.02, gt=0, description="Step of the gradient descent.")
+    regularisation: float = Field(0.02, ge=0, description="L2 penalty of the vectors met in a step.")
+    iterations: int = Field(200, ge=1, description="Passes; each draws as many pairs as there are positives.")
     num_threads: int = Field(1, ge=0, description="Threads, 0 for all; with more than one, no two fits are equal.")
 
 
@@ -23,7 +23,7 @@ class Bpr(PositivesModel):
     """Maximises Σ ln σ(x̂_ui − x̂_uj), where u has the positive i and not j, and x̂_ui = x_u·y_i + b_i.
 
     Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback", §4: gradient ascent on triples
-    drawn at random, j in proportion to its popularity (as the library does), one that the user has drawn is skipped.
+    drawn at random. The library draws j in proportion to its popularity and skips a j that the user has.
 
     Attributes:
         user_factors_: (n_users, factors + 1) float32; the last column is one.
