@@ -12,6 +12,8 @@ REGISTRY: dict[str, str] = {
     "popularity": "popularity:Popularity",
     "user_item_bias": "user_item_bias:UserItemBias",
     "embedding_mlp": "embedding_mlp:EmbeddingMlp",
+    "als": "als:Als",
+    "bayesian_fm": "bayesian_fm:BayesianFm",
     "genre_similarity": "genre_similarity:GenreSimilarity",
     "item_knn": "item_knn:ItemKnn",
     "ease": "ease:Ease",
