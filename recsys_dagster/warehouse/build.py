@@ -13,8 +13,8 @@ from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.rawfiles import LoadedFile, load_raw
 from recsys_dagster.warehouse.tables import SqlTable, clean_build_order, sql_tables
 
-_KEPT = "repeated_interactions"
-"""The staging table that is computed once and stored: few rows from a long computation. The others are views."""
+_STORED = ("repeated_interactions", "dropped_interactions")
+"""The staging tables that are computed once: few rows from a long computation. The others are views."""
 
 _OUT_OF_ORDER = """
 SELECT count(*) FROM (
@@ -63,14 +63,12 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
             _create_domain(connection, domain, seed=0)
             _create_accounts(connection, loaded)
             for table in clean_build_order(fmt.name):
-                if table.schema != "staging":
-                    _create(connection, table)
-                elif table.name == _KEPT:
-                    ordered = connection.execute(_OUT_OF_ORDER).fetchall()[0][0] == 0
-                    limit = "LIMIT 0" if ordered else ""
-                    connection.execute(f"CREATE TABLE staging.{table.name} AS SELECT * FROM ({table.sql}) {limit}")
-                else:
+                if table.schema == "staging" and table.name not in _STORED:
                     connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
+                elif table.name == "repeated_interactions" and _is_rising(connection):
+                    connection.execute(f"CREATE TABLE staging.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+                else:
+                    _create(connection, table)
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
     return summaries
@@ -137,6 +135,11 @@ def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[N
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK")
         raise
+
+
+def _is_rising(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether every interaction comes after the one before it, so that no pair can come twice."""
+    return connection.execute(_OUT_OF_ORDER).fetchall() == [(0,)]
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:

@@ -8,13 +8,17 @@ WITH dropped AS (
     FROM staging.judged_titles
     WHERE reason IS NOT NULL
     UNION ALL
+    -- The text of a line is put together for these few only.
     SELECT
-        source_file,
-        position,
-        reason,
-        raw
-    FROM staging.judged_interactions
-    WHERE reason IS NOT NULL
+        dropped_interactions.source_file,
+        dropped_interactions.position,
+        dropped_interactions.reason,
+        interactions.raw
+    FROM staging.dropped_interactions
+    INNER JOIN staging.interactions
+        ON
+            dropped_interactions.source_file = interactions.source_file
+            AND dropped_interactions.position = interactions.position
 ),
 
 -- Positions count the records that could be read, from 0. The header is one line more; each line that could not be

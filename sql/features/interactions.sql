@@ -1,36 +1,5 @@
 -- Ratings, and titles watched without one, by index; each in one of the folds train, validation and test.
-WITH counts AS (
-    SELECT
-        (SELECT count(*) FROM clean.ratings) AS ratings,
-        (SELECT count(*) FROM clean.watches) AS watches
-),
-
--- Every rating is also a watch: where there are as many, no watch is without a rating and there is nothing to look for.
-ratings_to_compare AS (
-    SELECT
-        ratings.user_id,
-        ratings.item_id
-    FROM clean.ratings
-    WHERE (SELECT counts.watches > counts.ratings FROM counts)
-),
-
-unrated AS (
-    SELECT
-        watches.user_id,
-        watches.item_id,
-        watches.watched_at
-    FROM clean.watches
-    ANTI JOIN ratings_to_compare
-        ON
-            watches.user_id = ratings_to_compare.user_id
-            AND watches.item_id = ratings_to_compare.item_id
-    WHERE
-        (SELECT counts.watches > counts.ratings FROM counts)
-        -- What was given up, put aside or only planned says little; an unknown status is taken for watched.
-        AND coalesce(watches.status, 'completed') IN ('watching', 'completed')
-),
-
-source AS (
+WITH source AS (
     SELECT
         user_id,
         item_id,
@@ -43,7 +12,11 @@ source AS (
         item_id,
         cast(NULL AS FLOAT) AS rating,
         watched_at AS happened_at
-    FROM unrated
+    FROM clean.watches
+    WHERE
+        NOT is_rated
+        -- What was given up, put aside or only planned says little; an unknown status is taken for watched.
+        AND coalesce(status, 'completed') IN ('watching', 'completed')
 ),
 
 -- The last ratings up to the cuts; NULL where fewer than 99 % of the ratings have a time.

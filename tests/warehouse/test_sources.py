@@ -96,13 +96,13 @@ def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(tmp_path: Path) -
     }
     warehouse = build(tmp_path, "anime-2020", files)
     assert rows(warehouse, "SELECT user_id, item_id, rating FROM clean.ratings ORDER BY ALL") == [(1, 1, 9), (1, 2, 7)]
-    assert rows(warehouse, "SELECT user_id, item_id, status, progress FROM clean.watches ORDER BY ALL") == [
-        (1, 1, "watching", 13),
-        (1, 2, "completed", None),
-        (2, 1, "plan_to_watch", 0),
-        (2, 2, None, 0),
-        (2, 3, "completed", None),
-        (2, 4, "dropped", 1),
+    assert rows(warehouse, "SELECT user_id, item_id, status, progress, is_rated FROM clean.watches ORDER BY ALL") == [
+        (1, 1, "watching", 13, True),
+        (1, 2, "completed", None, True),
+        (2, 1, "plan_to_watch", 0, False),
+        (2, 2, None, 0, False),
+        (2, 3, "completed", None, False),
+        (2, 4, "dropped", 1, False),
     ]
     assert rows(warehouse, "SELECT count(synopsis) FROM clean.titles") == [(0,)]
 
@@ -115,11 +115,11 @@ def test_minus_one_and_zero_are_watches_without_a_rating(tmp_path: Path) -> None
     files = {"anime.csv": anime, "rating.csv": "user_id,anime_id,rating\n1,5,-1\n2,5,0\n3,5,10\n3,6,8\n"}
     warehouse = build(tmp_path, "cooper-union", files)
     assert rows(warehouse, "SELECT user_id, item_id, rating FROM clean.ratings ORDER BY ALL") == [(3, 5, 10), (3, 6, 8)]
-    assert rows(warehouse, "SELECT user_id, item_id, status FROM clean.watches ORDER BY ALL") == [
-        (1, 5, None),
-        (2, 5, None),
-        (3, 5, None),
-        (3, 6, None),
+    assert rows(warehouse, "SELECT user_id, item_id, status, is_rated FROM clean.watches ORDER BY ALL") == [
+        (1, 5, None, False),
+        (2, 5, None, False),
+        (3, 5, None, True),
+        (3, 6, None, True),
     ]
     assert rows(warehouse, "SELECT title, kind, genres, episodes, is_adult FROM clean.titles ORDER BY item_id") == [
         ("Gintama'", "TV", ["Action", "Shounen Ai"], 51, False),
