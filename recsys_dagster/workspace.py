@@ -1,9 +1,19 @@
 """Settings, folders and datasets of one installation, in one object that assets and commands are given."""
 
+from pathlib import Path
+
 from recsys_dagster.domains import Domain, get_domain
-from recsys_dagster.errors import UsageError
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.evaluation import (
+    COMPARED_COLUMNS,
+    HOLDOUT,
+    Leaderboard,
+    MetricRow,
+    build_leaderboard,
+    read_metrics,
+    read_per_user,
+)
 from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.models import ModelStore
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout, lock_domain
@@ -55,3 +65,21 @@ class Workspace:
     def warehouse(self, domain: Domain) -> Warehouse:
         """Return the domain's DuckDB file."""
         return Warehouse(self.layout.warehouse(domain.name), self.settings.memory_limit)
+
+    def per_user(self, domain: Domain, fold: str, model: str) -> Path:
+        """Return where the per-user results of a model on a fold of the holdout protocol are."""
+        return self.layout.evaluation(domain.name) / HOLDOUT / fold / f"{model}.parquet"
+
+    def metrics(self, domain: Domain) -> list[MetricRow]:
+        """Return the metrics of the current version of each model, and of the constant."""
+        current = self.store.current_versions(domain.name)
+        with self.warehouse(domain).connect() as connection:
+            rows = read_metrics(connection)
+        return [row for row in rows if row.version in ("", current.get(row.model))]
+
+    def leaderboard(self, domain: Domain) -> Leaderboard:
+        """Return the current models side by side, compared over the users of the test fold."""
+        metrics = self.metrics(domain)
+        models = {row.model for row in metrics if row.version}
+        per_user = {name: read_per_user(self.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
+        return build_leaderboard(metrics, per_user, seed=self.settings.seed)

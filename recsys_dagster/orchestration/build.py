@@ -12,9 +12,7 @@ from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
 
 
-def build_definitions(
-    settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None
-) -> dg.Definitions:
+def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
     """Return all assets, checks, jobs and schedules over the given settings; opens nothing.
 
     Steps run in one process: the warehouse has one writer, and TensorFlow is imported once.
@@ -27,7 +25,7 @@ def build_definitions(
         assets=[
             raw.raw_files,
             tables.clean,
-            explore.profile,
+            explore.data_profile,
             tables.features,
             *models.models,
             *evaluation.evaluations,

@@ -2,12 +2,19 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from recsys_dagster.costs import Cost
+from recsys_dagster.reports import to_png
 from recsys_dagster.warehouse import TableSummary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Materialized = dg.MaterializeResult[None]
+"""What an asset returns: it has stored its value itself, and says so."""
 
 
 def cost_metadata(cost: Cost) -> dict[str, Any]:
@@ -51,6 +58,6 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
 
 
-def picture(png: bytes) -> dg.MarkdownMetadataValue:
-    """A PNG inside the metadata itself, so that it is there wherever the UI runs."""
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+def picture(figure: "Figure") -> dg.MarkdownMetadataValue:
+    """A plot inside the metadata itself, so that it is there wherever the UI runs."""
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(to_png(figure)).decode()})")

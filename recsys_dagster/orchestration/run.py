@@ -9,7 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recsys_dagster.errors import RecsysError
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
@@ -61,13 +61,16 @@ def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console:
 
 
 def _cause(event: dg.DagsterEvent) -> str:
-    """What went wrong in a step: the message of our own error if there is one, else the innermost error."""
+    """What went wrong in a step: the message of our own error if there is one, else the innermost error's."""
+    chain = []
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None and error.cls_name not in _OWN_ERRORS:
+    while error is not None:
+        chain.append(error)
         error = error.cause
-    message = "failed" if error is None else error.message.strip()
-    if error is not None and error.cls_name in _OWN_ERRORS:
-        message = message.removeprefix(f"{_OWN_ERRORS[error.cls_name]}: ")
+    own = [error for error in chain if error.cls_name in (RecsysError.__name__, UsageError.__name__)]
+    message = (own or chain)[-1].message.strip() if chain else "failed"
+    if own:
+        message = message.partition(": ")[2]  # after the name of the class
     return f"{event.step_key}: {message}"
 
 
@@ -104,7 +107,7 @@ def _logger(handler: logging.Handler) -> dg.LoggerDefinition:
     """A logger that hands every record to the handler."""
 
     @dg.logger
-    def steps(context: dg.InitLoggerContext) -> logging.Logger:
+    def steps(_: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("steps")
         logger.addHandler(handler)
         return logger

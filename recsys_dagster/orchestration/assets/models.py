@@ -7,7 +7,7 @@ from pydantic import Field, create_model
 
 from recsys_dagster.costs import measuring
 from recsys_dagster.models import Model, Params, model_class, model_names
-from recsys_dagster.orchestration.metadata import cost_metadata, picture
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import plot_learning_curves
 from recsys_dagster.warehouse import id_map_hash, load_training_data
@@ -53,7 +53,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
     )
     def train(
         context: dg.AssetExecutionContext, config: config_class, workspace: dg.ResourceParam[Workspace]
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         domain = workspace.claim(context.partition_key)
         warehouse = workspace.warehouse(domain)
         data = load_training_data(warehouse, domain)

@@ -4,13 +4,13 @@ import dagster as dg
 
 from recsys_dagster.costs import measuring
 from recsys_dagster.ingest import fetch
-from recsys_dagster.orchestration.metadata import cost_metadata, markdown_table
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.workspace import Workspace
 
 
 @dg.asset(key=["raw", "files"], group_name="raw", partitions_def=domain_partitions, kinds={"csv", "python"})
-def raw_files(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+def raw_files(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
     """The publisher's files, verified and unpacked, with a manifest of where they came from.
 
     A mirror is asked first, then the publisher; the samples are generated. Nothing is fetched twice.

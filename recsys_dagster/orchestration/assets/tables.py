@@ -5,12 +5,13 @@ interactions. Dependencies and column lineage are read out of the SQL itself.
 """
 
 from collections.abc import Callable, Iterator
+from graphlib import TopologicalSorter
 
 import dagster as dg
 
 from recsys_dagster.costs import measuring
 from recsys_dagster.domains import Domain
-from recsys_dagster.orchestration.metadata import cost_metadata, table_metadata
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, table_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.warehouse import (
     SqlTable,
@@ -47,20 +48,20 @@ def _spec(table: SqlTable) -> dg.AssetSpec:
 
 def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]]) -> dg.AssetsDefinition:
     """All tables of a group as one step."""
-    tables = {table.name: table for table in sql_tables(group)}
+    known = {(group, table.name): table for table in sql_tables(group)}
+    before = {key: upstream(table) & known.keys() for key, table in known.items()}
+    tables = {key[1]: known[key] for key in TopologicalSorter(before).static_order()}
 
     @dg.multi_asset(name=group, specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions)
-    def assets(
-        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
-    ) -> Iterator[dg.MaterializeResult]:
+    def assets(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Materialized]:
         domain = workspace.claim(context.partition_key)
         with measuring() as cost:
-            summaries = build(workspace, domain)
-        for summary in summaries:
-            lineage = column_lineage(tables[summary.name], workspace.dataset(domain).format)
+            summaries = {summary.name: summary for summary in build(workspace, domain)}
+        for name, table in tables.items():
+            lineage = column_lineage(table, workspace.dataset(domain).format)
             yield dg.MaterializeResult(
-                asset_key=[group, summary.name],
-                metadata={**table_metadata(summary, lineage), **cost_metadata(cost)},
+                asset_key=[group, name],
+                metadata={**table_metadata(summaries[name], lineage), **cost_metadata(cost)},
             )
 
     return assets

@@ -1,0 +1,110 @@
+"""The group `evaluation`: one asset a model, and the leaderboard over all of them."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from recsys_dagster.costs import measuring
+from recsys_dagster.evaluation import (
+    CONSTANT,
+    HOLDOUT,
+    Evaluation,
+    MetricRow,
+    constant_rating_metrics,
+    evaluate,
+    store_metrics,
+    verdicts,
+)
+from recsys_dagster.models import model_names
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
+from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.reports import plot_leaderboard
+from recsys_dagster.warehouse import id_map_hash, load_fold, load_training_data
+from recsys_dagster.workspace import Workspace
+
+
+def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
+    """The figures that say most, by fold and name: the rating errors and the ranking metrics at 10."""
+    return {
+        f"{row.fold}_{row.metric}" if row.k is None else f"{row.fold}_{row.metric}_{row.k}": row.value
+        for row in rows
+        if row.k in (None, 10)
+    }
+
+
+def _evaluation_asset(name: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["evaluation", name],
+        group_name="evaluation",
+        partitions_def=domain_partitions,
+        description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
+        kinds={"python", "duckdb"},
+        deps=[["models", name]],
+    )
+    def evaluation(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+        domain = workspace.claim(context.partition_key)
+        warehouse = workspace.warehouse(domain)
+        model, record = workspace.store.load(domain.name, name, id_map_hash=id_map_hash(warehouse))
+        data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+        owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
+        found: dict[str, Evaluation] = {}
+        with measuring() as cost:
+            for fold, pairs in {"validation": data.validation, "test": test}.items():
+                found[fold] = evaluate(
+                    model,
+                    pairs,
+                    owned[fold],
+                    like_threshold=domain.like_threshold,
+                    seed=workspace.settings.seed,
+                )
+        rows = [row for fold, result in found.items() for row in result.rows(name, record.version, HOLDOUT, fold)]
+        with warehouse.connect() as connection:
+            store_metrics(connection, rows)
+        for fold, result in found.items():
+            result.write_per_user(workspace.per_user(domain, fold, name))
+        workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
+        table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
+        return dg.MaterializeResult(
+            metadata={
+                "version": record.version,
+                **headline(rows),
+                "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
+                **cost_metadata(cost),
+            }
+        )
+
+    return evaluation
+
+
+evaluations = [_evaluation_asset(name) for name in model_names()]
+
+
+@dg.asset(
+    key=["evaluation", "leaderboard"],
+    group_name="evaluation",
+    partitions_def=domain_partitions,
+    kinds={"python", "duckdb"},
+    deps=[["evaluation", name] for name in model_names()],
+)
+def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """All models side by side, the constant among them, with intervals and plain words on who beats whom."""
+    domain = workspace.claim(context.partition_key)
+    warehouse = workspace.warehouse(domain)
+    data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    rows: list[MetricRow] = []
+    for fold, pairs in {"validation": data.validation, "test": test}.items():
+        constant = constant_rating_metrics(data.train, pairs, seed=workspace.settings.seed)
+        rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
+    with warehouse.connect() as connection:
+        store_metrics(connection, rows)
+    board = workspace.leaderboard(domain)
+    records = board.records()
+    return dg.MaterializeResult(
+        metadata={
+            "leaderboard": markdown_table(list(records[0]), [list(record.values()) for record in records]),
+            "ndcg_10": picture(plot_leaderboard(board, ("ndcg", 10))),
+            "rmse": picture(plot_leaderboard(board, ("rmse", None))),
+            "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
+            "dagster/row_count": len(records),
+        }
+    )

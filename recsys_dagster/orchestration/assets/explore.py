@@ -1,0 +1,26 @@
+"""The group `explore`: what one wants to see of new data."""
+
+import dagster as dg
+
+from recsys_dagster.costs import measuring
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
+from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.reports import profile, profile_figures
+from recsys_dagster.workspace import Workspace
+
+
+@dg.asset(
+    key=["explore", "profile"],
+    group_name="explore",
+    partitions_def=domain_partitions,
+    kinds={"duckdb", "matplotlib"},
+    deps=[["clean", table] for table in ("titles", "ratings", "watches", "rejected")],
+)
+def data_profile(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The data at a glance: ratings, kinds, genres, years, activity of users and titles."""
+    domain = workspace.claim(context.partition_key)
+    with measuring() as cost:
+        with workspace.warehouse(domain).connect() as connection:
+            found = profile(connection)
+        pictures = {title: picture(figure) for title, figure in profile_figures(found)}
+    return dg.MaterializeResult(metadata={**found.counts, **pictures, **cost_metadata(cost)})

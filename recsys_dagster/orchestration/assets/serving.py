@@ -1,0 +1,131 @@
+"""The group `serving`: the best model, its lists, and the page about both."""
+
+from collections.abc import Iterator
+from importlib.metadata import version as installed_version
+
+import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.costs import measuring
+from recsys_dagster.evaluation import choose_champion, verdicts
+from recsys_dagster.models import Model, TopN, model_class, model_names
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata
+from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.reports import Report, pick_readers, profile, write_report
+from recsys_dagster.serving import Provenance, Published, publish
+from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_owned, load_training_data, reconcile
+from recsys_dagster.workspace import Workspace
+
+USERS_A_BLOCK = 8192
+
+
+@dg.asset(
+    key=["serving", "champion"],
+    group_name="serving",
+    partitions_def=domain_partitions,
+    kinds={"python"},
+    deps=[["evaluation", "leaderboard"]],
+)
+def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The model that validation chooses, by NDCG@10; popularity is always a candidate."""
+    domain = workspace.claim(context.partition_key)
+    metrics = workspace.metrics(domain)
+    name = choose_champion(metrics)
+    version = workspace.store.current_versions(domain.name)[name]
+    workspace.store.set_champion(domain.name, name, version)
+    return dg.MaterializeResult(
+        metadata={"model": name, "version": version, "reason": verdicts(workspace.leaderboard(domain))[0]}
+    )
+
+
+def _lists(
+    model: Model, user_ids: NDArray[np.int64], k: int, owned: object
+) -> Iterator[tuple[NDArray[np.int32], TopN]]:
+    """The lists of all users, block by block, user ids rising."""
+    order = np.argsort(user_ids).astype(np.int32)
+    for start in range(0, len(order), USERS_A_BLOCK):
+        users = order[start : start + USERS_A_BLOCK]
+        yield users, model.recommend(users, k, exclude=owned)
+
+
+@dg.asset(
+    key=["serving", "recommendations"],
+    group_name="serving",
+    partitions_def=domain_partitions,
+    kinds={"python", "duckdb"},
+    deps=[["serving", "champion"]],
+)
+def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The champion refitted on every fold, and its list for every user, swapped in for readers as one file."""
+    domain = workspace.claim(context.partition_key)
+    warehouse = workspace.warehouse(domain)
+    manifest = workspace.manifest(domain)
+    name, version = workspace.store.champion(domain.name)
+    chosen, record = workspace.store.load(domain.name, name, version, id_map_hash=id_map_hash(warehouse))
+    user_ids, item_ids = load_ids(warehouse)
+    data = load_training_data(warehouse, domain).with_all(load_fold(warehouse, "test"))
+    with measuring() as cost:
+        model = type(chosen)(chosen.refit_params(), seed=chosen.seed).fit(data)
+        owned = load_owned(warehouse)
+        with warehouse.connect() as connection:
+            titles = connection.execute("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()
+            metrics = connection.execute("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
+        written = publish(
+            workspace.layout.published(domain.name),
+            lists=_lists(model, user_ids, workspace.settings.top_n, owned),
+            user_ids=user_ids,
+            item_ids=item_ids,
+            titles=titles,
+            leaderboard=metrics,
+            provenance=Provenance(
+                domain=domain.name,
+                dataset=manifest.dataset_id,
+                data_version=manifest.data_version,
+                licence=manifest.licence,
+                model=name,
+                version=version,
+                trained_rows=len(data.train),
+                scale=domain.scale,
+                packages={"recsys-dagster": installed_version("recsys-dagster"), **record.packages},
+            ),
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": written.rows,
+            "users": written.users,
+            "model": name,
+            "version": version,
+            "file": dg.MetadataValue.path(workspace.layout.published(domain.name)),
+            **cost_metadata(cost),
+        }
+    )
+
+
+@dg.asset(
+    key=["serving", "report"],
+    group_name="serving",
+    partitions_def=domain_partitions,
+    kinds={"html"},
+    deps=[["serving", "recommendations"]],
+)
+def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """One self-contained HTML page: the data, the leaderboard, the learning curves and ten users' lists."""
+    domain = workspace.claim(context.partition_key)
+    warehouse = workspace.warehouse(domain)
+    board = workspace.leaderboard(domain)
+    files = reconcile(warehouse)
+    path = workspace.layout.report(domain.name)
+    with Published(workspace.layout.published(domain.name)) as published, warehouse.connect() as connection:
+        page = Report(
+            provenance=published.provenance(),
+            profile=profile(connection),
+            files=files,
+            leaderboard=board,
+            summaries={name: model_class(name).summary for name in model_names()},
+            verdicts=verdicts(board),
+            curves=workspace.store.learning_curves(domain.name),
+            readers=pick_readers(connection, lambda user_id: published.recommendations(user_id, 10)),
+        )
+    write_report(path, page)
+    return dg.MaterializeResult(metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size})

@@ -1,0 +1,90 @@
+"""The graph itself: which assets there are, what they depend on, what they say of themselves."""
+
+import dagster as dg
+import pytest
+
+from recsys_dagster.domains import DOMAINS
+from recsys_dagster.models import model_class, model_names
+from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_definitions(Settings(home=tmp_path_factory.mktemp("home"), _env_file=None))
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {key: {dep.asset_key.to_user_string() for dep in spec.deps} for key, spec in specs.items()}
+    evaluations = {f"evaluation/{name}" for name in model_names()}
+    features = {f"features/{table}" for table in ("users", "items", "interactions", "title_genres")}
+    assert found == {
+        "raw/files": set(),
+        "clean/titles": {"raw/files"},
+        "clean/ratings": {"raw/files", "clean/titles"},
+        "clean/watches": {"raw/files", "clean/titles"},
+        "clean/rejected": {"raw/files", "clean/titles"},
+        "clean/source_files": {"raw/files", "clean/titles"},
+        "explore/profile": {"clean/titles", "clean/ratings", "clean/watches", "clean/rejected"},
+        "features/users": {"clean/watches"},
+        "features/items": {"clean/titles"},
+        "features/interactions": {"clean/ratings", "clean/watches", "features/users", "features/items"},
+        "features/title_genres": {"clean/titles", "features/items"},
+        "features/user_genre_taste": {"features/interactions", "features/title_genres"},
+        **{f"models/{name}": features for name in model_names()},
+        **{f"evaluation/{name}": {f"models/{name}"} for name in model_names()},
+        "evaluation/leaderboard": evaluations,
+        "serving/champion": {"evaluation/leaderboard"},
+        "serving/recommendations": {"serving/champion"},
+        "serving/report": {"serving/recommendations"},
+    }
+
+
+def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domain(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    for key, spec in specs.items():
+        assert spec.description, key
+        assert spec.group_name == key.split("/")[0], key
+        assert spec.kinds, key
+        assert spec.partitions_def == dg.StaticPartitionsDefinition(list(DOMAINS)), key
+
+
+def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> None:
+    groups = {}
+    for name in ("ingest", "features", "retrain", "everything"):
+        job = definitions.resolve_job_def(name)
+        groups[name] = {key.path[0] for key in job.asset_layer.selected_asset_keys}
+    assert groups == {
+        "ingest": {"raw", "clean"},
+        "features": {"features"},
+        "retrain": {"raw", "clean", "features", "models", "evaluation", "serving"},
+        "everything": {"raw", "clean", "explore", "features", "models", "evaluation", "serving"},
+    }
+
+
+def test_a_tick_of_the_weekly_schedule_asks_for_one_retrain_a_domain(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def("retrain_weekly")
+    context = dg.build_schedule_context(scheduled_execution_time=__import__("datetime").datetime(2026, 1, 5, 4))
+    requests = schedule.evaluate_tick(context).run_requests
+    assert schedule.job_name == "retrain"
+    assert [request.partition_key for request in requests] == list(DOMAINS)
+    assert len({request.run_key for request in requests}) == len(DOMAINS)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_the_launchpad_offers_each_parameter_of_a_model_with_its_default(
+    definitions: dg.Definitions, name: str
+) -> None:
+    asset = definitions.resolve_assets_def(dg.AssetKey(["models", name]))
+    fields = asset.op.config_schema.config_type.fields
+    params = model_class(name).params_type()
+    assert set(fields) == {*type(params).model_fields, "preset"}
+    for parameter, value in params.model_dump().items():
+        assert fields[parameter].default_value == value
+        assert fields[parameter].description
