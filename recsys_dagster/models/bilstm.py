@@ -89,7 +89,7 @@ class BiLstm(NeuralModel):
         if data.train.times is None:
             log.warning("%s: no times are known, so the order of each history is a random one", self.name)
         random = np.random.default_rng(self.seed)
-        targets = np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.stride == 0))
+        targets = self._targets(histories)
         if not len(targets):
             raise RecsysError(f"{self.name}: nobody has two titles in the training fold, so nothing follows anything")
         seed_everything(self.seed)
@@ -111,6 +111,10 @@ class BiLstm(NeuralModel):
 
     def _histories(self, pairs: Interactions, n_users: int) -> Histories:
         return Histories.of(pairs, n_users, by_time=not self.params.shuffle_order)
+
+    def _targets(self, histories: Histories) -> NDArray[np.int64]:
+        """Return the positions in the histories that follow something, from the last backwards one in `stride`."""
+        return np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.stride == 0))
 
     def _examples(self, histories: Histories, targets: NDArray[np.int64], random: np.random.Generator) -> Examples:
         """Return the windows before the targets, or before `max_sequences` of them, and the titles at the targets."""
@@ -160,7 +164,7 @@ def build_network(n_items: int, units: int, dropout: float) -> Any:
     values = layers.Dropout(dropout)(values)
     values = layers.Bidirectional(layers.LSTM(units // 2))(values)
     values = layers.Dropout(dropout)(values)
-    return keras.Model(windows, layers.Dense(n_items)(values))
+    return keras.Model([windows], layers.Dense(n_items)(values))
 
 
 def cross_entropy(targets: Any, logits: Any) -> Any:

@@ -16,7 +16,16 @@ COLD_USERS = np.array([118, 119], dtype=np.int32)
 COLD_ITEMS = np.array([58, 59], dtype=np.int32)
 WATCHES_ONLY = 117
 
-QUICK_PARAMS: dict[str, dict[str, object]] = {"embedding_mlp": {"batch_size": 100, "epochs": 6, "patience": 2}}
+QUICK_PARAMS: dict[str, dict[str, object]] = {
+    "two_tower": {"batch_size": 100, "epochs": 12, "patience": 3},
+    "like_classifier": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "embedding_mlp": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "beta_network_100": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "beta_network_128": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "beta_network_150": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "dropout_mlp": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "bilstm": {"units": 16, "max_sequences": 500, "epochs": 3, "patience": 2},
+}
 """Parameters that make a slow model train in a second or two; the others train with their defaults."""
 
 
