@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 FACTORS = 16
 """Length of the latent vectors; a multiple of four, for the unrolled dot product."""
 
+_TOP = np.uint64(52)  # a shift that leaves 12 bits, the index of a quantile
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_TRIES = 200  # after so many refusals the next free title is taken: a heavy user has seen the head
+_BATCH = 16  # candidates looked at together, without a branch for the processor to guess wrong
+_REFILLS = 12  # after so many batches the next free title is taken: a heavy user has seen the head
 _YEAR = 365.25 * 86400
 
 
@@ -55,8 +57,36 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Return (keep, alias) for drawing i in proportion to weights[i]: a uniform slot i, if 20 random bits are below
+    keep[i], else alias[i] (Vose, IEEE Transactions on Software Engineering 1991).
+    """
+    n = len(weights)
+    share = weights * (n / weights.sum())
+    keep = np.full(n, 1 << 20, np.uint64)
+    alias = np.arange(n).astype(np.int32)
+    small = np.flatnonzero(share < 1)
+    large = np.flatnonzero(share >= 1)
+    n_small, n_large = len(small), len(large)
+    waiting = np.empty(n, np.int64)
+    waiting[:n_small] = small
+    while n_small and n_large:
+        n_small -= 1
+        i, j = waiting[n_small], large[n_large - 1]
+        keep[i] = np.uint64(share[i] * (1 << 20))
+        alias[i] = j
+        share[j] -= 1 - share[i]
+        if share[j] < 1:
+            n_large -= 1
+            waiting[n_small] = j
+            n_small += 1
+    return keep, alias
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def choose_and_rate(
-    pool: NDArray[np.int32],
+    keep: NDArray[np.uint64],
+    alias: NDArray[np.int32],
     factors: NDArray[np.float32],
     item_bias: NDArray[np.float32],
     released: NDArray[np.int64],
@@ -83,7 +113,7 @@ def choose_and_rate(
     with probability `follow` the next part of the last title is tried first.
 
     Args:
-        pool: (2^k,) items, each as often as it is popular.
+        keep, alias: (n_items,) the alias table of the titles' popularity.
         factors: (n_items, FACTORS).
         item_bias: (n_items,) in rating steps.
         released: (n_items,) epoch seconds.
@@ -109,17 +139,19 @@ def choose_and_rate(
     codes = np.empty(n_rows, np.int8)
     seconds = np.empty(n_rows, np.int64)
     seen = np.full(n_items, -1, np.int32)
-    mask = np.uint64(len(pool) - 1)
+    candidates = np.empty(_BATCH, np.int32)
     now = np.empty(FACTORS, np.float32)
     for user in range(len(stream)):
         state = stream[user]
         begin, end = start[user], start[user + 1]
         session = -1
         second = np.int64(0)
+        position = count = 0
         for row in range(begin, end):
             turn = (row - begin) * sessions[user] // (end - begin)
             if turn != session:
                 session = turn
+                position = count = 0
                 state += _GOLDEN
                 share = (session + _unit(_mix(state))) / sessions[user]
                 second = max(second + 1, joined[user] + np.int64(share * lifetime[user]))
@@ -130,33 +162,69 @@ def choose_and_rate(
                 state += _GOLDEN
                 second += np.int64(1 + 40 * _unit(_mix(state)) ** 2)
 
-            previous = items[row - 1] if row > begin else np.int32(-1)
             item = np.int32(-1)
-            for attempt in range(_TRIES):
+            if row > begin and sequel[items[row - 1]] >= 0:
                 state += _GOLDEN
                 bits = _mix(state)
-                if attempt == 0 and previous >= 0 and sequel[previous] >= 0 and _unit(bits << np.uint64(20)) < follow:
-                    item = sequel[previous]
-                else:
-                    item = pool[bits & mask]
-                if seen[item] == user or released[item] > second:
-                    continue
-                if _dot(now, factors[item]) > hurdle[bits >> np.uint64(52)]:
+                part = sequel[items[row - 1]]
+                free = seen[part] != user and released[part] <= second
+                if _unit(bits << np.uint64(20)) < follow and free and _dot(now, factors[part]) > hurdle[bits >> _TOP]:
+                    item = part
+            refills = 0
+            while item < 0:
+                position, item = _first_unseen(candidates, position, count, seen, user)
+                if item >= 0:
                     break
-            else:
-                item = _next_free(item, seen, user, released, second)
+                if refills == _REFILLS:
+                    item = _next_free(candidates[0], seen, user, released, second)
+                    break
+                refills += 1
+                state, count = _consider(state, candidates, keep, alias, factors, now, hurdle, released, second)
+                position = 0
             seen[item] = user
             items[row] = item
 
             state += _GOLDEN
             level = user_bias[user] + item_bias[item] + np.float32(affinity) * _dot(now, factors[item])
             level += np.float32(noise) * _normal(_mix(state))
-            every = step[user]
-            # Whole stars are the odd levels of half stars: 0.5 is level 0.
-            code = np.int64(np.rint((level + every - 1) / every)) * every - (every - 1)
-            codes[row] = min(max(code, every - 1), levels - 1)
+            codes[row] = _code(level, step[user], levels)
             seconds[row] = second
     return items, codes, seconds
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _consider(state, candidates, keep, alias, factors, now, hurdle, released, second):  # type: ignore[no-untyped-def]
+    """Draw a batch of titles by popularity, put what is wanted and out into `candidates`; return (state, count)."""
+    count = 0
+    n_items = np.uint64(len(keep))
+    for _ in range(_BATCH):
+        state += _GOLDEN
+        bits = _mix(state)
+        slot = np.int64(((bits & np.uint64(0xFFFFFFFF)) * n_items) >> np.uint64(32))
+        kept = ((bits >> np.uint64(32)) & np.uint64(0xFFFFF)) < keep[slot]
+        candidate = np.int32(slot) if kept else alias[slot]
+        wanted = _dot(now, factors[candidate]) > hurdle[bits >> _TOP]
+        candidates[count] = candidate
+        count += int(wanted & (released[candidate] <= second))
+    return state, count
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _first_unseen(candidates, position, count, seen, user):  # type: ignore[no-untyped-def]
+    """Return the place after the first unseen candidate from `position` on, and it, or -1 if there is none."""
+    while position < count:
+        candidate = candidates[position]
+        position += 1
+        if seen[candidate] != user:
+            return position, candidate
+    return position, np.int32(-1)
+
+
+@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+def _code(level, every, levels):  # type: ignore[no-untyped-def]
+    """Round to the nearest level the user gives: every one, or every second (whole stars; half a star is level 0)."""
+    code = np.int64(np.rint((level + every - 1) / every)) * every - (every - 1)
+    return min(max(code, every - 1), levels - 1)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.sample_kernel import FACTORS, choose_and_rate
+from recsys_dagster.ingest.sample_kernel import FACTORS, alias_table, choose_and_rate
 
 DAY = 86400
 BLOCK_ROWS = 250_000
 """Rows of a block; a few blocks are in memory at a time."""
 
-# Quantiles of a logistic distribution: a title of affinity x is watched with probability σ(2.2 (x - 1)).
+# Quantiles of a logistic distribution: a title of affinity x is watched with probability σ(2.2 (x - 0.7)).
 _QUANTILE = (np.arange(4096) + 0.5) / 4096
-_HURDLE = (1 + np.log(_QUANTILE / (1 - _QUANTILE)) / 2.2).astype(np.float32)
+_HURDLE = (0.7 + np.log(_QUANTILE / (1 - _QUANTILE)) / 2.2).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class World:
         titles: the titles.
         genre_vectors: (n_genres, FACTORS).
         rated, rows: (n_users,) titles that each user rates, and that each user has to do with.
-        pool: (2^20,) items, each as often as it is popular.
+        keep, alias: (n_items,) the alias table of the popularity.
         mean: level of an average title for an average user before people choose what they like.
     """
 
@@ -127,7 +127,8 @@ class World:
     genre_vectors: NDArray[np.float32]
     rated: NDArray[np.int64]
     rows: NDArray[np.int64]
-    pool: NDArray[np.int32]
+    keep: NDArray[np.uint64]
+    alias: NDArray[np.int32]
     mean: float
 
     def blocks(self) -> Iterator[tuple[int, int, int]]:
@@ -146,7 +147,8 @@ class World:
         start = np.concatenate([[0], np.cumsum(rows)])
         joined, lifetime, sessions = _calendar(climate, rows, rng)
         items, codes, seconds = choose_and_rate(
-            self.pool,
+            self.keep,
+            self.alias,
             titles.factors,
             titles.bias,
             _epoch(titles.year),
@@ -176,10 +178,7 @@ def make_world(climate: Climate, n_items: int, rated: NDArray[np.int64], rows: N
     rng = np.random.default_rng((seed, 0))
     vectors = rng.standard_normal((len(climate.genres), FACTORS)).astype(np.float32)
     titles = _make_titles(climate, vectors, n_items, rng)
-    slots = 1 << 20
-    cumulative = np.cumsum(titles.popularity)
-    pool = np.searchsorted(cumulative, (np.arange(slots) + 0.5) / slots * cumulative[-1]).astype(np.int32)
-    world = World(climate, seed, titles, vectors, rated, rows, pool, climate.mean)
+    world = World(climate, seed, titles, vectors, rated, rows, *alias_table(titles.popularity), climate.mean)
     # People watch what they like, which lifts the mean by an amount that depends on the sizes: trials tell it.
     some = 1 + int(np.searchsorted(np.cumsum(rows), min(rows.sum() - 1, BLOCK_ROWS)))
     for _ in range(3):
