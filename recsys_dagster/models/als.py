@@ -22,7 +22,7 @@ INITIAL_DEVIATION = 0.1
 class AlsParams(RatingParams):
     """Parameters of ALS; those that Spark's ALS has too bear its names."""
 
-    rank: int = Field(32, ge=1, description="Factors of a user and of an item.")
+    rank: int = Field(64, ge=1, description="Factors of a user and of an item.")
     maxIter: int = Field(20, ge=1, description="Iterations at most; each solves all items, then all users.")  # noqa: N815
     regParam: float = Field(  # noqa: N815
         1.1, gt=0, description="L2 penalty λ of the factors, where ratings have variance 1; see reg_power."

@@ -38,11 +38,12 @@ INITIAL_DEVIATION = 0.1
 class BayesianFmParams(RatingParams):
     """Parameters of the Bayesian factorisation machine; its regularisation is drawn, not chosen."""
 
-    rank: int = Field(16, ge=1, description="Factors of each feature.")
-    chains: int = Field(
-        4, ge=1, description="Chains started apart; each settles in a mode of its own, and their mean is better."
+    ranks: list[int] = Field(
+        [8, 16, 32],
+        min_length=1,
+        description="Factors of each feature, a chain for each number: chains of unlike rank err unlike.",
     )
-    draws: int = Field(50, ge=1, description="Draws of each chain from the posterior that predictions are the mean of.")
+    draws: int = Field(60, ge=1, description="Draws of each chain from the posterior that predictions are the mean of.")
     burn_in: int = Field(10, ge=0, description="Draws thrown away at the start of a chain, before it has settled.")
     kept_factors: int = Field(
         128, ge=1, description="Length of the user and item factors that the mean of all draws is kept in."
@@ -63,12 +64,14 @@ class BayesianFm(RatingModel):
     A user's features: who they are, and what they have in the training fold; an item's: which it is, who has it, its
     genres, kind and year. Each element of a set of n counts 1/√n. Each family of features has its own prior.
 
-    Since no feature depends on both sides, a draw is a bias a side and an inner product of two vectors of length
-    `rank` (see `side_of`), and the mean of all draws is again one bias a side and an inner product, of length
-    rank × draws × chains. Kept of it is about the best approximation of length `kept_factors` in least squares over
-    all pairs, taken while drawing, so that neither memory, nor disk, nor the cost of a prediction grows with the
+    Since no feature depends on both sides, a draw is a bias a side and an inner product of two vectors of the length
+    of its rank (see `side_of`), and the mean of all draws is again one bias a side and an inner product, of two vectors
+    as long as the draws' together. Kept of it is about the best approximation of length `kept_factors` in least squares
+    over all pairs, taken while drawing, so that neither memory, nor disk, nor the cost of a prediction grows with the
     draws. What it leaves out is mostly the draws' noise. The price: the spread of the draws is gone, so a prediction
     comes without its uncertainty.
+
+    A chain stays near the mode that it first finds. Chains of several ranks are therefore better than one as long.
 
     Attributes:
         mean_, deviation_: of the training ratings; the machine learns the standardised ones.
@@ -120,14 +123,12 @@ class BayesianFm(RatingModel):
 
         blocks = [RelationBlock(rated.users, sp.csr_matrix(users)), RelationBlock(rated.items, sp.csr_matrix(items))]
         targets = (rated.ratings.astype(np.float64) - self.mean_) / self.deviation_
-        iterations = self.params.burn_in + self.params.draws
-        with progress_bar(self.name, self.params.chains * iterations) as advance:
-            for seed in np.random.SeedSequence(self.seed).generate_state(self.params.chains):
-                empty = sp.csr_matrix((len(rated), 0), dtype=np.float64)
+        main = sp.csr_matrix((len(rated), 0), dtype=np.float64)
+        ranks, iterations = self.params.ranks, self.params.burn_in + self.params.draws
+        with progress_bar(self.name, len(ranks) * iterations) as advance:
+            for rank, seed in zip(ranks, np.random.SeedSequence(self.seed).generate_state(len(ranks)), strict=True):
                 config = sampler_config(iterations, groups)
-                create_train_fm(
-                    self.params.rank, INITIAL_DEVIATION, empty, blocks, targets, int(seed) % 2**31, config, keep
-                )
+                create_train_fm(rank, INITIAL_DEVIATION, main, blocks, targets, int(seed) % 2**31, config, keep)
         user_mean, item_mean = posterior.mean()
         self.user_biases_, self.user_factors_ = (
             user_mean.biases.astype(np.float32),

@@ -22,7 +22,7 @@ from recsys_dagster.models.bayesian_fm import (
     unit_rows,
 )
 
-QUICK = BayesianFmParams(rank=3, chains=1, draws=6, burn_in=4)
+QUICK = BayesianFmParams(ranks=[3], draws=6, burn_in=4)
 
 
 def test_the_two_sides_make_up_the_factorisation_machine() -> None:
@@ -97,7 +97,7 @@ def test_predictions_are_the_mean_of_myfms_own_draws(data: TrainingData) -> None
 
 
 def test_few_kept_factors_cost_little(data: TrainingData) -> None:
-    params = BayesianFmParams(rank=4, chains=2, draws=10, burn_in=5)
+    params = BayesianFmParams(ranks=[4, 4], draws=10, burn_in=5)
     pairs = data.validation.users, data.validation.items
     exact = BayesianFm(params).fit(data).predict(*pairs)
     narrow = BayesianFm(params.model_copy(update={"kept_factors": 8})).fit(data)
@@ -118,14 +118,14 @@ def test_title_features_tell_an_unrated_title_by_its_genre() -> None:
     titles = Titles(genres, ("Loved", "Hated"), np.full(40, -1, np.int16), (), unknown, unknown)
     train = pairs.where(items < 38)
     data = TrainingData(train, Interactions.empty(), 60, 40, titles, (1, 10), 8)
-    model = BayesianFm(BayesianFmParams(rank=2, chains=1, draws=20, burn_in=10)).fit(data)
+    model = BayesianFm(BayesianFmParams(ranks=[2], draws=20, burn_in=10)).fit(data)
     everybody = np.arange(60, dtype=np.int32)
     hated, loved = (model.predict(everybody, np.full(60, item, np.int32)).mean() for item in (38, 39))
     assert loved - hated > 1.5
 
 
 def test_it_reports_noise_at_each_draw_and_the_error_of_the_running_mean(data: TrainingData) -> None:
-    model = BayesianFm(QUICK.model_copy(update={"chains": 2})).fit(data)
+    model = BayesianFm(QUICK.model_copy(update={"ranks": [2, 3]})).fit(data)
     assert len(model.history_["noise"]) == 2 * (4 + 6)
     assert len(model.history_["rmse"]) == 2 * 6
     held_out = data.validation.rated
