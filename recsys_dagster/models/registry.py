@@ -12,6 +12,10 @@ REGISTRY: dict[str, str] = {
     "popularity": "popularity:Popularity",
     "user_item_bias": "user_item_bias:UserItemBias",
     "embedding_mlp": "embedding_mlp:EmbeddingMlp",
+    "beta_network_100": "beta_network:BetaNetwork100",
+    "beta_network_128": "beta_network:BetaNetwork128",
+    "beta_network_150": "beta_network:BetaNetwork150",
+    "dropout_mlp": "dropout_mlp:DropoutMlp",
     "als": "als:Als",
     "bayesian_fm": "bayesian_fm:BayesianFm",
     "genre_similarity": "genre_similarity:GenreSimilarity",
@@ -19,6 +23,7 @@ REGISTRY: dict[str, str] = {
     "ease": "ease:Ease",
     "implicit_als": "implicit_als:ImplicitAls",
     "bpr": "bpr:Bpr",
+    "bilstm": "bilstm:BiLstm",
 }
 """Name of each model → "module:Class" within this package."""
 
