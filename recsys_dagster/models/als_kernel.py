@@ -23,6 +23,8 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 def add_products(rows: Any, targets: Any, normal: Any, right: Any) -> None:
     """Add Σ x xᵀ over the STRIDE rows x to the lower triangle of `normal`, and Σ t·x to `right`."""
     x0, x1, x2, x3, x4, x5, x6, x7 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7]
+    t0, t1, t2, t3 = targets[0], targets[1], targets[2], targets[3]
+    t4, t5, t6, t7 = targets[4], targets[5], targets[6], targets[7]
     for a in range(len(right)):
         c0, c1, c2, c3, c4, c5, c6, c7 = x0[a], x1[a], x2[a], x3[a], x4[a], x5[a], x6[a], x7[a]
         line = normal[a]
@@ -30,8 +32,7 @@ def add_products(rows: Any, targets: Any, normal: Any, right: Any) -> None:
             line[b] += (
                 c0 * x0[b] + c1 * x1[b] + c2 * x2[b] + c3 * x3[b] + c4 * x4[b] + c5 * x5[b] + c6 * x6[b] + c7 * x7[b]
             )
-        for row in range(STRIDE):
-            right[a] += targets[row] * rows[row, a]
+        right[a] += c0 * t0 + c1 * t1 + c2 * t2 + c3 * t3 + c4 * t4 + c5 * t5 + c6 * t6 + c7 * t7
 
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
@@ -100,8 +101,10 @@ def solve_rows(
             count, gathered = 0, 0
             for entry in range(indptr[row], indptr[row + 1]):
                 if not np.isnan(ratings[entry]):
-                    rows[gathered] = features[indices[entry]]
-                    targets[gathered] = ratings[entry] - offsets[indices[entry]]
+                    column = indices[entry]
+                    for a in range(d):
+                        rows[gathered, a] = features[column, a]
+                    targets[gathered] = ratings[entry] - offsets[column]
                     gathered += 1
                 if gathered == STRIDE or entry == indptr[row + 1] - 1:
                     rows[gathered:] = 0
