@@ -16,19 +16,21 @@ from recsys_dagster.warehouse.tables import SqlTable, clean_build_order, sql_tab
 _STORED = ("repeated_interactions", "dropped_interactions")
 """The staging tables that are computed once: few rows from a long computation. The others are views."""
 
+_IDENTIFIED = """
+SELECT user_id, item_id, source_file FROM staging.interactions WHERE user_id IS NOT NULL AND item_id IS NOT NULL
+"""
+
 _OUT_OF_ORDER = """
 SELECT count(*) FROM (
     SELECT
-        source_file, user_id, item_id,
-        lag(source_file) OVER () AS last_file, lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item
-    FROM staging.interactions
+        user_id, item_id, source_file,
+        lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item, lag(source_file) OVER () AS last_file
+    FROM ({interactions})
 )
-WHERE last_file IS NOT NULL
-AND ((source_file, user_id, item_id) > (last_file, last_user, last_item)) IS NOT TRUE
+WHERE last_file IS NOT NULL AND NOT (user_id, item_id, source_file) > (last_user, last_item, last_file)
 """
-"""Rows that do not come after the one before them. Where there is none, no pair comes twice: in whichever order the
-engine hands the rows over, a strictly rising sequence has no equals. It takes a twentieth of the time of a grouping,
-and the files of GroupLens, for one, are sorted so."""
+"""Counts the rows that do not come after the one before them. Where there is none, no pair comes twice: in whichever
+order the engine hands the rows over, a strictly rising sequence has no equals."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
             for table in clean_build_order(fmt.name):
                 if table.schema == "staging" and table.name not in _STORED:
                     connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
-                elif table.name == "repeated_interactions" and _is_rising(connection):
+                elif table.name == "repeated_interactions" and _has_no_pair_twice(connection):
                     connection.execute(f"CREATE TABLE staging.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
                 else:
                     _create(connection, table)
@@ -137,9 +139,15 @@ def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[N
         raise
 
 
-def _is_rising(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether every interaction comes after the one before it, so that no pair can come twice."""
-    return connection.execute(_OUT_OF_ORDER).fetchall() == [(0,)]
+def _has_no_pair_twice(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether surely no pair comes twice in a file; what the SQL finds by grouping, at a third of its cost.
+
+    The files of some publishers are sorted by user and title, where a glance is enough; others are sorted first.
+    """
+    return any(
+        connection.execute(_OUT_OF_ORDER.format(interactions=interactions)).fetchall() == [(0,)]
+        for interactions in (_IDENTIFIED, f"{_IDENTIFIED} ORDER BY user_id, item_id, source_file")
+    )
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:

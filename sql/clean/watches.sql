@@ -1,72 +1,45 @@
 -- Every interaction of a user with a title, rated or not; `is_rated` tells which are in clean.ratings.
-WITH files AS (
-    SELECT min(source_file) <> max(source_file) AS are_several
-    FROM staging.interactions
-),
-
--- Within one file a user has a title once: each row is a watch.
-single AS (
+WITH listed AS (
     SELECT
         user_id,
         item_id,
         status,
         progress,
-        happened_at AS watched_at,
+        happened_at
+    FROM staging.judged_interactions
+    WHERE
+        reason IS NULL
+        AND is_listing
+),
+
+others AS (
+    SELECT
+        user_id,
+        item_id,
+        status,
+        progress,
+        happened_at,
         rating IS NOT NULL AS is_rated
     FROM staging.judged_interactions
     WHERE
         reason IS NULL
-        AND (SELECT NOT files.are_several FROM files)
-),
-
-unrated AS (
-    SELECT
-        user_id,
-        item_id,
-        status,
-        progress,
-        happened_at
-    FROM staging.judged_interactions
-    WHERE
-        reason IS NULL
-        AND rating IS NULL
-        AND (SELECT files.are_several FROM files)
-),
-
-rated AS (
-    SELECT
-        user_id,
-        item_id,
-        status,
-        progress,
-        happened_at
-    FROM staging.judged_interactions
-    WHERE
-        reason IS NULL
-        AND rating IS NOT NULL
-        AND (SELECT files.are_several FROM files)
+        AND NOT is_listing
 ),
 
 -- Where one file rates a title and another lists it, they are one watch; the list knows how far the user got.
-merged AS (
-    SELECT
-        coalesce(unrated.user_id, rated.user_id) AS user_id,
-        coalesce(unrated.item_id, rated.item_id) AS item_id,
-        coalesce(unrated.status, rated.status) AS status,
-        coalesce(unrated.progress, rated.progress) AS progress,
-        coalesce(unrated.happened_at, rated.happened_at) AS watched_at,
-        rated.user_id IS NOT NULL AS is_rated
-    FROM unrated
-    FULL OUTER JOIN rated
-        ON
-            unrated.user_id = rated.user_id
-            AND unrated.item_id = rated.item_id
-),
-
 result AS (
-    SELECT * FROM single
-    UNION ALL
-    SELECT * FROM merged
+    SELECT
+        coalesce(listed.user_id, others.user_id) AS user_id,
+        coalesce(listed.item_id, others.item_id) AS item_id,
+        coalesce(listed.status, others.status) AS status,
+        coalesce(listed.progress, others.progress) AS progress,
+        coalesce(listed.happened_at, others.happened_at) AS watched_at,
+        coalesce(others.is_rated, FALSE) AS is_rated
+    FROM others
+    FULL OUTER JOIN listed
+        ON
+            others.user_id = listed.user_id
+            AND others.item_id = listed.item_id
 )
 
 SELECT * FROM result

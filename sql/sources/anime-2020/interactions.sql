@@ -10,6 +10,7 @@ WITH ratings AS (
         'completed' AS status,
         cast(NULL AS INTEGER) AS progress,
         cast(NULL AS TIMESTAMP) AS happened_at,
+        FALSE AS is_listing,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
     FROM raw.rating_complete
 ),
@@ -32,6 +33,8 @@ list_entries AS (
         END AS status,
         watched_episodes AS progress,
         cast(NULL AS TIMESTAMP) AS happened_at,
+        -- The file lists titles whose ratings are in the other one.
+        TRUE AS is_listing,
         cast(NULL AS VARCHAR) AS problem
     FROM raw.animelist
 ),

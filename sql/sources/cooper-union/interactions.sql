@@ -21,6 +21,7 @@ result AS (
         cast(NULL AS VARCHAR) AS status,
         cast(NULL AS INTEGER) AS progress,
         cast(NULL AS TIMESTAMP) AS happened_at,
+        FALSE AS is_listing,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
     FROM source
 )

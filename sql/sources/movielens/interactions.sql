@@ -22,6 +22,7 @@ result AS (
         cast(NULL AS INTEGER) AS progress,
         -- The oldest ratings are of 1995: an earlier time, or one after 2100, is no time.
         CASE WHEN seconds BETWEEN 788918400 AND 4102444800 THEN epoch_ms(seconds * 1000) END AS happened_at,
+        FALSE AS is_listing,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
     FROM source
 )

@@ -45,6 +45,7 @@ result AS (
         my_watched_episodes AS progress,
         -- The site opened in 2004: its 1970 stands for "unknown".
         CASE WHEN happened_at >= TIMESTAMP '2004-01-01' THEN happened_at END AS happened_at,
+        FALSE AS is_listing,
         CASE
             WHEN username IS NULL THEN 'unparsable'
             WHEN user_id IS NULL THEN 'unknown user'
