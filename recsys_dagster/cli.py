@@ -5,6 +5,7 @@ that does not exist (the line says what does), 130 interrupted.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -51,7 +52,13 @@ DomainOption = Annotated[str, typer.Option("--domain", "-d", help=f"One of: {_KN
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; `arguments` default to those of the process."""
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    if "tensorflow" in sys.modules:
+        # Its leftovers keep modules alive past the interpreter's end, at which DuckDB's bindings fill the screen.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

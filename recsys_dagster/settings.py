@@ -1,9 +1,10 @@
 """Every setting of the project, read from the environment (prefix RECSYS_) and from `.env`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from recsys_dagster.domains import Domain
 
@@ -23,7 +24,16 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(
         None, description="Upper bound of DuckDB's memory, such as '4GB'; beyond it spills."
     )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names of the models that a run fits, separated by commas; all if empty.",
+    )
     top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     def dataset_of(self, domain: Domain) -> str:
         """Return the id of the dataset that the domain runs on."""

@@ -5,7 +5,9 @@ from pathlib import Path
 from recsys_dagster.domains import Domain, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation import (
+    BASELINES,
     COMPARED_COLUMNS,
+    CONSTANT,
     HOLDOUT,
     Leaderboard,
     MetricRow,
@@ -14,10 +16,10 @@ from recsys_dagster.evaluation import (
     read_per_user,
 )
 from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
-from recsys_dagster.models import ModelStore
+from recsys_dagster.models import ModelStore, model_class, model_names
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout, lock_domain
-from recsys_dagster.warehouse import Warehouse
+from recsys_dagster.warehouse import Warehouse, id_map_hash
 
 
 class Workspace:
@@ -70,16 +72,33 @@ class Workspace:
         """Return where the per-user results of a model on a fold of the holdout protocol are."""
         return self.layout.evaluation(domain.name) / HOLDOUT / fold / f"{model}.parquet"
 
+    def models(self) -> tuple[str, ...]:
+        """Return the models that a run fits: those of the settings and the baselines, else all.
+
+        Raises:
+            UsageError: the settings name a model that does not exist; the message lists those that do.
+        """
+        if not self.settings.models:
+            return model_names()
+        for name in self.settings.models:
+            model_class(name)
+        return tuple(name for name in model_names() if name in {*self.settings.models, *BASELINES})
+
     def metrics(self, domain: Domain) -> list[MetricRow]:
-        """Return the metrics of the current version of each model, and of the constant."""
-        current = self.store.current_versions(domain.name)
+        """Return the metrics of what is comparable: the constant, and each current version trained on today's index."""
+        index = id_map_hash(self.warehouse(domain))
+        current = {
+            (name, version)
+            for name, version in self.store.current_versions(domain.name).items()
+            if self.store.record(domain.name, name, version).id_map_hash == index
+        }
         with self.warehouse(domain).connect() as connection:
             rows = read_metrics(connection)
-        return [row for row in rows if row.version in ("", current.get(row.model))]
+        return [row for row in rows if row.model == CONSTANT or (row.model, row.version) in current]
 
     def leaderboard(self, domain: Domain) -> Leaderboard:
         """Return the current models side by side, compared over the users of the test fold."""
         metrics = self.metrics(domain)
-        models = {row.model for row in metrics if row.version}
+        models = {row.model for row in metrics if row.model != CONSTANT}
         per_user = {name: read_per_user(self.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
         return build_leaderboard(metrics, per_user, seed=self.settings.seed)

@@ -3,6 +3,7 @@
 from recsys_dagster.evaluation.evaluate import Evaluation, Metric, constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import (
+    BASELINES,
     COMPARED_COLUMNS,
     CONSTANT,
     HOLDOUT,
@@ -16,6 +17,7 @@ from recsys_dagster.evaluation.leaderboard import (
 from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_user, store_metrics, write_per_user
 
 __all__ = [
+    "BASELINES",
     "COMPARED_COLUMNS",
     "CONSTANT",
     "HOLDOUT",

@@ -4,9 +4,12 @@ Keras is imported inside the functions: importing its backend takes ten seconds 
 model learnt is kept as NumPy arrays, so that a loaded model needs no Keras.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -78,10 +81,26 @@ class Training:
 
 def import_keras() -> Any:
     """Import Keras on the backend that KERAS_BACKEND names (tensorflow unless set), without its start-up messages."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
+    if "keras" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with _silent_stderr():
+            import_module("keras")
+    return sys.modules["keras"]
 
-    return keras
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drop what is written to file descriptor 2: TensorFlow greets there before it reads its log level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def seed_everything(seed: int) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from recsys_dagster.models import model_names
 from recsys_dagster.orchestration.assets import evaluation, explore, models, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
-from recsys_dagster.orchestration.jobs import jobs
+from recsys_dagster.orchestration.jobs import build_jobs
 from recsys_dagster.orchestration.schedules import retrain_weekly
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
@@ -21,6 +22,7 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
         settings: what the deployment chose.
         loggers: beside Dagster's own, for those who show progress in another way.
     """
+    workspace = Workspace(settings)
     return dg.Definitions(
         assets=[
             raw.raw_files,
@@ -35,9 +37,9 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             serving.report,
         ],
         asset_checks=checks,
-        jobs=jobs,
+        jobs=build_jobs(left_out=set(model_names()) - set(workspace.models())),
         schedules=[retrain_weekly],
-        resources={"workspace": Workspace(settings)},
+        resources={"workspace": workspace},
         loggers=dict(loggers or {}),
         executor=dg.in_process_executor,
     )

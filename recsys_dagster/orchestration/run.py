@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.serving import Published
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
 
@@ -30,7 +31,10 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
     failures = []
     with _instance() as instance:
         for name in domains:
-            failures += [f"{name}: {cause}" for cause in _run(settings, name, instance, console)]
+            causes = _run(settings, name, instance, console)
+            failures += [f"{name}: {cause}" for cause in causes]
+            if not causes:
+                console.print(_summary(workspace, name), soft_wrap=True)
     if failures:
         raise RecsysError("\n".join(failures))
 
@@ -58,6 +62,14 @@ def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console:
             run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
         )
     return [_cause(event) for event in result.all_events if event.is_step_failure]
+
+
+def _summary(workspace: Workspace, domain: str) -> str:
+    """What the run came to, in a line."""
+    with Published(workspace.layout.published(domain)) as published:
+        lists = published.provenance()
+    page = workspace.layout.report(domain)
+    return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"
 
 
 def _cause(event: dg.DagsterEvent) -> str:

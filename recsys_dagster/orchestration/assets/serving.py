@@ -69,8 +69,8 @@ def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
         model = type(chosen)(chosen.refit_params(), seed=chosen.seed).fit(data)
         owned = load_owned(warehouse)
         with warehouse.connect() as connection:
-            titles = connection.execute("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()
-            metrics = connection.execute("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
+            titles = connection.sql("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()
+            metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
         written = publish(
             workspace.layout.published(domain.name),
             lists=_lists(model, user_ids, workspace.settings.top_n, owned),
