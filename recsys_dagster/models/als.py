@@ -30,9 +30,9 @@ class AlsParams(RatingParams):
     reg_power: float = Field(
         0.5, ge=0, le=1, description="The penalty of a row of n ratings is λ·n to this power; 1 is Spark's."
     )
-    bias_damping: float = Field(4.0, gt=0, description="Ratings at the mean that a bias is damped by.")
+    bias_damping: float = Field(3.0, gt=0, description="Ratings at the mean that a bias is damped by.")
     implicit_weight: float = Field(
-        1.4, ge=0, description="Weight of what people have at all beside how they rate it; 0 leaves it out."
+        2.0, ge=0, description="Weight of what people have at all beside how they rate it; 0 leaves it out."
     )
     implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the factors that tell what people have.")
     patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE before it stops.")
