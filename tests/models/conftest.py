@@ -17,7 +17,7 @@ COLD_ITEMS = np.array([58, 59], dtype=np.int32)
 WATCHES_ONLY = 117
 
 QUICK_PARAMS: dict[str, dict[str, object]] = {
-    "two_tower": {"batch_size": 100, "epochs": 12, "patience": 3},
+    "two_tower": {"learning_rate": 0.003, "batch_size": 50, "epochs": 12, "patience": 4},
     "like_classifier": {"batch_size": 100, "epochs": 6, "patience": 2},
     "embedding_mlp": {"batch_size": 100, "epochs": 6, "patience": 2},
     "beta_network_100": {"batch_size": 100, "epochs": 6, "patience": 2},
