@@ -18,6 +18,8 @@ REGISTRY: dict[str, str] = {
     "dropout_mlp": "dropout_mlp:DropoutMlp",
     "als": "als:Als",
     "bayesian_fm": "bayesian_fm:BayesianFm",
+    "stack_linear": "stack:StackLinear",
+    "stack_ridge": "stack:StackRidge",
     "two_tower": "two_tower:TwoTower",
     "like_classifier": "like_classifier:LikeClassifier",
     "like_logistic": "like_logistic:LikeLogistic",

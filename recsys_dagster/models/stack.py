@@ -1,0 +1,166 @@
+"""Stacks: a linear model over the ratings that other models predict.
+
+Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems", stacks three networks by linear and by ridge
+regression and does not say on which predictions the regression was fitted. Here on those for ratings that the members
+did not see.
+"""
+
+from abc import abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.registry import model_class
+
+
+class StackParams(RatingParams):
+    """Parameters of a stack."""
+
+    members: list[str] = Field(
+        ["beta_network_100", "beta_network_128", "beta_network_150"],
+        min_length=1,
+        description="Names of the rating models that are stacked, each with its default parameters.",
+    )
+    folds: int = Field(
+        3, ge=3, description="Parts of the training ratings; each is predicted by members trained without it."
+    )
+
+
+class RidgeStackParams(StackParams):
+    """Parameters of the stack by ridge regression."""
+
+    alpha: float = Field(1.0, ge=0, description="L2 penalty of the members' weights.")
+
+
+class Stack(RatingModel):
+    """r̂ = intercept + Σ weight · the member's prediction, clipped to the scale.
+
+    The training ratings are dealt to `folds` parts by the seed. For each part the members are trained on the others, to
+    stop early on the validation fold or, where there is none, on the part that follows, which is then left out too.
+    Their predictions of the part are what the regression learns from. The members that are kept are trained once more
+    on all of the training fold, for as many epochs as the last of those runs found best.
+
+    Attributes:
+        weights_: (n_members,) float32.
+        intercept_: rating when all members predict 0.
+    """
+
+    params_type = StackParams
+
+    weights_: NDArray[np.float32]
+    intercept_: float
+    _members: list[RatingModel]
+
+    @abstractmethod
+    def _regression(self) -> Any:
+        """Return the unfitted regression of scikit-learn."""
+
+    def _fit(self, data: TrainingData) -> None:
+        kinds = [rating_model(name) for name in self.params.members]
+        rated = np.flatnonzero(~np.isnan(data.train.ratings))
+        if len(rated) < self.params.folds:
+            raise RecsysError(f"{self.name}: {len(rated)} ratings cannot be dealt to {self.params.folds} folds")
+        fold_of = np.full(len(data.train), -1, dtype=np.int8)
+        dealt = np.arange(len(rated)) % self.params.folds
+        fold_of[rated] = np.random.default_rng(self.seed).permutation(dealt)
+        predictions = np.empty((len(rated), len(kinds)), dtype=np.float32)
+        self._members = []
+        for column, kind in enumerate(kinds):
+            for fold in range(self.params.folds):
+                left_out = data.train.where(fold_of == fold)
+                member = kind(seed=self.seed).fit(without(data, fold_of, fold, self.params.folds))
+                predictions[fold_of[rated] == fold, column] = member.predict(left_out.users, left_out.items)
+            kept = kind(member.refit_params(), seed=self.seed).fit(replace(data, validation=Interactions.empty()))
+            kept.seen_ = self.seen_
+            self._members.append(kept)
+        regression = self._regression().fit(predictions, data.train.ratings[rated])
+        self.weights_ = regression.coef_.astype(np.float32)
+        self.intercept_ = float(regression.intercept_)
+
+    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        ratings = np.full(len(users), self.intercept_, dtype=np.float32)
+        for weight, member in zip(self.weights_, self._members, strict=True):
+            ratings += weight * member.predict(users, items)
+        return ratings
+
+    def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        ratings = np.full((len(users), self.n_items_), self.intercept_, dtype=np.float32)
+        for weight, member in zip(self.weights_, self._members, strict=True):
+            ratings += weight * np.clip(member._ratings(users), *self.scale_)
+        return ratings
+
+    def save(self, folder: Path) -> None:
+        """Write what was learnt to `folder`, which exists, and each member to a numbered folder within."""
+        super().save(folder)
+        for position, member in enumerate(self._members):
+            inside = folder / f"member-{position}"
+            inside.mkdir()
+            member.save(inside)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the stack that `save` wrote to `folder`."""
+        stack = super().load(folder)
+        names = enumerate(stack.params.members)
+        stack._members = [rating_model(name).load(folder / f"member-{position}") for position, name in names]
+        return stack
+
+
+class StackLinear(Stack):
+    """The stack by ordinary least squares."""
+
+    name = "stack_linear"
+    summary = "Yung 2022: linear regression over out-of-fold predictions of three beta networks, or of any models."
+
+    def _regression(self) -> Any:
+        from sklearn.linear_model import LinearRegression
+
+        return LinearRegression()
+
+
+class StackRidge(Stack):
+    """The stack by ridge regression."""
+
+    name = "stack_ridge"
+    summary = "Yung 2022: ridge regression over out-of-fold predictions of three beta networks, or of any models."
+    params_type = RidgeStackParams
+
+    def _regression(self) -> Any:
+        from sklearn.linear_model import Ridge
+
+        return Ridge(alpha=self.params.alpha)
+
+
+def rating_model(name: str) -> type[RatingModel]:
+    """Return the rating model of that name.
+
+    Raises:
+        UsageError: there is no model of that name, or it predicts no ratings.
+    """
+    kind = model_class(name)
+    if not issubclass(kind, RatingModel):
+        raise UsageError(f"{name} predicts no ratings and cannot be stacked")
+    return kind
+
+
+def without(data: TrainingData, fold_of: NDArray[np.int8], fold: int, folds: int) -> TrainingData:
+    """Return the data without one fold of the training ratings, and with a validation fold in any case.
+
+    Args:
+        data: all of it.
+        fold_of: (len(data.train),) the fold of each pair, -1 where it is in none and always kept.
+        fold: the one to leave out.
+        folds: how many there are.
+    """
+    if len(data.validation):
+        return replace(data, train=data.train.where(fold_of != fold))
+    following = (fold + 1) % folds
+    train = data.train.where((fold_of != fold) & (fold_of != following))
+    return replace(data, train=train, validation=data.train.where(fold_of == following))
