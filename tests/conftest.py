@@ -1,9 +1,27 @@
 """Puts this folder on the path of all tests, and gives a RECSYS_HOME in which lists are published."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from small_publication import publish_small
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once where TensorFlow was used: at the interpreter's end DuckDB's bindings would fill the screen."""
+    if "tensorflow" in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash.get(_EXIT_STATUS, 1))
+
+
+_EXIT_STATUS = pytest.StashKey[int]()
 
 
 @pytest.fixture

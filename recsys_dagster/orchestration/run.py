@@ -25,6 +25,7 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
         RecsysError: a domain failed; the message has the first cause of each.
     """
     workspace = Workspace(settings)
+    workspace.models()
     for name in domains:
         workspace.dataset(workspace.claim(name))
     console = Console(stderr=True)

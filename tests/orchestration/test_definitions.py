@@ -1,5 +1,7 @@
 """The graph itself: which assets there are, what they depend on, what they say of themselves."""
 
+from datetime import datetime
+
 import dagster as dg
 import pytest
 
@@ -70,7 +72,9 @@ def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> Non
 
 def test_a_tick_of_the_weekly_schedule_asks_for_one_retrain_a_domain(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("retrain_weekly")
-    context = dg.build_schedule_context(scheduled_execution_time=__import__("datetime").datetime(2026, 1, 5, 4))
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 1, 5, 4), repository_def=definitions.get_repository_def()
+    )
     requests = schedule.evaluate_tick(context).run_requests
     assert schedule.job_name == "retrain"
     assert [request.partition_key for request in requests] == list(DOMAINS)

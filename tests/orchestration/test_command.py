@@ -1,0 +1,124 @@
+"""`recsys run` as a user types it: through to the lists, killed, twice at once, with a wrong setting."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MIRROR = os.environ.get("RECSYS_MIRROR")
+STEPS = ("raw/files", "features", "models/item_knn", "recommendations")
+
+
+def killed_after(home: Any, step: str) -> None:
+    """Start a run and SIGKILL it as soon as it has said that the step is done."""
+    command, environment = home.command("run", "--domain", "movie")
+    with subprocess.Popen(command, env=environment, cwd=home.path.parent, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if f"movie: {step}" in line or f"/{step}" in line:
+                process.send_signal(signal.SIGKILL)
+                break
+        else:
+            pytest.fail(f"the run ended before {step}")
+
+
+def test_a_run_killed_anywhere_is_made_good_by_the_next(home: Any, tmp_path: Path) -> None:
+    undisturbed = type(home)(tmp_path / "undisturbed", {})
+    assert undisturbed.recsys("run", "--domain", "movie").returncode == 0
+    for step in STEPS:
+        killed_after(home, step)
+    again = home.recsys("run", "--domain", "movie")
+    assert again.returncode == 0, again.stderr
+    assert home.lists("movie") == undisturbed.lists("movie")
+
+
+def test_a_killed_run_leaves_the_lists_of_the_one_before(home: Any) -> None:
+    assert home.recsys("run", "--domain", "movie").returncode == 0
+    before = home.lists("movie")
+    home.environment["RECSYS_SEED"] = "7"
+    killed_after(home, "champion")
+    assert home.lists("movie") == before
+
+
+def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Any) -> None:
+    command, environment = home.command("run", "--domain", "movie")
+    with subprocess.Popen(command, env=environment, cwd=home.path.parent, stderr=subprocess.PIPE, text=True) as first:
+        lock = home.path / "warehouse" / "movie.lock"
+        until = time.monotonic() + 60
+        while not (lock.exists() and lock.read_text()) and time.monotonic() < until:
+            time.sleep(0.01)
+        second = home.recsys("run", "--domain", "movie")
+        first.kill()
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"another run of the domain 'movie' is under way (process {first.pid})" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("RECSYS_MOVIE_DATASET", "ml-1b", "ml-latest-small"),
+        ("RECSYS_MOVIE_DATASET", "myanimelist", "is a dataset of the domain 'anime'"),
+        ("RECSYS_MODELS", "oracle", "popularity"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line_before_anything_runs(
+    home: Any, variable: str, value: str, said: str
+) -> None:
+    home.environment[variable] = value
+    done = home.recsys("run", "--domain", "movie")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert value in done.stderr
+    assert said in done.stderr
+
+
+def test_a_failing_step_is_told_in_one_line_and_the_other_domain_goes_through(home: Any, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "ml-latest-small.zip").write_bytes(b"PK\x03\x04 cut short")
+    home.environment |= {"RECSYS_MIRROR": str(tmp_path / "mirror"), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
+    done = home.recsys("run")
+    assert done.returncode == 1
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("recsys: ")]
+    assert "movie: raw/files: " in told
+    assert "ml-latest-small.zip" in told
+    assert home.lists("anime")
+
+
+@pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
+@pytest.mark.parametrize(
+    ("domain", "dataset", "counts"),
+    [
+        ("movie", "ml-latest-small", {"titles": 9_742, "ratings": 100_836}),
+        ("anime", "anime-recommendations-database", {"titles": 12_294, "watches": 520_609, "ratings": 419_943}),
+        ("anime", "anime-recommendation-database-2020", {"titles": 17_562, "ratings": 99_999}),
+        ("anime", "myanimelist", {}),
+    ],
+)
+def test_real_datasets_go_through_with_the_right_counts(
+    home: Any, domain: str, dataset: str, counts: dict[str, int]
+) -> None:
+    home.environment |= {
+        "RECSYS_MIRROR": str(MIRROR),
+        "RECSYS_MODELS": "popularity",
+        f"RECSYS_{domain.upper()}_DATASET": dataset,
+    }
+    done = home.recsys("run", "--domain", domain)
+    assert done.returncode == 0, done.stderr
+    found = {table: rows[0][0] for table, rows in tables(home, domain, counts).items()}
+    assert found == counts
+    user = home.lists(domain)[0][0]
+    shown = home.recsys("recommend", "--domain", domain, "--user", str(user), "-n", "3", "--json")
+    assert len(json.loads(shown.stdout)) >= 1
+
+
+def tables(home: Any, domain: str, names: Any) -> dict[str, list[tuple[int]]]:
+    import duckdb
+
+    with duckdb.connect(home.path / "warehouse" / f"{domain}.duckdb") as connection:
+        return {name: connection.execute(f"SELECT count(*) FROM clean.{name}").fetchall() for name in names}

@@ -1,0 +1,121 @@
+"""What a whole run leaves behind, on the sample of the movie domain."""
+
+import json
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+pytestmark = pytest.mark.usefixtures("movie_run")
+
+
+def published(run: Any, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(run.layout.published("movie"), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def materialized(run: Any) -> dict[str, dg.AssetMaterialization]:
+    return {
+        event.materialization.asset_key.to_user_string(): event.materialization
+        for event in run.result.get_asset_materialization_events()
+    }
+
+
+def test_every_selected_asset_is_materialized(movie_run: Any) -> None:
+    keys = set(materialized(movie_run))
+    models = {"ease", "embedding_mlp", "popularity", "user_item_bias"}
+    assert {key for key in keys if key.startswith("models/")} == {f"models/{name}" for name in models}
+    assert {key for key in keys if key.startswith("evaluation/")} == {
+        *(f"evaluation/{name}" for name in models),
+        "evaluation/leaderboard",
+    }
+    assert {"raw/files", "clean/rejected", "explore/profile", "features/interactions", "serving/report"} <= keys
+
+
+def test_sql_assets_show_rows_schema_and_column_lineage(movie_run: Any) -> None:
+    metadata = materialized(movie_run)["clean/ratings"].metadata
+    assert metadata["dagster/row_count"].value == movie_run.rows("SELECT count(*) FROM clean.ratings")[0][0] == 40_000
+    schema = metadata["dagster/column_schema"].value
+    assert {column.name: column.type for column in schema.columns} == {
+        "user_id": "BIGINT",
+        "item_id": "INTEGER",
+        "rating": "FLOAT",
+        "rated_at": "TIMESTAMP",
+    }
+    lineage = metadata["dagster/column_lineage"].value.deps_by_column
+    files = {
+        column.name for column in materialized(movie_run)["raw/files"].metadata["dagster/column_schema"].value.columns
+    }
+    assert {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage["rating"]} == {
+        ("raw/files", "ratings.csv:rating")
+    }
+    assert "ratings.csv:rating" in {column.name for column in raw.columns}
+
+
+def test_steps_tell_what_they_cost(movie_run: Any) -> None:
+    for key in (
+        "raw/files",
+        "clean/titles",
+        "features/users",
+        "models/ease",
+        "evaluation/ease",
+        "serving/recommendations",
+    ):
+        metadata = materialized(movie_run)[key].metadata
+        assert metadata["wall_seconds"].value > 0
+        assert metadata["peak_memory_mb"].value > 10
+
+
+def test_a_neural_model_shows_its_learning_curve(movie_run: Any) -> None:
+    assert "data:image/png;base64," in materialized(movie_run)["models/embedding_mlp"].metadata["learning_curves"].value
+
+
+def test_the_check_of_rows_passed_with_its_accounts(movie_run: Any) -> None:
+    (evaluation,) = movie_run.result.get_asset_check_evaluations()
+    assert evaluation.passed
+    assert evaluation.asset_key == dg.AssetKey(["clean", "ratings"])
+    assert "ratings.csv" in evaluation.metadata["accounts"].value
+
+
+def test_everybody_gets_a_whole_list_without_what_they_have(movie_run: Any) -> None:
+    users = movie_run.rows("SELECT count(*) FROM features.users")[0][0]
+    rows = published(movie_run, "SELECT count(DISTINCT user_id), count(*), max(rank) FROM recommendations")
+    assert rows == [(users, users * 100, 100)]
+    with duckdb.connect(movie_run.layout.warehouse("movie")) as connection:
+        connection.execute(f"ATTACH '{movie_run.layout.published('movie')}' AS lists (READ_ONLY)")
+        seen = "SELECT count(*) FROM lists.recommendations JOIN clean.watches USING (user_id, item_id)"
+        assert connection.execute(seen).fetchall() == [(0,)]
+
+
+def test_the_champion_is_the_best_on_validation_and_its_lists_are_published(movie_run: Any) -> None:
+    best = movie_run.rows(
+        "SELECT model, version FROM evaluation.metrics"
+        " WHERE fold = 'validation' AND metric = 'ndcg' AND k = 10 ORDER BY value DESC LIMIT 1"
+    )
+    pointer = json.loads((movie_run.layout.models("movie") / "champion.json").read_text())
+    assert [(pointer["model"], pointer["version"])] == best
+    assert published(movie_run, "SELECT DISTINCT model, version FROM recommendations") == best
+    assert published(movie_run, "SELECT model, version, trained_rows FROM provenance") == [(*best[0], 40_000)]
+
+
+def test_the_metrics_of_each_fold_have_intervals(movie_run: Any) -> None:
+    rows = movie_run.rows(
+        "SELECT fold, low <= value AND value <= high FROM evaluation.metrics"
+        " WHERE metric = 'ndcg' AND k = 10 AND model = 'ease' ORDER BY fold"
+    )
+    assert rows == [("test", True), ("validation", True)]
+
+
+def test_the_constant_stands_in_the_leaderboard(movie_run: Any) -> None:
+    assert "| constant |" in materialized(movie_run)["evaluation/leaderboard"].metadata["leaderboard"].value
+
+
+def test_the_report_is_one_page_with_the_leaderboard(movie_run: Any) -> None:
+    page = movie_run.layout.report("movie").read_text(encoding="utf-8")
+    assert "embedding_mlp" in page
+    assert "sample-movie" in page
+
+
+def test_nothing_temporary_is_left(movie_run: Any) -> None:
+    assert not [path for path in movie_run.settings.home.rglob(".*") if path.name != ".lock"]
