@@ -44,9 +44,7 @@ def test_sql_assets_show_rows_schema_and_column_lineage(movie_run: Any) -> None:
         "rated_at": "TIMESTAMP",
     }
     lineage = metadata["dagster/column_lineage"].value.deps_by_column
-    files = {
-        column.name for column in materialized(movie_run)["raw/files"].metadata["dagster/column_schema"].value.columns
-    }
+    raw = materialized(movie_run)["raw/files"].metadata["dagster/column_schema"].value
     assert {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage["rating"]} == {
         ("raw/files", "ratings.csv:rating")
     }
