@@ -9,20 +9,23 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
-from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.domains import DOMAINS, get_domain, like_threshold_of
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout
 
 if TYPE_CHECKING:
+    from recsys_dagster.evaluation import Contestant
     from recsys_dagster.serving import Recommendation
 
 ALL = "all"
@@ -199,6 +202,75 @@ def recommend(
 
 
 @app.command()
+def evaluate(
+    train: Annotated[Path, typer.Option("--train", help="Parquet file to learn from.", show_default=False)],
+    test: Annotated[Path, typer.Option("--test", help="Parquet file to be judged by.", show_default=False)],
+    scale: Annotated[
+        tuple[float, float], typer.Option("--scale", help="Lowest and highest rating.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.", show_default=False)],
+    fold_in: Annotated[
+        Path | None,
+        typer.Option("--fold-in", help="The users of the test are new: Parquet file of all that is known of them."),
+    ] = None,
+    titles: Annotated[
+        Path | None, typer.Option("--titles", help="Parquet file of item_id, genres, kind, year, site_score.")
+    ] = None,
+    models: Annotated[str, typer.Option("--models", "-m", help=f"Names, separated by commas, or {ALL}.")] = ALL,
+    like_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--like-threshold",
+            help="A rating at or above it is a like; 7/9 up the scale unless given: 4 of 1 to 5.",
+        ),
+    ] = None,
+) -> None:
+    """Compare models on a split of your own, which need not come from here.
+
+    The files have the columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without a rating) and, if there
+    are times, at (TIMESTAMP). Every pair of the test is predicted, and a list is made for each user of the training
+    file; with --fold-in, only lists, for users known by their rows there. Models that stop early hold out a tenth of
+    the training file, by RECSYS_SEED, to learn when, and are then fitted on all of it.
+
+    Into the folder go metrics.json, predictions/<model>.parquet (user_id, item_id, prediction) and
+    lists/<model>.parquet (user_id, rank, item_id, score; 100 a user). Recall@k is hits / min(k, likes). For instance:
+
+    [dim]recsys evaluate --train train.parquet --test test.parquet --scale 1 5 --models als,ease --out results[/dim]
+    """
+    settings = _settings()
+    threshold = like_threshold_of(scale) if like_threshold is None else like_threshold
+    if not scale[0] < threshold <= scale[1]:
+        raise typer.BadParameter(f"a like threshold of {threshold:g} on a scale from {scale[0]:g} to {scale[1]:g}")
+    from recsys_dagster.models import model_class, model_names
+
+    names = list(model_names()) if models == ALL else [name.strip() for name in models.split(",") if name.strip()]
+    for name in names:
+        model_class(name)
+    from recsys_dagster.evaluation import evaluate_split
+    from recsys_dagster.warehouse import load_split
+
+    out.mkdir(parents=True, exist_ok=True)
+    split = load_split(
+        train,
+        test,
+        fold_in,
+        titles,
+        scale=scale,
+        like_threshold=threshold,
+        scratch=out,
+        memory_limit=settings.memory_limit,
+    )
+    contestants = evaluate_split(split, names, out, seed=settings.seed)
+    console = _console()
+    console.print(_contestants_table([one for one in contestants if one.left_out is None]))
+    for one in contestants:
+        if one.left_out is not None:
+            console.print(f"{one.model} left out: {one.left_out}", style="dim", soft_wrap=True)
+    if all(one.left_out is not None for one in contestants):
+        raise RecsysError("no model could do it; each one's reason is given above")
+
+
+@app.command()
 def report(
     domain: DomainOption,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
@@ -237,6 +309,24 @@ def _console() -> Console:
     """
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
+
+
+def _contestants_table(contestants: "Sequence[Contestant]") -> Table:
+    """One row a model, the best value of each metric in bold."""
+    better = {"rmse": min, "mae": min, "recall@20": max, "recall@50": max, "ndcg@100": max, "ndcg@10": max}
+    columns = {label: [one.values.get(label) for one in contestants] for label in better}
+    columns = {label: values for label, values in columns.items() if any(value is not None for value in values)}
+    best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
+    table = Table("model", box=None, pad_edge=False)
+    for heading in (*columns, "fit s", "peak MB"):
+        table.add_column(heading, justify="right")
+    for row, one in enumerate(contestants):
+        cells = [
+            Text("" if value is None else f"{value:.4f}", style="bold" if value == best[label] else "")
+            for label, value in ((label, values[row]) for label, values in columns.items())
+        ]
+        table.add_row(one.model, *cells, f"{one.fit.wall_seconds:.1f}", f"{one.peak_megabytes:,.0f}")
+    return table
 
 
 def _list_table(titles: "Sequence[Recommendation]") -> Table:

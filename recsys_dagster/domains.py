@@ -37,3 +37,13 @@ def get_domain(name: str) -> Domain:
         return DOMAINS[name]
     except KeyError:
         raise UsageError(f"unknown domain {name!r}; known: {', '.join(DOMAINS)}") from None
+
+
+def like_threshold_of(scale: tuple[float, float]) -> float:
+    """Return from which rating on a title counts as liked on a scale that belongs to no domain.
+
+    Seven ninths of the way up, where the domains have theirs (8 of 1 to 10, 4 of 0.5 to 5), to the nearest half: 4 of
+    1 to 5.
+    """
+    low, high = scale
+    return round(2 * (low + 7 / 9 * (high - low))) / 2

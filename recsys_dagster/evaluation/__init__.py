@@ -14,6 +14,7 @@ from recsys_dagster.evaluation.leaderboard import (
     choose_champion,
     verdicts,
 )
+from recsys_dagster.evaluation.own_split import Contestant, evaluate_split
 from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_user, store_metrics, write_per_user
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "CONSTANT",
     "HOLDOUT",
     "Comparison",
+    "Contestant",
     "Evaluation",
     "Interval",
     "Leaderboard",
@@ -32,6 +34,7 @@ __all__ = [
     "choose_champion",
     "constant_rating_metrics",
     "evaluate",
+    "evaluate_split",
     "read_metrics",
     "read_per_user",
     "store_metrics",

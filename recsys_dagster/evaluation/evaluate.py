@@ -5,7 +5,7 @@ liked title that no training pair mentions still counts as relevant: the user li
 where the folds are cut by time the best possible recall is below 1, for every model alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,37 @@ class Metric:
     low: float | None
     high: float | None
     users: int
+
+
+@dataclass(frozen=True)
+class RelevantPairs:
+    """Which items are relevant to whom, for finding them in lists.
+
+    Attributes:
+        keys: (n,) int64, row of the user times `n_items` plus item, rising, none twice.
+        n_items: size of the index space of items.
+    """
+
+    keys: NDArray[np.int64]
+    n_items: int
+
+    @classmethod
+    def of(cls, rows: NDArray[np.integer], items: NDArray[np.int32], n_items: int) -> "RelevantPairs":
+        """Return the pairs (rows[i], items[i])."""
+        return cls(np.unique(rows.astype(np.int64) * n_items + items), n_items)
+
+    def counts(self, n_rows: int) -> NDArray[np.int64]:
+        """Return (n_rows,) the relevant items of each row."""
+        return np.bincount(self.keys // self.n_items, minlength=n_rows)
+
+    def hits(self, rows: NDArray[np.integer], items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which of the (len(rows), k) listed items, -1 for none, are relevant to their row."""
+        if not len(self.keys):
+            return np.zeros(items.shape, dtype=bool)
+        wanted = rows[:, None] * np.int64(self.n_items) + items
+        found = self.keys[np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)] == wanted
+        hits: NDArray[np.bool_] = found & (items >= 0)
+        return hits
 
 
 @dataclass(frozen=True)
@@ -111,8 +142,10 @@ def evaluate(
     covered = [Metric("coverage", k, coverage(recommended[k][catalogue]), None, None, asked) for k in ks]
 
     if model.predicts_ratings:
-        per_user |= error_sums(np.searchsorted(users, rated.users), _errors(model, rated), len(users))
-    return Evaluation(_with_intervals(per_user, ks, seed, resamples) + covered, per_user)
+        errors = predictions(model, rated).astype(np.float64) - rated.ratings
+        per_user |= error_sums(np.searchsorted(users, rated.users), errors, len(users))
+    ranked = [(name, k) for name in RANKING_METRICS for k in ks]
+    return Evaluation(with_intervals(per_user, ranked, seed, resamples) + covered, per_user)
 
 
 def constant_rating_metrics(
@@ -131,7 +164,7 @@ def constant_rating_metrics(
     errors = train.rated.ratings.mean(dtype=np.float64) - rated.ratings.astype(np.float64)
     users = np.unique(rated.users)
     per_user = {"user_idx": users} | error_sums(np.searchsorted(users, rated.users), errors, len(users))
-    return Evaluation(_with_intervals(per_user, (), seed, resamples), per_user)
+    return Evaluation(with_intervals(per_user, (), seed, resamples), per_user)
 
 
 def _refuse_overlap(model: Model, rated: Interactions, owned: sp.csr_array | None) -> None:
@@ -154,8 +187,8 @@ def _rank(
         the ranking columns of `Evaluation.per_user`; and by k the (n_items,) number of lists that hold each item.
     """
     rows = np.searchsorted(users, liked.users)
-    keys = np.unique(rows.astype(np.int64) * model.n_items_ + liked.items)
-    relevant = np.bincount(keys // model.n_items_, minlength=len(users))
+    wanted = RelevantPairs.of(rows, liked.items, model.n_items_)
+    relevant = wanted.counts(len(users))
     per_user: dict[str, NDArray[Any]] = {"user_idx": users, "relevant": relevant}
     per_user |= {f"{name}_{k}": np.full(len(users), np.nan) for name in RANKING_METRICS for k in ks}
     recommended = {k: np.zeros(model.n_items_, dtype=np.int64) for k in ks}
@@ -163,9 +196,7 @@ def _rank(
     for start in range(0, len(asked), USERS_A_BLOCK):
         block = asked[start : start + USERS_A_BLOCK]
         items = model.recommend(users[block], max(ks), exclude=owned).items
-        wanted = block[:, None] * np.int64(model.n_items_) + items
-        found = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
-        hits = found & (items >= 0)
+        hits = wanted.hits(block, items)
         for k in ks:
             for name, metric in RANKING_METRICS.items():
                 per_user[f"{name}_{k}"][block] = metric(hits, relevant[block], k)
@@ -174,21 +205,31 @@ def _rank(
     return per_user, recommended
 
 
-def _errors(model: Model, rated: Interactions) -> NDArray[np.float64]:
-    """Return predicted - rating of each pair, predicted block by block."""
-    errors = -rated.ratings.astype(np.float64)
-    for start in range(0, len(rated), PAIRS_A_BLOCK):
+def predictions(model: Model, pairs: Interactions) -> NDArray[np.float32]:
+    """Return the (n,) predicted ratings of the pairs, block by block; raise RecsysError if one is not a number."""
+    predicted = np.empty(len(pairs), dtype=np.float32)
+    for start in range(0, len(pairs), PAIRS_A_BLOCK):
         block = slice(start, start + PAIRS_A_BLOCK)
-        errors[block] += model.predict(rated.users[block], rated.items[block])
-    if not np.isfinite(errors).all():
+        predicted[block] = model.predict(pairs.users[block], pairs.items[block])
+    if not np.isfinite(predicted).all():
         raise RecsysError(f"{model.name}: predicted ratings are not numbers; the model did not converge")
-    return errors
+    return predicted
 
 
-def _with_intervals(per_user: dict[str, NDArray[Any]], ks: Sequence[int], seed: int, resamples: int) -> list[Metric]:
-    """Return every metric that `per_user` has columns for, all on the same resamples of users."""
+def with_intervals(
+    per_user: Mapping[str, NDArray[Any]], ranked: Iterable[tuple[str, int]], seed: int, resamples: int = RESAMPLES
+) -> list[Metric]:
+    """Return the metrics over all users, each with its interval, all on the same resamples of users.
+
+    Args:
+        per_user: the columns of `Evaluation.per_user`.
+        ranked: the (metric, k) whose columns are there; with the sums of errors come the rating metrics too.
+        seed: of the resamples.
+        resamples: their number.
+    """
+    ranked = list(ranked)
     summed = {name: np.nan_to_num(values) for name, values in per_user.items() if name not in ("user_idx", "relevant")}
-    if ks:
+    if ranked:
         summed["asked"] = (per_user["relevant"] > 0).astype(np.float64)
     position = {name: index for index, name in enumerate(summed)}
     columns = np.column_stack(list(summed.values()))
@@ -200,7 +241,7 @@ def _with_intervals(per_user: dict[str, NDArray[Any]], ks: Sequence[int], seed: 
         found = interval(value, statistic(drawn[:, i], drawn[:, j]))
         return Metric(name, k, value, found.low, found.high, int(np.count_nonzero(summed[weight])))
 
-    metrics = [metric(name, k, f"{name}_{k}", "asked", mean) for name in RANKING_METRICS for k in ks]
+    metrics = [metric(name, k, f"{name}_{k}", "asked", mean) for name, k in ranked]
     if "pairs" in summed:
         metrics += [metric(n, None, column, "pairs", statistic) for n, (column, statistic) in RATING_METRICS.items()]
     return metrics

@@ -41,6 +41,17 @@ def recall(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> 
     return _of_users_with_relevant(_count(hits, k) / np.maximum(n_relevant, 1), n_relevant)
 
 
+def capped_recall(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> NDArray[np.float64]:
+    """Hits among the first k ranks over the hits that k ranks can hold: hits@k / min(k, n_relevant), in [0, 1].
+
+    A perfect list gives 1 whatever n_relevant is. Papers that divide the users into known and new ones report this as
+    their recall.
+
+    Source: Liang, Krishnan, Hoffman, Jebara, Variational autoencoders for collaborative filtering, WWW 2018, §4.2.
+    """
+    return _of_users_with_relevant(_count(hits, k) / np.clip(n_relevant, 1, k), n_relevant)
+
+
 def ndcg(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> NDArray[np.float64]:
     """Discounted cumulative gain, normalised, of binary relevance: DCG@k / ideal DCG@k, in [0, 1].
 

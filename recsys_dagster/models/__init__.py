@@ -4,7 +4,18 @@ Importing this package imports no library that trains; `model_class` imports the
 """
 
 from recsys_dagster.models.base import Model, Params, TopN
+from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import REGISTRY, model_class, model_names
 from recsys_dagster.models.store import ModelRecord, ModelStore
 
-__all__ = ["REGISTRY", "Model", "ModelRecord", "ModelStore", "Params", "TopN", "model_class", "model_names"]
+__all__ = [
+    "REGISTRY",
+    "Model",
+    "ModelRecord",
+    "ModelStore",
+    "Params",
+    "TopN",
+    "fit_on_all",
+    "model_class",
+    "model_names",
+]

@@ -55,6 +55,7 @@ class Model(ABC):
         kinds: the libraries that do its work, as the graph shows them.
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
+        needs_titles: whether it is nothing without the features of the titles.
         params: the parameters it was made with.
         seed: makes two fits on the same data equal.
         n_users_, n_items_: sizes of the index spaces.
@@ -72,6 +73,7 @@ class Model(ABC):
     presets: ClassVar[Mapping[str, Params]] = {}
     predicts_ratings: ClassVar[bool] = False
     folds_in: ClassVar[bool] = False
+    needs_titles: ClassVar[bool] = False
 
     n_users_: int
     n_items_: int

@@ -40,7 +40,7 @@ class BiLstmParams(NeuralParams):
         1, ge=1, description="Of each history, every how manyth title, from the last backwards, is a target; paper: 18."
     )
     max_sequences: int | None = Field(
-        20_000, ge=1, description="Sequences an epoch at most, a random choice of all of them; None: no limit."
+        20_000, ge=1, description="Sequences an epoch at most; the next epoch goes on with others. None: no limit."
     )
     start_at_popularity: bool = Field(
         True, description="Start the output's biases at the log of the titles' popularity; the paper: at 0."
@@ -96,14 +96,17 @@ class BiLstm(NeuralModel):
         network = build_network(data.n_items, self.params.units, self.params.dropout)
         if self.params.start_at_popularity:
             network.layers[-1].bias.assign(np.log((self.popularity_ + 1) / (self.popularity_ + 1).sum()))
+        limit = self.params.max_sequences or len(targets)
+        examples = _examples(histories, targets, limit * self.params.epochs, random)
         training = train(
             network,
             self.params,
-            self._examples(histories, targets, random),
+            examples,
             self._validation(data, random),
             loss=cross_entropy,
             description=self.name,
             validation_batch=self.params.batch_size,
+            parts=-(-len(examples) // limit),
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch
         self.weights_ = network.get_weights()
@@ -116,20 +119,13 @@ class BiLstm(NeuralModel):
         """Return the positions in the histories that follow something, from the last backwards one in `stride`."""
         return np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.stride == 0))
 
-    def _examples(self, histories: Histories, targets: NDArray[np.int64], random: np.random.Generator) -> Examples:
-        """Return the windows before the targets, or before `max_sequences` of them, and the titles at the targets."""
-        limit = self.params.max_sequences
-        if limit is not None and len(targets) > limit:
-            targets = random.choice(targets, limit, replace=False)
-        return Examples((histories.before(targets, WINDOW),), histories.items[targets])
-
     def _validation(self, data: TrainingData, random: np.random.Generator) -> Examples:
         """Return sequences that end in the validation fold; what comes before the target may be of either fold."""
         if not len(data.validation):
             return Examples((np.empty((0, WINDOW), np.int32),), np.empty(0, np.int32))
         histories = self._histories(Interactions.concatenate(data.train, data.validation), data.n_users)
         targets = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
-        return self._examples(histories, targets, random)
+        return _examples(histories, targets, self.params.max_sequences or len(targets), random)
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._log_probabilities(self.latest_[users])
@@ -148,6 +144,12 @@ class BiLstm(NeuralModel):
             state = np.concatenate([forwards[:, -1], backwards[:, 0]], axis=1)
             scores[block] = log_softmax(state @ kernel + bias, axis=1)
         return scores
+
+
+def _examples(histories: Histories, targets: NDArray[np.int64], limit: int, random: np.random.Generator) -> Examples:
+    """Return the windows before the targets and the titles at them, at most `limit`, in random order."""
+    chosen = random.permutation(targets)[:limit]
+    return Examples((histories.before(chosen, WINDOW),), histories.items[chosen])
 
 
 def build_network(n_items: int, units: int, dropout: float) -> Any:

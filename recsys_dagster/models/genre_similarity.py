@@ -43,6 +43,7 @@ class GenreSimilarity(Model):
     params_type = GenreSimilarityParams
     presets: ClassVar = {"paper_004": GenreSimilarityParams(similarity="dot", rarity=False, popularity_power=0)}
     folds_in = True
+    needs_titles = True
 
     features_: sp.csr_array
     profiles_: NDArray[np.float32]

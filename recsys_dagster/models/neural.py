@@ -118,6 +118,7 @@ def train(
     description: str,
     metrics: Sequence[str] = (),
     validation_batch: int = VALIDATION_BATCH,
+    parts: int = 1,
 ) -> Training:
     """Train `network` with Adam; leave it with the weights of the epoch that was best on the validation examples.
 
@@ -132,6 +133,7 @@ def train(
         description: stands beside the progress bar.
         metrics: Keras's names of further curves to record, such as "binary_accuracy".
         validation_batch: validation examples that go through the network at once.
+        parts: epochs in which the training examples are gone through once; what makes no whole batch is left out.
     """
     keras = import_keras()
     recorded_loss = loss if isinstance(loss, str) else loss.__name__
@@ -142,6 +144,9 @@ def train(
         # XLA's compilation takes longer than it saves on TensorFlow and a CPU; JAX is nothing without it.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
+    batch_size = params.batch_size or int(np.clip(len(train) // 100, 512, 8192))
+    steps = max(1, len(train) // (batch_size * parts)) if parts > 1 else None
+    used = len(train) if steps is None else steps * batch_size * parts
     validated = len(validation) > 0
     stopping = validated and params.patience is not None
     callbacks = []
@@ -154,9 +159,10 @@ def train(
     with progress_bar(description, total=params.epochs) as advance:
         callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: advance(1)))
         history = network.fit(
-            list(train.inputs),
-            train.targets,
-            batch_size=params.batch_size or int(np.clip(len(train) // 100, 512, 8192)),
+            [array[:used] for array in train.inputs],
+            train.targets[:used],
+            batch_size=batch_size,
+            steps_per_epoch=steps,
             epochs=params.epochs,
             validation_data=(list(validation.inputs), validation.targets) if validated else None,
             validation_batch_size=validation_batch,

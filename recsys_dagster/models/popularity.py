@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.interactions import TrainingData
+from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Model, TopN
 
 BLOCK_USERS = 65536
@@ -16,12 +16,16 @@ class Popularity(Model):
 
     name = "popularity"
     summary = "Most watched titles first, the same for everybody: what a personal ranking has to beat."
+    folds_in = True
 
     def _fit(self, data: TrainingData) -> None:
         """Nothing beyond `popularity_`, which every model keeps."""
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.broadcast_to(self.popularity_, (len(users), self.n_items_))
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:  # noqa: ARG002
+        return np.broadcast_to(self.popularity_, (n_users, self.n_items_))
 
     def recommend(
         self,

@@ -61,6 +61,7 @@ class TwoTower(NeuralModel, RatingModel):
         "paper": TwoTowerParams(learning_rate=0.01, batch_size=32, epochs=10, patience=None, popularity_weight=0.0),
     }
     folds_in = True
+    needs_titles = True
 
     user_tower_: list[NDArray[np.float32]]
     title_tower_: list[NDArray[np.float32]]

@@ -4,6 +4,7 @@ from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, lo
 from recsys_dagster.warehouse.build import FileAccount, TableSummary, build_clean, build_features, reconcile
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.lineage import column_lineage, upstream
+from recsys_dagster.warehouse.split import load_split
 from recsys_dagster.warehouse.tables import SqlTable, sql_tables
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "load_fold",
     "load_ids",
     "load_owned",
+    "load_split",
     "load_training_data",
     "reconcile",
     "sql_tables",

@@ -25,13 +25,13 @@ def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
     """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
-        n_users, n_items = _sizes(connection)
+        n_users, n_items = read_sizes(connection)
         return TrainingData(
-            train=_fold(connection, "train"),
-            validation=_fold(connection, "validation"),
+            train=read_fold(connection, "train"),
+            validation=read_fold(connection, "validation"),
             n_users=n_users,
             n_items=n_items,
-            titles=_titles(connection, n_items),
+            titles=read_titles(connection, n_items),
             scale=domain.scale,
             like_threshold=domain.like_threshold,
         )
@@ -41,7 +41,7 @@ def load_fold(warehouse: Warehouse, fold: str) -> Interactions:
     """Return the pairs of the fold `train`, `validation` or `test`."""
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
-        return _fold(connection, fold)
+        return read_fold(connection, fold)
 
 
 def load_owned(warehouse: Warehouse) -> sp.csr_array:
@@ -63,7 +63,7 @@ def load_owned(warehouse: Warehouse) -> sp.csr_array:
             WHERE status NOT IN ('watching', 'completed', 'plan_to_watch')
             """,
         )
-        shape = _sizes(connection)
+        shape = read_sizes(connection)
     owned = sp.csr_array((np.ones(len(pairs["user_idx"]), np.float32), (pairs["user_idx"], pairs["item_idx"])), shape)
     # A title that was rated and then given up comes twice.
     owned.sum_duplicates()
@@ -75,9 +75,7 @@ def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int32]
     """Return (n_users,) int64 user ids and (n_items,) int32 item ids, by index."""
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
-        users = _arrays(connection, "SELECT user_id FROM features.users ORDER BY user_idx")
-        items = _arrays(connection, "SELECT item_id FROM features.items ORDER BY item_idx")
-    return users["user_id"], items["item_id"]
+        return read_ids(connection, "users"), read_ids(connection, "items")
 
 
 def id_map_hash(warehouse: Warehouse) -> str:
@@ -90,14 +88,21 @@ def _require_features(connection: duckdb.DuckDBPyConnection, warehouse: Warehous
     require(connection, warehouse, "features", [table.name for table in sql_tables("features")])
 
 
-def _sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+def read_ids(connection: duckdb.DuckDBPyConnection, table: str) -> NDArray[Any]:
+    """Return the (n,) ids by index out of a table of the features whose columns are the index and the id."""
+    _, ids = _arrays(connection, f"SELECT * FROM features.{table} ORDER BY 1").values()
+    return ids
+
+
+def read_sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     """Return the numbers of users and of items."""
     return connection.execute(
         "SELECT (SELECT count(*) FROM features.users), (SELECT count(*) FROM features.items)"
     ).fetchall()[0]
 
 
-def _fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
+def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
+    """Return the pairs of a fold, in the order of `features.interactions`."""
     # The table is stored in the order of user and item, which a scan keeps.
     timed = connection.execute('SELECT count("at") > 0 FROM features.interactions').fetchall()[0][0]
     time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
@@ -109,7 +114,8 @@ def _fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
     return Interactions(columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"))
 
 
-def _titles(connection: duckdb.DuckDBPyConnection, n_items: int) -> Titles:
+def read_titles(connection: duckdb.DuckDBPyConnection, n_items: int) -> Titles:
+    """Return the features of all titles; each of `features.items` is in `clean.titles`."""
     genre_names = _names(connection, "SELECT DISTINCT genre FROM features.title_genres ORDER BY genre")
     kind_names = _names(connection, "SELECT DISTINCT kind FROM clean.titles WHERE kind IS NOT NULL ORDER BY kind")
     genres = connection.execute("SELECT item_idx, genre FROM features.title_genres").fetchall()

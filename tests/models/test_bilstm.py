@@ -9,7 +9,7 @@ from small_world import world_of
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models import Model
-from recsys_dagster.models.bilstm import BiLstm, BiLstmParams, build_network, cross_entropy, lstm
+from recsys_dagster.models.bilstm import BiLstm, BiLstmParams, _examples, build_network, cross_entropy, lstm
 
 N_WALKERS, N_STEPS, N_PLACES = 120, 8, 24
 QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.01, "batch_size": 64, "epochs": 15}
@@ -93,7 +93,7 @@ def test_a_sequence_for_every_title_but_the_first_of_a_user(walk: TrainingData) 
     assert len(every) == N_WALKERS * (N_STEPS - 1)
     third = BiLstm(BiLstmParams(stride=3))._targets(histories)
     assert histories.places[third].reshape(N_WALKERS, -1).tolist() == [[1, 4, 7]] * N_WALKERS
-    few = BiLstm(BiLstmParams(max_sequences=10))._examples(histories, every, np.random.default_rng(0))
+    few = _examples(histories, every, 10, np.random.default_rng(0))
     assert few.inputs[0].shape == (10, 17)
     assert (few.inputs[0][:, -1] == (few.targets - 1) % N_PLACES + 1).all(), "the target follows the latest title"
 

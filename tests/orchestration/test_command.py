@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
-STEPS = ("raw/files", "features", "models/item_knn", "recommendations")
+STEPS = ("raw/files", "features_tables", "models/item_knn", "recommendations")
 
 
 def killed_after(home: Any, step: str) -> None:

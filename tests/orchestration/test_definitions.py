@@ -21,6 +21,10 @@ def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
 
 
+def test_the_ui_can_load_all_of_it(definitions: dg.Definitions) -> None:
+    definitions.get_repository_def().load_all_definitions()
+
+
 def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
     found = {key: {dep.asset_key.to_user_string() for dep in spec.deps} for key, spec in specs.items()}
     evaluations = {f"evaluation/{name}" for name in model_names()}

@@ -52,7 +52,9 @@ def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]])
     before = {key: upstream(table) & known.keys() for key, table in known.items()}
     tables = {key[1]: known[key] for key in TopologicalSorter(before).static_order()}
 
-    @dg.multi_asset(name=group, specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions)
+    @dg.multi_asset(
+        name=f"{group}_tables", specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions
+    )
     def assets(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Materialized]:
         domain = workspace.claim(context.partition_key)
         with measuring() as cost:
