@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -11,11 +10,15 @@ from pydantic import Field
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.likes import LikeModel, LikeParams, TitleInputs, sample_of
+from recsys_dagster.models.tree_grid import MOST_LEAVES, flat_trees, grid_sums, reachable, row_sums
 
 FOLDS = 5
-BLOCK_PAIRS = 2**16
-"""Pairs whose features are laid out at once."""
-N_FEATURES = 9
+BLOCK_PAIRS = 2**14
+"""Pairs whose leaves are worked out at once: 40 MB for 300 trees."""
+BLOCK_USERS = 64
+"""Users whose leaves are worked out at once for all genres: 15 MB for 20 genres and 300 trees."""
+OF_USER, OF_TITLE, OF_TASTE, N_FEATURES = 0, 2, 7, 9
+"""Where the features of the user, of the title and of the user's taste in its genres begin, and where they end."""
 
 
 class LikeForestParams(LikeParams):
@@ -23,7 +26,7 @@ class LikeForestParams(LikeParams):
 
     trees: int = Field(300, ge=1, description="Trees at most.")
     learning_rate: float = Field(0.1, gt=0, description="Share of each tree's correction that is taken.")
-    max_leaves: int = Field(31, ge=2, description="Leaves of a tree at most.")
+    max_leaves: int = Field(31, ge=2, le=MOST_LEAVES, description="Leaves of a tree at most.")
     min_leaf_ratings: int = Field(20, ge=1, description="Training ratings in a leaf at least.")
     damping: float = Field(5.0, ge=0, description="Ratings of the average kind that are added to each rate of likes.")
     patience: int | None = Field(
@@ -31,9 +34,6 @@ class LikeForestParams(LikeParams):
     )
     max_ratings: int = Field(
         5_000_000, ge=1, description="Ratings that the trees are learnt from, at 120 bytes each; else a sample."
-    )
-    candidates: int = Field(
-        2000, ge=1, description="Titles with most support that are scored; the others follow in order of support."
     )
 
 
@@ -45,18 +45,15 @@ class LikeForest(LikeModel):
     the title's two genres makes the order personal. The encodings come from the training fold, those of a training
     rating from the other four fifths of it: else its own answer would be among its features.
 
-    Trees are kept as plain arrays and walked by a compiled loop, which gives what scikit-learn's own prediction gives.
+    The trees are kept as plain arrays, and scored by compiled loops that give what scikit-learn's own prediction gives.
 
     Attributes:
         users_: (n_users, 2) float32, rate of likes and log(1 + ratings).
         titles_: (n_items, 5) float32: the same two, year, and the rates of both genres.
         tastes_: (n_users, n_genres + 1) float32, rate of likes among the titles with the genre as first or second.
         title_genres_: (n_items, 2) int32, positions of both genres.
-        feature_: (n_nodes,) int32, what a node asks for; -1 in a leaf.
-        threshold_: (n_nodes,) float64; a feature at most that large leads to the left.
-        children_: (n_nodes, 2) int32, left and right.
-        value_: (n_nodes,) float64, what a leaf adds to the log-odds.
-        roots_: (n_trees,) int32.
+        feature_, threshold_, tree_, kept_: (n_tests,) the trees' tests, as `flat_trees` returns them.
+        values_: (n_trees, 64) float64, what each leaf adds to the log-odds.
         baseline_: log-odds before the first tree.
         like_rate_: share of likes among all training ratings.
     """
@@ -72,15 +69,15 @@ class LikeForest(LikeModel):
     title_genres_: NDArray[np.int32]
     feature_: NDArray[np.int32]
     threshold_: NDArray[np.float64]
-    children_: NDArray[np.int32]
-    value_: NDArray[np.float64]
-    roots_: NDArray[np.int32]
+    tree_: NDArray[np.int32]
+    kept_: NDArray[np.uint64]
+    values_: NDArray[np.float64]
     baseline_: float
     like_rate_: float
 
     def refit_params(self) -> Params:
         """The same parameters with the best number of trees and no early stopping."""
-        params: Params = self.params.model_copy(update={"trees": len(self.roots_), "patience": None})
+        params: Params = self.params.model_copy(update={"trees": len(self.values_), "patience": None})
         return params
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
@@ -183,15 +180,9 @@ class LikeForest(LikeModel):
         else:
             boosting.fit(features, liked)
             kept = boosting.n_iter_
-        trees = [tree.nodes for (tree,) in boosting._predictors[:kept]]
         self.baseline_ = float(boosting._baseline_prediction.item())
-        sizes = [len(nodes) for nodes in trees]
-        self.roots_ = (np.cumsum(sizes) - sizes).astype(np.int32)
-        nodes = np.concatenate(trees)
-        self.feature_ = np.where(nodes["is_leaf"], -1, nodes["feature_idx"]).astype(np.int32)
-        self.threshold_, self.value_ = nodes["num_threshold"].copy(), nodes["value"].copy()
-        children = np.column_stack([nodes["left"], nodes["right"]]) + np.repeat(self.roots_, sizes)[:, None]
-        self.children_ = children.astype(np.int32)
+        trees = [tree.nodes for (tree,) in boosting._predictors[:kept]]
+        self.feature_, self.threshold_, self.tree_, self.kept_, self.values_ = flat_trees(trees)
 
     def _pair_features(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the (n, 9) features of the pairs."""
@@ -202,7 +193,8 @@ class LikeForest(LikeModel):
         log_odds = np.empty(len(users), dtype=np.float32)
         for start in range(0, len(users), BLOCK_PAIRS):
             block = slice(start, start + BLOCK_PAIRS)
-            log_odds[block] = self._walk(self._pair_features(users[block], items[block]))
+            leaves = self._leaves(self._pair_features(users[block], items[block]), 0)
+            log_odds[block] = self.baseline_ + row_sums(leaves, self.values_)
         return log_odds
 
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -212,39 +204,23 @@ class LikeForest(LikeModel):
         return self._log_odds_of(*self._encode_users(rated, n_users))
 
     def _log_odds_of(self, users: NDArray[np.float32], tastes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (len(users), n_items) log-odds; −∞ for a title that is no candidate, which leaves it its support."""
-        candidates = np.sort(np.argsort(-self.popularity_, kind="stable")[: self.params.candidates])
-        titles = np.broadcast_to(self.titles_[candidates], (1, len(candidates), self.titles_.shape[1]))
-        log_odds = np.full((len(users), self.n_items_), -np.inf, dtype=np.float32)
-        step = max(1, BLOCK_PAIRS // len(candidates))
-        for start in range(0, len(users), step):
-            block = slice(start, start + step)
-            shape = (len(users[block]), len(candidates), -1)
-            parts = [
-                np.broadcast_to(users[block, None], (*shape[:2], 2)),
-                np.broadcast_to(titles, (*shape[:2], titles.shape[2])),
-                tastes[block][:, self.title_genres_[candidates]],
-            ]
-            features = np.concatenate(parts, axis=2)
-            log_odds[block, candidates] = self._walk(features.reshape(-1, N_FEATURES)).reshape(shape[:2])
+        """Return (len(users), n_items) log-odds of people with these encodings."""
+        log_odds = np.empty((len(users), self.n_items_), dtype=np.float32)
+        of_titles = self._leaves(self.titles_, OF_TITLE)
+        of_users = self._leaves(users, OF_USER)
+        for start in range(0, len(users), BLOCK_USERS):
+            block = slice(start, start + BLOCK_USERS)
+            shape = (*tastes[block].shape, -1)
+            of_first, of_second = (
+                self._leaves(tastes[block].reshape(-1, 1), OF_TASTE + place).reshape(shape) for place in (0, 1)
+            )
+            of_first &= of_users[block, None]
+            sums = grid_sums(of_first, of_second, of_titles, self.title_genres_, self.values_)
+            log_odds[block] = self.baseline_ + sums
         return log_odds
 
-    def _walk(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        sums = leaf_sums(features, self.feature_, self.threshold_, self.children_, self.value_, self.roots_)
-        sums += np.float32(self.baseline_)
-        return sums  # type: ignore[no-any-return, unused-ignore]
-
-
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
-def leaf_sums(features: Any, feature: Any, threshold: Any, children: Any, value: Any, roots: Any) -> Any:
-    """Return (n,) float32 sums of the values of the leaves that each row of the (n, width) features falls into."""
-    sums = np.empty(len(features), dtype=np.float32)
-    for row in numba.prange(len(features)):
-        x = features[row]
-        total = 0.0
-        for node in roots:
-            while feature[node] >= 0:
-                node = children[node, 0 if x[feature[node]] <= threshold[node] else 1]
-            total += value[node]
-        sums[row] = total
-    return sums
+    def _leaves(self, rows: NDArray[np.float32], first: int) -> NDArray[np.uint64]:
+        """Return (n, n_trees) leaves that are left to the rows, which hold the features from number `first` on."""
+        tests = (self.feature_, self.threshold_, self.tree_, self.kept_)
+        leaves: NDArray[np.uint64] = reachable(rows, first, *tests, len(self.values_))
+        return leaves
