@@ -1,0 +1,29 @@
+"""Learning from every pair there is, also where it is to be found out when to stop."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.base import Model
+
+VALIDATION_SHARE = 0.1
+
+
+def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int) -> Model:
+    """Return a model with default parameters, fitted on all of `data.train`.
+
+    A model that learns from a validation fold how long to train is fitted twice: without a random tenth of the pairs,
+    drawn by the seed, on which it stops early; then on all of them, for as long as that was best.
+
+    Args:
+        kind: the model.
+        data: its validation fold is not looked at.
+        seed: of the model and of the tenth that is held out.
+    """
+    model = kind(seed=seed)
+    if kind.refit_params is not Model.refit_params:
+        held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
+        parts = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))
+        model = kind(model.fit(parts).refit_params(), seed=seed)
+    return model.fit(replace(data, validation=Interactions.empty()))
