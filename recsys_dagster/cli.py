@@ -107,6 +107,12 @@ def run(
     domain: Annotated[
         str, typer.Option("--domain", "-d", help=f"One of: {_KNOWN_DOMAINS}; {ALL}: one after the other.")
     ] = ALL,
+    models: Annotated[
+        str,
+        typer.Option(
+            "--models", "-m", help=f"Names, separated by commas; {ALL}; else RECSYS_MODELS.", show_default=False
+        ),
+    ] = "",
 ) -> None:
     """Do everything for a domain: fetch, clean, train, evaluate, publish.
 
@@ -117,7 +123,7 @@ def run(
     [dim]RECSYS_MOVIE_DATASET=ml-latest-small recsys run --domain movie[/dim]
     """
     names = list(DOMAINS) if domain == ALL else [get_domain(domain).name]
-    settings = _settings()
+    settings = _settings(**({"models": models} if models else {}))
     from recsys_dagster.orchestration.run import run_domains
 
     run_domains(settings, names)
@@ -290,10 +296,14 @@ def report(
             raise RecsysError(f"{path}: no browser could be started; open the file by hand")
 
 
-def _settings() -> Settings:
-    """Read the settings; raise RecsysError, naming each variable, where a value is not what it should be."""
+def _settings(**chosen: Any) -> Settings:
+    """Read the settings, those `chosen` on the command line laid over them.
+
+    Raises:
+        RecsysError: a value is not what it should be; the message names each variable.
+    """
     try:
-        return Settings()
+        return Settings(**chosen)
     except ValidationError as error:
         faults = [
             f"RECSYS_{'_'.join(map(str, fault['loc'])).upper()}={fault['input']}: {fault['msg']}"

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Names of the models that a run fits, separated by commas; all if empty.",
+        description="Names of the models that a run fits, separated by commas; `all`; empty: all but the costly.",
     )
     top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
 

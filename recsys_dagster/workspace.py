@@ -73,16 +73,21 @@ class Workspace:
         return self.layout.evaluation(domain.name) / HOLDOUT / fold / f"{model}.parquet"
 
     def models(self) -> tuple[str, ...]:
-        """Return the models that a run fits: those of the settings and the baselines, else all.
+        """Return the models that a run fits, the baselines always among them.
+
+        Those that the settings name; `all` stands for all; where they name none, all but the costly ones.
 
         Raises:
             UsageError: the settings name a model that does not exist; the message lists those that do.
         """
-        if not self.settings.models:
-            return model_names()
-        for name in self.settings.models:
+        chosen = set(self.settings.models)
+        if not chosen:
+            chosen = {name for name in model_names() if not model_class(name).costly}
+        elif chosen == {"all"}:
+            chosen = set(model_names())
+        for name in chosen:
             model_class(name)
-        return tuple(name for name in model_names() if name in {*self.settings.models, *BASELINES})
+        return tuple(name for name in model_names() if name in chosen | set(BASELINES))
 
     def metrics(self, domain: Domain) -> list[MetricRow]:
         """Return the metrics of what is comparable: the constant, and each current version trained on today's index."""

@@ -53,6 +53,7 @@ class Model(ABC):
     Attributes:
         name, summary: what it is called, and one sentence about it.
         kinds: the libraries that do its work, as the graph shows them.
+        costly: it takes many times as long as others of its quality, so a run fits it only when asked for it.
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
         needs_titles: whether it is nothing without the features of the titles.
@@ -69,6 +70,7 @@ class Model(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]] = ("numpy",)
+    costly: ClassVar[bool] = False
     params_type: ClassVar[type[Params]] = Params
     presets: ClassVar[Mapping[str, Params]] = {}
     predicts_ratings: ClassVar[bool] = False

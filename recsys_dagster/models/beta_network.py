@@ -47,6 +47,7 @@ class BetaNetwork128(BetaNetwork):
     """The second network, with 128 features."""
 
     name = "beta_network_128"
+    costly = True
     summary = "Yung 2022: embeddings of 128 features through dense layers with dropout, by absolute error."
     embedding_size = 128
     hidden_units = (128,)
@@ -56,6 +57,7 @@ class BetaNetwork150(BetaNetwork):
     """The third network, with 150 features."""
 
     name = "beta_network_150"
+    costly = True
     summary = "Yung 2022: embeddings of 150 features through dense layers with dropout, by absolute error."
     embedding_size = 150
     hidden_units = (150,)

@@ -31,6 +31,7 @@ class Bpr(PositivesModel):
     """
 
     name = "bpr"
+    costly = True
     summary = "Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009)."
     params_type = BprParams
 

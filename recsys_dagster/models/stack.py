@@ -53,6 +53,7 @@ class Stack(RatingModel):
     """
 
     params_type = StackParams
+    costly = True
 
     weights_: NDArray[np.float32]
     intercept_: float

@@ -53,7 +53,7 @@ class ModelRecord:
         metrics: its evaluation's headline figures by name; empty before it was evaluated.
         packages: versions of Python and of the libraries that were loaded.
         fit_seconds, peak_bytes: wall time of the fit, and the largest resident memory of the process during it.
-        files: SHA-256 of each file of the version.
+        files: SHA-256 of each file of the version, by its path within.
     """
 
     model: str
@@ -98,7 +98,7 @@ class ModelStore:
                 packages=_loaded_packages(),
                 fit_seconds=cost.wall_seconds,
                 peak_bytes=cost.peak_bytes,
-                files={file.name: sha256(file) for file in sorted(folder.iterdir())},
+                files={str(p.relative_to(folder)): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()},
             )
             write_json(folder / RECORD, asdict(record))
         write_json(home / POINTER, {"version": version})

@@ -46,6 +46,15 @@ def test_a_saved_model_comes_back_with_its_record(store: ModelStore, model: Mode
     assert set(record.files) == {"state.json", "state.npz"}
 
 
+def test_a_model_made_of_models_comes_back_whole(store: ModelStore, fitted: Callable[[str], Model]) -> None:
+    stack = fitted("stack_linear")
+    save(store, stack)
+    again, record = store.load("movie", "stack_linear", id_map_hash="ids")
+    users = np.arange(5, dtype=np.int32)
+    np.testing.assert_array_equal(again.recommend(users, 5).items, stack.recommend(users, 5).items)
+    assert "member-0/state.npz" in record.files
+
+
 def test_the_newest_version_is_current_and_the_older_can_still_be_loaded(store: ModelStore, model: Model) -> None:
     first, second = save(store, model), save(store, model)
     assert store.current_versions("movie") == {"user_item_bias": second}
