@@ -13,6 +13,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, Split, TrainingData
+from recsys_dagster.progress import announce
 from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_sizes, read_titles
 from recsys_dagster.warehouse.database import Warehouse, quoted
 from recsys_dagster.warehouse.tables import sql_tables
@@ -108,6 +109,8 @@ def load_split(
         _refuse_known(connection, "fold_in" if fold_in else "train", files)
         _open_titles(connection, titles)
         _number(connection, list(files))
+        if fold_in:
+            _say_who_is_not_new(connection)
         n_users, n_items = read_sizes(connection)
         return Split(
             TrainingData(
@@ -185,9 +188,9 @@ def _refuse_repeated(connection: duckdb.DuckDBPyConnection, name: str, path: Pat
         f"SELECT count(*) OVER (), {columns} FROM source.{name} GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
     for repeated, *values in found:
-        example = ", ".join(f"{column} {value}" for column, value in zip(key, values, strict=True))
         raise RecsysError(
-            f"{path}: {repeated:,} times more than one row for the same, such as {example}; keep one each"
+            f"{path}: {columns} is not unique: {repeated:,} repeated, such as {', '.join(map(str, values))}; "
+            "keep one row of each"
         )
 
 
@@ -202,6 +205,17 @@ def _refuse_known(connection: duckdb.DuckDBPyConnection, known: str, files: dict
             f"{files['test']}: {pairs:,} of its pairs are in {files[known]} too, such as "
             f"user_id {user}, item_id {item}; "
             "take them out of one of the two"
+        )
+
+
+def _say_who_is_not_new(connection: duckdb.DuckDBPyConnection) -> None:
+    shared = "SELECT user_id FROM features.people SEMI JOIN features.users USING (user_id)"
+    for users, example in connection.execute(
+        f"SELECT count(*), min(user_id) FROM ({shared}) HAVING count(*) > 0"
+    ).fetchall():
+        announce(
+            f"{users:,} of the users to be judged are in the training part too, such as {example}: what is learnt of "
+            "them there is not used, but it is not unseen either"
         )
 
 

@@ -37,6 +37,12 @@ def test_metrics_match_numbers_worked_out_by_hand(name, k, expected):
     assert_allclose(metrics.RANKING_METRICS[name](HITS, N_RELEVANT, k), expected, atol=1e-8)
 
 
+def test_capped_recall_divides_by_what_the_list_can_hold():
+    assert_allclose(metrics.capped_recall(HITS, N_RELEVANT, 2), [1 / 2, 1 / 2, 0])
+    assert_allclose(metrics.capped_recall(HITS, N_RELEVANT, 5), [2 / 3, 2 / 5, 0])
+    assert_array_equal(metrics.capped_recall(HITS, np.array([0, 2, 1]), 5), [np.nan, 1, 0])
+
+
 @pytest.mark.parametrize("name", metrics.RANKING_METRICS)
 def test_a_user_with_nothing_relevant_is_left_out(name):
     values = metrics.RANKING_METRICS[name](HITS, np.array([3, 7, 0]), 5)

@@ -1,0 +1,74 @@
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from recsys_dagster.interactions import TrainingData
+from recsys_dagster.models import Model, Params, fit_on_all
+
+
+class FitsParams(Params):
+    rounds: int = 7
+
+
+class Once(Model):
+    """Notes down what it is fitted on."""
+
+    name = "once"
+    params_type = FitsParams
+    fits: ClassVar[list[tuple[FitsParams, TrainingData]]] = []
+
+    def _fit(self, data):
+        self.fits.append((self.params, data))
+
+    def _scores(self, users):
+        return np.zeros((len(users), self.n_items_), np.float32)
+
+
+class Stopping(Once):
+    """Finds that three rounds are best."""
+
+    def refit_params(self):
+        return FitsParams(rounds=3)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Once, "fits", [])
+
+
+def test_a_model_without_early_stopping_is_fitted_once_on_everything(data: TrainingData) -> None:
+    fit_on_all(Once, data, seed=1)
+    ((_, seen),) = Once.fits
+    assert seen.train is data.train
+    assert len(seen.validation) == 0
+
+
+def test_a_model_that_stops_early_learns_when_on_a_tenth_and_is_fitted_on_everything(data: TrainingData) -> None:
+    model = fit_on_all(Stopping, data, seed=1)
+    (first_params, first), (last_params, last) = Once.fits
+    assert first_params.rounds == 7
+    assert len(first.train) + len(first.validation) == len(data.train)
+    assert 0.07 < len(first.validation) / len(data.train) < 0.13
+    assert first.train.matrix(data.n_users, data.n_items).multiply(
+        first.validation.matrix(data.n_users, data.n_items)
+    ).nnz == 0  # fmt: skip
+    assert last_params.rounds == model.params.rounds == 3
+    assert last.train is data.train
+    assert len(last.validation) == 0
+
+
+def test_the_seed_decides_on_the_tenth(data: TrainingData) -> None:
+    for seed in (1, 1, 2):
+        fit_on_all(Stopping, data, seed=seed)
+    tenths = [seen.validation for _, seen in Once.fits[::2]]
+    assert_array_equal(tenths[0].items, tenths[1].items)
+    assert len(tenths[0]) != len(tenths[2]) or (tenths[0].items != tenths[2].items).any()
+
+
+def test_als_is_refitted_with_the_iterations_that_were_best(data: TrainingData, fitted: Callable[[str], Model]) -> None:
+    model = fit_on_all(type(fitted("als")), data, seed=42)
+    assert model.iterations_ == model.params.maxIter <= 20
+    assert model.history_ == {}

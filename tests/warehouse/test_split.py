@@ -1,0 +1,188 @@
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.testing import assert_array_equal
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.interactions import Interactions, Split
+from recsys_dagster.warehouse import load_split
+
+NOON = dt.datetime(1970, 1, 1, 12)
+
+
+def write(path: Path, **columns: object) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def good(path: Path, **changed: object) -> Path:
+    """Two pairs of one user, with columns changed, or left out where None."""
+    columns: dict[str, object] = {"user_id": [3, 3], "item_id": [7, 5], "rating": [4.0, 2.0]} | changed
+    return write(path, **{name: values for name, values in columns.items() if values is not None})
+
+
+def load(
+    folder: Path, train: Path, test: Path | None = None, fold_in: Path | None = None, titles: Path | None = None
+) -> Split:
+    test = test or good(folder / "test.parquet", item_id=[8, 6])
+    return load_split(train, test, fold_in, titles, scale=(1, 5), like_threshold=4, scratch=folder)
+
+
+def as_ids(pairs: Interactions, people: np.ndarray, items: np.ndarray) -> list[tuple[int, int]]:
+    return list(zip(people[pairs.users].tolist(), items[pairs.items].tolist(), strict=True))
+
+
+def test_users_and_items_of_all_files_are_numbered_by_id(tmp_path: Path) -> None:
+    train = good(tmp_path / "train.parquet", user_id=[9, 3], item_id=[7, 2**40])
+    test = good(tmp_path / "test.parquet", user_id=[5, 3], item_id=[7, 1])
+    split = load(tmp_path, train, test)
+
+    assert_array_equal(split.people, [3, 5, 9])
+    assert_array_equal(split.item_ids, [1, 7, 2**40])
+    assert (split.data.n_users, split.data.n_items) == (3, 3)
+    assert as_ids(split.data.train, split.people, split.item_ids) == [(3, 2**40), (9, 7)]
+    assert as_ids(split.test, split.people, split.item_ids) == [(5, 7), (3, 1)], "the test keeps its order"
+    assert_array_equal(split.data.train.ratings, np.float32([2, 4]))
+    assert split.data.train.times is None
+    assert len(split.data.validation) == 0
+    assert split.fold_in is None
+    assert list(tmp_path.glob(".tmp-*")) == []
+
+
+def test_with_a_fold_in_the_people_of_the_test_are_numbered_apart(tmp_path: Path) -> None:
+    train = good(tmp_path / "train.parquet", user_id=[9, 3])
+    fold_in = good(tmp_path / "fold_in.parquet", user_id=[80, 70])
+    test = good(tmp_path / "test.parquet", user_id=[70, 90], item_id=[9, 9])
+    split = load(tmp_path, train, test, fold_in)
+
+    assert split.data.n_users == 2
+    assert_array_equal(split.people, [70, 80, 90])
+    assert split.fold_in is not None
+    assert as_ids(split.fold_in, split.people, split.item_ids) == [(70, 5), (80, 7)]
+    assert as_ids(split.test, split.people, split.item_ids) == [(70, 9), (90, 9)]
+
+
+def test_what_is_not_rated_may_be_null_or_nan_or_a_column_of_nothing(tmp_path: Path) -> None:
+    for ratings in ([None, 2.0], [float("nan"), 2.0]):
+        split = load(tmp_path, good(tmp_path / "train.parquet", rating=pa.array(ratings, from_pandas=False)))
+        assert_array_equal(split.data.train.ratings, np.float32([2, np.nan]))
+    split = load(tmp_path, good(tmp_path / "train.parquet", rating=pa.nulls(2)))
+    assert np.isnan(split.data.train.ratings).all()
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([NOON, None], pa.timestamp("ns")),
+        pa.array([NOON, None], pa.timestamp("us", "UTC")),
+        pa.array([NOON, None], pa.timestamp("ms")),
+    ],
+)
+def test_times_are_seconds_in_utc(tmp_path: Path, times: pa.Array) -> None:
+    split = load(tmp_path, good(tmp_path / "train.parquet", at=times))
+    assert_array_equal(split.data.train.times, [np.iinfo(np.int64).min, 12 * 3600])
+
+
+def test_titles_are_features_of_the_items_of_the_split_alone(tmp_path: Path) -> None:
+    titles = write(
+        tmp_path / "titles.parquet",
+        item_id=[5, 6, 99],
+        genres=[["Drama", " Crime"], None, ["Opera"]],
+        kind=["TV", None, "Movie"],
+        year=[1990, None, 2000],
+        title=["a", "b", "c"],
+    )
+    data = load(tmp_path, good(tmp_path / "train.parquet"), titles=titles).data
+
+    assert data.titles.genre_names == ("Crime", "Drama")
+    assert_array_equal(data.titles.genres.toarray(), [[1, 1], [0, 0], [0, 0], [0, 0]])
+    assert data.titles.kind_names == ("TV",)
+    assert_array_equal(data.titles.kinds, [0, -1, -1, -1])
+    assert_array_equal(data.titles.years, [1990, np.nan, np.nan, np.nan])
+    assert np.isnan(data.titles.site_scores).all()
+
+
+def test_without_titles_nothing_is_known_of_any(tmp_path: Path) -> None:
+    titles = load(tmp_path, good(tmp_path / "train.parquet")).data.titles
+    assert titles.genres.shape == (4, 0)
+    assert_array_equal(titles.kinds, [-1] * 4)
+    assert np.isnan(titles.years).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        (
+            {"rating": None},
+            "no column rating (FLOAT; NULL: liked without a rating), only user_id, item_id; add it or rename one",
+        ),
+        ({"user_id": ["a", "b"]}, "the column user_id is of type VARCHAR; make it BIGINT (who)"),
+        ({"item_id": [7.0, 5.0]}, "the column item_id is of type DOUBLE; make it BIGINT (which title)"),
+        ({"at": [12, 13]}, "the column at is of type BIGINT; make it TIMESTAMP (when)"),
+        ({"user_id": [3, None]}, "user_id is NULL in 1 rows; leave them out or fill them in"),
+        (
+            {"rating": [5.0, 5.5]},
+            "rating is off the scale from 1 to 5 in 1 rows, such as 5.5; name the right scale, or make it NULL where "
+            "something is liked without a rating",
+        ),
+        (
+            {"item_id": [7, 7]},
+            "user_id, item_id is not unique: 1 repeated, such as 3, 7; keep one row of each",
+        ),
+        (
+            {"user_id": pa.array([], pa.int64()), "item_id": pa.array([], pa.int64()), "rating": pa.array([], "float")},
+            "not a single row; fill it",
+        ),
+    ],
+)
+def test_a_bad_file_is_one_line_with_file_column_and_cure(
+    tmp_path: Path, changed: dict[str, object], line: str
+) -> None:
+    train = good(tmp_path / "train.parquet", **changed)
+    with pytest.raises(RecsysError) as error:
+        load(tmp_path, train)
+    assert str(error.value) == f"{train}: {line}"
+
+
+def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecsysError, match=r"nowhere.parquet: there is no such file"):
+        load(tmp_path, tmp_path / "nowhere.parquet")
+    (tmp_path / "train.parquet").write_text("user_id,item_id,rating\n1,2,3\n")
+    with pytest.raises(RecsysError, match=r"train.parquet: not a Parquet file"):
+        load(tmp_path, tmp_path / "train.parquet")
+
+
+def test_titles_need_genres_as_lists_and_one_row_each(tmp_path: Path) -> None:
+    train = good(tmp_path / "train.parquet")
+    for columns, problem in (
+        ({"item_id": [5]}, r"no column genres \(VARCHAR\[\]"),
+        ({"item_id": [5], "genres": ["Drama|Crime"]}, r"genres is of type VARCHAR; make it VARCHAR\[\]"),
+        ({"item_id": [5, 5], "genres": [["Drama"], ["Crime"]]}, "item_id is not unique: 1 repeated, such as 5"),
+    ):
+        with pytest.raises(RecsysError, match=problem):
+            load(tmp_path, train, titles=write(tmp_path / "titles.parquet", **columns))
+
+
+def test_a_test_that_is_known_beforehand_is_refused(tmp_path: Path) -> None:
+    train, test = good(tmp_path / "train.parquet"), good(tmp_path / "test.parquet", item_id=[5, 6])
+    with pytest.raises(RecsysError, match=r"1 of its pairs are in .*train.parquet too, such as user_id 3, item_id 5"):
+        load(tmp_path, train, test)
+    fold_in = good(tmp_path / "fold_in.parquet", item_id=[6, 9])
+    with pytest.raises(RecsysError, match=r"1 of its pairs are in .*fold_in.parquet too, such as user_id 3, item_id 6"):
+        load(tmp_path, train, test, fold_in)
+
+
+def test_users_of_the_training_part_who_are_judged_as_new_are_mentioned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = good(tmp_path / "train.parquet", user_id=[3, 4])
+    fold_in = good(tmp_path / "fold_in.parquet", user_id=[4, 80])
+    test = good(tmp_path / "test.parquet", user_id=[4, 80], item_id=[9, 9])
+    load(tmp_path, train, test, fold_in)
+    assert "1 of the users to be judged are in the training part too, such as 4" in capsys.readouterr().err
+    load(tmp_path, good(tmp_path / "train.parquet"), test, fold_in)
+    assert capsys.readouterr().err == ""
