@@ -16,8 +16,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave at once where TensorFlow was used: at the interpreter's end DuckDB's bindings would fill the screen."""
     if "tensorflow" in sys.modules:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        config.get_terminal_writer().flush()
         os._exit(config.stash.get(_EXIT_STATUS, 1))
 
 

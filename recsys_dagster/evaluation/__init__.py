@@ -1,6 +1,6 @@
 """How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
 
-from recsys_dagster.evaluation.evaluate import Evaluation, Metric, constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.evaluating import Evaluation, Metric, constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.costs import Cost, measuring
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.evaluate import USERS_A_BLOCK, Metric, RelevantPairs, predictions, with_intervals
+from recsys_dagster.evaluation.evaluating import USERS_A_BLOCK, Metric, RelevantPairs, predictions, with_intervals
 from recsys_dagster.evaluation.metrics import RankingMetric, capped_recall, error_sums, ndcg
 from recsys_dagster.interactions import Split
 from recsys_dagster.models import Model, TopN, fit_on_all, model_class

@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypa
     model = Table(generator.random((60, 40))).fit(training(interactions(seen), 60, 40))
     first = run(model, interactions(held))
     assert run(model, interactions(held)).metrics == first.metrics
-    module = import_module("recsys_dagster.evaluation.evaluate")
+    module = import_module("recsys_dagster.evaluation.evaluating")
     monkeypatch.setattr(module, "USERS_A_BLOCK", 7)
     monkeypatch.setattr(module, "PAIRS_A_BLOCK", 11)
     assert run(model, interactions(held)).metrics == first.metrics

@@ -12,7 +12,7 @@ from recsys_dagster.models import Model
 from recsys_dagster.models.bilstm import BiLstm, BiLstmParams, _examples, build_network, cross_entropy, lstm
 
 N_WALKERS, N_STEPS, N_PLACES = 120, 8, 24
-QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.01, "batch_size": 64, "epochs": 15}
+QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.02, "batch_size": 64, "epochs": 9}
 
 
 @pytest.fixture(scope="module")
