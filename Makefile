@@ -32,7 +32,7 @@ test: setup ## every check: style, types, imports, SQL, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 sql
+	$(BIN)/sqlfluff lint sql
 	$(BIN)/pytest
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, Titles, TrainingData
@@ -33,6 +34,8 @@ BLOCK_ROWS = 2**14
 
 class TwoTowerParams(NeuralParams, RatingParams):
     """Parameters of the two towers; their architecture is the paper's."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training fold at most.")
 
 
 class TwoTower(NeuralModel, RatingModel):
