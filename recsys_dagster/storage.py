@@ -57,11 +57,16 @@ def sha256(path: Path) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; rename it into place if the block succeeds, else remove it.
 
+    What a killed writer of the same path left is removed first: one process at a time writes a path.
+
     Raises:
         RecsysError: the disk is full, naming the file and what to do.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
+    prefix = f".tmp-{path.name}-"
+    for leftover in path.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     beside = folder / path.name
     try:
         with explaining_disk_full(path):

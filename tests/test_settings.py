@@ -1,0 +1,49 @@
+"""Settings from the environment, and what they choose."""
+
+from pathlib import Path
+
+import pytest
+
+from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.models import model_class, model_names
+from recsys_dagster.settings import Settings
+from recsys_dagster.workspace import Workspace
+
+
+def settings(tmp_path: Path, **chosen: object) -> Settings:
+    return Settings(home=tmp_path, _env_file=None, **{"models": "", **chosen})
+
+
+def test_names_of_models_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_MODELS", "ease, als,")
+    assert Settings(_env_file=None).models == ("ease", "als")
+
+
+def test_a_run_fits_all_but_the_costly_models_unless_told_otherwise(tmp_path: Path) -> None:
+    usual = Workspace(settings(tmp_path)).models()
+    assert {name for name in model_names() if model_class(name).costly} == set(model_names()) - set(usual)
+    assert Workspace(settings(tmp_path, models="all")).models() == model_names()
+
+
+def test_the_baselines_are_always_fitted(tmp_path: Path) -> None:
+    assert Workspace(settings(tmp_path, models="ease")).models() == ("popularity", "user_item_bias", "ease")
+
+
+def test_an_unknown_model_domain_or_dataset_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown model 'oracle'; known: popularity, "):
+        Workspace(settings(tmp_path, models="oracle")).models()
+    with pytest.raises(UsageError, match="unknown domain 'book'; known: anime, movie"):
+        get_domain("book")
+    with pytest.raises(UsageError, match="ml-latest-small"):
+        Workspace(settings(tmp_path, movie_dataset="ml-1b")).dataset(DOMAINS["movie"])
+
+
+def test_a_dataset_of_another_domain_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="RECSYS_MOVIE_DATASET=myanimelist is a dataset of the domain 'anime'"):
+        Workspace(settings(tmp_path, movie_dataset="myanimelist")).dataset(DOMAINS["movie"])
+
+
+def test_what_was_never_fetched_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RecsysError, match="sample-movie: not fetched yet"):
+        Workspace(settings(tmp_path)).manifest(DOMAINS["movie"])
