@@ -6,6 +6,7 @@ drawn by Gibbs sampling, given who rated what beside the rating itself, beats mo
 
 import warnings
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,6 @@ from recsys_dagster.interactions import Titles, TrainingData
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.progress import progress_bar
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    from myfm import RelationBlock  # type: ignore[import-untyped, unused-ignore]
-    from myfm._myfm import (  # type: ignore[import-untyped, unused-ignore]
-        FM,
-        ConfigBuilder,
-        FMHyperParameters,
-        LearningHistory,
-        TaskType,
-        create_train_fm,
-    )
 
 INITIAL_DEVIATION = 0.1
 """Standard deviation of the weights that the sampler starts from."""
@@ -107,7 +96,7 @@ class BayesianFm(RatingModel):
         held_out_sums = np.zeros(len(held_out))
         self.history_ = {"noise": []}
 
-        def keep(iteration: int, machine: FM, hyper: FMHyperParameters, _: LearningHistory) -> bool:
+        def keep(iteration: int, machine: Any, hyper: Any, _: Any) -> bool:
             advance(1)
             self.history_["noise"].append(self.deviation_ / float(hyper.alpha) ** 0.5)
             if iteration >= self.params.burn_in:
@@ -120,6 +109,10 @@ class BayesianFm(RatingModel):
                     error = self._on_scale(held_out_sums / posterior.draws) - held_out.ratings
                     self.history_.setdefault("rmse", []).append(float(np.sqrt(np.mean(error**2))))
             return False
+
+        import_myfm()
+        from myfm import RelationBlock
+        from myfm._myfm import create_train_fm
 
         blocks = [RelationBlock(rated.users, sp.csr_matrix(users)), RelationBlock(rated.items, sp.csr_matrix(items))]
         targets = (rated.ratings.astype(np.float64) - self.mean_) / self.deviation_
@@ -247,8 +240,17 @@ def one_hot(positions: NDArray[Any], width: int) -> sp.csr_array:
     return sp.csr_array((np.ones(len(rows)), (rows, positions[rows])), shape=(len(positions), width))
 
 
+def import_myfm() -> None:
+    """Import myFM, which takes pandas along and a second with it, without its warning about its own installation."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+        import_module("myfm")
+
+
 def sampler_config(iterations: int, groups: list[int]) -> Any:
     """Return myFM's settings with its default hyperpriors, one prior a group of features, and no draw kept by it."""
+    from myfm._myfm import ConfigBuilder, TaskType
+
     builder = ConfigBuilder()
     builder.set_alpha_0(1.0)
     builder.set_beta_0(1.0)
