@@ -233,13 +233,17 @@ def evaluate(
 ) -> None:
     """Compare models on a split of your own, which need not come from here.
 
-    The files have the columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without a rating) and, if there
-    are times, at (TIMESTAMP). Every pair of the test is predicted, and a list is made for each user of the training
-    file; with --fold-in, only lists, for users known by their rows there. Models that stop early hold out a tenth of
-    the training file, by RECSYS_SEED, to learn when, and are then fitted on all of it.
+    The files have the columns user_id, item_id (BIGINT), rating (FLOAT; NULL:
+    liked without a rating) and, if there are times, at (TIMESTAMP).
 
-    Into the folder go metrics.json, predictions/<model>.parquet (user_id, item_id, prediction) and
-    lists/<model>.parquet (user_id, rank, item_id, score; 100 a user). Recall@k is hits / min(k, likes). For instance:
+    Every pair of the test is predicted, and a list is made for each user of
+    the training file. With --fold-in there are only lists, for users who are
+    known by their rows there. Models that stop early learn when on a tenth of
+    the training file, drawn by RECSYS_SEED, then are fitted on all of it.
+
+    The folder gets metrics.json, where recall@k is hits / min(k, likes), and
+    predictions/<model>.parquet: user_id, item_id, prediction; and
+    lists/<model>.parquet: user_id, rank, item_id, score, 100 a user. Example:
 
     [dim]recsys evaluate --train train.parquet --test test.parquet --scale 1 5 --models als,ease --out results[/dim]
     """
