@@ -31,6 +31,7 @@ REGISTRY: dict[str, str] = {
     "implicit_als": "implicit_als:ImplicitAls",
     "bpr": "bpr:Bpr",
     "bilstm": "bilstm:BiLstm",
+    "blend": "blend:Blend",
 }
 """Name of each model → "module:Class" within this package."""
 
