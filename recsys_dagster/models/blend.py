@@ -135,10 +135,10 @@ class Blend(Model):
         return self._blended([member._scores_for(history, n_users) for member in self._members], owned)
 
     def _blended(self, scores: list[NDArray[np.float32]], owned: sp.csr_array) -> NDArray[np.float32]:
-        weights = self._used(self.weights_)
+        weights = self._used(self.weights_.tolist())
         total = np.zeros(owned.shape, dtype=np.float32)
         for weight, of_member in zip(weights, scores, strict=True):
-            total += weight * closeness_of(of_member, owned, self.popularity_ > 0)
+            total += np.float32(weight) * closeness_of(of_member, owned, self.popularity_ > 0)
         return total
 
     def save(self, folder: Path) -> None:
@@ -232,7 +232,8 @@ def best_weights(
     """
     corners = np.eye(closeness.shape[2], dtype=np.float32)
     values = [mean_ndcg(closeness @ corner, relevant, n_relevant) for corner in corners]
-    best, weights = max(values), corners[int(np.argmax(values))]
+    best = max(values)
+    weights: NDArray[np.float32] = corners[int(np.argmax(values))]
     step = FIRST_STEP
     while step >= LAST_STEP:
         before = best
