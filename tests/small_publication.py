@@ -73,6 +73,7 @@ def publish_small(path: Path, **changes: object) -> Written:
         "user_ids": USER_IDS,
         "item_ids": ITEM_IDS,
         "titles": titles_table(),
+        "genre_names": ["Drama", "Slice of Life"],
         "leaderboard": leaderboard_table(),
         "provenance": provenance(),
     }

@@ -18,15 +18,21 @@ from pydantic import BaseModel, ConfigDict
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.search import Range
 
 BLOCK_BYTES = 64 * 2**20
 """Bytes of one block of scores (float32); bounds the memory of `recommend` whatever the number of users."""
 
 
 class Params(BaseModel):
-    """Base of each model's parameters: immutable, documented, unknown names refused."""
+    """Base of each model's parameters: immutable, documented, unknown names refused.
+
+    Attributes:
+        searched: by name, what `recsys tune` tries of a parameter; the others keep their defaults.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    searched: ClassVar[Mapping[str, Range]] = {}
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,11 @@ class Model(ABC):
         self.params: Any = params if params is not None else self.params_type()
         self.seed = seed
         self.history_: dict[str, list[float]] = {}
+
+    @classmethod
+    def takes_tastes(cls) -> bool:
+        """Return whether it has a way of its own to serve stated tastes; every other model leans popularity by them."""
+        return cls._scores_by_taste is not Model._scores_by_taste
 
     # -- fitting
 

@@ -1,13 +1,15 @@
 """Reading a published file: who is recommended what, and where the lists come from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.serving.titles import NamedTitle
 
 _BIGINT = (-(2**63), 2**63 - 1)
 
@@ -57,6 +59,13 @@ class Recommendation:
     year: int | None
     genres: tuple[str, ...]
     score: float
+
+
+class Indices(NamedTuple):
+    """Ids of titles by item index, and names of genres by genre index."""
+
+    item_ids: tuple[int, ...]
+    genre_names: tuple[str, ...]
 
 
 def format_score(score: float) -> str:
@@ -110,6 +119,73 @@ class Published:
         rows = self._rows("SELECT DISTINCT kind FROM titles WHERE kind IS NOT NULL ORDER BY kind")
         return [row["kind"] for row in rows]
 
+    def indices(self) -> Indices:
+        """Return what the indices of the run's models stand for.
+
+        Raises:
+            RecsysError: the file was published before indices were.
+        """
+        try:
+            items = self._rows("SELECT item_id FROM item_index ORDER BY item_idx")
+            genres = self._rows("SELECT genre FROM genre_index ORDER BY genre_idx")
+        except duckdb.CatalogException as error:
+            raise RecsysError(
+                f"{self.path}: published by an earlier version of this project, which serves only its own users; run "
+                f"`recsys run --domain {self.path.stem}` to publish again"
+            ) from error
+        return Indices(tuple(row["item_id"] for row in items), tuple(row["genre"] for row in genres))
+
+    def models(self) -> dict[str, str]:
+        """Return the version of each model that was evaluated, by name, the best on validation first."""
+        rows = self._rows(
+            """
+            SELECT model, version
+            FROM leaderboard
+            WHERE protocol = 'holdout' AND fold = 'validation' AND metric = 'ndcg' AND k = 10 AND NOT isnan(value)
+            ORDER BY value DESC, model
+            """
+        )
+        return {row["model"]: row["version"] for row in rows}
+
+    def named_titles(self) -> list[NamedTitle]:
+        """Return all titles with what tells one from another."""
+        return [
+            NamedTitle(**row)
+            for row in self._rows("SELECT item_id, title, title_english, kind, year FROM titles ORDER BY item_id")
+        ]
+
+    def ranked(
+        self, items: Sequence[int], scores: Sequence[float], n: int, kind: str | None = None
+    ) -> list[Recommendation]:
+        """Return the first n titles of a list of the caller's, as `recommendations` does of a published one.
+
+        Args:
+            items: ids of titles, best first.
+            scores: of each.
+            n, kind: as for `recommendations`.
+
+        Raises:
+            UsageError: no such kind; the message lists the known.
+        """
+        if kind is not None:
+            kind = self._known_kind(kind)
+        rows = self._rows(
+            """
+            SELECT
+                lists.rank, lists.item_id, titles.title, titles.title_english,
+                titles.kind, titles.year, titles.genres, lists.score
+            FROM (
+                SELECT unnest($items) AS item_id, unnest($scores) AS score, unnest(range(1, len($items) + 1)) AS rank
+            ) AS lists
+            JOIN titles ON titles.item_id = lists.item_id
+            WHERE $kind IS NULL OR titles.kind = $kind
+            ORDER BY lists.rank
+            LIMIT $n
+            """,
+            {"items": list(items), "scores": list(scores), "kind": kind, "n": n},
+        )
+        return [_recommendation(row) for row in rows]
+
     def recommendations(self, user_id: int, n: int, kind: str | None = None) -> list[Recommendation]:
         """Return the first n titles of a user's list, best first; none where the user already has every title.
 
@@ -138,7 +214,7 @@ class Published:
         )
         if kind is not None:
             rows = [row for row in rows if row["kind"] == kind]
-        return [Recommendation(**row | {"genres": tuple(row["genres"] or ())}) for row in rows[:n]]
+        return [_recommendation(row) for row in rows[:n]]
 
     def _known_kind(self, kind: str) -> str:
         known = self.kinds()
@@ -167,6 +243,10 @@ class Published:
         cursor = self._connection.execute(query, parameters or {})
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _recommendation(row: dict[str, Any]) -> Recommendation:
+    return Recommendation(**row | {"genres": tuple(row["genres"] or ())})
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Writing the published file: streamed in blocks of users, checked, swapped in whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +28,8 @@ CREATE TABLE titles (
     item_id INTEGER, title VARCHAR, title_english VARCHAR, kind VARCHAR, year SMALLINT, genres VARCHAR[],
     episodes INTEGER, members INTEGER, site_score FLOAT, synopsis VARCHAR, is_adult BOOLEAN
 );
+CREATE TABLE item_index (item_idx INTEGER, item_id INTEGER);
+CREATE TABLE genre_index (genre_idx INTEGER, genre VARCHAR);
 CREATE TABLE leaderboard (
     model VARCHAR, version VARCHAR, protocol VARCHAR, fold VARCHAR, metric VARCHAR, k INTEGER,
     value DOUBLE, low DOUBLE, high DOUBLE, users BIGINT
@@ -53,6 +55,7 @@ def publish(
     user_ids: "NDArray[np.int64]",
     item_ids: "NDArray[np.int32]",
     titles: "pa.Table",
+    genre_names: Sequence[str],
     leaderboard: "pa.Table",
     provenance: Provenance,
 ) -> Written:
@@ -65,8 +68,9 @@ def publish(
         lists: blocks of ((b,) user indices, their lists), so ordered that user ids rise through all blocks:
             a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
         user_ids: (n_users,) id of each user index; all are known to readers, with a list or without.
-        item_ids: (n_items,) id of each item index.
+        item_ids: (n_items,) id of each item index; published, so that a model of this run can be asked later on.
         titles: columns of `clean.titles`; has every title that is recommended.
+        genre_names: genre of each genre index of the models; published as well.
         leaderboard: columns of `evaluation.metrics`.
         provenance: where the lists come from.
 
@@ -89,6 +93,8 @@ def publish(
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
                 _insert(connection, "titles", titles)
+                _insert(connection, "item_index", _indexed("item_idx", "item_id", item_ids))
+                _insert(connection, "genre_index", _indexed("genre_idx", "genre", genre_names))
                 _insert(connection, "leaderboard", leaderboard)
                 _insert_provenance(connection, provenance)
                 written = _check(connection, path)
@@ -133,6 +139,12 @@ def _insert_lists(
             {"model": provenance.model, "version": provenance.version},
         )
         connection.unregister("block")
+
+
+def _indexed(index: str, name: str, values: "Sequence[str] | NDArray[np.int32]") -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.table({index: pa.array(range(len(values)), pa.int32()), name: values})
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: "pa.Table") -> None:

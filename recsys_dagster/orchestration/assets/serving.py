@@ -77,6 +77,7 @@ def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
             user_ids=user_ids,
             item_ids=item_ids,
             titles=titles,
+            genre_names=data.titles.genre_names,
             leaderboard=metrics,
             provenance=Provenance(
                 domain=domain.name,
