@@ -14,6 +14,7 @@ from recsys_dagster.models.als_kernel import solve_rows, sum_rows
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.search import Real, Whole
 
 INITIAL_DEVIATION = 0.1
 """Standard deviation of the user factors before the first iteration."""
@@ -36,6 +37,15 @@ class AlsParams(RatingParams):
     )
     implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the factors that tell what people have.")
     patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE before it stops.")
+
+    searched: ClassVar = {
+        "rank": Whole(8, 128, log=True),
+        "regParam": Real(0.05, 20, log=True),
+        "reg_power": Real(0, 1),
+        "bias_damping": Real(0.5, 20, log=True),
+        "implicit_weight": Real(0, 10),
+        "implicit_reg": Real(1, 3000, log=True),
+    }
 
 
 class Als(RatingModel):

@@ -15,6 +15,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.neural import Examples, NeuralModel, NeuralParams, import_keras, seed_everything, train
+from recsys_dagster.models.search import Real, Whole
 from recsys_dagster.models.sequences import Histories
 
 SEQUENCE_LENGTH = 18
@@ -53,6 +54,12 @@ class BiLstmParams(NeuralParams):
         False,
         description="Forget the times: learn from each history in a fixed random order, to see what order is worth.",
     )
+
+    searched: ClassVar = {
+        "learning_rate": Real(1e-4, 0.03, log=True),
+        "units": Whole(32, 256, log=True),
+        "dropout": Real(0, 0.8),
+    }
 
 
 class BiLstm(NeuralModel):

@@ -1,5 +1,7 @@
 """Bayesian personalised ranking: a factorisation learnt from pairs of titles, through the `implicit` library."""
 
+from typing import ClassVar
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from recsys_dagster.models.positives import PositivesModel, PositivesParams
+from recsys_dagster.models.search import Real, Whole
 
 
 class BprParams(PositivesParams):
@@ -17,6 +20,13 @@ class BprParams(PositivesParams):
     regularisation: float = Field(0.02, ge=0, description="L2 penalty of the vectors met in a step.")
     iterations: int = Field(200, ge=1, description="Passes; each draws as many pairs as there are positives.")
     num_threads: int = Field(1, ge=0, description="Threads, 0 for all; with more than one, no two fits are equal.")
+
+    searched: ClassVar = {
+        "factors": Whole(16, 256, log=True),
+        "learning_rate": Real(0.002, 0.2, log=True),
+        "regularisation": Real(0.001, 0.2, log=True),
+        "iterations": Whole(50, 400, log=True),
+    }
 
 
 class Bpr(PositivesModel):

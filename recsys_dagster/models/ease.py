@@ -11,6 +11,7 @@ from scipy.linalg import lapack
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.memory import require
 from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
+from recsys_dagster.models.search import Real
 
 BLOCK_BYTES = 256 * 2**20
 """Bytes of one block of the Gram matrix while it is formed: sparse (8 an entry at the worst), then dense (4)."""
@@ -31,6 +32,13 @@ class EaseParams(PositivesParams):
     popularity_power: float = Field(
         0.1, ge=0, le=1, description="A title's score is scaled by its number of positives to minus this power."
     )
+
+    searched: ClassVar = {
+        "regularisation": Real(1, 3000, log=True),
+        "dropout": Real(0, 0.9),
+        "activity_power": Real(0, 1),
+        "popularity_power": Real(0, 0.5),
+    }
 
 
 class Ease(PositivesModel):

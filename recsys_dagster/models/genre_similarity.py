@@ -9,6 +9,7 @@ from pydantic import Field
 
 from recsys_dagster.interactions import Interactions, Titles, TrainingData
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.search import Real
 
 
 class GenreSimilarityParams(Params):
@@ -23,6 +24,8 @@ class GenreSimilarityParams(Params):
         ge=0,
         description="Power of a title's popularity that multiplies its similarity; 0 ranks by content.",
     )
+
+    searched: ClassVar = {"popularity_power": Real(0, 2)}
 
 
 class GenreSimilarity(Model):

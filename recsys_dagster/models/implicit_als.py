@@ -1,6 +1,6 @@
 """Matrix factorisation of implicit feedback by alternating least squares, through the `implicit` library."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,6 +9,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from recsys_dagster.models.positives import PositivesModel, PositivesParams
+from recsys_dagster.models.search import Real, Whole
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -21,6 +22,13 @@ class ImplicitAlsParams(PositivesParams):
     regularisation: float = Field(1.0, ge=0, description="L2 penalty of the vectors, before it is scaled by the data.")
     alpha: float = Field(5.0, gt=1, description="Confidence in a positive; an absent pair has 1.")
     iterations: int = Field(16, ge=1, description="Rounds of solving for all users, then for all items.")
+
+    searched: ClassVar = {
+        "factors": Whole(16, 512, log=True),
+        "regularisation": Real(0.05, 20, log=True),
+        "alpha": Real(1.1, 100, log=True),
+        "iterations": Whole(4, 32, log=True),
+    }
 
 
 class ImplicitAls(PositivesModel):

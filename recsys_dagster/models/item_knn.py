@@ -1,6 +1,6 @@
 """Item-based neighbours: what people had who had this."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from recsys_dagster.models.base import top_k
 from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
+from recsys_dagster.models.search import Real, Whole
 
 BLOCK_BYTES = 64 * 2**20
 """Bytes of one dense block of similarities (float32)."""
@@ -28,6 +29,12 @@ class ItemKnnParams(PositivesParams):
     activity_power: float = Field(
         0.5, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
     )
+
+    searched: ClassVar = {
+        "neighbours": Whole(10, 1000, log=True),
+        "shrinkage": Real(0.1, 1000, log=True),
+        "activity_power": Real(0, 1),
+    }
 
 
 class ItemKnn(PositivesModel):

@@ -22,6 +22,7 @@ from recsys_dagster.models.neural import (
     train,
     with_mean_of_trained,
 )
+from recsys_dagster.models.search import Real
 
 INPUTS = ("user", "title", "genre_1", "genre_2", "year")
 EMBEDDING_SIZE = 50
@@ -39,6 +40,13 @@ class LikeClassifierParams(NeuralParams, LikeParams):
     loss: Literal["binary_crossentropy", "mean_squared_error"] = Field(
         "binary_crossentropy", description="What training minimises; the paper's printed losses are squared errors."
     )
+
+    searched: ClassVar = {
+        "learning_rate": Real(1e-4, 0.03, log=True),
+        "input_dropout": Real(0, 0.8),
+        "hidden_dropout": Real(0, 0.8),
+        "popularity_weight": Real(0, 8),
+    }
 
 
 class LikeClassifier(NeuralModel, LikeModel):

@@ -1,6 +1,6 @@
 """Boosted trees on encodings of the like classifier's five inputs."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +10,7 @@ from pydantic import Field
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.likes import LikeModel, LikeParams, TitleInputs, sample_of
+from recsys_dagster.models.search import Real, Whole
 from recsys_dagster.models.tree_grid import MOST_LEAVES, flat_trees, grid_sums, reachable, row_sums
 
 FOLDS = 5
@@ -35,6 +36,14 @@ class LikeForestParams(LikeParams):
     max_ratings: int = Field(
         5_000_000, ge=1, description="Ratings that the trees are learnt from, at 120 bytes each; else a sample."
     )
+
+    searched: ClassVar = {
+        "learning_rate": Real(0.01, 0.5, log=True),
+        "max_leaves": Whole(4, 256, log=True),
+        "min_leaf_ratings": Whole(5, 500, log=True),
+        "damping": Real(0.5, 50, log=True),
+        "popularity_weight": Real(0, 8),
+    }
 
 
 class LikeForest(LikeModel):

@@ -1,5 +1,7 @@
 """Logistic regression on the like classifier's five inputs, one-hot."""
 
+from typing import ClassVar
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from pydantic import Field
 
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.likes import AdditiveLikeModel, LikeParams, TitleInputs, sample_of, sigmoid
+from recsys_dagster.models.search import Real
 
 NEWTON_STEPS = 25
 LONGEST_STEP = 2.0
@@ -22,6 +25,8 @@ class LikeLogisticParams(LikeParams):
         ge=1,
         description="Ratings that the titles' weights are learnt from, at 60 bytes each; else a sample.",
     )
+
+    searched: ClassVar = {"C": Real(0.01, 100, log=True), "popularity_weight": Real(0, 8)}
 
 
 class LikeLogistic(AdditiveLikeModel):

@@ -1,11 +1,14 @@
 """Naive Bayes on the like classifier's five inputs."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.likes import AdditiveLikeModel, LikeParams, TitleInputs
+from recsys_dagster.models.search import Real
 
 BLOCK_RATINGS = 2**20
 """Ratings that are counted at once: 40 MB of inputs."""
@@ -15,6 +18,8 @@ class LikeNaiveBayesParams(LikeParams):
     """Parameters of naive Bayes."""
 
     alpha: float = Field(1.0, gt=0, description="Ratings of each class that are added to each position of an input.")
+
+    searched: ClassVar = {"alpha": Real(0.01, 100, log=True), "popularity_weight": Real(0, 8)}
 
 
 class LikeNaiveBayes(AdditiveLikeModel):

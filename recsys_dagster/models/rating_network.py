@@ -22,6 +22,7 @@ from recsys_dagster.models.neural import (
     with_mean_of_trained,
 )
 from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.search import Real
 
 BLOCK_BYTES = 6 * 2**20
 """Bytes of the widest layer of the pairs that go through the dense layers at once: they stay in the cache."""
@@ -34,6 +35,8 @@ class RatingNetworkParams(NeuralParams, RatingParams):
     start_at_mean: bool = Field(
         True, description="Start the output's bias at the mean rating, so that no step is spent on it; the paper: at 0."
     )
+
+    searched: ClassVar = {"learning_rate": Real(1e-4, 0.03, log=True), "dropout": Real(0, 0.8)}
 
 
 class RatingNetwork(NeuralModel, RatingModel):

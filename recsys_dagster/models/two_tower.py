@@ -22,6 +22,7 @@ from recsys_dagster.models.neural import (
     train,
 )
 from recsys_dagster.models.rating import RatingModel, RatingParams, support
+from recsys_dagster.models.search import Real
 from recsys_dagster.models.user_item_bias import damped_mean
 
 LAYER_UNITS = (256, 128, 32)
@@ -36,6 +37,8 @@ class TwoTowerParams(NeuralParams, RatingParams):
     """Parameters of the two towers; their architecture is the paper's."""
 
     epochs: int = Field(20, ge=1, description="Passes over the training fold at most.")
+
+    searched: ClassVar = {"learning_rate": Real(1e-4, 0.03, log=True)}
 
 
 class TwoTower(NeuralModel, RatingModel):

@@ -1,11 +1,14 @@
 """The baseline of every rating model: damped means of items and users."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.search import Real
 
 
 class UserItemBiasParams(RatingParams):
@@ -14,6 +17,8 @@ class UserItemBiasParams(RatingParams):
     item_damping: float = Field(3.0, ge=0, description="Ratings just as expected that are added to each item's.")
     user_damping: float = Field(4.0, ge=0, description="Ratings just as expected that are added to each user's.")
     sweeps: int = Field(10, ge=1, description="Times that item and user biases are refitted to one another.")
+
+    searched: ClassVar = {"item_damping": Real(0.1, 50, log=True), "user_damping": Real(0.1, 50, log=True)}
 
 
 class UserItemBias(RatingModel):
