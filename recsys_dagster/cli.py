@@ -14,22 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
+from recsys_dagster.console import console, contestants_table, list_table
 from recsys_dagster.domains import DOMAINS, get_domain, like_threshold_of
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout
 
 if TYPE_CHECKING:
-    from recsys_dagster.evaluation import Contestant
-    from recsys_dagster.serving import Recommendation
+    from recsys_dagster.serving import Answer, Published, Recommendation
 
 ALL = "all"
-_PIPE_WIDTH = 200
 _KNOWN_DOMAINS = ", ".join(DOMAINS)
 
 
@@ -152,59 +149,104 @@ def datasets() -> None:
             dataset.summary,
         )
         licences.setdefault(dataset.licence, []).append(dataset.id)
-    console = _console()
-    console.print(table)
-    console.print("\nLicences")
+    screen = console()
+    screen.print(table)
+    screen.print("\nLicences")
     for licence, ids in licences.items():
-        console.print(f"{', '.join(ids)}: {licence}.", soft_wrap=True)
+        screen.print(f"{', '.join(ids)}: {licence}.", soft_wrap=True)
 
 
 @app.command()
 def recommend(
     domain: DomainOption,
-    user: Annotated[int, typer.Option("--user", "-u", help="The user's id in the source.", show_default=False)],
+    user: Annotated[int | None, typer.Option("--user", "-u", help="The user's id in the source.")] = None,
+    rated: Annotated[
+        list[str] | None,
+        typer.Option("--rated", help="NAME=RATING: for somebody new, who rates this title; may be repeated."),
+    ] = None,
+    taste: Annotated[
+        list[str] | None,
+        typer.Option("--taste", help="GENRE=RATING: for somebody new, who rates this genre; may be repeated."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Which model answers somebody new; else the best that can.")
+    ] = None,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Length of the list.")] = 10,
     kind: Annotated[
         str | None, typer.Option("--kind", "-k", help="Only titles of this kind, such as Movie or TV.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is known of each title.")] = False,
 ) -> None:
-    """Print what is published for a user, best first.
+    """Print what is published for a user, or what the last run's models say to somebody new, best first.
 
     A score is comparable within one list only: what it means is the model's affair. Examples:
 
     [dim]recsys recommend --domain movie --user 42[/dim]
 
     [dim]recsys recommend --domain anime --user 42 -n 5 --kind Movie --json[/dim]
+
+    [dim]recsys recommend --domain anime --rated "Cowboy Bebop=9" --rated "Trigun=8"[/dim]
+
+    [dim]recsys recommend --domain anime --taste Action=9 --taste Magic=6[/dim]
     """
     layout = Layout(_settings().home)
     path = layout.published(get_domain(domain).name)
+    if sum(map(bool, (user is not None, rated, taste))) != 1:
+        raise UsageError("say for whom, in one way: '--user', '--rated' or '--taste' (the last two may be repeated)")
+    if user is not None and model is not None:
+        raise UsageError("'--model' is for somebody new, with '--rated' or '--taste'; a user's list is the champion's")
     from recsys_dagster.serving import Published
 
     with Published(path) as published:
-        titles = published.recommendations(user, n, kind)
-        provenance = published.provenance()
+        if user is not None:
+            _print_published(published, user, n, kind, as_json)
+            return
+        from recsys_dagster.models import ModelStore
+        from recsys_dagster.serving import recommend_by_ratings, recommend_by_tastes
+
+        ask = recommend_by_ratings if rated else recommend_by_tastes
+        answer = ask(published, ModelStore(layout), rated or taste or [], n, kind=kind, model=model)
+    _print_answer(answer, domain, "rated" if rated else "tastes", n, kind, as_json)
+
+
+def _print_published(published: "Published", user: int, n: int, kind: str | None, as_json: bool) -> None:
+    titles = published.recommendations(user, n, kind)
+    provenance = published.provenance()
     if as_json:
-        answer = {
-            "domain": domain,
-            "user_id": user,
-            "model": provenance.model,
-            "version": provenance.version,
-            "recommendations": [asdict(title) for title in titles],
-        }
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-    else:
-        console = _console()
-        console.print(_list_table(titles))
-        console.print(
-            f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions of "
-            f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC",
-            style="dim",
-            soft_wrap=True,
-        )
-        if len(titles) < n:
-            what = f"titles of kind {kind}" if kind else "titles"
-            typer.echo(f"The published list of user {user} has no more {what}.", err=True)
+        _print_json(published.path.stem, {"user_id": user}, provenance.model, provenance.version, titles)
+        return
+    screen = console()
+    screen.print(list_table(titles))
+    screen.print(
+        f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions of "
+        f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC",
+        style="dim",
+        soft_wrap=True,
+    )
+    if len(titles) < n:
+        what = f"titles of kind {kind}" if kind else "titles"
+        typer.echo(f"The published list of user {user} has no more {what}.", err=True)
+
+
+def _print_answer(answer: "Answer", domain: str, stated: str, n: int, kind: str | None, as_json: bool) -> None:
+    if as_json:
+        _print_json(domain, {stated: answer.understood}, answer.model, answer.version, answer.recommendations)
+        return
+    screen = console()
+    screen.print(list_table(answer.recommendations))
+    understood = ", ".join(f"{name} {rating:g}" for name, rating in answer.understood.items())
+    screen.print(f"{answer.model} {answer.version}, for: {understood}", style="dim", soft_wrap=True)
+    if len(answer.recommendations) < n:
+        what = f"titles of kind {kind}" if kind else "titles"
+        typer.echo(f"{answer.model} knows no more {what}.", err=True)
+
+
+def _print_json(
+    domain: str, person: dict[str, Any], model: str, version: str, titles: "Sequence[Recommendation]"
+) -> None:
+    head = {"domain": domain, **person, "model": model, "version": version}
+    answer = {**head, "recommendations": [asdict(title) for title in titles]}
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 @app.command()
@@ -271,13 +313,45 @@ def evaluate(
         memory_limit=settings.memory_limit,
     )
     contestants = evaluate_split(split, names, out, seed=settings.seed)
-    console = _console()
-    console.print(_contestants_table([one for one in contestants if one.left_out is None]))
+    screen = console()
+    screen.print(contestants_table([one for one in contestants if one.left_out is None]))
     for one in contestants:
         if one.left_out is not None:
-            console.print(f"{one.model} left out: {one.left_out}", style="dim", soft_wrap=True)
+            screen.print(f"{one.model} left out: {one.left_out}", style="dim", soft_wrap=True)
     if all(one.left_out is not None for one in contestants):
         raise RecsysError("no model could do it; each one's reason is given above")
+
+
+@app.command()
+def tune(
+    domain: DomainOption,
+    model: Annotated[str, typer.Option("--model", "-m", help="Name of the model.", show_default=False)],
+    trials: Annotated[int, typer.Option("--trials", "-n", min=1, help="Choices to have tried in the end.")] = 50,
+) -> None:
+    """Search for better parameters of a model on the validation fold.
+
+    Killed anywhere, it goes on where it was when run again; with more
+    --trials it goes on from its end. What is far off is given up on a quarter
+    of the users. The best is kept in models/DOMAIN/MODEL/tuned.json under
+    RECSYS_HOME. Needs `recsys run` first. Example:
+
+    [dim]recsys tune --model als --domain movie[/dim]
+    """
+    from recsys_dagster.tuning import tune as search
+    from recsys_dagster.workspace import Workspace
+
+    tuned = search(Workspace(_settings()), get_domain(domain).name, model, trials)
+    table = Table("parameter", "best", box=None, pad_edge=False)
+    for name, value in tuned.params.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    default = "" if tuned.default_value is None else f", {tuned.default_value:.4f} with the defaults"
+    screen = console()
+    screen.print(table)
+    screen.print(
+        f"{tuned.metric} {tuned.value:.4f} on validation{default}; {tuned.trials} tried, {tuned.pruned} given up",
+        style="dim",
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -314,61 +388,3 @@ def _settings(**chosen: Any) -> Settings:
             for fault in error.errors()
         ]
         raise RecsysError("; ".join(faults) + "; set it right in the environment or in .env") from error
-
-
-def _console() -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for a line a row where the output is piped.
-
-    Text from outside is printed as it is: no markup, no emoji names, no guessing what is a number.
-    """
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(width=width, markup=False, emoji=False, highlight=False)
-
-
-def _contestants_table(contestants: "Sequence[Contestant]") -> Table:
-    """One row a model, the best value of each metric in bold."""
-    better = {"rmse": min, "mae": min, "recall@20": max, "recall@50": max, "ndcg@100": max, "ndcg@10": max}
-    columns = {label: [one.values.get(label) for one in contestants] for label in better}
-    columns = {label: values for label, values in columns.items() if any(value is not None for value in values)}
-    best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
-    table = Table("model", box=None, pad_edge=False)
-    for heading in (*columns, "fit s", "peak MB"):
-        table.add_column(heading, justify="right")
-    for row, one in enumerate(contestants):
-        cells = [
-            Text("" if value is None else f"{value:.4f}", style="bold" if value == best[label] else "")
-            for label, value in ((label, values[row]) for label, values in columns.items())
-        ]
-        table.add_row(one.model, *cells, f"{one.fit.wall_seconds:.1f}", f"{one.peak_megabytes:,.0f}")
-    return table
-
-
-def _list_table(titles: "Sequence[Recommendation]") -> Table:
-    from recsys_dagster.serving import format_score
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("rank", justify="right")
-    table.add_column("title", overflow="fold", ratio=3)
-    english = any(title.title_english not in (None, title.title) for title in titles)
-    if english:
-        table.add_column("English title", overflow="fold", ratio=3)
-    table.add_column("kind")
-    table.add_column("year", justify="right")
-    table.add_column("genres", overflow="fold", ratio=2)
-    table.add_column("score", justify="right")
-    for title in titles:
-        table.add_row(
-            str(title.rank),
-            _printable(title.title),
-            *([_printable(title.title_english or "")] if english else []),
-            _printable(title.kind or ""),
-            str(title.year or ""),
-            _printable(", ".join(title.genres)),
-            format_score(title.score),
-        )
-    return table
-
-
-def _printable(text: str) -> str:
-    """Leave out control characters, with which a title could move the cursor about."""
-    return "".join(character for character in text if character.isprintable())
