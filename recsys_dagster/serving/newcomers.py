@@ -26,7 +26,7 @@ class Answer:
 
     Attributes:
         model, version: which model of the last run made it.
-        understood: what was stated, name by name as it stands in the data, with its rating.
+        understood: what was stated: titles with their ids, or genres, as they stand in the data, and the ratings.
         recommendations: best first.
     """
 
@@ -82,7 +82,7 @@ def recommend_by_ratings(
     return Answer(
         chosen.name,
         version,
-        {title.label: rating for title, rating in rated.values()},
+        {f"{title.label} #{title.item_id}": rating for title, rating in rated.values()},
         _ranked(published, chosen, n, kind, history=history),
     )
 

@@ -119,8 +119,8 @@ def tolerant(name: str) -> str:
     Latin accents go, marks of other scripts stay: they tell か from が.
     """
     spelt = unicodedata.normalize("NFKD", name.strip()).translate(_ACCENTS).casefold().translate(_SPELT)
-    letters = "".join(filter(str.isalnum, _upright(spelt)))
-    return unicodedata.normalize("NFC", letters) or _caseless(name)[0]
+    letters = filter(str.isalnum, unicodedata.normalize("NFC", _upright(spelt)))
+    return "".join(letters) or _caseless(name)[0]
 
 
 def _written(name: str) -> list[str]:
