@@ -1,14 +1,14 @@
-"""A blend: one ranking out of the rankings of other models, weighted by what they find on the validation fold."""
+"""A blend: the titles that other models rank first, ranked anew by what those ranks meant on the validation fold."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
@@ -19,57 +19,59 @@ from recsys_dagster.models.registry import model_class
 DEPTH = 1000
 """Ranks that are told apart; further down a member gives all titles the same."""
 FURTHEST = -np.log2(DEPTH + 2)
-"""What a member gives to a title that is not among its first ranks."""
+"""The closeness to the top of a title that is not among a member's first ranks."""
 CANDIDATES = 200
-"""Titles of each member's list that the weights are learnt on."""
+"""Titles of each member's list that are ranked anew; all others come after them."""
 LIST_LENGTH = 100
-"""Length of the lists whose NDCG the weights maximise."""
+"""Length of the lists by whose NDCG the blend is held against its members."""
 BLOCK_BYTES = 64 * 2**20
-"""Bytes of one member's scores (float32) while the candidates are collected."""
-FIRST_STEP, LAST_STEP = 0.32, 0.04
-"""Steps of the search for the weights, halved until the last."""
+"""Bytes of one block of the members' scores (float32) while the candidates are collected."""
+CENTRE = 4.0
+"""Subtracted from logarithms of counts, which then vary around zero: e⁴ is 55."""
+PENALTY = 2.0
+"""L2 penalty, in users, of the weights of features with a standard deviation of one."""
+OF_A_MEMBER = 6
+"""Features of a title that come from one member; two more come from the title and the user alone."""
 
 
 class BlendParams(Params):
     """Parameters of the blend."""
 
     members: list[str] = Field(
-        ["ease", "implicit_als", "item_knn", "popularity"],
+        ["ease", "implicit_als", "item_knn"],
         min_length=1,
         description="Names of the models that are blended, each with its default parameters; all must fold in.",
     )
     weights: list[float] | None = Field(
-        None, description="Weight of each member, none negative, one positive; learnt where they are not given."
+        None, description="Weights of the features, six a member and then two; learnt where they are not given."
     )
     max_users: int = Field(2000, ge=1, description="Users of the validation fold that the weights are learnt on.")
 
-    @field_validator("weights")
-    @classmethod
-    def _weights_are_usable(cls, weights: list[float] | None) -> list[float] | None:
-        if weights is not None and (min(weights, default=0) < 0 or sum(weights) <= 0):
-            raise ValueError("no weight may be negative, and one must be positive")
-        return weights
-
 
 class Blend(Model):
-    """Scores a title by −Σ weight · log2(1 + the rank that the member gives it), over the titles the user lacks.
+    """Ranks the first `CANDIDATES` titles of each member by a conditional logit.
 
-    The logarithm of the rank makes the members comparable user by user whatever they score in, and tells the first
-    ranks apart more than the later ones, as NDCG does. (Aslam and Montague 2001, "Models for metasearch", compare such
-    fusions.)
+    By each member a title has two features: −log2(1 + rank), and its score less the mean in standard deviations, both
+    over the titles that the user lacks. Each stands alone, times the logarithm of the user's number of titles, and
+    times that of the title's popularity: where much is known another member is to be trusted than where little is. The
+    last two features are the title's popularity, and that times the user's number, as logarithms. So popularity
+    need not be a member.
 
-    The weights sum to one. They maximise NDCG@100 over the users of the validation fold with members that know the
-    training fold alone: the search begins at the best member and moves weight as long as that helps, so that on these
-    users the blend is never worse than any of its members. Members without weight are dropped. Without a
-    validation fold a random tenth of the training pairs, drawn by the seed, stands in for it, and the members are
-    fitted again on all pairs afterwards. A refit on all folds takes the weights as they are.
+    That a positive of the validation fold is this one of the user's candidates has the probability
+    softmax(Σ weight · feature) (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"). The
+    weights maximise the likelihood, a user with n positives weighing √n, of members that know the training fold alone.
+    Where the best member by itself has the higher NDCG@100 on these users the blend is that member, and the others are
+    dropped: there it is never worse. Without a validation fold a random tenth of the training pairs, drawn by the
+    seed, stands in for it, and the members are fitted again on all pairs afterwards. A refit on all folds takes the
+    weights as they are.
 
     Attributes:
-        weights_: (n_members,) float32, in the order of `params.members`.
+        weights_: (6 · n_members + 2,) float32: of each member, in the order of `params.members`, those of its closeness
+            to the top (alone, by activity, by popularity), then those of its score; the two others last.
     """
 
     name = "blend"
-    summary = "Weighted ranks of the best rankers, the weights learnt on the validation fold."
+    summary = "The first titles of the best rankers, ranked anew by a logit that is learnt on the validation fold."
     params_type = BlendParams
     folds_in = True
 
@@ -94,13 +96,16 @@ class Blend(Model):
             self._members = [self._member(kind, data) for kind in self._used(kinds)]
 
     def _given_weights(self, weights: list[float]) -> NDArray[np.float32]:
-        if len(weights) != len(self.params.members):
-            raise UsageError(f"{self.name}: {len(weights)} weights for {len(self.params.members)} members")
-        return np.array(weights, dtype=np.float32) / np.float32(sum(weights))
+        members = len(self.params.members)
+        expected = OF_A_MEMBER * members + 2
+        if len(weights) != expected:
+            raise UsageError(f"{self.name}: {len(weights)} weights for {members} members, which have {expected}")
+        return np.array(weights, dtype=np.float32)
 
     def _used(self, of_members: Sequence[Any]) -> list[Any]:
         """Return those of the (n_members,) things whose member has a weight."""
-        return [thing for thing, weight in zip(of_members, self.weights_, strict=True) if weight > 0]
+        used = [bool(of_member.any()) for of_member in self.weights_[:-2].reshape(-1, OF_A_MEMBER)]
+        return [thing for thing, kept in zip(of_members, used, strict=True) if kept]
 
     def _member(self, kind: type[Model], data: TrainingData) -> Model:
         """Return the member fitted on the training fold, all of it."""
@@ -109,7 +114,8 @@ class Blend(Model):
     def _learn_weights(self, members: list[Model], data: TrainingData) -> NDArray[np.float32]:
         seen = data.train.matrix(data.n_users, data.n_items)
         positives = data.validation.positive(data.like_threshold).matrix(data.n_users, data.n_items)
-        positives = sp.csr_array(positives - positives.multiply(seen))
+        popularity = seen.sum(axis=0)
+        positives = sp.csr_array((positives - positives.multiply(seen)) * (popularity > 0))
         positives.eliminate_zeros()
         users = np.flatnonzero((np.diff(positives.indptr) > 0) & (np.diff(seen.indptr) > 0)).astype(np.int32)
         if not len(users):
@@ -119,8 +125,21 @@ class Blend(Model):
             )
         chosen = np.random.default_rng(self.seed).permutation(users)[: self.params.max_users]
         chosen.sort()
-        closeness, relevant = candidates_of(members, chosen, seen, positives)
-        return best_weights(closeness, relevant, np.diff(positives.indptr)[chosen])
+        rows = max(1, BLOCK_BYTES // (4 * data.n_items * len(members)))
+        features, relevant, row_of = [], [], []
+        for start in range(0, len(chosen), rows):
+            block = chosen[start : start + rows]
+            found = candidates_of([member._scores(block) for member in members], seen[block], popularity)
+            features.append(found.features)
+            relevant.append(positives[block].toarray()[found.rows, found.items] > 0)
+            row_of.append(found.rows + start)
+        examples = Examples(
+            np.concatenate(row_of),
+            np.concatenate(features),
+            np.concatenate(relevant),
+            np.diff(positives.indptr)[chosen],
+        )
+        return best_weights(examples)
 
     def refit_params(self) -> BlendParams:
         """The same parameters with the weights that were learnt."""
@@ -135,11 +154,16 @@ class Blend(Model):
         return self._blended([member._scores_for(history, n_users) for member in self._members], owned)
 
     def _blended(self, scores: list[NDArray[np.float32]], owned: sp.csr_array) -> NDArray[np.float32]:
-        weights = self._used(self.weights_.tolist())
-        total = np.zeros(owned.shape, dtype=np.float32)
-        for weight, of_member in zip(weights, scores, strict=True):
-            total += np.float32(weight) * closeness_of(of_member, owned, self.popularity_ > 0)
-        return total
+        """Return (n, n_items) scores: of candidates above 0, of all others their best closeness to a member's top."""
+        found = candidates_of(scores, owned, self.popularity_)
+        of_members = self.weights_[:-2].reshape(-1, OF_A_MEMBER)
+        weights = np.concatenate([*self._used(list(of_members)), self.weights_[-2:]])
+        logits = found.features @ weights
+        lowest = np.zeros(len(found.nearest), dtype=np.float32)
+        np.minimum.at(lowest, found.rows, logits)
+        blended = found.nearest
+        blended[found.rows, found.items] = logits - lowest[found.rows]
+        return blended
 
     def save(self, folder: Path) -> None:
         """Write what was learnt to `folder`, which exists, and each member that has a weight to a folder within."""
@@ -186,82 +210,134 @@ def closeness_of(scores: NDArray[np.float32], owned: sp.csr_array, trained: NDAr
     return closeness
 
 
+def standardised(scores: NDArray[np.float32], ranked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return (n, n_items) float32: the scores less their mean over the row's ranked titles, in standard deviations.
+
+    A row whose scores are all equal gives zeros.
+    """
+    count = np.maximum(ranked.sum(axis=1, keepdims=True), 1)
+    mean = scores.sum(axis=1, where=ranked, keepdims=True, dtype=np.float64) / count
+    centred = scores - mean.astype(np.float32)
+    deviation = np.sqrt((centred**2).sum(axis=1, where=ranked, keepdims=True) / count)
+    result: NDArray[np.float32] = np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0)
+    return result
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The titles that are among the first `CANDIDATES` of any member, user by user.
+
+    Attributes:
+        rows: (n,) the user of each, rising.
+        items: (n,) the title of each, rising within a user.
+        features: (n, 6 · n_members + 2) float32, as `Blend` describes them.
+        nearest: (n_users, n_items) float32, the best closeness of every title to the top of a member's ranking.
+    """
+
+    rows: NDArray[np.int64]
+    items: NDArray[np.int64]
+    features: NDArray[np.float32]
+    nearest: NDArray[np.float32]
+
+
 def candidates_of(
-    members: Sequence[Model], users: NDArray[np.int32], seen: sp.csr_array, positives: sp.csr_array
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return what the weights are learnt on: the titles among the first `CANDIDATES` of any member.
+    scores: Sequence[NDArray[np.float32]], owned: sp.csr_array, popularity: NDArray[np.float32]
+) -> Candidates:
+    """Return what is to be ranked anew.
 
     Args:
-        members: fitted on the training fold alone.
-        users: (n,) indices.
-        seen: (n_users, n_items) CSR of the training fold.
-        positives: (n_users, n_items) CSR of what is to be found.
-
-    Returns:
-        (n, width, n_members) float32, `closeness_of` each candidate by each member, that of a further title where a
-        user has fewer candidates; and (n, width) whether the candidate is among the positives.
+        scores: of each member, (n_users, n_items).
+        owned: (n_users, n_items) CSR of the titles that are not ranked.
+        popularity: (n_items,) training pairs of each title; one without any is not ranked.
     """
-    trained = seen.sum(axis=0) > 0
-    width = min(len(members) * CANDIDATES, seen.shape[1])
-    closeness = np.full((len(users), width, len(members)), FURTHEST, dtype=np.float32)
-    relevant = np.zeros((len(users), width), dtype=bool)
-    rows = max(1, BLOCK_BYTES // (4 * seen.shape[1] * len(members)))
-    for start in range(0, len(users), rows):
-        block = users[start : start + rows]
-        of_members = [closeness_of(member._scores(block), seen[block], trained) for member in members]
-        near = np.maximum.reduce(of_members) >= -np.log2(CANDIDATES + 1)
-        row, item = np.nonzero(near)
-        place = np.arange(len(row)) - np.searchsorted(row, np.arange(len(block)))[row]
-        for position, values in enumerate(of_members):
-            closeness[start + row, place, position] = values[row, item]
-        relevant[start + row, place] = positives[block].toarray()[row, item] > 0
-    return closeness, relevant
+    trained = popularity > 0
+    ranked = np.broadcast_to(trained, owned.shape).copy()
+    ranked[owned.nonzero()] = False
+    closeness = [closeness_of(of_member, owned, trained) for of_member in scores]
+    nearest = np.maximum.reduce(closeness)
+    rows, items = np.nonzero(nearest >= np.float32(-np.log2(CANDIDATES + 1)))
+    activity = log_counts(np.diff(owned.indptr))[rows]
+    liking = log_counts(popularity)[items]
+    columns = []
+    for close, of_member in zip(closeness, scores, strict=True):
+        for values in (close, standardised(of_member, ranked)):
+            value = values[rows, items]
+            columns += [value, value * activity, value * liking]
+    columns += [liking, liking * activity]
+    return Candidates(rows, items, np.stack(columns, axis=1), nearest)
 
 
-def best_weights(
-    closeness: NDArray[np.float32], relevant: NDArray[np.bool_], n_relevant: NDArray[np.integer]
-) -> NDArray[np.float32]:
-    """Return (n_members,) weights, none negative, summing to one, that maximise the mean NDCG.
+def log_counts(counts: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the natural logarithms of counts, less `CENTRE`, as float32; a count of zero is taken for one."""
+    logs: NDArray[np.float32] = (np.log(np.maximum(counts, 1)) - CENTRE).astype(np.float32)
+    return logs
 
-    Begins at the best single member and changes one weight at a time by a step, keeping what is better; the step is
-    halved when nothing is.
 
-    Args:
-        closeness, relevant: of the candidates, as `candidates_of` returns them.
-        n_relevant: (n,) titles to be found for each user, candidates or not; none is zero.
+@dataclass(frozen=True)
+class Examples:
+    """Candidates of users whose positives are known.
+
+    Attributes:
+        rows: (n,) the user of each candidate, rising; every user has one.
+        features: (n, n_features) float32.
+        relevant: (n,) bool, whether the candidate is a positive.
+        n_relevant: (n_users,) positives of each user, candidates or not; none is zero.
     """
-    corners = np.eye(closeness.shape[2], dtype=np.float32)
-    values = [mean_ndcg(closeness @ corner, relevant, n_relevant) for corner in corners]
-    best = max(values)
-    weights: NDArray[np.float32] = corners[int(np.argmax(values))]
-    step = FIRST_STEP
-    while step >= LAST_STEP:
-        before = best
-        for corner in corners:
-            for change in (step, -step):
-                tried = np.maximum(weights + np.float32(change) * corner, 0)
-                if not tried.any():
-                    continue
-                tried /= tried.sum()
-                value = mean_ndcg(closeness @ tried, relevant, n_relevant)
-                if value > best:
-                    best, weights = value, tried
-        if best == before:
-            step /= 2
-    return weights
+
+    rows: NDArray[np.int64]
+    features: NDArray[np.float32]
+    relevant: NDArray[np.bool_]
+    n_relevant: NDArray[np.integer]
 
 
-def mean_ndcg(scores: NDArray[np.float32], relevant: NDArray[np.bool_], n_relevant: NDArray[np.integer]) -> float:
-    """Return the mean NDCG@100 of ranking (n, width) candidates by score (Järvelin and Kekäläinen 2002).
+def best_weights(examples: Examples) -> NDArray[np.float32]:
+    """Return the (n_features,) weights of the logit or, if it has the better mean NDCG, of the best member alone."""
+    weights = logit_weights(examples)
+    corners = np.eye(examples.features.shape[1], dtype=np.float32)[:-2:OF_A_MEMBER]
+    return max([*corners, weights], key=lambda tried: mean_ndcg(examples.features @ tried, examples))
 
-    Args:
-        scores: of equal ones the lower column ranks first.
-        relevant: (n, width) whether the candidate is to be found.
-        n_relevant: (n,) titles to be found, candidates or not; none is zero.
+
+def logit_weights(examples: Examples) -> NDArray[np.float32]:
+    """Return the (n_features,) weights of the penalised conditional logit.
+
+    With s = X·w, a user's loss is n_u^(−½) Σ over positives of (log Σ exp s − s_positive), n_u the positives among the
+    candidates; the users' losses are averaged and `PENALTY` / n_users · ||w||² is added, where the columns of X
+    are scaled to a standard deviation of one.
     """
-    length = min(LIST_LENGTH, scores.shape[1])
-    places, _ = top_k(scores, length)
-    hits = np.take_along_axis(relevant, places, axis=1)
-    discounts = 1 / np.log2(np.arange(2, LIST_LENGTH + 2))
-    ideal = np.cumsum(discounts)[np.minimum(n_relevant, LIST_LENGTH) - 1]
-    return float((hits @ discounts[:length] / ideal).mean())
+    from scipy.optimize import minimize
+
+    rows, n_users = examples.rows, len(examples.n_relevant)
+    deviations = np.maximum(examples.features.std(axis=0), np.float32(1e-6))
+    inputs = examples.features / deviations
+    first = np.searchsorted(rows, np.arange(n_users))
+    counts = np.bincount(rows, examples.relevant, n_users)
+    share = 1 / np.sqrt(np.maximum(counts, 1)) * (counts > 0)
+    share /= max(share.sum(), 1)
+    wanted = inputs[examples.relevant].T @ share[rows[examples.relevant]]
+    mass = share * counts
+    penalty = PENALTY / n_users
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scores = inputs @ weights.astype(np.float32)
+        highest = np.maximum.reduceat(scores, first)
+        odds = np.exp(scores - highest[rows])
+        sums = np.bincount(rows, odds, n_users)
+        expected = inputs.T @ (odds * (mass / sums)[rows]).astype(np.float32)
+        value = mass @ (highest + np.log(sums)) - wanted @ weights + penalty * weights @ weights
+        return float(value), expected.astype(np.float64) - wanted + 2 * penalty * weights
+
+    found = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B")
+    scaled: NDArray[np.float32] = (found.x / deviations).astype(np.float32)
+    return scaled
+
+
+def mean_ndcg(scores: NDArray[np.float32], examples: Examples) -> float:
+    """Return the mean NDCG@100 of candidates ranked by their (n,) scores (Järvelin and Kekäläinen 2002)."""
+    order = np.lexsort((-scores, examples.rows))
+    n_users = len(examples.n_relevant)
+    first = np.searchsorted(examples.rows, np.arange(n_users))
+    ranks = np.arange(len(scores)) - first[examples.rows]
+    hits = examples.relevant[order] & (ranks < LIST_LENGTH)
+    gains = np.bincount(examples.rows[hits], 1 / np.log2(ranks[hits] + 2), n_users)
+    ideal = np.cumsum(1 / np.log2(np.arange(2, LIST_LENGTH + 2)))
+    return float((gains / ideal[np.minimum(examples.n_relevant, LIST_LENGTH) - 1]).mean())

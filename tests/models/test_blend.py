@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from pydantic import ValidationError
 from small_world import random_likes, world_of
 
 from recsys_dagster.errors import RecsysError, UsageError
@@ -17,10 +16,13 @@ from recsys_dagster.models.blend import (
     FURTHEST,
     Blend,
     BlendParams,
+    Examples,
     best_weights,
     candidates_of,
     closeness_of,
+    logit_weights,
     mean_ndcg,
+    standardised,
 )
 
 MEMBERS = ["ease", "item_knn", "popularity"]
@@ -38,65 +40,91 @@ def test_ranks_are_counted_among_the_titles_that_are_lacking_and_trained() -> No
     assert_allclose(closeness_of(scores, owned, trained), [expected], rtol=1e-6)
 
 
-def test_a_score_is_the_weighted_closeness_to_the_top_of_each_member(data: TrainingData) -> None:
-    blend = Blend(BlendParams(members=["ease", "popularity"], weights=[3, 1])).fit(data)
-    users = everybody(data)
-    parts = [
-        closeness_of(model_class(name)(seed=42).fit(data)._scores(users), blend.seen_[users], blend.popularity_ > 0)
-        for name in ("ease", "popularity")
+def test_scores_are_standardised_over_the_ranked_titles() -> None:
+    scores = np.array([[1, 3, 100], [2, 2, 2]], dtype=np.float32)
+    ranked = np.array([[True, True, False], [True, True, True]])
+    assert_allclose(standardised(scores, ranked)[:, :2], [[-1, 1], [0, 0]], rtol=1e-6)
+
+
+def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
+    scores = np.array([[9, 1, 3, 0]], dtype=np.float32)
+    owned = sp.csr_array(np.array([[1, 0, 0, 0]]))
+    found = candidates_of([scores], owned, np.array([9, 5, 2, 0], dtype=np.float32))
+    activity, five, two = -4, np.log(5) - 4, np.log(2) - 4
+    far = -np.log2(3)
+    expected = [
+        [far, far * activity, far * five, -1, -activity, -five, five, five * activity],
+        [-1, -activity, -two, 1, activity, two, two, two * activity],
     ]
-    assert_array_equal(blend.weights_, np.array([0.75, 0.25], dtype=np.float32))
-    assert_allclose(blend._scores(users), 0.75 * parts[0] + 0.25 * parts[1], rtol=1e-6)
+    assert_array_equal(found.rows, [0, 0])
+    assert_array_equal(found.items, [1, 2])
+    assert_allclose(found.features, expected, rtol=1e-5)
+    assert_allclose(found.nearest, [[FURTHEST, far, -1, FURTHEST]], rtol=1e-6)
+
+
+def test_candidates_score_above_all_other_titles_in_the_order_of_the_logit(data: TrainingData) -> None:
+    weights = np.random.default_rng(3).normal(size=14).tolist()
+    blend = Blend(BlendParams(members=["ease", "item_knn"], weights=weights)).fit(data)
+    users = everybody(data)[:50]
+    members = [model_class(name)(seed=42).fit(data) for name in ("ease", "item_knn")]
+    found = candidates_of([member._scores(users) for member in members], blend.seen_[users], blend.popularity_)
+    logits = found.features @ np.array(weights, dtype=np.float32)
+    scores = blend._scores(users)
+    mine = found.rows == 7
+    assert_array_equal(np.argsort(scores[7, found.items[mine]]), np.argsort(logits[mine]))
+    others = np.ones_like(scores, dtype=bool)
+    others[found.rows, found.items] = False
+    assert scores[~others].min() >= 0
+    assert scores[others].max() <= -1
 
 
 def test_a_gain_is_discounted_by_rank_and_held_against_the_best_list() -> None:
-    scores = np.array([[3, 2, 1], [1, 2, 3]], dtype=np.float32)
-    relevant = np.array([[False, True, False], [True, False, True]])
-    first = (1 / np.log2(3)) / 1
+    relevant = np.array([False, True, False, True, False, True])
+    rows = np.array([0, 0, 0, 1, 1, 1])
+    examples = Examples(rows, np.empty((6, 0), np.float32), relevant, np.array([1, 3]))
+    first = 1 / np.log2(3)
     second = (1 + 1 / np.log2(4)) / (1 + 1 / np.log2(3) + 1 / np.log2(4))
-    assert mean_ndcg(scores, relevant, np.array([1, 3])) == pytest.approx((first + second) / 2)
+    scores = np.array([3, 2, 1, 1, 2, 3], dtype=np.float32)
+    assert mean_ndcg(scores, examples) == pytest.approx((first + second) / 2)
 
 
-def test_a_member_that_does_not_help_has_no_weight() -> None:
-    closeness = -np.log2(np.array([[[2, 4], [3, 3], [4, 2]]] * 5, dtype=np.float32))
-    relevant = np.array([[True, False, False]] * 5)
-    assert_array_equal(best_weights(closeness, relevant, np.ones(5, dtype=int)), [1, 0])
+def drawn_examples(weights: np.ndarray, n_users: int) -> Examples:
+    """Ten candidates a user, of which one is drawn by the softmax of the weighted features."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(n_users, 10, len(weights))).astype(np.float32)
+    chosen = (features @ weights + random.gumbel(size=(n_users, 10))).argmax(axis=1)
+    relevant = np.arange(10) == chosen[:, None]
+    rows = np.repeat(np.arange(n_users), 10)
+    return Examples(rows, features.reshape(-1, len(weights)), relevant.ravel(), np.ones(n_users, dtype=int))
 
 
-def test_two_members_of_which_each_knows_a_half_are_better_together() -> None:
-    # Each member has its user's title first for one half of the users and second, after a different one, for the other.
-    ranks = np.array([[[1, 2], [2, 9], [9, 1]], [[2, 1], [9, 2], [1, 9]]] * 4, dtype=np.float32)
-    closeness = -np.log2(1 + ranks)
-    relevant = np.array([[True, False, False]] * 8)
-    wanted = np.ones(8, dtype=int)
-    weights = best_weights(closeness, relevant, wanted)
-    assert (weights > 0).all()
-    assert weights.sum() == pytest.approx(1)
-    assert mean_ndcg(closeness @ weights, relevant, wanted) == pytest.approx(1)
-    for member in range(2):
-        assert mean_ndcg(closeness[:, :, member], relevant, wanted) < 1
+def test_the_logit_finds_the_weights_that_the_positives_were_drawn_by() -> None:
+    weights = np.array([1.5, 0, -0.5, 0.8, 0, 0, 0.3, 0], dtype=np.float32)
+    assert_allclose(logit_weights(drawn_examples(weights, 2000)), weights, atol=0.1)
+
+
+def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> None:
+    weights = np.array([0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)
+    examples = drawn_examples(weights, 30)
+    chosen = best_weights(examples)
+    corner = np.eye(8, dtype=np.float32)[0]
+    values = [mean_ndcg(examples.features @ tried, examples) for tried in (chosen, corner, logit_weights(examples))]
+    assert values[0] == max(values)
 
 
 def test_on_the_validation_fold_it_is_never_worse_than_a_member(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     seen = data.train.matrix(data.n_users, data.n_items)
-    positives = data.validation.positive(data.like_threshold).matrix(data.n_users, data.n_items)
-    users = np.flatnonzero((np.diff(positives.indptr) > 0) & (np.diff(seen.indptr) > 0)).astype(np.int32)
+    popularity = seen.sum(axis=0)
+    positives = data.validation.positive(data.like_threshold).matrix(data.n_users, data.n_items).toarray()
+    positives[:, popularity == 0] = 0
+    users = np.flatnonzero(positives.any(axis=1) & (seen.sum(axis=1) > 0)).astype(np.int32)
     members = [model_class(name)(seed=42).fit(data) for name in MEMBERS]
-    closeness, relevant = candidates_of(members, users, seen, positives)
-    wanted = np.diff(positives.indptr)[users]
-    alone = [mean_ndcg(closeness[:, :, member], relevant, wanted) for member in range(len(MEMBERS))]
-    assert mean_ndcg(closeness @ blend.weights_, relevant, wanted) >= max(alone)
-
-
-def test_candidates_are_what_the_user_lacks_and_know_what_is_to_be_found() -> None:
-    data = world_of([[10, 10, 0, 0, 0], [10, 10, 10, 0, 0], [0, 10, 10, 10, 0]])
-    popularity = model_class("popularity")().fit(data)
-    positives = sp.csr_array(np.array([[0, 0, 0, 1, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]))
-    seen = data.train.matrix(3, 5)
-    closeness, relevant = candidates_of([popularity], np.array([0, 2], dtype=np.int32), seen, positives)
-    assert_allclose(closeness[:, :2, 0], [[-1, -np.log2(3)], [-1, FURTHEST]], rtol=1e-6)
-    assert_array_equal(relevant[:, :2], [[False, True], [True, False]])
+    found = candidates_of([member._scores(users) for member in members], seen[users], popularity)
+    relevant = positives[users][found.rows, found.items] > 0
+    examples = Examples(found.rows, found.features, relevant, positives[users].sum(axis=1).astype(int))
+    alone = [mean_ndcg(found.features[:, 6 * member], examples) for member in range(len(MEMBERS))]
+    assert mean_ndcg(found.features @ blend.weights_, examples) >= max(alone)
 
 
 def test_a_refit_keeps_the_weights_and_learns_from_everything(data: TrainingData) -> None:
@@ -126,7 +154,7 @@ def test_it_is_fitted_on_everything_with_weights_learnt_on_a_tenth(data: Trainin
 
 
 def test_members_without_weight_are_not_saved(data: TrainingData, tmp_path: Path) -> None:
-    blend = Blend(BlendParams(members=MEMBERS, weights=[1, 0, 1])).fit(data)
+    blend = Blend(BlendParams(members=MEMBERS, weights=[1] * 6 + [0] * 6 + [1] * 6 + [0, 0])).fit(data)
     blend.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["ease", "popularity"]
     again = Blend.load(tmp_path)
@@ -134,7 +162,7 @@ def test_members_without_weight_are_not_saved(data: TrainingData, tmp_path: Path
 
 
 def test_a_stranger_is_ranked_like_a_user_of_the_same_history(data: TrainingData) -> None:
-    blend = Blend(BlendParams(members=["ease", "item_knn"], weights=[0.6, 0.4])).fit(data)
+    blend = Blend(BlendParams(members=["ease", "item_knn"], weights=[0.6] * 6 + [0.4] * 8)).fit(data)
     known = data.train.where(data.train.users == 10)
     history = Interactions(known.users - np.int32(10), known.items, known.ratings, known.times)
     assert_array_equal(blend.recommend_for(10, history=history).items, blend.recommend(np.array([10]), 10).items)
@@ -150,15 +178,9 @@ def test_a_blend_is_no_member_of_a_blend(data: TrainingData) -> None:
         Blend(BlendParams(members=["blend"])).fit(data)
 
 
-def test_weights_are_as_many_as_members(data: TrainingData) -> None:
-    with pytest.raises(UsageError, match="1 weights for 3 members"):
+def test_weights_are_as_many_as_features(data: TrainingData) -> None:
+    with pytest.raises(UsageError, match="1 weights for 3 members, which have 20"):
         Blend(BlendParams(members=MEMBERS, weights=[1])).fit(data)
-
-
-@pytest.mark.parametrize("weights", [[], [0, 0], [1, -0.1]])
-def test_weights_that_weigh_nothing_or_less_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValidationError, match="no weight may be negative, and one must be positive"):
-        BlendParams(weights=weights)
 
 
 def test_a_validation_fold_without_positives_is_refused(data: TrainingData) -> None:
