@@ -104,12 +104,14 @@ def test_the_logit_finds_the_weights_that_the_positives_were_drawn_by() -> None:
 
 
 def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> None:
-    weights = np.array([0, 0, 0, 0, 0, 0, 0, 0], dtype=np.float32)
-    examples = drawn_examples(weights, 30)
-    chosen = best_weights(examples)
-    corner = np.eye(8, dtype=np.float32)[0]
-    values = [mean_ndcg(examples.features @ tried, examples) for tried in (chosen, corner, logit_weights(examples))]
-    assert values[0] == max(values)
+    # The member puts the one positive of two users first, and the 25 of a third, who weighs five, last.
+    rows = np.repeat([0, 1, 2], [10, 10, 50])
+    features = np.zeros((70, 8), dtype=np.float32)
+    features[:, 0] = np.concatenate([-np.arange(10), -np.arange(10), -np.arange(50)])
+    relevant = np.isin(np.arange(70), [0, 10, *range(45, 70)])
+    examples = Examples(rows, features, relevant, np.array([1, 1, 25]))
+    assert logit_weights(examples)[0] < 0
+    assert_array_equal(best_weights(examples), [1, 0, 0, 0, 0, 0, 0, 0])
 
 
 def test_on_the_validation_fold_it_is_never_worse_than_a_member(data: TrainingData) -> None:
