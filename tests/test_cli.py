@@ -112,7 +112,7 @@ class TestRecommend:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("frobnicate", "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, report"),
+        ("frobnicate", "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report"),
         ("run --domain book", "unknown domain 'book'; known: anime, movie"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie"),
         ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie"),
@@ -190,7 +190,7 @@ def test_help_and_version_say_what_there_is(capsys: pytest.CaptureFixture[str]) 
     for words in ((), ("--help",)):
         typed = Typed(capsys, *words)
         assert typed.code == 0
-        assert all(command in typed.out for command in ("run", "datasets", "recommend", "evaluate", "report"))
+        assert all(command in typed.out for command in ("run", "datasets", "recommend", "evaluate", "tune", "report"))
     typed = Typed(capsys, "recommend", "--help")
     assert "recsys recommend --domain movie --user 42" in typed.out
     assert re.fullmatch(r"recsys \d+\.\d+\.\d+\n", Typed(capsys, "--version").out)

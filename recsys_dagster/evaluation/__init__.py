@@ -1,6 +1,6 @@
 """How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
 
-from recsys_dagster.evaluation.evaluating import Evaluation, Metric, constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.evaluating import Evaluation, Metric, constant_rating_metrics, evaluate, predictions
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,
@@ -35,6 +35,7 @@ __all__ = [
     "constant_rating_metrics",
     "evaluate",
     "evaluate_split",
+    "predictions",
     "read_metrics",
     "read_per_user",
     "store_metrics",

@@ -39,7 +39,7 @@ class LikeForestParams(LikeParams):
 
     searched: ClassVar = {
         "learning_rate": Real(0.01, 0.5, log=True),
-        "max_leaves": Whole(4, 256, log=True),
+        "max_leaves": Whole(4, 64, log=True),
         "min_leaf_ratings": Whole(5, 500, log=True),
         "damping": Real(0.5, 50, log=True),
         "popularity_weight": Real(0, 8),
