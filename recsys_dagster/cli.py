@@ -53,8 +53,9 @@ DomainOption = Annotated[str, typer.Option("--domain", "-d", help=f"One of: {_KN
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; `arguments` default to those of the process."""
     code = _run(arguments)
-    if "tensorflow" in sys.modules:
-        # Its leftovers keep modules alive past the interpreter's end, at which DuckDB's bindings fill the screen.
+    if arguments is None and "tensorflow" in sys.modules:
+        # The process is this command's own. TensorFlow's leftovers keep modules alive past the interpreter's end, at
+        # which DuckDB's bindings fill the screen.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -9,7 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.serving import Published
 from recsys_dagster.settings import Settings
@@ -74,17 +74,15 @@ def _summary(workspace: Workspace, domain: str) -> str:
 
 
 def _cause(event: dg.DagsterEvent) -> str:
-    """What went wrong in a step: the message of our own error if there is one, else the innermost error's."""
-    chain = []
+    """What went wrong in a step, in a line: the error that our code raised, below Dagster's own around it."""
+    step = (event.step_key or "").replace("__", "/")
     error = event.step_failure_data.error
-    while error is not None:
-        chain.append(error)
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
-    own = [error for error in chain if error.cls_name in (RecsysError.__name__, UsageError.__name__)]
-    message = (own or chain)[-1].message.strip() if chain else "failed"
-    if own:
-        message = message.partition(": ")[2]  # after the name of the class
-    return f"{event.step_key}: {message}"
+    if error is None:
+        return f"{step}: failed"
+    kind, _, message = error.message.strip().partition(": ")
+    return f"{step}: {message if kind.startswith('recsys_dagster.') else error.message.strip()}"
 
 
 class _StepHandler(logging.Handler):
