@@ -199,6 +199,9 @@ def test_help_and_version_say_what_there_is(capsys: pytest.CaptureFixture[str]) 
 def test_ctrl_c_ends_with_130_and_without_a_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Tests that run in the background are started with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(cli, "get_domain", lambda _: signal.raise_signal(signal.SIGINT))
     typed = Typed(capsys, "report", "-d", "movie")
+    signal.signal(signal.SIGINT, before)
     assert (typed.code, typed.out, typed.err) == (130, "", "")
