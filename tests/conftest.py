@@ -1,7 +1,6 @@
 """Puts this folder on the path of all tests, and gives a RECSYS_HOME in which lists are published."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave at once where TensorFlow was used: at the interpreter's end DuckDB's bindings would fill the screen."""
-    if "tensorflow" in sys.modules:
-        config.get_terminal_writer().flush()
-        os._exit(config.stash.get(_EXIT_STATUS, 1))
+    """Leave at once: at the interpreter's end DuckDB's bindings would fill the screen."""
+    config.get_terminal_writer().flush()
+    os._exit(config.stash.get(_EXIT_STATUS, 1))
 
 
 _EXIT_STATUS = pytest.StashKey[int]()
