@@ -201,7 +201,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(
 ) -> None:
     # Tests that run in the background are started with the signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr(cli, "get_domain", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("recsys_dagster.commands.report.get_domain", lambda _: signal.raise_signal(signal.SIGINT))
     typed = Typed(capsys, "report", "-d", "movie")
     signal.signal(signal.SIGINT, before)
     assert (typed.code, typed.out, typed.err) == (130, "", "")
