@@ -1,7 +1,8 @@
 """The `recsys` command: thin, and quick to answer. Each command is a function in a module of `commands`.
 
 Exit codes: 0 done, 1 something outside is wrong (one line says what and how to mend it), 2 the command names something
-that does not exist (the line says what does), 130 interrupted.
+that does not exist (the line says what does), 3 `recsys run` has published the lists of every domain, without a model
+that failed (a line each), 130 interrupted.
 """
 
 import os
@@ -18,7 +19,9 @@ from recsys_dagster.commands.recommend import recommend
 from recsys_dagster.commands.report import report
 from recsys_dagster.commands.run import run
 from recsys_dagster.commands.tune import tune
-from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.errors import IncompleteError, RecsysError, UsageError
+
+_EXIT_CODES: dict[type[RecsysError], int] = {UsageError: 2, IncompleteError: 3}
 
 
 class _Commands(TyperGroup):
@@ -57,7 +60,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return app(args=arguments, standalone_mode=False) or 0
     except RecsysError as error:
         typer.echo(f"recsys: {error}", err=True)
-        return 2 if isinstance(error, UsageError) else 1
+        return _EXIT_CODES.get(type(error), 1)
     except typer.TyperException as error:
         typer.echo(f"recsys: {error.format_message()} (`recsys --help` lists what there is)", err=True)
         return error.exit_code

@@ -8,5 +8,9 @@ class RecsysError(Exception):
     """Something outside the code is wrong: a file, the network, the disk, another run."""
 
 
+class IncompleteError(RecsysError):
+    """Everything asked for is there but for parts that failed; the message names them. Exit code 3."""
+
+
 class UsageError(RecsysError):
     """The caller named something that does not exist; the message lists what does. Exit code 2."""

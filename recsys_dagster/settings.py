@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         (),
         description="Names of the models that a run fits, separated by commas; `all`; empty: all but the costly.",
     )
+    model_seconds: float = Field(
+        4 * 3600,
+        gt=0,
+        description="Wall time that the fit of one model may take, and its evaluation; beyond it the model has failed.",
+    )
     top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
 
     @field_validator("models", mode="before")

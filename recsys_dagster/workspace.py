@@ -16,7 +16,7 @@ from recsys_dagster.evaluation import (
     read_per_user,
 )
 from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
-from recsys_dagster.models import ModelStore, model_class, model_names
+from recsys_dagster.models import ModelStore, Outcome, State, model_class, model_names, read_outcomes
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout, lock_domain
 from recsys_dagster.warehouse import Warehouse, id_map_hash
@@ -90,20 +90,29 @@ class Workspace:
         return tuple(name for name in model_names() if name in chosen | set(BASELINES))
 
     def metrics(self, domain: Domain) -> list[MetricRow]:
-        """Return the metrics of what is comparable: the constant, and each current version trained on today's index."""
+        """Return the metrics of what is comparable: the constant, and each current version trained on today's index.
+
+        A model that has failed or was left out since is not, whatever older version of it is current.
+        """
         index = id_map_hash(self.warehouse(domain))
+        missing = {outcome.model for outcome in self.missing(domain)}
         current = {
             (name, version)
             for name, version in self.store.current_versions(domain.name).items()
-            if self.store.record(domain.name, name, version).id_map_hash == index
+            if name not in missing and self.store.record(domain.name, name, version).id_map_hash == index
         }
         with self.warehouse(domain).connect() as connection:
             rows = read_metrics(connection)
         return [row for row in rows if row.model == CONSTANT or (row.model, row.version) in current]
+
+    def missing(self, domain: Domain) -> list[Outcome]:
+        """Return what came of the models that failed or were left out when they were last tried on today's index."""
+        outcomes = read_outcomes(self.layout, domain.name, id_map_hash=id_map_hash(self.warehouse(domain)))
+        return [outcome for outcome in outcomes.values() if outcome.state is not State.FITTED]
 
     def leaderboard(self, domain: Domain) -> Leaderboard:
         """Return the current models side by side, compared over the users of the test fold."""
         metrics = self.metrics(domain)
         models = {row.model for row in metrics if row.model != CONSTANT}
         per_user = {name: read_per_user(self.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
-        return build_leaderboard(metrics, per_user, seed=self.settings.seed)
+        return build_leaderboard(metrics, per_user, missing=self.missing(domain), seed=self.settings.seed)

@@ -21,7 +21,8 @@ def run(
 ) -> None:
     """Do everything for a domain: fetch, clean, train, evaluate, publish.
 
-    Killed or failed anywhere, it leaves what was published before; run it again. Examples:
+    Killed or failed anywhere, it leaves what was published before; run it again. A model that fails does not stop the
+    others: the lists are the best one's that is left, and the exit code is 3. Examples:
 
     [dim]recsys run[/dim]
 

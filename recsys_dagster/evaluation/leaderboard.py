@@ -4,7 +4,7 @@ Validation chooses (NDCG@10), test reports. The two baselines, popularity and th
 a figure means little without the figure that costs nothing beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics import RATING_METRICS, mean
 from recsys_dagster.evaluation.store import MetricRow, PerUser
+from recsys_dagster.models import Outcome, State
 
 HOLDOUT = "holdout"
 CHOOSING = ("ndcg", 10)
@@ -81,10 +82,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows best first, and each model against the baselines."""
+    """Rows best first, and each model against the baselines.
+
+    Attributes:
+        rows: the models that have figures.
+        comparisons: each against the baselines.
+        missing: the models that were to be here and failed or were left out, with the reason.
+    """
 
     rows: list[LeaderboardRow]
     comparisons: list[Comparison] = field(default_factory=list)
+    missing: list[Outcome] = field(default_factory=list)
 
     @property
     def champion(self) -> str:
@@ -92,8 +100,9 @@ class Leaderboard:
         return self.rows[0].model
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the rows flat: rank, model, version, champion, distinguishable, `validation_ndcg_10`, each shown
-        metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is no value.
+        """Return the rows flat: rank, model, version, champion, distinguishable, state, reason, `validation_ndcg_10`,
+        each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is no value. The missing
+        models come last: they have a model, a state and a reason.
         """
         records = []
         for row in self.rows:
@@ -103,6 +112,8 @@ class Leaderboard:
                 "version": row.version,
                 "champion": row.model == self.champion,
                 "distinguishable": row.distinguishable,
+                "state": str(State.FITTED),
+                "reason": None,
             }
             columns = {f"{CHOOSING_FOLD}_{_column(*CHOOSING)}": row.chosen_by}
             columns |= {_column(*key): row.shown.get(key) for key in SHOWN}
@@ -111,6 +122,9 @@ class Leaderboard:
                 record[f"{name}_low"] = found.low if found else None
                 record[f"{name}_high"] = found.high if found else None
             records.append(record)
+        for outcome in self.missing:
+            known = {"model": outcome.model, "champion": False, "state": str(outcome.state), "reason": outcome.reason}
+            records.append(dict.fromkeys(records[0]) | known)
         return records
 
 
@@ -133,6 +147,7 @@ def build_leaderboard(
     metrics: Sequence[MetricRow],
     per_user: Mapping[str, PerUser] | None = None,
     *,
+    missing: Iterable[Outcome] = (),
     protocol: str = HOLDOUT,
     seed: int,
 ) -> Leaderboard:
@@ -142,6 +157,7 @@ def build_leaderboard(
         metrics: rows of `evaluation.metrics`, one version a model.
         per_user: by model, the per-user results on the reported fold (`COMPARED_COLUMNS` are enough); models that are
             not in it are compared by value only.
+        missing: what came of the models that were to be here and are not.
         protocol: whose rows count.
         seed: of the paired bootstrap.
 
@@ -185,11 +201,11 @@ def build_leaderboard(
     if RATING_BASELINE in errors and CONSTANT in errors:
         difference = _differences(per_user, ("rmse", None), CONSTANT, seed).get(RATING_BASELINE)
         comparisons.append(Comparison(errors[RATING_BASELINE], errors[CONSTANT], difference))
-    return Leaderboard(rows, comparisons)
+    return Leaderboard(rows, comparisons, list(missing))
 
 
 def verdicts(leaderboard: Leaderboard) -> list[str]:
-    """Return what the leaderboard says, in sentences: the champion, its equals, and who beats which baseline."""
+    """Return what the leaderboard says, in sentences: the champion, its equals, the missing, who beats a baseline."""
     first = leaderboard.rows[0]
     sentences = []
     if first.chosen_by is not None:
@@ -202,6 +218,7 @@ def verdicts(leaderboard: Leaderboard) -> list[str]:
         sentences.append(f"Not distinguishable from {first.model} on {REPORTED_FOLD}: {', '.join(equals)}.")
     elif any(row.distinguishable for row in leaderboard.rows):
         sentences.append(f"Every other model is distinguishable from {first.model} on {REPORTED_FOLD}.")
+    sentences += [f"{outcome}." for outcome in leaderboard.missing]
     return sentences + [_sentence(comparison) for comparison in leaderboard.comparisons]
 
 

@@ -4,18 +4,34 @@ Importing this package imports no library that trains; `model_class` imports the
 """
 
 from recsys_dagster.models.base import Model, Params, TopN
+from recsys_dagster.models.outcomes import (
+    LeftOutError,
+    Outcome,
+    State,
+    attempt,
+    read_outcome,
+    read_outcomes,
+    write_outcome,
+)
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import REGISTRY, model_class, model_names
 from recsys_dagster.models.store import ModelRecord, ModelStore
 
 __all__ = [
     "REGISTRY",
+    "LeftOutError",
     "Model",
     "ModelRecord",
     "ModelStore",
+    "Outcome",
     "Params",
+    "State",
     "TopN",
+    "attempt",
     "fit_on_all",
     "model_class",
     "model_names",
+    "read_outcome",
+    "read_outcomes",
+    "write_outcome",
 ]

@@ -128,11 +128,14 @@ class Model(ABC):
         """Return the (n,) predicted ratings of the pairs (users[i], items[i]), on the domain's scale.
 
         Raises:
-            RecsysError: this model ranks but does not predict ratings.
+            RecsysError: this model ranks but does not predict ratings, or what it predicts is not a number.
         """
         if not self.predicts_ratings:
             raise RecsysError(f"{self.name} ranks titles but predicts no ratings")
-        return np.clip(self._predict(users, items), *self.scale_).astype(np.float32)
+        ratings = np.clip(self._predict(users, items), *self.scale_).astype(np.float32)
+        if np.isnan(ratings).any():
+            raise RecsysError(f"{self.name}: predictions are not numbers; the model did not converge")
+        return ratings
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return raw predictions; `predict` clips them to the scale."""

@@ -13,7 +13,10 @@ from recsys_dagster.warehouse import TableSummary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Materialized = dg.MaterializeResult[None]
+if TYPE_CHECKING:
+    Materialized = dg.MaterializeResult[None]
+else:
+    Materialized = dg.MaterializeResult  # where an asset has a check, dagster knows it only without the parameter
 """What an asset returns: it has stored its value itself, and says so."""
 
 

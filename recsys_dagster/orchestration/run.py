@@ -9,7 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recsys_dagster.errors import RecsysError
+from recsys_dagster.errors import IncompleteError, RecsysError
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.serving import Published
 from recsys_dagster.settings import Settings
@@ -23,21 +23,26 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
 
     Raises:
         RecsysError: a domain failed; the message has the first cause of each.
+        IncompleteError: the lists of all domains were published, but a model failed; the message has a line for each.
     """
     workspace = Workspace(settings)
     workspace.models()
     for name in domains:
         workspace.dataset(workspace.claim(name))
     console = Console(stderr=True)
-    failures = []
+    failures, gaps = [], []
     with _instance() as instance:
         for name in domains:
-            causes = _run(settings, name, instance, console)
+            result = _run(settings, name, instance, console)
+            causes = [_cause(event) for event in result.all_events if event.is_step_failure]
             failures += [f"{name}: {cause}" for cause in causes]
+            gaps += [f"{name}: {gap}" for gap in failed_checks(result)]
             if not causes:
                 console.print(_summary(workspace, name), soft_wrap=True)
     if failures:
-        raise RecsysError("\n".join(failures))
+        raise RecsysError("\n".join(failures + gaps))
+    if gaps:
+        raise IncompleteError("\n".join(gaps))
 
 
 @contextmanager
@@ -51,18 +56,17 @@ def _instance() -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console: Console) -> list[str]:
-    """Run one domain and return the causes of its failure, none if it went through."""
+def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console: Console) -> dg.ExecuteInProcessResult:
+    """Run one domain and return what came of it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         handler = _StepHandler(domain, progress)
         definitions = build_definitions(settings, loggers={"steps": _logger(handler)})
         job = definitions.resolve_job_def("everything")
         handler.expect(len(job.graph.nodes))
-        result = job.execute_in_process(
+        return job.execute_in_process(
             run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
         )
-    return [_cause(event) for event in result.all_events if event.is_step_failure]
 
 
 def _summary(workspace: Workspace, domain: str) -> str:
@@ -71,6 +75,16 @@ def _summary(workspace: Workspace, domain: str) -> str:
         lists = published.provenance()
     page = workspace.layout.report(domain)
     return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What the checks that failed but stopped nothing say, a line each, once; warnings are not among them."""
+    said = [
+        check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and not check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
+    ]
+    return list(dict.fromkeys(said))
 
 
 def _cause(event: dg.DagsterEvent) -> str:

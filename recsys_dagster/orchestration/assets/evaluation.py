@@ -1,6 +1,7 @@
 """The group `evaluation`: one asset a model, and the leaderboard over all of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 
@@ -15,8 +16,9 @@ from recsys_dagster.evaluation import (
     store_metrics,
     verdicts,
 )
-from recsys_dagster.models import model_names
+from recsys_dagster.models import State, attempt, model_names, read_outcome
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
+from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import plot_leaderboard
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_training_data
@@ -40,15 +42,21 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
         kinds={"python", "duckdb"},
         deps=[["models", name]],
+        check_specs=[fitted_check("evaluation", name)],
     )
     def evaluation(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
         domain = workspace.claim(context.partition_key)
         warehouse = workspace.warehouse(domain)
-        model, record = workspace.store.load(domain.name, name, id_map_hash=id_map_hash(warehouse))
+        index = id_map_hash(warehouse)
+        fit = read_outcome(workspace.layout, domain.name, name)
+        if fit is not None and not fit.version:
+            return conclude(workspace, domain.name, fit, {})
         data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
         owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
         found: dict[str, Evaluation] = {}
-        with measuring() as cost:
+
+        def judge() -> None:
+            model, _ = workspace.store.load(domain.name, name, id_map_hash=index)
             for fold, pairs in {"validation": data.validation, "test": test}.items():
                 found[fold] = evaluate(
                     model,
@@ -57,6 +65,13 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                     like_threshold=domain.like_threshold,
                     seed=workspace.settings.seed,
                 )
+
+        with measuring() as cost:
+            outcome = attempt(name, judge, seconds=workspace.settings.model_seconds, id_map_hash=index)
+        if outcome.state is not State.FITTED:
+            outcome = replace(outcome, version=fit.version if fit else "")
+            return conclude(workspace, domain.name, outcome, cost_metadata(cost))
+        record = workspace.store.record(domain.name, name)
         rows = [row for fold, result in found.items() for row in result.rows(name, record.version, HOLDOUT, fold)]
         with warehouse.connect() as connection:
             store_metrics(connection, rows)
@@ -64,13 +79,16 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             result.write_per_user(workspace.per_user(domain, fold, name))
         workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
-        return dg.MaterializeResult(
-            metadata={
+        return conclude(
+            workspace,
+            domain.name,
+            replace(outcome, version=record.version),
+            {
                 "version": record.version,
                 **headline(rows),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
                 **cost_metadata(cost),
-            }
+            },
         )
 
     return evaluation

@@ -1,13 +1,15 @@
 """The group `models`: one asset for each line of the registry."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
 
 from recsys_dagster.costs import measuring
-from recsys_dagster.models import Model, Params, model_class, model_names
+from recsys_dagster.models import Model, Params, State, attempt, model_class, model_names
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
+from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import plot_learning_curves
 from recsys_dagster.warehouse import id_map_hash, load_training_data
@@ -50,6 +52,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         description=cls.__doc__,
         kinds=set(cls.kinds),
         deps=[["features", table] for table in ("users", "items", "interactions", "title_genres")],
+        check_specs=[fitted_check("models", name)],
     )
     def train(
         context: dg.AssetExecutionContext, config: config_class, workspace: dg.ResourceParam[Workspace]
@@ -58,24 +61,24 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         warehouse = workspace.warehouse(domain)
         data = load_training_data(warehouse, domain)
         model = cls(chosen_params(cls, config), seed=workspace.settings.seed)
+        index = id_map_hash(warehouse)
         with measuring() as cost:
-            model.fit(data)
-        version = workspace.store.save(
-            domain.name,
-            model,
-            data_version=workspace.manifest(domain).data_version,
-            id_map_hash=id_map_hash(warehouse),
-            cost=cost,
-        )
+            outcome = attempt(
+                name, lambda: model.fit(data), seconds=workspace.settings.model_seconds, id_map_hash=index
+            )
         metadata: dict[str, Any] = {
-            "version": version,
             "training_pairs": len(data.train),
             "params": dg.MetadataValue.json(model.params.model_dump()),
             **cost_metadata(cost),
         }
-        if model.history_:
-            metadata["learning_curves"] = picture(plot_learning_curves(model.history_))
-        return dg.MaterializeResult(metadata=metadata)
+        if outcome.state is State.FITTED:
+            data_version = workspace.manifest(domain).data_version
+            version = workspace.store.save(domain.name, model, data_version=data_version, id_map_hash=index, cost=cost)
+            outcome = replace(outcome, version=version)
+            metadata["version"] = version
+            if model.history_:
+                metadata["learning_curves"] = picture(plot_learning_curves(model.history_))
+        return conclude(workspace, domain.name, outcome, metadata)
 
     return train
 
