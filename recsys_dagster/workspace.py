@@ -72,6 +72,10 @@ class Workspace:
         """Return where the per-user results of a model on a fold of the holdout protocol are."""
         return self.layout.evaluation(domain.name) / HOLDOUT / fold / f"{model}.parquet"
 
+    def example_lists(self, domain: Domain, model: str) -> Path:
+        """Return where the lists are that a model makes for the example users."""
+        return self.layout.evaluation(domain.name) / "examples" / f"{model}.parquet"
+
     def models(self) -> tuple[str, ...]:
         """Return the models that a run fits, the baselines always among them.
 

@@ -1,6 +1,14 @@
 """How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
 
 from recsys_dagster.evaluation.evaluating import Evaluation, Metric, constant_rating_metrics, evaluate, predictions
+from recsys_dagster.evaluation.examples import (
+    Example,
+    ListedTitle,
+    example_lists,
+    pick_examples,
+    read_example_lists,
+    write_example_lists,
+)
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,
@@ -25,9 +33,11 @@ __all__ = [
     "Comparison",
     "Contestant",
     "Evaluation",
+    "Example",
     "Interval",
     "Leaderboard",
     "LeaderboardRow",
+    "ListedTitle",
     "Metric",
     "MetricRow",
     "build_leaderboard",
@@ -35,10 +45,14 @@ __all__ = [
     "constant_rating_metrics",
     "evaluate",
     "evaluate_split",
+    "example_lists",
+    "pick_examples",
     "predictions",
+    "read_example_lists",
     "read_metrics",
     "read_per_user",
     "store_metrics",
     "verdicts",
+    "write_example_lists",
     "write_per_user",
 ]

@@ -1,35 +1,49 @@
-"""What people look at: plots, and one self-contained HTML page a domain.
+"""What people look at: plots, one self-contained HTML page a domain, and one that sets the domains side by side.
 
 What belongs here: turning plain data into pictures and pages, and the few aggregates that only they need.
 Importing this package imports neither matplotlib nor jinja2; drawing and writing do.
 """
 
-from recsys_dagster.reports.aggregates import Profile, Rated, Reader, pick_readers, profile
-from recsys_dagster.reports.page import Report, profile_figures, write_report
-from recsys_dagster.reports.plots import (
+from recsys_dagster.reports.data_plots import (
     plot_activity,
     plot_counts,
-    plot_leaderboard,
-    plot_learning_curves,
+    plot_joint,
     plot_over_time,
     plot_ratings,
+    plot_titles,
+    plot_words,
     plot_years,
-    to_png,
-    to_svg,
+    profile_figures,
 )
+from recsys_dagster.reports.data_profile import Fold, Profile, folds, profile
+from recsys_dagster.reports.figures import to_png, to_svg
+from recsys_dagster.reports.gathering import gather_report
+from recsys_dagster.reports.model_plots import plot_leaderboard, plot_learning_curves, plot_tradeoff
+from recsys_dagster.reports.page import ModelCard, Report, write_report
+from recsys_dagster.reports.people import Person, ShownTitle, Watched, describe_people, name_titles
 
 __all__ = [
+    "Fold",
+    "ModelCard",
+    "Person",
     "Profile",
-    "Rated",
-    "Reader",
     "Report",
-    "pick_readers",
+    "ShownTitle",
+    "Watched",
+    "describe_people",
+    "folds",
+    "gather_report",
+    "name_titles",
     "plot_activity",
     "plot_counts",
+    "plot_joint",
     "plot_leaderboard",
     "plot_learning_curves",
     "plot_over_time",
     "plot_ratings",
+    "plot_titles",
+    "plot_tradeoff",
+    "plot_words",
     "plot_years",
     "profile",
     "profile_figures",

@@ -1,23 +1,59 @@
 """The HTML page of a domain: one file, nothing loaded from anywhere."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_dagster.reports import plots
-from recsys_dagster.reports.aggregates import Profile, Reader
+from recsys_dagster.reports.board import board_columns, metric_table
+from recsys_dagster.reports.data_plots import plot_counts, profile_figures
+from recsys_dagster.reports.data_profile import Fold, Profile
+from recsys_dagster.reports.figures import to_svg
+from recsys_dagster.reports.model_plots import metric_label, plot_leaderboard, plot_learning_curves, plot_tradeoff
+from recsys_dagster.reports.people import Person, ShownTitle
 from recsys_dagster.serving import Provenance, format_score
 from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from recsys_dagster.evaluation import Leaderboard
+    from recsys_dagster.evaluation import Leaderboard, ListedTitle, MetricRow
+    from recsys_dagster.models import ModelRecord
     from recsys_dagster.warehouse import FileAccount
 
 DRAWN = (("ndcg", 10), ("rmse", None))
 """The columns of the leaderboard that are drawn as well."""
+
+SAID_OF_PEOPLE = {
+    "light": "few titles; fewer than 95 % of the users",
+    "average": "as many titles as the middle of the users",
+    "heavy": "many titles; more than 95 % of the users",
+    "niche": "of the users who are neither light nor heavy, the one whose titles the fewest others have",
+    "new": "somebody who has just come: a model is told five titles that this user rated highest, and nothing else",
+}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One model on the page.
+
+    Attributes:
+        name, summary: what it is.
+        record: of the version that was evaluated.
+        metrics: of that version, on all folds.
+        curves: learning curves by Keras's name, none where there is nothing to show.
+        lists: what it recommends to the people of the page.
+    """
+
+    name: str
+    summary: str
+    record: "ModelRecord"
+    metrics: "Sequence[MetricRow]"
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    lists: "Sequence[ListedTitle]" = ()
 
 
 @dataclass(frozen=True)
@@ -26,33 +62,58 @@ class Report:
 
     Attributes:
         provenance: of the published lists.
-        profile: of the data.
+        profile, folds: of the data.
         files: rows kept and rejected of each raw file.
         leaderboard: its rows are shown in order, with a column for each metric that any of them has.
-        summaries: what each model is, by name.
         verdicts: sentences that say what the leaderboard means.
-        curves: learning curves by model, then by Keras's name; models without any may be left out.
-        readers: the users shown with their history.
+        models: the models of the leaderboard, in its order.
+        left_out: why a model is not on the leaderboard, by name.
+        people: the users that every model is shown with.
+        titles: those on any of their lists, by id.
     """
 
     provenance: Provenance
     profile: Profile
+    folds: Sequence[Fold]
     files: "Sequence[FileAccount]"
     leaderboard: "Leaderboard"
-    summaries: Mapping[str, str]
     verdicts: Sequence[str]
-    curves: Mapping[str, Mapping[str, Sequence[float]]]
-    readers: Sequence[Reader]
+    models: Sequence[ModelCard]
+    left_out: Mapping[str, str]
+    people: Sequence[Person]
+    titles: Mapping[int, ShownTitle]
 
 
 def write_report(path: Path, report: Report) -> None:
     """Write the page to `path`, replacing what is there in one step.
 
-    Text from outside (titles, genres, licences) is escaped; the page forbids the browser to load anything.
+    Text from outside (titles, genres, licences) is escaped; the page forbids the browser to load anything, and to run
+    anything but its own script.
 
     Raises:
         RecsysError: the disk is full.
     """
+    html = render(
+        "index.html",
+        report=report,
+        shown_models={card.name for card in report.models},
+        columns=board_columns(report.leaderboard, report.models),
+        score_figures=_score_figures(report.leaderboard),
+        tradeoffs=_tradeoffs(report),
+        data_figures=profile_figures(report.profile),
+        metric_tables={card.name: metric_table(card.metrics) for card in report.models},
+        said_of=SAID_OF_PEOPLE,
+        genre_figures={
+            person.name: plot_counts(person.genres, label="titles") for person in report.people if person.genres
+        },
+        curve_figures={card.name: plot_learning_curves(card.curves) for card in report.models if card.curves},
+    )
+    with replacing(path) as beside:
+        beside.write_text(html, encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """Return the page that a template makes of the values."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -63,41 +124,43 @@ def write_report(path: Path, report: Report) -> None:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["label"] = plots.metric_label
+    script = files("recsys_dagster.reports").joinpath("templates/page.js").read_text(encoding="utf-8")
+    environment.filters["label"] = metric_label
     environment.filters["score"] = format_score
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["metric"] = lambda value: f"{value:.4f}"
-    environment.filters["svg"] = lambda figure: Markup(plots.to_svg(figure))  # noqa: S704 - matplotlib escapes its text
-
-    html = environment.get_template("index.html").render(
-        report=report,
-        columns=_columns(report.leaderboard),
-        score_figures=_score_figures(report.leaderboard),
-        data_figures=profile_figures(report.profile),
-        curve_figures={name: plots.plot_learning_curves(curves) for name, curves in report.curves.items() if curves},
-    )
-    with replacing(path) as beside:
-        beside.write_text(html, encoding="utf-8")
-
-
-def _columns(leaderboard: "Leaderboard") -> list[tuple[str, int | None]]:
-    return list(dict.fromkeys(column for row in leaderboard.rows for column in row.shown))
+    environment.filters["svg"] = lambda figure: Markup(to_svg(figure))  # noqa: S704 - matplotlib escapes its text
+    environment.globals["script"] = Markup(script)  # noqa: S704 - the project's own
+    environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template(template).render(**values)
 
 
 def _score_figures(leaderboard: "Leaderboard") -> "list[tuple[str, Figure]]":
-    columns = [column for column in DRAWN if column in _columns(leaderboard)]
-    return [(plots.metric_label(column), plots.plot_leaderboard(leaderboard, column)) for column in columns]
+    known = {column for row in leaderboard.rows for column in row.shown}
+    return [(metric_label(column), plot_leaderboard(leaderboard, column)) for column in DRAWN if column in known]
 
 
-def profile_figures(profile: Profile) -> "list[tuple[str, Figure]]":
-    """Only the plots for which there are data."""
-    candidates: list[tuple[str, Sequence[Any], Callable[[Any], Figure]]] = [
-        ("How often each rating was given", profile.ratings, plots.plot_ratings),
-        ("Interactions over time", profile.months, plots.plot_over_time),
-        ("Interactions of a user", profile.per_user, lambda data: plots.plot_activity(data, of="users")),
-        ("Interactions of a title", profile.per_title, lambda data: plots.plot_activity(data, of="titles")),
-        ("Titles by year of release", profile.years, plots.plot_years),
-        ("Titles by kind", profile.kinds, lambda data: plots.plot_counts(data, label="titles")),
-        ("Titles by genre", profile.genres, lambda data: plots.plot_counts(data, label="titles")),
-    ]
-    return [(title, draw(data)) for title, data, draw in candidates if len(data) > 1]
+def _tradeoffs(report: Report) -> "list[tuple[str, Figure]]":
+    """What the accuracy of a list costs: in variety, in time, in memory."""
+    board = {row.model: row.shown for row in report.leaderboard.rows}
+    records = {card.name: card.record for card in report.models}
+    accuracy = ("ndcg", 10)
+    coverage = ("coverage", 10)
+    spent: dict[str, dict[str, float]] = {
+        "share of the titles that anybody is recommended": {
+            name: shown[coverage].value for name, shown in board.items() if coverage in shown
+        },
+        "seconds to fit": {name: record.fit_seconds for name, record in records.items()},
+        "MB of memory while fitting": {name: record.peak_bytes / 1e6 for name, record in records.items()},
+    }
+    titles = ("Accuracy and coverage", "Accuracy and time", "Accuracy and memory")
+    figures = []
+    for title, (label, costs) in zip(titles, spent.items(), strict=True):
+        points = {
+            name: (costs[name], shown[accuracy].value)
+            for name, shown in board.items()
+            if name in costs and accuracy in shown
+        }
+        if len(points) > 1:
+            figures.append((title, plot_tradeoff(points, label, metric_label(accuracy), report.leaderboard.champion)))
+    return figures

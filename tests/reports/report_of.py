@@ -3,10 +3,13 @@
 from typing import Any
 
 import duckdb
+import numpy as np
 
-from recsys_dagster.evaluation import Interval, Leaderboard, LeaderboardRow, MetricRow
-from recsys_dagster.reports import Report, pick_readers, profile
-from recsys_dagster.serving import Provenance, Recommendation
+from recsys_dagster.evaluation import Example, Interval, Leaderboard, LeaderboardRow, ListedTitle, MetricRow
+from recsys_dagster.interactions import Interactions
+from recsys_dagster.models import ModelRecord
+from recsys_dagster.reports import Fold, ModelCard, Person, Report, describe_people, name_titles, profile
+from recsys_dagster.serving import Provenance
 from recsys_dagster.warehouse import FileAccount
 
 AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
@@ -43,7 +46,9 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
             i::INTEGER AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
             CASE WHEN i % 3 = 0 THEN 'TV' WHEN i % 3 = 1 THEN 'Movie' END AS kind,
             CASE WHEN i > 2 THEN 2000 + i END::SMALLINT AS year,
-            CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres
+            CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres,
+            CASE WHEN i > 2 THEN 100 * i END::INTEGER AS members,
+            CASE WHEN i < 9 THEN i END::INTEGER AS episodes
         FROM range(1, 13) AS numbers(i);
         CREATE TABLE clean.watches AS
         SELECT
@@ -59,28 +64,62 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         """
     )
     connection.execute("UPDATE clean.titles SET title = ? WHERE item_id = 2", [AWKWARD])
+    connection.execute(
+        "UPDATE clean.titles SET title_english = 'Gintama', genres = ['Comedy <3', 'Sci-Fi'] WHERE item_id = 12"
+    )
     return connection
 
 
-def recommended(user_id: int) -> list[Recommendation]:
-    if user_id == 12:
-        return []
-    return [Recommendation(1, 12, AWKWARD, "Gintama", "TV", 2006, ("Comedy <3", "Sci-Fi"), 67310.0)]
+def pairs(*known: tuple[int, int, float]) -> Interactions:
+    """(user, item, rating) as arrays."""
+    users, items, ratings = zip(*known, strict=True)
+    return Interactions(np.array(users, np.int32), np.array(items, np.int32), np.array(ratings, np.float32))
+
+
+def people(connection: duckdb.DuckDBPyConnection) -> list[Person]:
+    """User 1, who has one title, and user 12, of whom all but the planned one are known."""
+    heavy = pairs(*((11, item, np.nan) for item in range(11)))
+    examples = [
+        Example("light", 0, pairs((0, 0, np.nan)), np.array([], np.int32)),
+        Example("heavy", 11, heavy, np.array([11], np.int32)),
+    ]
+    ids = np.arange(1, 13)
+    return describe_people(connection, examples, ids, ids.astype(np.int32))
+
+
+def record(model: str) -> ModelRecord:
+    return ModelRecord(
+        model, "20260102T030405-abcdef", {"damping": 5.0, "patience": None}, 42, "d", "i", {}, {}, 12.3, 456_000_000, {}
+    )
 
 
 def report(**changes: Any) -> Report:
     connection = clean_tables()
+    board = leaderboard()
+    lists = {
+        "popularity": [ListedTitle("light", 1, 12, 67310.0, False), ListedTitle("light", 2, 2, 0.25, True)],
+        "embedding_mlp": [ListedTitle("light", 1, 2, 4.5, True)],
+    }
+    curves = {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}}
     values: dict[str, Any] = {
         "provenance": Provenance(
             "anime", "sample-anime", "0123456789abcdef0123", "free & <easy>", "popularity", "20260102T030405-abcdef",
             66, (1, 10), {"recsys-dagster": "0.1.0"},
         ),
         "profile": profile(connection),
+        "folds": [Fold("train", 60, 30, 12, 11, None, None), Fold("test", 18, 6, 7, 12, None, None)],
         "files": [FileAccount(file="ratings.csv", rows_in=67, kept=66, rejected={"unparsable": 1})],
-        "leaderboard": leaderboard(),
-        "summaries": {"popularity": "The same titles for everybody."},
+        "leaderboard": board,
         "verdicts": ["embedding_mlp is not distinguishable from popularity."],
-        "curves": {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}, "popularity": {}},
-        "readers": pick_readers(connection, recommended),
+        "models": [
+            ModelCard(
+                row.model, f"What {row.model} is.", record(row.model), list(row.shown.values()),
+                curves.get(row.model, {}), lists[row.model],
+            )
+            for row in board.rows if row.model in lists
+        ],
+        "left_out": {"blend": "takes long"},
+        "people": people(connection),
+        "titles": name_titles(connection, lists),
     }  # fmt: skip
     return Report(**values | changes)

@@ -10,10 +10,14 @@ from report_of import leaderboard
 from recsys_dagster.reports import (
     plot_activity,
     plot_counts,
+    plot_joint,
     plot_leaderboard,
     plot_learning_curves,
     plot_over_time,
     plot_ratings,
+    plot_titles,
+    plot_tradeoff,
+    plot_words,
     plot_years,
     to_png,
     to_svg,
@@ -27,6 +31,11 @@ FIGURES = {
     "activity": lambda: plot_activity([(0, 5), (1, 3), (11, 1)], of="users"),
     "years": lambda: plot_years([(1950, 3), (2001, 5)]),
     "months": lambda: plot_over_time([(date(2020, 1, 1), 4), (date(2020, 2, 1), 9)]),
+    "joint": lambda: plot_joint([(0, 4, 10), (0, 8, 110), (5, 12, 20)]),
+    "titles": lambda: plot_titles([("Drama <& $x$ " * 9, 9), ("Škola", 2)], label="members"),
+    "tradeoff": lambda: plot_tradeoff(
+        {f"model_{n}": (1.0 + n % 3, 0.1) for n in range(12)} | {"far": (1e4, 0.2)}, "seconds to fit", "NDCG@10", "far"
+    ),
     "counts": lambda: plot_counts([("Drama <& $x$", 9), ("Škola", 2)], label="titles"),
 }
 
@@ -39,7 +48,8 @@ def test_every_axis_has_a_label_and_nothing_falls_off_the_figure(name: str) -> N
     assert png.startswith(b"\x89PNG")
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
-        assert axes.get_ylabel() or axes.get_yticklabels()[0].get_text()
+        beside = axes.get_shared_y_axes().get_siblings(axes)
+        assert any(one.get_ylabel() or [text.get_text() for text in one.get_yticklabels()][:1] > [""] for one in beside)
         box = axes.get_tightbbox()
         assert box is not None
         assert box.x0 >= -1
@@ -75,6 +85,30 @@ def test_the_leaderboard_shows_the_models_that_have_the_metric_best_first() -> N
     figure = plot_leaderboard(leaderboard(), ("rmse", None))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["embedding_mlp", "constant"]
     assert figure.axes[0].get_xlabel() == "RMSE"
+
+
+def test_no_name_of_a_tradeoff_covers_another() -> None:
+    figure = FIGURES["tradeoff"]()
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text()]
+    assert len(boxes) == 13
+    assert not [(a, b) for place, a in enumerate(boxes) for b in boxes[:place] if a.overlaps(b)]
+
+
+def test_no_word_of_a_cloud_falls_off_and_the_commonest_is_the_largest() -> None:
+    axes = plot_words([("night", 90), ("day", 40), ("dragon", 20), ("Škola", 5), ("wolf", 5)]).axes[0]
+    axes.figure.draw_without_rendering()
+    sizes = {text.get_text(): text.get_fontsize() for text in axes.texts}
+    assert max(sizes, key=lambda word: sizes[word]) == "night"
+    assert set(sizes) == {"night", "day", "dragon", "Škola", "wolf"}
+    boxes = [text.get_window_extent() for text in axes.texts]
+    inside = axes.get_window_extent()
+    assert all(inside.x0 - 1 <= box.x0 and box.x1 <= inside.x1 + 1 for box in boxes)
+    assert all(inside.y0 - 1 <= box.y0 and box.y1 <= inside.y1 + 1 for box in boxes)
+
+
+def test_numbers_that_a_person_reads_keep_their_digits() -> None:
+    assert ">0.1234<" in to_svg(plot_counts([("0.1234", 3), ("b", 2)], label="titles"))
 
 
 def test_bins_that_double_say_where_they_begin_and_end() -> None:

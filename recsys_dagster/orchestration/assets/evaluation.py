@@ -13,15 +13,18 @@ from recsys_dagster.evaluation import (
     MetricRow,
     constant_rating_metrics,
     evaluate,
+    example_lists,
+    pick_examples,
     store_metrics,
     verdicts,
+    write_example_lists,
 )
 from recsys_dagster.models import State, attempt, model_names, read_outcome
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import plot_leaderboard
-from recsys_dagster.warehouse import id_map_hash, load_fold, load_training_data
+from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
 from recsys_dagster.workspace import Workspace
 
 
@@ -77,6 +80,10 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             store_metrics(connection, rows)
         for fold, result in found.items():
             result.write_per_user(workspace.per_user(domain, fold, name))
+        _, item_ids = load_ids(warehouse)
+        examples = pick_examples(data.train, test, domain.like_threshold)
+        lists = example_lists(model, examples, owned["test"], item_ids)
+        write_example_lists(lists, workspace.example_lists(domain, name))
         workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
         return conclude(

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from recsys_dagster.costs import measuring
 from recsys_dagster.evaluation import choose_champion, verdicts
-from recsys_dagster.models import Model, TopN, model_class, model_names
+from recsys_dagster.models import Model, TopN
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import Report, pick_readers, profile, write_report
-from recsys_dagster.serving import Provenance, Published, publish
-from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_owned, load_training_data, reconcile
+from recsys_dagster.reports import gather_report, write_report
+from recsys_dagster.serving import Provenance, publish
+from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_owned, load_training_data
 from recsys_dagster.workspace import Workspace
 
 USERS_A_BLOCK = 8192
@@ -111,22 +111,11 @@ def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     deps=[["serving", "recommendations"]],
 )
 def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
-    """One self-contained HTML page: the data, the leaderboard, the learning curves and ten users' lists."""
+    """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
     domain = workspace.claim(context.partition_key)
-    warehouse = workspace.warehouse(domain)
-    board = workspace.leaderboard(domain)
-    files = reconcile(warehouse)
     path = workspace.layout.report(domain.name)
-    with Published(workspace.layout.published(domain.name)) as published, warehouse.connect() as connection:
-        page = Report(
-            provenance=published.provenance(),
-            profile=profile(connection),
-            files=files,
-            leaderboard=board,
-            summaries={name: model_class(name).summary for name in model_names()},
-            verdicts=verdicts(board),
-            curves=workspace.store.learning_curves(domain.name),
-            readers=pick_readers(connection, lambda user_id: published.recommendations(user_id, 10)),
-        )
-    write_report(path, page)
-    return dg.MaterializeResult(metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size})
+    with measuring() as cost:
+        write_report(path, gather_report(workspace, domain))
+    return dg.MaterializeResult(
+        metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **cost_metadata(cost)}
+    )

@@ -1,0 +1,201 @@
+"""Plots of the data: what papers 000 and 001 look at before they train, and how active people and titles are."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from recsys_dagster.reports.data_profile import MEAN_BIN, Profile
+from recsys_dagster.reports.figures import (
+    ACCENT,
+    INK,
+    MUTED,
+    SECOND,
+    WIDTH,
+    label_counts,
+    new_figure,
+    plot_columns,
+    short,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def profile_figures(profile: Profile) -> "list[tuple[str, Figure]]":
+    """Return titled plots of all that the source knows; what it does not know has none."""
+    candidates: list[tuple[str, Sequence[Any], Callable[[Any], Figure]]] = [
+        ("How often each rating was given", profile.ratings, plot_ratings),
+        ("Mean rating and number of ratings of each title", profile.joint, plot_joint),
+        ("Interactions over time", profile.months, plot_over_time),
+        ("Interactions of a user", profile.per_user, lambda data: plot_activity(data, of="users")),
+        ("Interactions of a title", profile.per_title, lambda data: plot_activity(data, of="titles")),
+        ("Titles by year of release", profile.years, plot_years),
+        ("Titles by kind", profile.kinds, lambda data: plot_counts(data, label="titles")),
+        ("Titles by genre", profile.genres, lambda data: plot_counts(data, label="titles")),
+        ("Most rated titles", profile.most_rated, lambda data: plot_titles(data, label="ratings")),
+        ("Titles with most members", profile.most_members, lambda data: plot_titles(data, label="members")),
+        ("Most members of each kind", profile.kind_members, lambda data: plot_titles(data, label="members")),
+        ("Titles with most episodes", profile.most_episodes, lambda data: plot_titles(data, label="episodes")),
+        ("Words in the titles", profile.words, plot_words),
+    ]
+    return [(title, draw(data)) for title, data, draw in candidates if len(data) > 1]
+
+
+def plot_ratings(counts: Sequence[tuple[float, int]]) -> "Figure":
+    """Draw how often each rating was given; `counts` are (rating, how many) in rising order."""
+    return plot_columns([f"{rating:g}" for rating, _ in counts], [n for _, n in counts], "rating", "ratings")
+
+
+def plot_joint(counts: Sequence[tuple[int, int, int]]) -> "Figure":
+    """Draw how many titles have which mean rating and how many ratings, with the distribution of each at its side.
+
+    Args:
+        counts: (b, m, titles with 2^b to 2^(b+1) - 1 ratings whose mean is m to m + 1 times `MEAN_BIN`).
+    """
+    import numpy as np
+
+    b, m, n = np.array(counts).T
+    with styled():
+        from matplotlib.collections import PolyCollection
+        from matplotlib.colors import to_rgba
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        grid = figure.subplots(2, 2, width_ratios=(4, 1), height_ratios=(1, 3), sharex="col", sharey="row")
+        (top, corner), (joint, side) = grid
+        corner.remove()
+        corners = np.array([(0.04, 0.06), (0.96, 0.06), (0.96, 0.94), (0.04, 0.94)]) * (1, MEAN_BIN)
+        cells: Any = np.stack([b, m * MEAN_BIN], axis=1)[:, None, :] + corners
+        joint.add_collection(
+            PolyCollection(cells, facecolors=[to_rgba(ACCENT, 0.1 + 0.9 * share) for share in np.sqrt(n / n.max())])
+        )
+        ticks = range(int(b.min()), int(b.max()) + 2, 2)
+        joint.set_xticks(ticks, [short(2**tick, 2) for tick in ticks])
+        joint.set_xlim(b.min(), b.max() + 1)
+        joint.set_xlabel("ratings of a title")
+        joint.set_ylabel("mean rating")
+        places, sums = np.unique(b, return_inverse=True)
+        top.bar(places + 0.5, np.bincount(sums, n), width=0.9, color=ACCENT, alpha=0.85)
+        label_counts(top, "", "titles")
+        top.tick_params(axis="x", length=0)
+        places, sums = np.unique(m, return_inverse=True)
+        side.barh((places + 0.5) * MEAN_BIN, np.bincount(sums, n), height=0.9 * MEAN_BIN, color=ACCENT, alpha=0.85)
+        side.grid(visible=False, axis="y")
+        side.set_xlabel("titles")
+        side.locator_params(axis="x", nbins=2)
+        side.xaxis.set_major_formatter(lambda value, _: short(value, 2))
+    return figure
+
+
+def plot_activity(counts: Sequence[tuple[int, int]], *, of: str) -> "Figure":
+    """Draw how many users (or titles) have how many interactions, in bins that double.
+
+    Args:
+        counts: (b, how many have 2^b … 2^(b+1) - 1 interactions).
+        of: `users` or `titles`.
+    """
+    found = dict(counts)
+    bins = range(min(found), max(found) + 1)
+    labels = ["1" if b == 0 else f"{short(2**b, 2)}–{short(2 ** (b + 1) - 1, 2)}" for b in bins]
+    figure = plot_columns(labels, [found.get(b, 0) for b in bins], f"interactions of one of the {of}", of)
+    if sum(map(len, labels)) > 30:
+        figure.axes[0].tick_params(axis="x", labelrotation=40)
+    return figure
+
+
+def plot_years(counts: Sequence[tuple[int, int]]) -> "Figure":
+    """Draw the titles of each year; `counts` are (year, how many) in rising order."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = new_figure(2.5)
+    axes.bar([year for year, _ in counts], [n for _, n in counts], width=0.9, color=ACCENT, alpha=0.85)
+    label_counts(axes, "year of release", "titles")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    return figure
+
+
+def plot_over_time(counts: Sequence[tuple[date, int]]) -> "Figure":
+    """Draw the interactions of each month; `counts` are (first day, how many) in rising order."""
+    figure, axes = new_figure(2.5)
+    days: Any = [day for day, _ in counts]
+    axes.fill_between(days, [n for _, n in counts], color=ACCENT, alpha=0.85, step="post", linewidth=0)
+    dates: Any = importlib.import_module("matplotlib.dates")
+    locator = dates.AutoDateLocator(maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=False))
+    label_counts(axes, "month", "interactions")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def plot_counts(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
+    """Draw named counts as horizontal bars in the order given, the first on top, their names beside them."""
+    figure, axes = new_figure(0.6 + 0.21 * max(3, len(counts)))
+    places = range(len(counts))
+    axes.barh(places, [n for _, n in counts], height=0.7, color=ACCENT, alpha=0.85)
+    for place, (_, n) in enumerate(counts):
+        axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
+    axes.set_yticks(places, [name for name, _ in counts])
+    axes.tick_params(axis="y", labelcolor=INK, length=0)
+    axes.margins(x=0.14, y=0.02)
+    _tidy_bars(axes, label)
+    return figure
+
+
+def plot_titles(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
+    """Draw counts of titles as horizontal bars with the name, which may be long, above each."""
+    figure, axes = new_figure(0.6 + 0.36 * max(3, len(counts)))
+    places = range(len(counts))
+    axes.barh(places, [n for _, n in counts], height=0.28, color=ACCENT, alpha=0.85)
+    for place, (name, n) in enumerate(counts):
+        shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
+        axes.annotate(shown, (0, place - 0.43), xytext=(2, 0), textcoords="offset points", va="center", color=INK)
+        axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=MUTED)
+    axes.set_ylim(-0.9, len(counts) - 0.6)
+    axes.set_yticks([])
+    axes.set_ylabel("title")
+    axes.margins(x=0.14)
+    _tidy_bars(axes, label)
+    return figure
+
+
+LONGEST_NAME = 46
+"""Characters that the width of a figure holds."""
+
+
+def _tidy_bars(axes: "Axes", label: str) -> None:
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+
+
+def plot_words(counts: Sequence[tuple[str, int]]) -> "Figure":
+    """Draw a word cloud: the more titles have a word, the larger it is."""
+    import matplotlib
+    from PIL import ImageFont
+    from wordcloud import WordCloud
+
+    # Places are found for DejaVu Sans, in which a PNG is drawn; the fonts of a page are narrower.
+    font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+    width, height = 72 * WIDTH, 72 * 2.9
+    cloud: Any = WordCloud(
+        width=int(2 * width), height=int(2 * height), font_path=font, prefer_horizontal=1, random_state=0, margin=4,
+        max_font_size=110,
+    ).generate_from_frequencies(dict(counts))  # fmt: skip
+    with styled():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(WIDTH, 2.9))
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 2 * width), ylim=(2 * height, 0))
+        axes.set_axis_off()
+        for place, ((word, _), size, (y, x), _, _) in enumerate(cloud.layout_):
+            left, top, _, _ = ImageFont.truetype(font, size).getbbox(word, anchor="ls")
+            axes.text(x - left, y - top, word, fontsize=size / 2, color=WORD_COLORS[place % len(WORD_COLORS)])
+    return figure
+
+
+WORD_COLORS = (ACCENT, SECOND, INK, MUTED)

@@ -1,0 +1,70 @@
+"""From a workspace to the page's contents: reads what the steps before left behind, and computes nothing anew."""
+
+from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation import pick_examples, read_example_lists, verdicts
+from recsys_dagster.models import model_class, model_names
+from recsys_dagster.reports.data_profile import folds, profile
+from recsys_dagster.reports.page import ModelCard, Report
+from recsys_dagster.reports.people import describe_people, name_titles
+from recsys_dagster.serving import Published
+from recsys_dagster.warehouse import load_fold, load_ids, reconcile
+from recsys_dagster.workspace import Workspace
+
+
+def gather_report(workspace: Workspace, domain: Domain) -> Report:
+    """Return what the page of a domain shows, after everything else of the domain was made."""
+    warehouse = workspace.warehouse(domain)
+    board = workspace.leaderboard(domain)
+    cards = _cards(workspace, domain, [row.model for row in board.rows])
+    examples = pick_examples(load_fold(warehouse, "train"), load_fold(warehouse, "test"), domain.like_threshold)
+    user_ids, item_ids = load_ids(warehouse)
+    files = reconcile(warehouse)
+    with Published(workspace.layout.published(domain.name)) as published:
+        provenance = published.provenance()
+    with warehouse.connect() as connection:
+        return Report(
+            provenance=provenance,
+            profile=profile(connection),
+            folds=folds(connection),
+            files=files,
+            leaderboard=board,
+            verdicts=verdicts(board),
+            models=cards,
+            left_out=_left_out(workspace, {card.name for card in cards}),
+            people=describe_people(connection, examples, user_ids, item_ids),
+            titles=name_titles(connection, {card.name: card.lists for card in cards}),
+        )
+
+
+def _cards(workspace: Workspace, domain: Domain, names: list[str]) -> list[ModelCard]:
+    """Return a card for each of the names that is a model's, in their order."""
+    metrics = workspace.metrics(domain)
+    curves = workspace.store.learning_curves(domain.name)
+    return [
+        ModelCard(
+            name=name,
+            summary=model_class(name).summary,
+            record=workspace.store.record(domain.name, name),
+            metrics=[row for row in metrics if row.model == name],
+            curves=curves.get(name, {}),
+            lists=read_example_lists(workspace.example_lists(domain, name)),
+        )
+        for name in names
+        if name in model_names()
+    ]
+
+
+def _left_out(workspace: Workspace, shown: set[str]) -> dict[str, str]:
+    """Say of each model that is not shown why it is not."""
+    chosen = workspace.models()
+    reasons = {}
+    for name in model_names():
+        if name in shown:
+            continue
+        if name in chosen:
+            reasons[name] = "has no results for today's data; train and evaluate it"
+        elif model_class(name).costly and not workspace.settings.models:
+            reasons[name] = "takes many times as long as others of its quality, and is fitted only when asked for"
+        else:
+            reasons[name] = "not among the models that this run was asked for"
+    return reasons

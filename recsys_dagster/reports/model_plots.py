@@ -1,0 +1,147 @@
+"""Plots of models: how good they are, what that costs, how they learnt."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, WIDTH, new_figure, short, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from recsys_dagster.evaluation import Leaderboard
+
+METRICS = {
+    "ndcg": "NDCG",
+    "recall": "Recall",
+    "precision": "Precision",
+    "hit_rate": "Hit rate",
+    "mrr": "MRR",
+    "map": "MAP",
+    "coverage": "Coverage",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "mse": "MSE",
+}
+"""Names for the reader."""
+
+
+def metric_label(column: tuple[str, int | None]) -> str:
+    """Return what a person calls a metric and its k: `NDCG@10`, `RMSE`."""
+    metric, k = column
+    return METRICS[metric] if k is None else f"{METRICS[metric]}@{k}"
+
+
+def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] = ("ndcg", 10)) -> "Figure":
+    """Draw one metric of all models that have it, best by the leaderboard on top.
+
+    A dot is the value, the bar its 95 % interval; the champion is the coloured one.
+    """
+    rows = [row.shown[column] for row in leaderboard.rows if column in row.shown]
+    figure, axes = new_figure(0.7 + 0.3 * len(rows))
+    for place, row in enumerate(rows):
+        color = ACCENT if row.model == leaderboard.champion else MUTED
+        if row.low is not None and row.high is not None:
+            axes.barh(place, row.high - row.low, left=row.low, height=0.45, color=color, alpha=0.35)
+        axes.plot([row.value], [place], marker="o", markersize=5, color=color)
+        edge = row.value if row.high is None else row.high
+        axes.annotate(
+            f"{row.value:.3f}", (edge, place), xytext=(6, 0), textcoords="offset points", va="center", color=INK
+        )
+    axes.set_yticks(range(len(rows)), [row.model for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", labelcolor=INK, length=0)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.2)
+    axes.grid(visible=False, axis="y")
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel(metric_label(column))
+    return figure
+
+
+def plot_learning_curves(curves: Mapping[str, Sequence[float]]) -> "Figure":
+    """Draw a model's training: one plot for each quantity, its validation curve (`val_…`) beside it.
+
+    Args:
+        curves: values by epoch, as Keras names them: `loss`, `val_loss`, `mae`, …
+    """
+    quantities = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
+    with styled():
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+
+        figure = Figure(figsize=(WIDTH, 0.4 + 2.0 * len(quantities)), layout="constrained")
+        grid = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)
+        for axes, quantity in zip(grid[:, 0], quantities, strict=True):
+            for name, label, color in ((quantity, "training", ACCENT), (f"val_{quantity}", "validation", SECOND)):
+                if name in curves:
+                    epochs = range(1, len(curves[name]) + 1)
+                    axes.plot(epochs, curves[name], color=color, label=label, marker=".", markersize=4)
+            axes.set_ylabel(quantity.replace("_", " "))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.legend(labelcolor=INK)
+        grid[-1, 0].set_xlabel("epoch")
+    return figure
+
+
+def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, champion: str) -> "Figure":
+    """Draw a dot a model, with its name beside it; a cost that spans more than a factor of ten is on a log scale.
+
+    Args:
+        points: (x, y) by model.
+        xlabel, ylabel: of the axes.
+        champion: the model drawn in colour.
+    """
+    from matplotlib.ticker import LogLocator
+
+    figure, axes = new_figure(3.4)
+    xs = [x for x, _ in points.values()]
+    if min(xs) > 0 and max(xs) > 10 * min(xs):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: short(value))
+        axes.xaxis.set_minor_formatter(lambda *_: "")
+        if max(xs) < 100 * min(xs):
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for name, (x, y) in points.items():
+        axes.plot([x], [y], marker="o", markersize=5, color=ACCENT if name == champion else MUTED)
+    axes.margins(x=0.15, y=0.12)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    _name_points(figure, axes, points)
+    return figure
+
+
+def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name near its dot, where it covers nothing; a line leads to one that has to stand apart."""
+    import numpy as np
+
+    figure.draw_without_rendering()
+    frame, scale = axes.get_window_extent(), figure.dpi / 72
+    turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    around = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    around /= np.abs(around).max(axis=1, keepdims=True)
+    dots = axes.transData.transform(list(points.values()))
+    low, high = dots - 3 * scale, dots + 3 * scale
+    for name, dot, at in zip(points, dots, points.values(), strict=True):
+        text = axes.annotate(
+            name, at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center"
+        )
+        box = text.get_window_extent()
+        half = np.array([box.width / 2 + scale, box.height / 2])
+        nearest = half / scale + (5, 4)
+        offsets = np.concatenate([(nearest + 9 * ring) * around for ring in range(6)])
+        lows, highs = dot + offsets * scale - half, dot + offsets * scale + half
+        common = np.minimum(highs[:, None], high) - np.maximum(lows[:, None], low)
+        covered = np.clip(common, 0, None).prod(axis=2).sum(axis=1)
+        outside = np.clip(frame.min - lows, 0, None).sum(axis=1) + np.clip(highs - frame.max, 0, None).sum(axis=1)
+        # What covers least; of those the nearest, as the rings go outwards.
+        best = int(np.argmin(covered + 1000 * outside + np.hypot(*offsets.T) / 1000))
+        offset = offsets[best]
+        text.set_position(tuple(offset))
+        low, high = np.vstack([low, lows[best]]), np.vstack([high, highs[best]])
+        if best >= len(around):
+            end = offset - np.clip(offset, -half / scale, half / scale)
+            axes.annotate(
+                "", at, xytext=tuple(end), textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
+            )  # fmt: skip
