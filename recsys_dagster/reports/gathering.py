@@ -30,7 +30,7 @@ def gather_report(workspace: Workspace, domain: Domain) -> Report:
             leaderboard=board,
             verdicts=verdicts(board),
             models=cards,
-            left_out=_left_out(workspace, {card.name for card in cards}),
+            left_out=_left_out(workspace, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
             people=describe_people(connection, examples, user_ids, item_ids),
             titles=name_titles(connection, {card.name: card.lists for card in cards}),
         )

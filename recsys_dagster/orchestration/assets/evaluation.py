@@ -10,6 +10,7 @@ from recsys_dagster.evaluation import (
     CONSTANT,
     HOLDOUT,
     Evaluation,
+    ListedTitle,
     MetricRow,
     constant_rating_metrics,
     evaluate,
@@ -56,7 +57,10 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             return conclude(workspace, domain.name, fit, {})
         data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
         owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
+        examples = pick_examples(data.train, test, domain.like_threshold)
+        _, item_ids = load_ids(warehouse)
         found: dict[str, Evaluation] = {}
+        lists: list[ListedTitle] = []
 
         def judge() -> None:
             model, _ = workspace.store.load(domain.name, name, id_map_hash=index)
@@ -68,6 +72,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                     like_threshold=domain.like_threshold,
                     seed=workspace.settings.seed,
                 )
+            lists.extend(example_lists(model, examples, owned["test"], item_ids))
 
         with measuring() as cost:
             outcome = attempt(name, judge, seconds=workspace.settings.model_seconds, id_map_hash=index)
@@ -80,9 +85,6 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             store_metrics(connection, rows)
         for fold, result in found.items():
             result.write_per_user(workspace.per_user(domain, fold, name))
-        _, item_ids = load_ids(warehouse)
-        examples = pick_examples(data.train, test, domain.like_threshold)
-        lists = example_lists(model, examples, owned["test"], item_ids)
         write_example_lists(lists, workspace.example_lists(domain, name))
         workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]

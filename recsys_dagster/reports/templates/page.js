@@ -11,7 +11,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", order);
       const sign = order === "ascending" ? 1 : -1;
-      const key = (row) => row.cells[column].dataset.value;
+      const key = (row) => row.cells[column]?.dataset.value;
       const compare = (a, b) => {
         const [x, y] = [key(a), key(b)];
         if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
