@@ -26,9 +26,10 @@ def console() -> Console:
 
 def contestants_table(contestants: "Sequence[Contestant]") -> Table:
     """One row a model, the best value of each metric in bold."""
-    better = {"rmse": min, "mae": min, "recall@20": max, "recall@50": max, "ndcg@100": max, "ndcg@10": max}
-    columns = {label: [one.values.get(label) for one in contestants] for label in better}
-    columns = {label: values for label, values in columns.items() if any(value is not None for value in values)}
+    found = dict.fromkeys(label for one in contestants for label in one.values)
+    labels = [label for label in ("rmse", "mae") if label in found] + [label for label in found if "@" in label]
+    columns = {label: [one.values.get(label) for one in contestants] for label in labels}
+    better = {label: max if "@" in label else min for label in labels}
     best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
     table = Table("model", box=None, pad_edge=False)
     for heading in (*columns, "fit s", "peak MB"):

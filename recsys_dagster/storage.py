@@ -38,6 +38,10 @@ class Layout:
         """Folder of a domain's per-user results."""
         return self.home / "evaluation" / domain
 
+    def protocol(self, domain: str, protocol: str) -> Path:
+        """Folder of what `recsys evaluate` found under a protocol, and of the split it made for it."""
+        return self.evaluation(domain) / "protocols" / protocol
+
     def report(self, domain: str) -> Path:
         """The domain's HTML page."""
         return self.home / "reports" / domain / "index.html"

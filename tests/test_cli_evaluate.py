@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from handmade import build
 from split_files import TEST, TRAIN, write_pairs, write_titles
 from test_cli import Typed
 
@@ -123,3 +124,50 @@ def test_help_imports_nothing_that_takes_seconds() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "set()"
     assert "recsys evaluate --train train.parquet" in done.stdout
+
+
+def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    titles = "movieId,title,genres\n" + "".join(f"{n},Title {n} (1999),Drama\n" for n in range(1, 11))
+    ratings = "userId,movieId,rating,timestamp\n" + "".join(
+        f"{user},{item},{4 + (user + item) % 2},{1_000_000_000 + user}\n"
+        for user in range(1, 21)
+        for item in range(1, 11)
+    )
+    files = {"movies.csv": titles, "ratings.csv": ratings}
+    build(tmp_path, "movielens", files, features=True)
+    typed = Typed(capsys, "evaluate", "-d", "movie", "-p", "strong-generalisation", "-m", "ease,popularity,bayesian_fm")
+
+    assert typed.code == 0
+    header, *rows, left_out = typed.out.splitlines()
+    assert re.split(r"\s{2,}", header.strip())[:4] == ["model", "recall@20", "recall@50", "ndcg@100"]
+    assert [row.split()[:2] for row in rows] == [["ease", "1.0000"], ["popularity", "1.0000"]], (
+        "ten titles are all shown"
+    )
+    assert left_out.startswith("bayesian_fm left out: cannot serve people who are not in the training part")
+    out = tmp_path / "evaluation/movie/protocols/strong-generalisation"
+    assert json.loads((out / "metrics.json").read_text())["split"]["train_users"] == 10
+    again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "titles")]
+    options = [
+        word for pair in zip(("--train", "--test", "--fold-in", "--titles"), again, strict=True) for word in pair
+    ]
+    own = Typed(capsys, "evaluate", *options, "--scale", "0.5", "5", "--out", "own", "-m", "ease")
+    assert own.out.splitlines()[1].split()[:5] == rows[0].split()[:5], "the files that are kept are the split itself"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--domain movie", "'--domain' and '--protocol' go together"),
+        ("--protocol random", "'--domain' and '--protocol' go together"),
+        ("--domain movie --protocol random --scale 1 5", "either '--domain' with '--protocol', or a split of your own"),
+        ("--train a.parquet --out b", "--test and --scale missing; or name a '--domain' and a '--protocol'"),
+        ("--domain movie --protocol sideways", "unknown protocol 'sideways'; known: holdout, random, "),
+    ],
+)
+def test_half_a_question_is_refused(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
+    typed = Typed(capsys, "evaluate", *words.split())
+    assert (typed.code, typed.out) == (2, "")
+    assert message in typed.err

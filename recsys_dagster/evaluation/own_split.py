@@ -10,7 +10,7 @@ it because nobody has it in the training part.
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,17 @@ from numpy.typing import NDArray
 from recsys_dagster.costs import Cost, measuring
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluating import USERS_A_BLOCK, Metric, RelevantPairs, predictions, with_intervals
-from recsys_dagster.evaluation.metrics import RankingMetric, capped_recall, error_sums, ndcg
+from recsys_dagster.evaluation.metrics import RANKING_METRICS, RankingMetric, capped_recall, error_sums
 from recsys_dagster.interactions import Split
 from recsys_dagster.models import Model, TopN, fit_on_all, model_class
 from recsys_dagster.progress import announce
 from recsys_dagster.storage import replacing, write_json
 
 LIST_LENGTH = 100
-RANKED: dict[tuple[str, int], RankingMetric] = {
-    ("recall", 20): capped_recall,
-    ("recall", 50): capped_recall,
-    ("ndcg", 100): ndcg,
-    ("ndcg", 10): ndcg,
-}
+RANKED: tuple[tuple[str, int], ...] = (("recall", 20), ("recall", 50), ("ndcg", 100), ("ndcg", 10))
+"""Metrics and lengths of lists that are reported unless others are asked for."""
+
+_METRICS: dict[str, RankingMetric] = RANKING_METRICS | {"recall": capped_recall}
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ class Contestant:
     Attributes:
         model: its name.
         left_out: why there are no results of it; None where there are.
-        metrics: RMSE, MAE and MSE where it predicted ratings, then those of `RANKED`, each with its interval.
+        metrics: RMSE, MAE and MSE where it predicted ratings, then the ranked ones, each with its interval.
         params: what it was fitted with.
         fit, scoring: what fitting, and then predicting and ranking, cost.
     """
@@ -80,7 +78,15 @@ class Contestant:
         }
 
 
-def evaluate_split(split: Split, names: Sequence[str], out: Path, *, seed: int) -> list[Contestant]:
+def evaluate_split(
+    split: Split,
+    names: Sequence[str],
+    out: Path,
+    *,
+    seed: int,
+    ranked: Sequence[tuple[str, int]] = RANKED,
+    presets: Mapping[str, str] | None = None,
+) -> list[Contestant]:
     """Fit each model on the split and judge it; return what came of each, in the order of the names.
 
     Written to `out`, a model at a time, so that an interrupted run leaves the results of those that were done:
@@ -88,11 +94,19 @@ def evaluate_split(split: Split, names: Sequence[str], out: Path, *, seed: int) 
     `lists/<model>.parquet` with `user_id`, `rank` from 1, `item_id`, `score`, 100 a user if there are as many.
 
     A model that cannot do the task, or fails at it, is left out with the reason; the others go on.
+
+    Args:
+        split: what is learnt from and judged by.
+        names: of the models.
+        out: the folder, which exists.
+        seed: of the models and the intervals.
+        ranked: metrics and lengths of lists, up to `LIST_LENGTH`, to report; `recall` is `capped_recall`.
+        presets: by model, the name of the parameters to fit it with; the others have their defaults.
     """
     found: list[Contestant] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
-        contestant = _contest(split, name, out, seed)
+        contestant = _contest(split, name, out, seed, ranked, (presets or {}).get(name))
         found.append(contestant)
         write_json(out / "metrics.json", _described(split, found, seed))
         announce(f"{name}: {contestant.left_out or _outcome(contestant)}")
@@ -124,7 +138,9 @@ def _outcome(contestant: Contestant) -> str:
     return ", ".join([*shown, f"fitted in {contestant.fit.wall_seconds:.1f} s"])
 
 
-def _contest(split: Split, name: str, out: Path, seed: int) -> Contestant:
+def _contest(
+    split: Split, name: str, out: Path, seed: int, ranked: Sequence[tuple[str, int]], preset: str | None
+) -> Contestant:
     kind = model_class(name)
     predicted, listed = (out / folder / f"{name}.parquet" for folder in ("predictions", "lists"))
     for left_by_another_run in (predicted, listed):
@@ -134,9 +150,9 @@ def _contest(split: Split, name: str, out: Path, seed: int) -> Contestant:
         return Contestant(name, unable)
     try:
         with measuring() as fitting:
-            model = fit_on_all(kind, split.data, seed=seed)
+            model = fit_on_all(kind, split.data, seed=seed, params=kind.presets[preset] if preset else None)
         with measuring() as scoring:
-            metrics = _judge(model, split, predicted, listed, seed)
+            metrics = _judge(model, split, predicted, listed, seed, ranked)
     except RecsysError as error:
         return Contestant(name, str(error).removeprefix(f"{name}: "))
     except MemoryError:
@@ -156,14 +172,16 @@ def _unable(kind: type[Model], split: Split) -> str | None:
     return None
 
 
-def _judge(model: Model, split: Split, predicted: Path, listed: Path, seed: int) -> list[Metric]:
+def _judge(
+    model: Model, split: Split, predicted: Path, listed: Path, seed: int, ranked: Sequence[tuple[str, int]]
+) -> list[Metric]:
     """Predict and rank, write both down, and return the metrics."""
     judged = np.unique(split.test.users)
     per_user: dict[str, NDArray[Any]] = {"user_idx": judged}
     if split.fold_in is None and model.predicts_ratings:
         per_user |= _predict(model, split, judged, predicted)
-    per_user |= _rank(model, split, judged, listed)
-    ranked = RANKED if per_user["relevant"].any() else ()
+    per_user |= _rank(model, split, judged, listed, ranked)
+    ranked = ranked if per_user["relevant"].any() else ()
     return with_intervals(per_user, ranked, seed) if ranked or "pairs" in per_user else []
 
 
@@ -179,8 +197,10 @@ def _predict(model: Model, split: Split, judged: NDArray[np.int32], path: Path) 
     return error_sums(rows, errors, len(judged)) if len(rows) else {}
 
 
-def _rank(model: Model, split: Split, judged: NDArray[np.int32], path: Path) -> dict[str, NDArray[Any]]:
-    """Write the lists; return `relevant` and the columns of `RANKED` of each judged user.
+def _rank(
+    model: Model, split: Split, judged: NDArray[np.int32], path: Path, ranked: Sequence[tuple[str, int]]
+) -> dict[str, NDArray[Any]]:
+    """Write the lists; return `relevant` and the columns of the ranked metrics of each judged user.
 
     A judged user who has no list, being unknown to the training part, counts as one without anything relevant.
     """
@@ -188,7 +208,7 @@ def _rank(model: Model, split: Split, judged: NDArray[np.int32], path: Path) -> 
     wanted = RelevantPairs.of(np.searchsorted(judged, liked.users), liked.items, split.data.n_items)
     counts = wanted.counts(len(judged))
     columns: dict[str, NDArray[Any]] = {"relevant": np.zeros_like(counts)}
-    columns |= {f"{name}_{k}": np.full(len(judged), np.nan) for name, k in RANKED}
+    columns |= {f"{name}_{k}": np.full(len(judged), np.nan) for name, k in ranked}
     schema = {"user_id": "int64", "rank": "int32", "item_id": "int64", "score": "float32"}
     with _writing(path, schema) as write:
         for people, top in _lists(model, split):
@@ -199,8 +219,8 @@ def _rank(model: Model, split: Split, judged: NDArray[np.int32], path: Path) -> 
             rows = np.searchsorted(judged, people[asked])
             hits = wanted.hits(rows, top.items[asked])
             columns["relevant"][rows] = counts[rows]
-            for (name, k), metric in RANKED.items():
-                columns[f"{name}_{k}"][rows] = metric(hits, counts[rows], k)
+            for name, k in ranked:
+                columns[f"{name}_{k}"][rows] = _METRICS[name](hits, counts[rows], k)
     return columns
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models.base import Model
+from recsys_dagster.models.base import Model, Params
 
 VALIDATION_SHARE = 0.1
 
 
-def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int) -> Model:
-    """Return a model with default parameters, fitted on all of `data.train`.
+def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int, params: Params | None = None) -> Model:
+    """Return a model fitted on all of `data.train`.
 
     A model that learns from a validation fold how long to train is fitted twice: without a random tenth of the pairs,
     drawn by the seed, on which it stops early; then on all of them, for as long as that was best.
@@ -20,8 +20,9 @@ def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int) -> Model:
         kind: the model.
         data: its validation fold is not looked at.
         seed: of the model and of the tenth that is held out.
+        params: of the model; None: its defaults.
     """
-    model = kind(seed=seed)
+    model = kind(params, seed=seed)
     if kind.refit_params is not Model.refit_params:
         held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
         parts = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))

@@ -67,7 +67,7 @@ def sql_folder() -> Path:
 
 @functools.cache
 def sql_tables(group: str) -> tuple[SqlTable, ...]:
-    """Return the tables of the group `clean` or `features`, each after those of the group that it is made of."""
+    """Return the tables of `clean`, `features` or `protocol`, each after those of the group that it reads."""
     folder = sql_folder() / group
     return tuple(table for table in _in_order([*_shared_staging(), *_read(folder, group)]) if table.schema == group)
 

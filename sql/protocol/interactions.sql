@@ -1,0 +1,57 @@
+-- Ratings, and titles watched without one, of the titles that a protocol keeps, with the numbers that chance goes by.
+WITH source AS (
+    SELECT
+        user_id,
+        item_id,
+        rating,
+        rated_at AS happened_at
+    FROM clean.ratings
+    UNION ALL
+    SELECT
+        user_id,
+        item_id,
+        cast(NULL AS FLOAT) AS rating,
+        watched_at AS happened_at
+    FROM clean.watches
+    WHERE
+        NOT is_rated
+        -- As in features.interactions: what was given up, put aside or only planned says little.
+        AND coalesce(status, 'completed') IN ('watching', 'completed')
+),
+
+-- Draws are x ** 5 modulo the prime p = 2 ** 31 - 1, as in features.interactions: they depend on the ids and the seed
+-- alone, so that neither the order of rows nor other rows change them.
+mixed AS (
+    SELECT
+        source.user_id,
+        source.item_id,
+        source.rating,
+        source.happened_at,
+        (
+            abs(source.user_id) % 2147483647 * 1597334677
+            + cast(source.item_id AS BIGINT) * 950706376
+            + parameters.seed
+        ) % 2147483647 AS x,
+        (abs(source.user_id) % 2147483647 * 742938285 + parameters.seed) % 2147483647 AS y
+    FROM source
+    INNER JOIN protocol.titles ON source.item_id = titles.item_id
+    CROSS JOIN protocol.parameters
+),
+
+squared AS (
+    SELECT
+        *,
+        x * x % 2147483647 AS x2,
+        y * y % 2147483647 AS y2
+    FROM mixed
+)
+
+SELECT
+    user_id,
+    item_id,
+    rating,
+    happened_at AS "at",
+    -- Uniform in [0, 1): of the pair, and of the user.
+    cast(x2 * x2 % 2147483647 * x % 2147483647 AS DOUBLE) / 2147483647 AS draw,
+    cast(y2 * y2 % 2147483647 * y % 2147483647 AS DOUBLE) / 2147483647 AS user_draw
+FROM squared

@@ -1,0 +1,31 @@
+-- The last title that each user liked is the test; what came before it is there to learn from, what came after is not.
+WITH ordered AS (
+    SELECT
+        pairs.user_id,
+        pairs.item_id,
+        pairs.rating,
+        pairs."at",
+        coalesce(pairs.rating >= parameters.like_threshold, TRUE) AS is_liked,
+        -- Several titles of one moment are in a fixed order that chance makes.
+        row_number() OVER (PARTITION BY pairs.user_id ORDER BY pairs."at", pairs.draw, pairs.item_id) AS place
+    FROM protocol.pairs
+    CROSS JOIN protocol.parameters
+    WHERE pairs."at" IS NOT NULL
+),
+
+lasting AS (
+    SELECT
+        *,
+        max(CASE WHEN is_liked THEN place END) OVER (PARTITION BY user_id) AS last_liked
+    FROM ordered
+)
+
+SELECT
+    user_id,
+    item_id,
+    rating,
+    "at",
+    -- Who has nothing before the last like, or likes nothing, is there to learn from only.
+    CASE WHEN place = last_liked AND place > 1 THEN 'test' ELSE 'train' END AS fold
+FROM lasting
+WHERE last_liked IS NULL OR place <= last_liked

@@ -1,0 +1,9 @@
+-- A share of the pairs, drawn by a hash of user, title and seed, is the test.
+SELECT
+    pairs.user_id,
+    pairs.item_id,
+    pairs.rating,
+    pairs."at",
+    CASE WHEN pairs.draw >= 1 - parameters.test_share THEN 'test' ELSE 'train' END AS fold
+FROM protocol.pairs
+CROSS JOIN protocol.parameters

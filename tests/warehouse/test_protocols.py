@@ -1,0 +1,187 @@
+"""Protocols on clean tables written out by hand: who is learnt from, who is judged by, and that it never wavers."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from handmade import MOVIES, RATINGS_HEADER, build, rows
+
+from recsys_dagster.domains import DOMAINS
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.evaluation import Protocol, RandomPairs, StrongGeneralisation, get_protocol, protocol_names
+from recsys_dagster.warehouse import Warehouse
+
+MOVIE = DOMAINS["movie"]
+TITLES = "movieId,title,genres\n" + "".join(f"{n},Title {n} ({1990 + n}),Drama\n" for n in range(1, 25))
+START = 1_000_000_000
+"""Seconds since 1970: a time that a rating can have."""
+LINES = [
+    f"{user},{item},{(user * item) % 4 + 2},{START + user * 100 + item}"
+    for user in range(1, 41)
+    for item in range(1, 25)
+    if (user + item) % 4
+]
+
+
+def lines(*ratings: tuple[int, int, float, int]) -> list[str]:
+    """Of (user, title, rating, seconds since `START`)."""
+    return [f"{user},{item},{rating},{START + seconds}" for user, item, rating, seconds in ratings]
+
+
+def warehouse_of(folder: Path, ratings: list[str], titles: str = TITLES) -> Warehouse:
+    files = {"movies.csv": titles, "ratings.csv": RATINGS_HEADER + "\n".join(ratings) + "\n"}
+    return build(folder, "movielens", files, features=True)
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return warehouse_of(tmp_path_factory.mktemp("protocols"), LINES)
+
+
+def split(protocol: Protocol | str, warehouse: Warehouse, folder: Path) -> dict[str, set[tuple[int, int]]]:
+    """The (user, item) pairs of each part."""
+    chosen = get_protocol(protocol, seed=7) if isinstance(protocol, str) else protocol
+    files = chosen.export(warehouse, MOVIE, folder)
+    paths = {"train": files.train, "test": files.test} | ({"fold_in": files.fold_in} if files.fold_in else {})
+    found = {}
+    for part, path in paths.items():
+        table = pq.read_table(path)
+        found[part] = set(zip(table["user_id"].to_pylist(), table["item_id"].to_pylist(), strict=True))
+        assert len(found[part]) == len(table), "a pair twice"
+    return found
+
+
+def clean_pairs(warehouse: Warehouse, condition: str = "TRUE") -> set[tuple[int, int]]:
+    return set(rows(warehouse, f"SELECT user_id, item_id FROM clean.ratings WHERE {condition}"))
+
+
+@pytest.mark.parametrize("name", protocol_names())
+def test_the_files_are_the_same_to_the_byte_whatever_the_order_of_the_rows(
+    name: str, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    shuffled = random.Random(3).sample(LINES, len(LINES))
+    other = warehouse_of(tmp_path / "other", shuffled)
+    for folder, source in (("first", warehouse), ("second", other)):
+        get_protocol(name, seed=7).export(source, MOVIE, tmp_path / folder)
+    first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
+    assert {"train.parquet", "test.parquet", "titles.parquet"} <= set(first)
+
+
+@pytest.mark.parametrize("name", ["random", "strong-generalisation"])
+def test_another_seed_is_another_split(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
+    parts = [split(get_protocol(name, seed=seed), warehouse, tmp_path)["test"] for seed in (1, 2)]
+    assert parts[0] != parts[1]
+
+
+@pytest.mark.parametrize("name", ["holdout", "random", "global-time"])
+def test_each_pair_is_either_learnt_from_or_judged_by(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
+    parts = split(name, warehouse, tmp_path)
+    assert parts["train"] | parts["test"] == clean_pairs(warehouse)
+    assert not parts["train"] & parts["test"]
+
+
+def test_the_holdout_is_judged_by_the_test_fold_of_the_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
+    test = rows(
+        warehouse,
+        "SELECT user_id, item_id FROM features.interactions JOIN features.users USING (user_idx)"
+        " JOIN features.items USING (item_idx) WHERE fold = 'test'",
+    )
+    assert split("holdout", warehouse, tmp_path)["test"] == set(test)
+
+
+def test_a_random_split_holds_out_about_its_share_and_more_of_it_with_a_larger_one(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    shares = {share: get_protocol("random", seed=7, test_share=share) for share in (0.1, 0.3)}
+    small, large = (split(protocol, warehouse, tmp_path)["test"] for protocol in shares.values())
+    pairs = len(clean_pairs(warehouse))
+    assert small < large, "a pair that is held out stays held out when the share grows"
+    assert 0.05 < len(small) / pairs < 0.15
+    assert 0.22 < len(large) / pairs < 0.38
+
+
+def test_a_split_by_time_holds_out_the_last_moments_whole(tmp_path: Path) -> None:
+    timed = lines((1, 1, 4, 10), (1, 2, 4, 20), (2, 1, 4, 30), (2, 2, 4, 40), (2, 3, 4, 40), (3, 1, 4, 50))
+    parts = split(get_protocol("global-time", seed=7, test_share=0.3), warehouse_of(tmp_path, timed, MOVIES), tmp_path)
+    # Six pairs: 70 % of them are passed by the fifth, which is of one moment with the fourth.
+    assert parts["test"] == {(2, 2), (2, 3), (3, 1)}
+
+
+def test_new_users_are_unknown_and_a_fifth_of_their_likes_is_to_be_found(warehouse: Warehouse, tmp_path: Path) -> None:
+    protocol = Protocol("strong", StrongGeneralisation(seed=7, users_at_least=10, likes_at_least=2))
+    parts = split(protocol, warehouse, tmp_path)
+    users = {part: {user for user, _ in pairs} for part, pairs in parts.items()}
+    assert users["test"] == users["fold_in"]
+    assert not users["test"] & users["train"]
+    assert 0 < len(users["test"]) <= 10
+    liked = clean_pairs(warehouse, "rating >= 4")
+    known = {item for _, item in parts["train"]}
+    assert parts["train"] <= liked
+    for user in users["test"]:
+        told, found = ({pair for pair in parts[part] if pair[0] == user} for part in ("fold_in", "test"))
+        assert not told & found
+        assert told | found == {(u, item) for u, item in liked if u == user and item in known}
+        assert len(found) == max(1, round(0.2 * len(told | found)))
+
+
+def test_never_more_than_half_of_the_users_are_held_out(warehouse: Warehouse, tmp_path: Path) -> None:
+    protocol = Protocol("strong", StrongGeneralisation(seed=7, users_at_least=300, likes_at_least=1))
+    parts = split(protocol, warehouse, tmp_path)
+    assert len({user for user, _ in parts["train"]}) >= len({user for user, _ in parts["test"]}) > 5
+
+
+def test_the_last_like_is_left_out_and_nothing_after_it_is_learnt_from(tmp_path: Path) -> None:
+    ratings = lines(
+        (1, 1, 5, 10), (1, 2, 2, 20), (1, 3, 4, 30),  # the last is liked
+        (2, 1, 4, 30), (2, 2, 5, 20), (2, 3, 1, 40),  # a dislike after the last like is the future
+        (3, 1, 4, 10), (3, 2, 1, 20),                 # nothing comes before the only like
+        (4, 1, 2, 10), (4, 2, 1, 20),                 # no like at all
+    )  # fmt: skip
+    parts = split("leave-last-out", warehouse_of(tmp_path, ratings, MOVIES), tmp_path)
+    assert parts["test"] == {(1, 3), (2, 1)}
+    assert parts["train"] == {(1, 1), (1, 2), (2, 2), (3, 1), (4, 1), (4, 2)}
+
+
+def test_a_protocol_of_ones_own_keeps_only_what_meets_its_conditions(warehouse: Warehouse, tmp_path: Path) -> None:
+    protocol = Protocol("own", RandomPairs(seed=7), titles="year > 1995", pairs="rating >= 3 AND user_draw < 0.5")
+    parts = split(protocol, warehouse, tmp_path)
+    kept = parts["train"] | parts["test"]
+    users = {user for user, _ in kept}
+    assert 10 < len(users) < 30
+    allowed = clean_pairs(warehouse, "rating >= 3 AND item_id > 5")
+    assert kept == {(user, item) for user, item in allowed if user in users}
+    assert len(pq.read_table(tmp_path / "titles.parquet")) == 19
+
+
+def test_what_a_protocol_exports_is_read_back_as_a_split_on_its_scale(warehouse: Warehouse, tmp_path: Path) -> None:
+    protocol = replace(get_protocol("random", seed=7), scale=(0, 6), like_threshold=3)
+    found = protocol.load(protocol.export(warehouse, MOVIE, tmp_path), MOVIE)
+    assert (found.data.scale, found.data.like_threshold) == ((0, 6), 3)
+    assert len(found.data.train) + len(found.test) == len(LINES)
+    assert found.data.titles.genre_names == ("Drama",)
+
+
+def test_without_times_what_goes_by_them_is_refused_in_words(tmp_path: Path) -> None:
+    files = {
+        "anime.csv": "anime_id,name,genre,type,episodes,rating,members\n1,A,Drama,TV,1,7,10\n2,B,Drama,TV,1,7,10\n",
+        "rating.csv": "user_id,anime_id,rating\n1,1,8\n1,2,9\n2,1,8\n",
+    }
+    untimed = build(tmp_path, "cooper-union", files, features=True)
+    with pytest.raises(RecsysError, match=r"leave-last-out leaves no pair for the train part; .* times"):
+        get_protocol("leave-last-out", seed=7).export(untimed, DOMAINS["anime"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "share", "message"),
+    [
+        ("random-ish", None, "unknown protocol 'random-ish'; known: holdout, random, "),
+        ("leave-last-out", 0.2, "no share to choose"),
+        ("random", 1.5, "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(name: str, share: float | None, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        get_protocol(name, seed=7, test_share=share)
