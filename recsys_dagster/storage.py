@@ -46,6 +46,10 @@ class Layout:
         """The domain's HTML page."""
         return self.home / "reports" / domain / "index.html"
 
+    def comparison(self) -> Path:
+        """The HTML page that sets the domains side by side."""
+        return self.home / "reports" / "index.html"
+
     def published(self, domain: str) -> Path:
         """The DuckDB file that readers open."""
         return self.home / "published" / f"{domain}.duckdb"

@@ -35,6 +35,7 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             serving.champion,
             serving.recommendations,
             serving.report,
+            serving.domain_comparison,
         ],
         asset_checks=checks,
         jobs=build_jobs(left_out=set(model_names()) - set(workspace.models())),

@@ -1,4 +1,4 @@
-"""The jobs, each over one domain partition."""
+"""The jobs: those over one domain partition, and the one over all."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,9 +7,15 @@ import dagster as dg
 
 
 def build_jobs(left_out: Iterable[str]) -> list[Any]:
-    """Return the jobs, of a type that dagster does not export; the models `left_out` are in none of them."""
+    """Return the jobs, of a type that dagster does not export; the models `left_out` are in none of them.
+
+    All but `compare` are over one domain: what stands over the domains does not belong in a job over one of them.
+    """
     groups = dg.AssetSelection.groups
-    unwanted = dg.AssetSelection.assets(*([group, name] for name in left_out for group in ("models", "evaluation")))
+    comparison = dg.AssetSelection.assets(["serving", "domain_comparison"])
+    unwanted = comparison | dg.AssetSelection.assets(
+        *([group, name] for name in left_out for group in ("models", "evaluation"))
+    )
     return [
         dg.define_asset_job(
             "ingest",
@@ -30,5 +36,10 @@ def build_jobs(left_out: Iterable[str]) -> list[Any]:
             "everything",
             selection=dg.AssetSelection.all() - unwanted,
             description="All assets of a domain: a retrain, and the pictures of the data.",
+        ),
+        dg.define_asset_job(
+            "compare",
+            selection=comparison,
+            description="Set the domains side by side, as they are published.",
         ),
     ]

@@ -39,6 +39,8 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
             gaps += [f"{name}: {gap}" for gap in failed_checks(result)]
             if not causes:
                 console.print(_summary(workspace, name), soft_wrap=True)
+        if any(workspace.layout.published(name).exists() for name in domains):
+            failures += _compare(settings, instance)
     if failures:
         raise RecsysError("\n".join(failures + gaps))
     if gaps:
@@ -67,6 +69,13 @@ def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console:
         return job.execute_in_process(
             run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
         )
+
+
+def _compare(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
+    """Set the domains side by side and return the causes of a failure."""
+    job = build_definitions(settings).resolve_job_def("compare")
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    return [_cause(event) for event in result.all_events if event.is_step_failure]
 
 
 def _summary(workspace: Workspace, domain: str) -> str:

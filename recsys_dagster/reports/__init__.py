@@ -4,6 +4,13 @@ What belongs here: turning plain data into pictures and pages, and the few aggre
 Importing this package imports neither matplotlib nor jinja2; drawing and writing do.
 """
 
+from recsys_dagster.reports.comparison import (
+    DomainResults,
+    comparison_figures,
+    comparison_records,
+    published_results,
+    write_comparison,
+)
 from recsys_dagster.reports.data_plots import (
     plot_activity,
     plot_counts,
@@ -23,6 +30,7 @@ from recsys_dagster.reports.page import ModelCard, Report, write_report
 from recsys_dagster.reports.people import Person, ShownTitle, Watched, describe_people, name_titles
 
 __all__ = [
+    "DomainResults",
     "Fold",
     "ModelCard",
     "Person",
@@ -30,6 +38,8 @@ __all__ = [
     "Report",
     "ShownTitle",
     "Watched",
+    "comparison_figures",
+    "comparison_records",
     "describe_people",
     "folds",
     "gather_report",
@@ -47,7 +57,9 @@ __all__ = [
     "plot_years",
     "profile",
     "profile_figures",
+    "published_results",
     "to_png",
     "to_svg",
+    "write_comparison",
     "write_report",
 ]

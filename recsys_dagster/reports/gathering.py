@@ -3,6 +3,7 @@
 from recsys_dagster.domains import Domain
 from recsys_dagster.evaluation import pick_examples, read_example_lists, verdicts
 from recsys_dagster.models import model_class, model_names
+from recsys_dagster.papers import FaultRow, PaperRow, read_records
 from recsys_dagster.reports.data_profile import folds, profile
 from recsys_dagster.reports.page import ModelCard, Report
 from recsys_dagster.reports.people import describe_people, name_titles
@@ -33,6 +34,8 @@ def gather_report(workspace: Workspace, domain: Domain) -> Report:
             left_out=_left_out(workspace, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
             people=describe_people(connection, examples, user_ids, item_ids),
             titles=name_titles(connection, {card.name: card.lists for card in cards}),
+            papers=read_records(connection, PaperRow),
+            faults=read_records(connection, FaultRow),
         )
 
 

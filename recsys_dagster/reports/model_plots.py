@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from recsys_dagster.evaluation import Leaderboard
+    from recsys_dagster.papers import FaultRow
 
 METRICS = {
+    "accuracy": "Accuracy",
+    "auc": "AUC",
+    "cross_entropy": "Cross-entropy",
+    "log_loss": "Log loss",
+    "mse_scaled": "MSE on [-1, 1]",
     "ndcg": "NDCG",
     "recall": "Recall",
     "precision": "Precision",
@@ -29,7 +35,8 @@ METRICS = {
 def metric_label(column: tuple[str, int | None]) -> str:
     """Return what a person calls a metric and its k: `NDCG@10`, `RMSE`."""
     metric, k = column
-    return METRICS[metric] if k is None else f"{METRICS[metric]}@{k}"
+    name = METRICS.get(metric, metric.replace("_", " "))
+    return name if k is None else f"{name}@{k}"
 
 
 def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] = ("ndcg", 10)) -> "Figure":
@@ -57,6 +64,12 @@ def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] 
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(metric_label(column))
     return figure
+
+
+def named_metric(name: str) -> str:
+    """Return what a person calls a metric that is written with its k: `NDCG@5` for `ndcg@5`."""
+    metric, _, k = name.partition("@")
+    return metric_label((metric, int(k) if k else None))
 
 
 def plot_learning_curves(curves: Mapping[str, Sequence[float]]) -> "Figure":
@@ -145,3 +158,32 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
                 "", at, xytext=tuple(end), textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
             )  # fmt: skip
+
+
+def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
+    """Draw by what share each fault changes the score of a system, with its 95 % interval where there is one."""
+    figure, axes = new_figure(0.7 + 0.4 * max(3, len(rows)))
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    for place, row in enumerate(rows):
+        scale = 100 / abs(row.honest)
+        change = scale * (row.faulty - row.honest)
+        if row.low is not None and row.high is not None:
+            axes.barh(place, scale * (row.high - row.low), left=scale * row.low, height=0.4, color=SECOND, alpha=0.35)
+        axes.plot([change], [place], marker="o", markersize=5, color=SECOND)
+        axes.annotate(
+            f"{change:+.1f} %",
+            (change, place),
+            xytext=(0, 7),
+            textcoords="offset points",
+            fontsize=8,
+            color=INK,
+            ha="center",
+        )
+    axes.set_yticks(range(len(rows)), [f"{row.fault.replace('-', ' ')}\n{named_metric(row.metric)}" for row in rows])
+    axes.tick_params(axis="y", labelcolor=INK, labelsize=8, length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.7)
+    axes.margins(x=0.12)
+    axes.grid(visible=False, axis="y")
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel("change of the score, %")
+    return figure

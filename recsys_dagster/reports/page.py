@@ -12,7 +12,14 @@ from recsys_dagster.reports.board import board_columns, metric_table
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.data_profile import Fold, Profile
 from recsys_dagster.reports.figures import to_svg
-from recsys_dagster.reports.model_plots import metric_label, plot_leaderboard, plot_learning_curves, plot_tradeoff
+from recsys_dagster.reports.model_plots import (
+    metric_label,
+    named_metric,
+    plot_leaderboard,
+    plot_learning_curves,
+    plot_lies,
+    plot_tradeoff,
+)
 from recsys_dagster.reports.people import Person, ShownTitle
 from recsys_dagster.serving import Provenance, format_score
 from recsys_dagster.storage import replacing
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
 
     from recsys_dagster.evaluation import Leaderboard, ListedTitle, MetricRow
     from recsys_dagster.models import ModelRecord
+    from recsys_dagster.papers import FaultRow, PaperRow
     from recsys_dagster.warehouse import FileAccount
 
 DRAWN = (("ndcg", 10), ("rmse", None))
@@ -70,6 +78,8 @@ class Report:
         left_out: why a model is not on the leaderboard, by name.
         people: the users that every model is shown with.
         titles: those on any of their lists, by id.
+        papers: figures of papers beside ours.
+        faults: what the faults of papers do to a score.
     """
 
     provenance: Provenance
@@ -82,6 +92,8 @@ class Report:
     left_out: Mapping[str, str]
     people: Sequence[Person]
     titles: Mapping[int, ShownTitle]
+    papers: "Sequence[PaperRow]" = ()
+    faults: "Sequence[FaultRow]" = ()
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -101,6 +113,7 @@ def write_report(path: Path, report: Report) -> None:
         score_figures=_score_figures(report.leaderboard),
         tradeoffs=_tradeoffs(report),
         data_figures=profile_figures(report.profile),
+        lies=_lies(report.faults),
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         said_of=SAID_OF_PEOPLE,
         genre_figures={
@@ -126,9 +139,12 @@ def render(template: str, **values: Any) -> str:
     )
     script = files("recsys_dagster.reports").joinpath("templates/page.js").read_text(encoding="utf-8")
     environment.filters["label"] = metric_label
+    environment.filters["named"] = named_metric
     environment.filters["score"] = format_score
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["metric"] = lambda value: f"{value:.4f}"
+    environment.filters["figure"] = lambda value: f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+    environment.filters["signed"] = lambda value: f"{value:+,.0f}" if float(value).is_integer() else f"{value:+.4f}"
     environment.filters["svg"] = lambda figure: Markup(to_svg(figure))  # noqa: S704 - matplotlib escapes its text
     environment.globals["script"] = Markup(script)  # noqa: S704 - the project's own
     environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -138,6 +154,12 @@ def render(template: str, **values: Any) -> str:
 def _score_figures(leaderboard: "Leaderboard") -> "list[tuple[str, Figure]]":
     known = {column for row in leaderboard.rows for column in row.shown}
     return [(metric_label(column), plot_leaderboard(leaderboard, column)) for column in DRAWN if column in known]
+
+
+def _lies(faults: "Sequence[FaultRow]") -> "Figure | None":
+    """Draw the faults that change a score; a mere count has no interval, and stands in the table alone."""
+    scored = [row for row in faults if row.low is not None and row.honest]
+    return plot_lies(scored) if scored else None
 
 
 def _tradeoffs(report: Report) -> "list[tuple[str, Figure]]":

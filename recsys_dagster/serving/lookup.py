@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.titles import NamedTitle
+
+if TYPE_CHECKING:
+    from recsys_dagster.evaluation import MetricRow
 
 _BIGINT = (-(2**63), 2**63 - 1)
 
@@ -146,6 +149,26 @@ class Published:
             """
         )
         return {row["model"]: row["version"] for row in rows}
+
+    def metrics(self, fold: str) -> "list[MetricRow]":
+        """Return the metrics of all models on a fold of the holdout protocol, by model, metric and k."""
+        from recsys_dagster.evaluation import MetricRow
+
+        rows = self._rows(
+            """
+            SELECT model, version, protocol, fold, metric, k, value, low, high, users
+            FROM leaderboard
+            WHERE protocol = 'holdout' AND fold = $fold
+            ORDER BY model, metric, k
+            """,
+            {"fold": fold},
+        )
+        return [MetricRow(**row) for row in rows]
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many users and titles the file knows."""
+        (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM titles) AS titles")
+        return row
 
     def named_titles(self) -> list[NamedTitle]:
         """Return all titles with what tells one from another."""

@@ -10,6 +10,8 @@ from recsys_dagster.models import model_class, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 
+OVER_DOMAINS = "serving/domain_comparison"
+
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
@@ -48,6 +50,7 @@ def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
         "serving/champion": {"evaluation/leaderboard"},
         "serving/recommendations": {"serving/champion"},
         "serving/report": {"serving/recommendations"},
+        "serving/domain_comparison": {"serving/report"},
     }
 
 
@@ -58,7 +61,13 @@ def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domai
         assert spec.description, key
         assert spec.group_name == key.split("/")[0], key
         assert spec.kinds, key
-        assert spec.partitions_def == dg.StaticPartitionsDefinition(list(DOMAINS)), key
+        by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(DOMAINS))
+        assert spec.partitions_def == by_domain, key
+
+
+def test_the_domains_are_compared_whenever_both_have_a_new_report(specs: dict[str, dg.AssetSpec]) -> None:
+    conditions = {key: spec.automation_condition for key, spec in specs.items() if spec.automation_condition}
+    assert conditions == {OVER_DOMAINS: dg.AutomationCondition.eager()}
 
 
 def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> None:
@@ -72,6 +81,13 @@ def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> Non
         "retrain": {"raw", "clean", "features", "models", "evaluation", "serving"},
         "everything": {"raw", "clean", "explore", "features", "models", "evaluation", "serving"},
     }
+
+
+def test_what_stands_over_the_domains_is_in_no_job_over_one(definitions: dg.Definitions) -> None:
+    key = dg.AssetKey(OVER_DOMAINS.split("/"))
+    assert definitions.resolve_job_def("compare").asset_layer.selected_asset_keys == {key}
+    for name in ("retrain", "everything"):
+        assert key not in definitions.resolve_job_def(name).asset_layer.selected_asset_keys
 
 
 def test_a_tick_of_the_weekly_schedule_asks_for_one_retrain_a_domain(definitions: dg.Definitions) -> None:

@@ -8,11 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.costs import measuring
+from recsys_dagster.domains import DOMAINS
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation import choose_champion, verdicts
 from recsys_dagster.models import Model, TopN
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import gather_report, write_report
+from recsys_dagster.reports import (
+    comparison_figures,
+    comparison_records,
+    gather_report,
+    published_results,
+    write_comparison,
+    write_report,
+)
 from recsys_dagster.serving import Provenance, publish
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_owned, load_training_data
 from recsys_dagster.workspace import Workspace
@@ -118,4 +127,31 @@ def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Worksp
         write_report(path, gather_report(workspace, domain))
     return dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **cost_metadata(cost)}
+    )
+
+
+@dg.asset(
+    key=["serving", "domain_comparison"],
+    group_name="serving",
+    kinds={"html"},
+    deps=[["serving", "report"]],
+    automation_condition=dg.AutomationCondition.eager(),
+)
+def domain_comparison(workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The domains side by side, as they are published: which models are good at more than one kind of title."""
+    results = published_results(workspace.layout, list(DOMAINS))
+    if not results:
+        raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")
+    path = workspace.layout.comparison()
+    with measuring() as cost:
+        write_comparison(path, results)
+    records = comparison_records(results)
+    return dg.MaterializeResult(
+        metadata={
+            "page": dg.MetadataValue.path(path),
+            "domains": len(results),
+            "models": markdown_table(list(records[0]), [list(record.values()) for record in records]),
+            **{title: picture(figure) for title, figure in comparison_figures(results)},
+            **cost_metadata(cost),
+        }
     )
