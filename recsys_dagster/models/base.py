@@ -20,6 +20,8 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.search import Range
 
+STATE_FILE = "state.json"
+"""Name of the file, in a model's folder, that says which model it is and with which parameters."""
 BLOCK_BYTES = 64 * 2**20
 """Bytes of one block of scores (float32); bounds the memory of `recommend` whatever the number of users."""
 
@@ -271,12 +273,12 @@ class Model(ABC):
                 values[key] = value
         np.savez(folder / "state.npz", **arrays)
         described = {"model": self.name, "params": self.params.model_dump(), "seed": self.seed, "state": values}
-        (folder / "state.json").write_text(json.dumps(described, indent=2), encoding="utf-8")
+        (folder / STATE_FILE).write_text(json.dumps(described, indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Return the model that `save` wrote to `folder`."""
-        described = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        described = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         model = cls(cls.params_type(**described["params"]), seed=described["seed"])
         state: dict[str, Any] = dict(described["state"])
         with np.load(folder / "state.npz", allow_pickle=False) as arrays:

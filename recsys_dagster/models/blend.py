@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,6 +12,7 @@ from pydantic import Field
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Model, Params, top_k
+from recsys_dagster.models.ensemble import Ensemble
 from recsys_dagster.models.refit import VALIDATION_SHARE, fit_on_all
 from recsys_dagster.models.registry import model_class
 
@@ -48,7 +48,7 @@ class BlendParams(Params):
     max_users: int = Field(2000, ge=1, description="Users of the validation fold that the weights are learnt on.")
 
 
-class Blend(Model):
+class Blend(Ensemble):
     """Ranks the first `CANDIDATES` titles of each member by a conditional logit.
 
     By each member a title has two features: −log2(1 + rank), and its score less the mean in standard deviations, both
@@ -76,7 +76,6 @@ class Blend(Model):
     folds_in = True
 
     weights_: NDArray[np.float32]
-    _members: list[Model]
 
     def _fit(self, data: TrainingData) -> None:
         kinds = [member_class(name) for name in self.params.members]
@@ -164,21 +163,6 @@ class Blend(Model):
         blended = found.nearest
         blended[found.rows, found.items] = logits - lowest[found.rows]
         return blended
-
-    def save(self, folder: Path) -> None:
-        """Write what was learnt to `folder`, which exists, and each member that has a weight to a folder within."""
-        super().save(folder)
-        for member in self._members:
-            inside = folder / member.name
-            inside.mkdir()
-            member.save(inside)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Return the blend that `save` wrote to `folder`."""
-        blend = super().load(folder)
-        blend._members = [member_class(name).load(folder / name) for name in blend._used(blend.params.members)]
-        return blend
 
 
 def member_class(name: str) -> type[Model]:

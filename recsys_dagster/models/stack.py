@@ -7,8 +7,7 @@ did not see.
 
 from abc import abstractmethod
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from pydantic import Field
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.ensemble import Ensemble
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.registry import model_class
 
@@ -39,7 +39,7 @@ class RidgeStackParams(StackParams):
     alpha: float = Field(1.0, ge=0, description="L2 penalty of the members' weights.")
 
 
-class Stack(RatingModel):
+class Stack(Ensemble, RatingModel):
     """r̂ = intercept + Σ weight · the member's prediction, clipped to the scale.
 
     The training ratings are dealt to `folds` parts by the seed. For each part the members are trained on the others, to
@@ -96,22 +96,6 @@ class Stack(RatingModel):
         for weight, member in zip(self.weights_, self._members, strict=True):
             ratings += weight * np.clip(member._ratings(users), *self.scale_)
         return ratings
-
-    def save(self, folder: Path) -> None:
-        """Write what was learnt to `folder`, which exists, and each member to a numbered folder within."""
-        super().save(folder)
-        for position, member in enumerate(self._members):
-            inside = folder / f"member-{position}"
-            inside.mkdir()
-            member.save(inside)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Return the stack that `save` wrote to `folder`."""
-        stack = super().load(folder)
-        names = enumerate(stack.params.members)
-        stack._members = [rating_model(name).load(folder / f"member-{position}") for position, name in names]
-        return stack
 
 
 class StackLinear(Stack):

@@ -1,0 +1,37 @@
+"""Models that are made of others: how these are kept with them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from recsys_dagster.models.base import STATE_FILE, Model
+from recsys_dagster.models.registry import model_class
+
+
+class Ensemble(Model):
+    """A model with members, which are saved to numbered folders within its own."""
+
+    _members: Sequence[Model]
+
+    def save(self, folder: Path) -> None:
+        """Write what was learnt to `folder`, which exists, and each member to a folder within."""
+        super().save(folder)
+        for position, member in enumerate(self._members):
+            inside = folder / f"member-{position}"
+            inside.mkdir()
+            member.save(inside)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the model, with its members, that `save` wrote to `folder`."""
+        ensemble = super().load(folder)
+        inside = sorted(folder.glob("member-*"), key=lambda path: int(path.name.removeprefix("member-")))
+        ensemble._members = [load_model(path) for path in inside]
+        return ensemble
+
+
+def load_model(folder: Path) -> Model:
+    """Return the model, whatever it is, that was saved to `folder`."""
+    name = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["model"]
+    return model_class(name).load(folder)
