@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from recsys_dagster.domains import Domain
@@ -32,6 +32,14 @@ class Settings(BaseSettings):
         4 * 3600,
         gt=0,
         description="Wall time that the fit of one model may take, and its evaluation; beyond it the model has failed.",
+    )
+    schedules: bool = Field(False, description="Whether schedules and sensors run unless the UI says otherwise.")
+    retrain_cron: str = Field(
+        "0 4 * * 1", pattern=r"^(\S+ +){4}\S+$", description="When both domains are retrained, in UTC, as in a crontab."
+    )
+    stale_days: float = Field(8, gt=0, description="Age from which the published lists of a domain raise an alarm.")
+    webhook: SecretStr | None = Field(
+        None, description="URL that alarms are posted to, as JSON with the key `text`; None: to the log alone."
     )
     top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
 

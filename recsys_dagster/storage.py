@@ -122,7 +122,7 @@ def lock_domain(layout: Layout, domain: str) -> None:
     Raises:
         RecsysError: another process holds it; the message names that process.
     """
-    path = layout.warehouse(domain).with_suffix(".lock").absolute()
+    path = _lock_path(layout, domain)
     if path in _held:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +138,23 @@ def lock_domain(layout: Layout, domain: str) -> None:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     _held[path] = descriptor
+
+
+def holder_of(layout: Layout, domain: str) -> str | None:
+    """Return the id of the other process that has taken the domain; None where none has."""
+    path = _lock_path(layout, domain)
+    if path in _held or not path.exists():
+        return None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read() or "unknown"
+    return None
+
+
+def _lock_path(layout: Layout, domain: str) -> Path:
+    return layout.warehouse(domain).with_suffix(".lock").absolute()
 
 
 def _sync(path: Path) -> None:

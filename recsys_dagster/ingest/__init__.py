@@ -1,7 +1,7 @@
 """From a dataset's name to verified files on disk. Public names only are imported from elsewhere."""
 
 from recsys_dagster.ingest.catalogue import CATALOGUE, Dataset, Download, Generated, Kaggle, get_dataset
-from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.ingest.fetching import archive_identity, archive_in_mirror, fetch
 from recsys_dagster.ingest.formats import FORMATS, Column, Format, SourceFile
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile, read_manifest
 from recsys_dagster.ingest.sample import write_sample
@@ -18,6 +18,8 @@ __all__ = [
     "Manifest",
     "ManifestFile",
     "SourceFile",
+    "archive_identity",
+    "archive_in_mirror",
     "fetch",
     "get_dataset",
     "read_manifest",

@@ -57,7 +57,7 @@ def fetch(dataset: Dataset, settings: Settings) -> Manifest:
     with _locked(folder, dataset):
         remove_leftovers(folder)
         manifest = read_manifest(dataset, settings)
-        archive = _in_mirror_folder(dataset, settings)
+        archive = archive_in_mirror(dataset, settings)
         if manifest is None or _identity(dataset, settings, archive) not in (None, manifest.identity):
             with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder) as temporary:
                 beside = Path(temporary) / "files"
@@ -73,10 +73,11 @@ def _identity(dataset: Dataset, settings: Settings, archive: Path | None) -> str
     """Return what the files would be taken from now; None if only the network could tell."""
     if isinstance(dataset.source, Generated):
         return f"generated:{_generator_hash(dataset.source, settings.seed)}"
-    return _archive_identity(archive) if archive is not None else None
+    return archive_identity(archive) if archive is not None else None
 
 
-def _archive_identity(archive: Path) -> str:
+def archive_identity(archive: Path) -> str:
+    """Return what a manifest calls an archive by: its checksum."""
     return f"sha256:{sha256(archive)}"
 
 
@@ -87,7 +88,7 @@ def _generator_hash(source: Generated, seed: int) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _in_mirror_folder(dataset: Dataset, settings: Settings) -> Path | None:
+def archive_in_mirror(dataset: Dataset, settings: Settings) -> Path | None:
     """Return the dataset's archive in the mirror, if that is a folder and holds it."""
     if isinstance(dataset.source, Generated) or settings.mirror is None or _is_url(settings.mirror):
         return None
@@ -111,7 +112,7 @@ def _deliver(dataset: Dataset, settings: Settings, archive: Path | None, folder:
         return _generate(dataset, dataset.source, settings.seed, beside)
     if archive is not None:
         files = unpack(archive, str(archive), dataset.format, beside)
-        return _Delivery(archive.as_uri(), _archive_identity(archive), files)
+        return _Delivery(archive.as_uri(), archive_identity(archive), files)
     announce(f"{dataset.id}: licence: {dataset.licence}. {dataset.homepage}")
     if settings.mirror is not None and _is_url(settings.mirror):
         with contextlib.suppress(NotThereError):
@@ -145,7 +146,7 @@ def _from_url(url: str, dataset: Dataset, folder: Path, beside: Path) -> _Delive
     except BadArchiveError:
         discard(part)
         raise
-    return _Delivery(url, _archive_identity(part), files)
+    return _Delivery(url, archive_identity(part), files)
 
 
 def _from_kaggle(source: Kaggle, dataset: Dataset, beside: Path) -> _Delivery:

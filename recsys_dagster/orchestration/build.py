@@ -8,13 +8,15 @@ from recsys_dagster.models import model_names
 from recsys_dagster.orchestration.assets import evaluation, explore, models, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
-from recsys_dagster.orchestration.schedules import retrain_weekly
+from recsys_dagster.orchestration.schedules import build_schedules
+from recsys_dagster.orchestration.sensors import build_sensors
+from recsys_dagster.orchestration.staleness import lists_are_fresh
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
 
 
 def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
-    """Return all assets, checks, jobs and schedules over the given settings; opens nothing.
+    """Return all assets, checks, jobs, schedules and sensors over the given settings; opens nothing.
 
     Steps run in one process: the warehouse has one writer, and TensorFlow is imported once.
 
@@ -37,9 +39,10 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             serving.report,
             serving.domain_comparison,
         ],
-        asset_checks=checks,
+        asset_checks=[*checks, lists_are_fresh],
         jobs=build_jobs(left_out=set(model_names()) - set(workspace.models())),
-        schedules=[retrain_weekly],
+        schedules=build_schedules(settings),
+        sensors=build_sensors(settings),
         resources={"workspace": workspace},
         loggers=dict(loggers or {}),
         executor=dg.in_process_executor,

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recsys_dagster.errors import IncompleteError, RecsysError
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.trouble import failed_checks, failed_steps
 from recsys_dagster.serving import Published
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
@@ -34,9 +35,9 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
     with _instance() as instance:
         for name in domains:
             result = _run(settings, name, instance, console)
-            causes = [_cause(event) for event in result.all_events if event.is_step_failure]
+            causes = failed_steps(result.all_events)
             failures += [f"{name}: {cause}" for cause in causes]
-            gaps += [f"{name}: {gap}" for gap in failed_checks(result)]
+            gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
             if not causes:
                 console.print(_summary(workspace, name), soft_wrap=True)
         if any(workspace.layout.published(name).exists() for name in domains):
@@ -75,7 +76,7 @@ def _compare(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
     """Set the domains side by side and return the causes of a failure."""
     job = build_definitions(settings).resolve_job_def("compare")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
-    return [_cause(event) for event in result.all_events if event.is_step_failure]
+    return failed_steps(result.all_events)
 
 
 def _summary(workspace: Workspace, domain: str) -> str:
@@ -84,28 +85,6 @@ def _summary(workspace: Workspace, domain: str) -> str:
         lists = published.provenance()
     page = workspace.layout.report(domain)
     return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"
-
-
-def failed_checks(result: dg.ExecuteInProcessResult) -> list[str]:
-    """What the checks that failed but stopped nothing say, a line each, once; warnings are not among them."""
-    said = [
-        check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
-        for check in result.get_asset_check_evaluations()
-        if not check.passed and not check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
-    ]
-    return list(dict.fromkeys(said))
-
-
-def _cause(event: dg.DagsterEvent) -> str:
-    """What went wrong in a step, in a line: the error that our code raised, below Dagster's own around it."""
-    step = (event.step_key or "").replace("__", "/")
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
-    if error is None:
-        return f"{step}: failed"
-    kind, _, message = error.message.strip().partition(": ")
-    return f"{step}: {message if kind.startswith('recsys_dagster.') else error.message.strip()}"
 
 
 class _StepHandler(logging.Handler):

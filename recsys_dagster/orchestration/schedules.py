@@ -1,15 +1,32 @@
 """When the domains are retrained without anybody asking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
+from recsys_dagster.orchestration.under_way import under_way
+from recsys_dagster.settings import Settings
+from recsys_dagster.workspace import Workspace
 
 
-@dg.schedule(cron_schedule="0 4 * * 1", job_name="retrain")
-def retrain_weekly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """Every Monday at 04:00 UTC: one retrain of each domain, at most once a tick."""
-    tick = context.scheduled_execution_time.isoformat()
-    for domain in DOMAINS:
-        yield dg.RunRequest(run_key=f"{domain}-{tick}", partition_key=domain)
+def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
+    """Return the schedules, which run from the start if the settings say so, and else once they are switched on."""
+    status = dg.DefaultScheduleStatus.RUNNING if settings.schedules else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(cron_schedule=settings.retrain_cron, job_name="retrain", default_status=status)
+    def retrain_regularly(
+        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """One retrain of each domain at RECSYS_RETRAIN_CRON, in UTC; none of a domain that has a run under way."""
+        tick = context.scheduled_execution_time.isoformat()
+        busy = {domain: reason for domain in DOMAINS if (reason := under_way(context.instance, workspace, domain))}
+        for domain in DOMAINS:
+            if domain in busy:
+                context.log.info(busy[domain])
+            else:
+                yield dg.RunRequest(run_key=f"{domain}-{tick}", partition_key=domain)
+        if len(busy) == len(DOMAINS):
+            yield dg.SkipReason("; ".join(busy.values()))
+
+    return [retrain_regularly]

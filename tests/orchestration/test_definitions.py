@@ -1,7 +1,5 @@
 """The graph itself: which assets there are, what they depend on, what they say of themselves."""
 
-from datetime import datetime
-
 import dagster as dg
 import pytest
 
@@ -88,17 +86,6 @@ def test_what_stands_over_the_domains_is_in_no_job_over_one(definitions: dg.Defi
     assert definitions.resolve_job_def("compare").asset_layer.selected_asset_keys == {key}
     for name in ("retrain", "everything"):
         assert key not in definitions.resolve_job_def(name).asset_layer.selected_asset_keys
-
-
-def test_a_tick_of_the_weekly_schedule_asks_for_one_retrain_a_domain(definitions: dg.Definitions) -> None:
-    schedule = definitions.resolve_schedule_def("retrain_weekly")
-    context = dg.build_schedule_context(
-        scheduled_execution_time=datetime(2026, 1, 5, 4), repository_def=definitions.get_repository_def()
-    )
-    requests = schedule.evaluate_tick(context).run_requests
-    assert schedule.job_name == "retrain"
-    assert [request.partition_key for request in requests] == list(DOMAINS)
-    assert len({request.run_key for request in requests}) == len(DOMAINS)
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -11,6 +11,7 @@ from recsys_dagster.models import Model, Params, State, attempt, model_class, mo
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.reports import plot_learning_curves
 from recsys_dagster.warehouse import id_map_hash, load_training_data
 from recsys_dagster.workspace import Workspace
@@ -53,6 +54,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         kinds=set(cls.kinds),
         deps=[["features", table] for table in ("users", "items", "interactions", "title_genres")],
         check_specs=[fitted_check("models", name)],
+        pool=FITTING,
     )
     def train(
         context: dg.AssetExecutionContext, config: config_class, workspace: dg.ResourceParam[Workspace]

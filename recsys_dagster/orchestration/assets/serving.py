@@ -14,6 +14,7 @@ from recsys_dagster.evaluation import choose_champion, verdicts
 from recsys_dagster.models import Model, TopN
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.reports import (
     comparison_figures,
     comparison_records,
@@ -64,6 +65,7 @@ def _lists(
     partitions_def=domain_partitions,
     kinds={"python", "duckdb"},
     deps=[["serving", "champion"]],
+    pool=FITTING,
 )
 def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
     """The champion refitted on every fold, and its list for every user, swapped in for readers as one file."""

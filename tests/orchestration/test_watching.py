@@ -1,0 +1,316 @@
+"""What starts runs without anybody asking, and what tells somebody of trouble."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr, ValidationError
+from small_publication import publish_small
+from webhook import Webhook, listening
+
+from recsys_dagster.domains import DOMAINS
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest import write_sample
+from recsys_dagster.models import model_class
+from recsys_dagster.orchestration.alarms import raise_alarm
+from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.under_way import PARTITION
+from recsys_dagster.settings import Settings
+from recsys_dagster.storage import Layout
+from recsys_dagster.workspace import Workspace
+
+LOG = logging.getLogger("alarms")
+
+
+def settings(home: Path, **chosen: Any) -> Settings:
+    values = {"models": ("popularity",), "mirror": None, "movie_dataset": None, "anime_dataset": None}
+    return Settings(home=home, _env_file=None, **{**values, **chosen})
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    (tmp_path / "dagster").mkdir()
+    with dg.instance_for_test(temp_dir=str(tmp_path / "dagster")) as kept:
+        yield kept
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with listening() as server:
+        yield server
+
+
+def tick(chosen: Settings, instance: dg.DagsterInstance) -> Any:
+    definitions = build_definitions(chosen)
+    context = dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=datetime(2026, 1, 5, 4),
+        repository_def=definitions.get_repository_def(),
+        resources={"workspace": Workspace(chosen)},
+    )
+    return definitions.resolve_schedule_def("retrain_regularly").evaluate_tick(context)
+
+
+def look(
+    chosen: Settings, instance: dg.DagsterInstance, cursor: str | None = None, sensor: str = "retrain_on_new_files"
+) -> Any:
+    definitions = build_definitions(chosen)
+    context = dg.build_sensor_context(
+        instance=instance,
+        cursor=cursor,
+        repository_def=definitions.get_repository_def(),
+        resources={"workspace": Workspace(chosen)},
+    )
+    return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+
+
+def domains_of(found: Any) -> list[str]:
+    return [request.partition_key for request in found.run_requests]
+
+
+def under_way(instance: dg.DagsterInstance, domain: str) -> None:
+    run = dg.DagsterRun(job_name="retrain", status=dg.DagsterRunStatus.STARTED, tags={PARTITION: domain})
+    instance.add_run(run)
+
+
+# -- schedules
+
+
+@pytest.mark.parametrize(("switch", "status"), [("", "STOPPED"), ("off", "STOPPED"), ("on", "RUNNING")])
+def test_schedules_and_sensors_are_off_until_they_are_switched_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, switch: str, status: str
+) -> None:
+    monkeypatch.delenv("RECSYS_SCHEDULES", raising=False)
+    if switch:
+        monkeypatch.setenv("RECSYS_SCHEDULES", switch)
+    repository = build_definitions(Settings(home=tmp_path, _env_file=None)).get_repository_def()
+    found = {d.name: d.default_status.name for d in [*repository.schedule_defs, *repository.sensor_defs]}
+    names = (
+        "retrain_regularly",
+        "watch_staleness",
+        "retrain_on_new_files",
+        "alarm_on_failure",
+        "alarm_on_failed_checks",
+    )
+    assert {name: found[name] for name in names} == dict.fromkeys(names, status)
+
+
+def test_the_cron_of_the_retrain_is_a_setting(tmp_path: Path) -> None:
+    def cron(**chosen: str) -> Any:
+        return build_definitions(settings(tmp_path, **chosen)).resolve_schedule_def("retrain_regularly").cron_schedule
+
+    assert cron() == "0 4 * * 1"
+    assert cron(retrain_cron="* * * * *") == "* * * * *"
+    with pytest.raises(ValidationError, match="retrain_cron"):
+        settings(tmp_path, retrain_cron="every minute")
+
+
+def test_a_tick_asks_for_one_retrain_a_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    found = tick(settings(tmp_path), instance)
+    assert domains_of(found) == list(DOMAINS)
+    assert len({request.run_key for request in found.run_requests}) == len(DOMAINS)
+
+
+def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    under_way(instance, "movie")
+    assert domains_of(tick(settings(tmp_path), instance)) == ["anime"]
+    under_way(instance, "anime")
+    found = tick(settings(tmp_path), instance)
+    assert domains_of(found) == []
+    assert "movie: the run " in found.skip_message
+    assert "is under way" in found.skip_message
+
+
+def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    claiming = (
+        "import sys, pathlib; from recsys_dagster.storage import Layout, lock_domain\n"
+        "lock_domain(Layout(pathlib.Path(sys.argv[1])), 'movie'); print('taken', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", claiming, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "taken\n"
+        assert domains_of(tick(settings(tmp_path), instance)) == ["anime"]
+        assert f"the process {other.pid} is at work" in look(settings(tmp_path), instance).skip_message
+        other.kill()
+    assert domains_of(tick(settings(tmp_path), instance)) == ["anime", "movie"]
+
+
+# -- new files
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path) -> Settings:
+    """A home whose movie domain takes `ml-latest-small` from a mirror that holds a small one."""
+    (tmp_path / "mirror").mkdir()
+    chosen = settings(tmp_path / "home", mirror=str(tmp_path / "mirror"), movie_dataset="ml-latest-small")
+    drop(chosen, seed=1)
+    return chosen
+
+
+def drop(chosen: Settings, seed: int, age_seconds: float = 3600) -> None:
+    """Put other ratings into the mirror."""
+    mirror = Path(str(chosen.mirror))
+    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=seed)
+    archive = mirror / "ml-latest-small.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for file in sorted((mirror / "files").iterdir()):
+            zipped.write(file, f"ml-latest-small/{file.name}")
+    then = time.time() - age_seconds
+    os.utime(archive, (then, then))
+
+
+def retrain(chosen: Settings, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
+    job = build_definitions(chosen).resolve_job_def("retrain")
+    return job.execute_in_process(partition_key="movie", instance=instance, **options)
+
+
+def test_new_files_are_retrained_on_once(mirrored: Settings, instance: dg.DagsterInstance) -> None:
+    first = look(mirrored, instance)
+    assert domains_of(first) == ["movie"]
+    assert domains_of(look(mirrored, instance, first.cursor)) == []
+
+    assert retrain(mirrored, instance).success
+    after = look(mirrored, instance, first.cursor)
+    assert domains_of(after) == []
+    assert after.skip_message == "no new files"
+
+    drop(mirrored, seed=2, age_seconds=1800)
+    second = look(mirrored, instance, after.cursor)
+    assert domains_of(second) == ["movie"]
+    assert second.run_requests[0].run_key != first.run_requests[0].run_key
+
+
+def test_files_that_were_fetched_and_never_published_are_retrained_on(
+    mirrored: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert retrain(mirrored, instance).success
+    seen = look(mirrored, instance).cursor
+    drop(mirrored, seed=2, age_seconds=1800)
+    ingest = build_definitions(mirrored).resolve_job_def("ingest")
+    assert ingest.execute_in_process(partition_key="movie", instance=instance).success
+    assert domains_of(look(mirrored, instance, seen)) == ["movie"]
+
+
+def test_a_file_that_is_still_being_copied_is_waited_for(mirrored: Settings, instance: dg.DagsterInstance) -> None:
+    drop(mirrored, seed=2, age_seconds=5)
+    found = look(mirrored, instance)
+    assert domains_of(found) == []
+    drop(mirrored, seed=2)
+    assert domains_of(look(mirrored, instance, found.cursor)) == ["movie"]
+
+
+def test_new_files_wait_for_the_run_that_is_under_way(mirrored: Settings, instance: dg.DagsterInstance) -> None:
+    under_way(instance, "movie")
+    found = look(mirrored, instance)
+    assert domains_of(found) == []
+    assert json.loads(found.cursor).get("movie") is None
+
+
+# -- staleness
+
+
+def test_the_lists_of_each_domain_have_an_age_of_their_own(
+    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook
+) -> None:
+    chosen = settings(tmp_path, webhook=webhook.url)
+    layout = Layout(tmp_path)
+    for domain, days in {"anime": 1, "movie": 9}.items():
+        publish_small(layout.published(domain))
+        then = time.time() - days * 86_400
+        os.utime(layout.published(domain), (then, then))
+    looked = look(chosen, instance, sensor="watch_staleness")
+    found = {evaluation.partition: evaluation for evaluation in looked.asset_events}
+    assert found["anime"].passed
+    assert not found["movie"].passed
+    assert found["movie"].description == "movie: the lists are 9.0 days old; 8 are allowed"
+    assert webhook.told == ["recsys: movie: the lists are 9.0 days old; 8 are allowed"]
+    look(chosen, instance, looked.cursor, sensor="watch_staleness")
+    assert len(webhook.told) == 1
+
+
+# -- alarms
+
+
+def told_of(chosen: Settings, instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
+    """Let the sensors see the run as the daemon would."""
+    definitions = build_definitions(chosen)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    name = "alarm_on_failed_checks" if result.success else "alarm_on_failure"
+    kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
+    (event,) = [event for event in result.all_events if event.event_type is kind]
+    context = dg.build_run_status_sensor_context(
+        sensor_name=name,
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run,
+        resources={"workspace": Workspace(chosen)},
+        repository_def=definitions.get_repository_def(),
+    )
+    definitions.resolve_sensor_def(name)(context if result.success else context.for_run_failure())
+
+
+def boom(*_: object) -> None:
+    raise ValueError("boom")
+
+
+def test_a_failed_run_is_told_with_its_cause(
+    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tmp_path, webhook=webhook.url)
+    monkeypatch.setattr(model_class("popularity"), "_fit", boom)
+    result = retrain(chosen, instance, raise_on_error=False)
+    told_of(chosen, instance, result)
+    (text,) = webhook.told
+    assert text.splitlines() == [
+        f"recsys: retrain of movie failed (run {result.run_id})",
+        "models/popularity: popularity failed: ValueError: boom; nothing is published without the baseline",
+    ]
+
+
+def test_a_failed_model_is_told_though_the_run_went_through_and_a_good_run_is_not(
+    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tmp_path, webhook=webhook.url, models=("item_knn",))
+    with monkeypatch.context() as patch:
+        patch.setattr(model_class("item_knn"), "_fit", boom)
+        lame = retrain(chosen, instance)
+    told_of(chosen, instance, lame)
+    assert [text.splitlines()[1:] for text in webhook.told] == [["item_knn failed: ValueError: boom"]]
+    told_of(chosen, instance, retrain(chosen, instance))
+    assert len(webhook.told) == 1
+
+
+def test_an_alarm_is_in_the_log_and_tried_again_when_the_webhook_stumbles(
+    tmp_path: Path, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook.answers = [503, 503]
+    raise_alarm(settings(tmp_path, webhook=webhook.url), "it burns", LOG)
+    assert webhook.told == ["it burns"]
+    assert caplog.messages == ["it burns"]
+
+
+def test_a_webhook_that_takes_nothing_is_an_error_that_does_not_name_the_secret_address(
+    tmp_path: Path, webhook: Webhook
+) -> None:
+    webhook.answers = [500] * 3
+    with pytest.raises(RecsysError, match="RECSYS_WEBHOOK did not take the alarm, 3 times: it answered 500") as caught:
+        raise_alarm(settings(tmp_path, webhook=webhook.url), "it burns", LOG)
+    assert "secret-token" not in str(caught.value)
+    assert "secret-token" not in repr(settings(tmp_path, webhook=SecretStr(webhook.url)))
+
+
+def test_without_a_webhook_the_log_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    raise_alarm(settings(tmp_path), "it burns", LOG)
+    assert caplog.messages == ["it burns"]
