@@ -1,6 +1,6 @@
 """How good a model is, and how sure that is: metrics, intervals over users, the leaderboard and its champion."""
 
-from recsys_dagster.evaluation.evaluating import Evaluation, Metric, constant_rating_metrics, evaluate, predictions
+from recsys_dagster.evaluation.evaluating import Evaluation, constant_rating_metrics, evaluate, predictions
 from recsys_dagster.evaluation.examples import (
     Example,
     ListedTitle,
@@ -34,7 +34,19 @@ from recsys_dagster.evaluation.protocols import (
     get_protocol,
     protocol_names,
 )
-from recsys_dagster.evaluation.store import MetricRow, read_metrics, read_per_user, store_metrics, write_per_user
+from recsys_dagster.evaluation.slices import Slice
+from recsys_dagster.evaluation.store import (
+    ConfusionRow,
+    MetricRow,
+    SliceRow,
+    read_confusion,
+    read_metrics,
+    read_per_user,
+    read_slices,
+    store_metrics,
+    write_per_user,
+)
+from recsys_dagster.evaluation.summary import Metric
 
 __all__ = [
     "BASELINES",
@@ -42,6 +54,7 @@ __all__ = [
     "CONSTANT",
     "HOLDOUT",
     "Comparison",
+    "ConfusionRow",
     "Contestant",
     "Division",
     "Evaluation",
@@ -57,6 +70,8 @@ __all__ = [
     "MetricRow",
     "Protocol",
     "RandomPairs",
+    "Slice",
+    "SliceRow",
     "StrongGeneralisation",
     "build_leaderboard",
     "choose_champion",
@@ -68,9 +83,11 @@ __all__ = [
     "pick_examples",
     "predictions",
     "protocol_names",
+    "read_confusion",
     "read_example_lists",
     "read_metrics",
     "read_per_user",
+    "read_slices",
     "store_metrics",
     "verdicts",
     "write_example_lists",

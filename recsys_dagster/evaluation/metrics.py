@@ -124,6 +124,22 @@ def coverage(times_recommended: NDArray[np.integer]) -> float:
     return float(np.count_nonzero(times_recommended) / len(times_recommended))
 
 
+def gini(times_recommended: NDArray[np.integer]) -> float:
+    """Inequality of how often titles are recommended, in [0, 1 − 1/n]: 0 if all equally often, the most if only one is.
+
+    With the n counts rising, x₁ ≤ … ≤ xₙ: Σ (2i − n − 1) xᵢ / (n Σ xᵢ). NaN where nothing is recommended.
+
+    Args:
+        times_recommended: (n_titles,) lists that hold each title of the catalogue; not empty.
+
+    Source: Castells, Hurley, Vargas, Novelty and diversity in recommender systems, Recommender Systems Handbook, 2015,
+    §26.3 (sales diversity), there divided by n − 1 for n.
+    """
+    total, n = int(times_recommended.sum()), len(times_recommended)
+    ranks = 2 * np.arange(1, n + 1) - n - 1
+    return float((ranks * np.sort(times_recommended)).sum() / (n * total)) if total else float("nan")
+
+
 def error_sums(rows: NDArray[np.integer], errors: NDArray[np.float64], n_users: int) -> dict[str, NDArray[np.float64]]:
     """Add up the rating errors of each user; sums over any users give the error of those users.
 

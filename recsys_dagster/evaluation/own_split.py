@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from recsys_dagster.costs import Cost, measuring
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.evaluating import USERS_A_BLOCK, Metric, RelevantPairs, predictions, with_intervals
+from recsys_dagster.evaluation.evaluating import predictions
+from recsys_dagster.evaluation.lists import USERS_A_BLOCK, RelevantPairs
 from recsys_dagster.evaluation.metrics import RANKING_METRICS, RankingMetric, capped_recall, error_sums
+from recsys_dagster.evaluation.summary import RATING_RATIOS, Metric, ranking_ratios, with_intervals
 from recsys_dagster.interactions import Split
 from recsys_dagster.models import Model, TopN, fit_on_all, model_class
 from recsys_dagster.progress import announce
@@ -181,8 +183,7 @@ def _judge(
     if split.fold_in is None and model.predicts_ratings:
         per_user |= _predict(model, split, judged, predicted)
     per_user |= _rank(model, split, judged, listed, ranked)
-    ranked = ranked if per_user["relevant"].any() else ()
-    return with_intervals(per_user, ranked, seed) if ranked or "pairs" in per_user else []
+    return with_intervals(per_user, [*RATING_RATIOS, *ranking_ratios(ranked)], seed)
 
 
 def _predict(model: Model, split: Split, judged: NDArray[np.int32], path: Path) -> dict[str, NDArray[np.float64]]:
@@ -217,7 +218,7 @@ def _rank(
             write(split.people[people[row]], place + 1, split.item_ids[items], scores)
             asked = np.isin(people, judged)
             rows = np.searchsorted(judged, people[asked])
-            hits = wanted.hits(rows, top.items[asked])
+            hits = wanted.positions(rows, top.items[asked]) >= 0
             columns["relevant"][rows] = counts[rows]
             for name, k in ranked:
                 columns[f"{name}_{k}"][rows] = _METRICS[name](hits, counts[rows], k)

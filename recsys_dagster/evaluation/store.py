@@ -1,9 +1,9 @@
-"""Where results are kept: the table `evaluation.metrics`, and one Parquet file of per-user results an evaluation."""
+"""Where results are kept: tables of the schema `evaluation`, and one Parquet file of per-user results an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,7 @@ if TYPE_CHECKING:
     import duckdb
 
 PerUser = Mapping[str, NDArray[Any]]
-"""Columns of equal length, one row a user: `user_idx`, `relevant`, `<metric>_<k>`, and the sums of rating errors."""
-
-_CREATE = """
-CREATE SCHEMA IF NOT EXISTS evaluation;
-CREATE TABLE IF NOT EXISTS evaluation.metrics (
-    model VARCHAR NOT NULL,
-    version VARCHAR NOT NULL,
-    protocol VARCHAR NOT NULL,
-    fold VARCHAR NOT NULL,
-    metric VARCHAR NOT NULL,
-    k INTEGER,
-    value DOUBLE NOT NULL,
-    low DOUBLE,
-    high DOUBLE,
-    users BIGINT NOT NULL
-);
-"""
+"""Columns of equal length, one row a user: `user_idx`, `relevant`, `<metric>_<k>`, and sums, as in `Evaluation`."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +34,74 @@ class MetricRow:
     users: int
 
 
-def store_metrics(connection: "duckdb.DuckDBPyConnection", rows: Sequence[MetricRow]) -> None:
-    """Replace, in one transaction, all that is stored of the models and protocols in `rows`.
+@dataclass(frozen=True)
+class SliceRow:
+    """One row of `evaluation.slices`: a metric for a part of the users or titles; see `Slice` for the columns."""
+
+    model: str
+    version: str
+    protocol: str
+    fold: str
+    dimension: str
+    part: str
+    position: int
+    metric: str
+    k: int | None
+    value: float
+    low: float | None
+    high: float | None
+    users: int
+    pairs: int
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """One row of `evaluation.confusion`: how often a rating was predicted, rounded, as which."""
+
+    model: str
+    version: str
+    protocol: str
+    fold: str
+    rating: float
+    predicted: float
+    pairs: int
+
+
+_Row = TypeVar("_Row", MetricRow, SliceRow, ConfusionRow)
+_TABLES: dict[type, str] = {MetricRow: "metrics", SliceRow: "slices", ConfusionRow: "confusion"}
+_TYPES: dict[Any, str] = {
+    str: "VARCHAR NOT NULL",
+    int: "BIGINT NOT NULL",
+    float: "DOUBLE NOT NULL",
+    int | None: "INTEGER",
+    float | None: "DOUBLE",
+}
+
+
+def store_metrics(
+    connection: "duckdb.DuckDBPyConnection",
+    rows: Sequence[MetricRow],
+    slices: Sequence[SliceRow] = (),
+    confusion: Sequence[ConfusionRow] = (),
+) -> None:
+    """Replace, in one transaction, all that is stored in any table of the models and protocols in `rows`.
 
     So pass the rows of all folds of a model at once: what an older version left on another fold goes too. An error
-    leaves the table as it was.
+    leaves the tables as they were.
     """
-    names = [field.name for field in fields(MetricRow)]
-    marks = ", ".join("?" for _ in names)
+    stored: dict[type, Sequence[Any]] = {MetricRow: rows, SliceRow: slices, ConfusionRow: confusion}
     connection.begin()
     try:
-        connection.execute(_CREATE)
-        for model, protocol in sorted({(row.model, row.protocol) for row in rows}):
-            connection.execute("DELETE FROM evaluation.metrics WHERE model = ? AND protocol = ?", [model, protocol])
-        if rows:
-            connection.executemany(
-                f"INSERT INTO evaluation.metrics ({', '.join(names)}) VALUES ({marks})",
-                [astuple(row) for row in rows],
-            )
+        connection.execute("CREATE SCHEMA IF NOT EXISTS evaluation")
+        for kind, added in stored.items():
+            table = f"evaluation.{_TABLES[kind]}"
+            columns = ", ".join(f"{field.name} {_TYPES[field.type]}" for field in fields(kind))
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+            for model, protocol in sorted({(row.model, row.protocol) for row in rows}):
+                connection.execute(f"DELETE FROM {table} WHERE model = ? AND protocol = ?", [model, protocol])
+            if added:
+                marks = ", ".join("?" for _ in fields(kind))
+                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [astuple(row) for row in added])
     except BaseException:
         connection.rollback()
         raise
@@ -76,17 +110,30 @@ def store_metrics(connection: "duckdb.DuckDBPyConnection", rows: Sequence[Metric
 
 def read_metrics(connection: "duckdb.DuckDBPyConnection") -> list[MetricRow]:
     """Return every row of `evaluation.metrics`, in a fixed order; none if nothing was ever stored."""
+    return _read(connection, MetricRow, "model, protocol, fold, metric, k")
+
+
+def read_slices(connection: "duckdb.DuckDBPyConnection") -> list[SliceRow]:
+    """Return every row of `evaluation.slices`, in a fixed order; none if nothing was ever stored."""
+    return _read(connection, SliceRow, "model, protocol, fold, dimension, position, metric, k")
+
+
+def read_confusion(connection: "duckdb.DuckDBPyConnection") -> list[ConfusionRow]:
+    """Return every row of `evaluation.confusion`, in a fixed order; none if nothing was ever stored."""
+    return _read(connection, ConfusionRow, "model, protocol, fold, rating, predicted")
+
+
+def _read(connection: "duckdb.DuckDBPyConnection", kind: type[_Row], order: str) -> list[_Row]:
     exists = connection.execute(
         "SELECT count(*) FROM information_schema.tables"
-        " WHERE table_schema = 'evaluation' AND table_name = 'metrics' AND table_catalog = current_database()"
+        " WHERE table_schema = 'evaluation' AND table_name = ? AND table_catalog = current_database()",
+        [_TABLES[kind]],
     ).fetchall()
     if not exists[0][0]:
         return []
-    names = ", ".join(field.name for field in fields(MetricRow))
-    found = connection.execute(
-        f"SELECT {names} FROM evaluation.metrics ORDER BY model, protocol, fold, metric, k"
-    ).fetchall()
-    return [MetricRow(*row) for row in found]
+    names = ", ".join(field.name for field in fields(kind))
+    found = connection.execute(f"SELECT {names} FROM evaluation.{_TABLES[kind]} ORDER BY {order}").fetchall()
+    return [kind(*row) for row in found]
 
 
 def write_per_user(per_user: PerUser, path: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.testing import assert_array_equal
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation import constant_rating_metrics, evaluate
 from recsys_dagster.interactions import Interactions
+from recsys_dagster.models import model_class
 
 # Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
 TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
@@ -146,7 +148,7 @@ def test_a_fold_in_which_nothing_is_liked_is_refused():
 def test_predictions_that_are_not_numbers_are_refused():
     model = fitted()
     model.table_[1, 0] = np.nan  # user 1 likes nothing, so the ranking never asks
-    with pytest.raises(RecsysError, match="predicted ratings are not numbers"):
+    with pytest.raises(RecsysError, match="predictions are not numbers"):
         run(model)
 
 
@@ -162,3 +164,54 @@ def test_the_constant_is_the_mean_of_the_training_ratings():
 def test_a_constant_without_ratings_is_refused():
     with pytest.raises(RecsysError, match="holds no ratings"):
         constant_rating_metrics(pairs((0, 0, np.nan)), FOLD, seed=0)
+
+
+def test_with_the_training_data_there_is_more_than_accuracy():
+    data = training(TRAIN, 4, 6)
+    genres = sp.csr_array(np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 0]], np.float32))
+    data = replace(data, titles=replace(data.titles, genres=genres, genre_names=("Drama", "Crime")))
+    evaluation = evaluate(
+        Table(SCORES).fit(data), FOLD, None, like_threshold=4, data=data, ks=(2, 10), seed=1, resamples=50
+    )
+    # The lists of two: user 0 is shown 1 and 2, user 2 is shown 0 and 1. Each of the titles 0 to 4 is had by one of
+    # the four users, but 3 and 4 both by user 3.
+    expected = {
+        ("novelty", 2): 2,  # -log2(1 / 4)
+        ("popularity_lift", 2): 0,
+        ("genre_diversity", 2): 0.5,  # Drama and Crime; Drama and Drama
+        ("gini", 2): (-4 * 0 - 2 * 0 + 0 * 1 + 2 * 1 + 4 * 2) / (5 * 4),
+        ("overlap", 10): 1,  # the scores are the same for everybody
+        # Predicted 2, 1, 1.5, 3 and 0.5 for 4, 5, 1, 2 and 4: never a like.
+        ("like_accuracy", None): 2 / 5,
+        ("like_recall", None): 0,
+        ("like_majority", None): 2 / 5,  # two of the five training pairs are likes
+        ("like_auc", None): (1 + 0 + 0 + 0 + 0 + 0) / 6,
+        ("prediction_std", None): np.std([2, 1, 1.5, 3, 0.5]),
+    }
+    for key, value in expected.items():
+        assert found(evaluation, *key).value == pytest.approx(value), key
+    # User 0 has a Drama and is shown a Drama and a Crime; user 2 has a Crime and is shown two Dramas.
+    assert found(evaluation, "miscalibration", 2).value == pytest.approx((-np.log(0.505) - np.log(0.01)) / 2)
+    assert not [m for m in evaluation.metrics if m.metric == "like_precision"], "nothing was said to be a like"
+    assert sum(pairs for _, _, pairs in evaluation.confusion) == 5
+    figures = {(s.dimension, s.part, s.metric): s.value for s in evaluation.slices}
+    assert figures["support", "0 (cold)", "recall"] == 0
+    assert figures["support", "1 to 4 (cold)", "recall"] == 1  # titles 2 and 4, which user 0 likes
+    assert figures["genre", "Crime", "recall"] == 1
+    assert figures["genre", "Drama", "recall"] == 0.5
+    assert figures["activity", "up to 1", "rmse"] == pytest.approx(found(evaluation, "rmse").value)
+
+
+def test_a_like_model_is_judged_by_its_probabilities():
+    world = np.random.default_rng(0)
+    users, items = np.nonzero(world.random((40, 12)) < 0.7)
+    ratings = np.where(items % 3 == 0, 5, 2 + (users % 4 == 0)).astype(np.float32)
+    everything = Interactions(users.astype(np.int32), items.astype(np.int32), ratings)
+    held = world.random(len(users)) < 0.3
+    data = training(everything.where(~held), 40, 12)
+    model = model_class("like_naive_bayes")().fit(data)
+    evaluation = evaluate(model, everything.where(held), None, like_threshold=4, data=data, seed=1, resamples=50)
+    assert found(evaluation, "like_auc").value > 0.9
+    assert 0 < found(evaluation, "like_log_loss").value < np.log(2)
+    assert found(evaluation, "like_accuracy").value > found(evaluation, "like_majority").value
+    assert evaluation.confusion == []

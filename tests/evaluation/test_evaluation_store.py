@@ -4,7 +4,17 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import MetricRow, read_metrics, read_per_user, store_metrics, write_per_user
+from recsys_dagster.evaluation import (
+    ConfusionRow,
+    MetricRow,
+    SliceRow,
+    read_confusion,
+    read_metrics,
+    read_per_user,
+    read_slices,
+    store_metrics,
+    write_per_user,
+)
 
 
 def row(model="ease", version="v1", fold="test", protocol="holdout", value=0.5, metric="ndcg", k=10):
@@ -38,6 +48,19 @@ def test_storing_replaces_the_model_and_leaves_the_others(connection):
         ("ease", "v1", "random", "test"),
         ("popularity", "v1", "holdout", "test"),
     ]
+
+
+def test_parts_and_confusions_come_and_go_with_the_metrics_of_their_model(connection):
+    def part(version):
+        return SliceRow("ease", version, "holdout", "test", "kind", "TV", 0, "recall", 10, 0.5, None, None, 1, 3)
+
+    cell = ConfusionRow("ease", "v1", "holdout", "test", 8.0, 7.0, 5)
+    assert read_slices(connection) == read_confusion(connection) == []
+    store_metrics(connection, [row()], [part("v1")], [cell])
+    store_metrics(connection, [row("bpr")])
+    assert (read_slices(connection), read_confusion(connection)) == ([part("v1")], [cell])
+    store_metrics(connection, [row(version="v2")], [part("v2")])
+    assert (read_slices(connection), read_confusion(connection)) == ([part("v2")], [])
 
 
 def test_a_failure_half_way_leaves_the_table_as_it_was(connection):

@@ -70,6 +70,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                     pairs,
                     owned[fold],
                     like_threshold=domain.like_threshold,
+                    data=data,
                     seed=workspace.settings.seed,
                 )
             lists.extend(example_lists(model, examples, owned["test"], item_ids))
@@ -80,9 +81,13 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             outcome = replace(outcome, version=fit.version if fit else "")
             return conclude(workspace, domain.name, outcome, cost_metadata(cost))
         record = workspace.store.record(domain.name, name)
-        rows = [row for fold, result in found.items() for row in result.rows(name, record.version, HOLDOUT, fold)]
+        rows, parts, confusion = [], [], []
+        for fold, result in found.items():
+            rows += result.rows(name, record.version, HOLDOUT, fold)
+            parts += result.slice_rows(name, record.version, HOLDOUT, fold)
+            confusion += result.confusion_rows(name, record.version, HOLDOUT, fold)
         with warehouse.connect() as connection:
-            store_metrics(connection, rows)
+            store_metrics(connection, rows, parts, confusion)
         for fold, result in found.items():
             result.write_per_user(workspace.per_user(domain, fold, name))
         write_example_lists(lists, workspace.example_lists(domain, name))
