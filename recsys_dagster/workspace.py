@@ -1,6 +1,8 @@
 """Settings, folders and datasets of one installation, in one object that assets and commands are given."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from recsys_dagster.domains import Domain, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
@@ -9,17 +11,23 @@ from recsys_dagster.evaluation import (
     COMPARED_COLUMNS,
     CONSTANT,
     HOLDOUT,
+    ConfusionRow,
     Leaderboard,
     MetricRow,
+    SliceRow,
     build_leaderboard,
+    read_confusion,
     read_metrics,
     read_per_user,
+    read_slices,
 )
 from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
 from recsys_dagster.models import ModelStore, Outcome, State, model_class, model_names, read_outcomes
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout, lock_domain
 from recsys_dagster.warehouse import Warehouse, id_map_hash
+
+_Row = TypeVar("_Row", MetricRow, SliceRow, ConfusionRow)
 
 
 class Workspace:
@@ -98,6 +106,17 @@ class Workspace:
 
         A model that has failed or was left out since is not, whatever older version of it is current.
         """
+        return self._comparable(domain, read_metrics)
+
+    def slices(self, domain: Domain) -> list[SliceRow]:
+        """Return the figures of parts of the users and titles, of the same versions as `metrics`."""
+        return self._comparable(domain, read_slices)
+
+    def confusion(self, domain: Domain) -> list[ConfusionRow]:
+        """Return the confusion matrices, of the same versions as `metrics`."""
+        return self._comparable(domain, read_confusion)
+
+    def _comparable(self, domain: Domain, read: Callable[[Any], list[_Row]]) -> list[_Row]:
         index = id_map_hash(self.warehouse(domain))
         missing = {outcome.model for outcome in self.missing(domain)}
         current = {
@@ -106,7 +125,7 @@ class Workspace:
             if name not in missing and self.store.record(domain.name, name, version).id_map_hash == index
         }
         with self.warehouse(domain).connect() as connection:
-            rows = read_metrics(connection)
+            rows = read(connection)
         return [row for row in rows if row.model == CONSTANT or (row.model, row.version) in current]
 
     def missing(self, domain: Domain) -> list[Outcome]:
