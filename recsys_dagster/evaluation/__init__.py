@@ -9,7 +9,7 @@ from recsys_dagster.evaluation.examples import (
     read_example_lists,
     write_example_lists,
 )
-from recsys_dagster.evaluation.intervals import Interval
+from recsys_dagster.evaluation.intervals import Interval, interval, resampled_sums
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,
     COMPARED_COLUMNS,
@@ -22,6 +22,7 @@ from recsys_dagster.evaluation.leaderboard import (
     choose_champion,
     verdicts,
 )
+from recsys_dagster.evaluation.metrics import Statistic, mean, root_mean
 from recsys_dagster.evaluation.own_split import Contestant, evaluate_split
 from recsys_dagster.evaluation.protocols import (
     Division,
@@ -72,6 +73,7 @@ __all__ = [
     "RandomPairs",
     "Slice",
     "SliceRow",
+    "Statistic",
     "StrongGeneralisation",
     "build_leaderboard",
     "choose_champion",
@@ -80,6 +82,8 @@ __all__ = [
     "evaluate_split",
     "example_lists",
     "get_protocol",
+    "interval",
+    "mean",
     "pick_examples",
     "predictions",
     "protocol_names",
@@ -88,6 +92,8 @@ __all__ = [
     "read_metrics",
     "read_per_user",
     "read_slices",
+    "resampled_sums",
+    "root_mean",
     "store_metrics",
     "verdicts",
     "write_example_lists",

@@ -16,10 +16,12 @@ from recsys_dagster.models.outcomes import (
 )
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import REGISTRY, model_class, model_names
+from recsys_dagster.models.sequences import Histories
 from recsys_dagster.models.store import ModelRecord, ModelStore
 
 __all__ = [
     "REGISTRY",
+    "Histories",
     "LeftOutError",
     "LikeModel",
     "Model",

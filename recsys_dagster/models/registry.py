@@ -35,6 +35,9 @@ REGISTRY: dict[str, str] = {
 }
 """Name of each model → "module:Class" within this package."""
 
+AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "two_tower_as_published:TwoTowerAsPublished"}
+"""The same of models with a paper's faults, which only what shows the faults' effects asks for by name."""
+
 
 def model_names() -> tuple[str, ...]:
     """Return the names of all models, baselines first."""
@@ -44,7 +47,7 @@ def model_names() -> tuple[str, ...]:
 def model_class(name: str) -> type[Model]:
     """Import and return the model of that name; raise UsageError, listing the known ones, if there is none."""
     try:
-        module, _, attribute = REGISTRY[name].partition(":")
+        module, _, attribute = (REGISTRY | AS_PUBLISHED)[name].partition(":")
     except KeyError:
         raise UsageError(f"unknown model {name!r}; known: {', '.join(REGISTRY)}") from None
     found: type[Model] = getattr(import_module(f"{__package__}.{module}"), attribute)

@@ -82,8 +82,9 @@ class TwoTower(NeuralModel, RatingModel):
         tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.titles, rated, mean)
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int32)
         others = [rated.where(fold != held) for held in range(FOLDS)]
-        user_scaler = standardiser(tastes, np.bincount(rated.users, minlength=self.n_users_))
-        title_scaler = standardiser(features, np.bincount(rated.items, minlength=self.n_items_))
+        scaled_by = self._scaled_by(rated)
+        user_scaler = standardiser(tastes, np.bincount(scaled_by.users, minlength=self.n_users_))
+        title_scaler = standardiser(features, np.bincount(scaled_by.items, minlength=self.n_items_))
         # Row f · n + i is what is known of i without fold f; the last n rows are what is known from all folds.
         user_rows = np.concatenate([*(self._tastes_of(part, self.n_users_) for part in others), tastes])
         title_rows = np.concatenate([*(title_features(data.titles, part, mean) for part in others), features])
@@ -104,6 +105,10 @@ class TwoTower(NeuralModel, RatingModel):
         self.user_tower_ = [*user_scaler, *user_tower.get_weights()]
         self.title_tower_ = [*title_scaler, *title_tower.get_weights()]
         self.users_, self.titles_ = through(self.user_tower_, tastes), through(self.title_tower_, features)
+
+    def _scaled_by(self, rated: Interactions) -> Interactions:
+        """Return the pairs over which the inputs are standardised, given the rated ones of the training fold."""
+        return rated
 
     def _examples(self, rated: Interactions, fold: NDArray[np.int32]) -> Examples:
         """Return rows of the two tables, and ratings mapped to [-1, 1]."""

@@ -1,0 +1,88 @@
+"""Real data, divided, on which a fault is switched on and off; and the rows that come of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.evaluation import Statistic, evaluate, predictions, root_mean
+from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models import Model, Params, model_class
+from recsys_dagster.papers.records import FaultRow
+from recsys_dagster.papers.scores import Score, difference, ranked, squared_errors
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The folds of the lineage, and models that are fitted on them once.
+
+    Attributes:
+        dataset: its id.
+        data: the training and the validation fold.
+        test: the test fold.
+        item_ids: (n_items,) the publisher's ids, by index.
+        seed: of models and of intervals.
+    """
+
+    dataset: str
+    data: TrainingData
+    test: Interactions
+    item_ids: NDArray[np.integer]
+    seed: int = 42
+    _fitted: dict[str, Model] = field(default_factory=dict, repr=False)
+
+    @property
+    def n_users(self) -> int:
+        """Size of the index space of users."""
+        return self.data.n_users
+
+    def on(self, test: Interactions | None = None, seed: int | None = None, **changed: Any) -> "Experiment":
+        """Return the experiment on other data: another test fold, another seed, or other fields of `data`."""
+        data = replace(self.data, **changed)
+        test = self.test if test is None else test
+        return Experiment(self.dataset, data, test, self.item_ids, self.seed if seed is None else seed)
+
+    def where(self, keep: Callable[[Interactions], NDArray[np.bool_]]) -> "Experiment":
+        """Return the experiment on the pairs of each fold for which `keep` gives true."""
+        train, validation, test = (
+            pairs.where(keep(pairs)) for pairs in (self.data.train, self.data.validation, self.test)
+        )
+        return self.on(test, train=train, validation=validation)
+
+    def fitted(self, name: str, params: Params | None = None) -> Model:
+        """Return the model, fitted with these parameters or its defaults on the training and validation fold; once."""
+        return self.once(f"{name} {params!r}", lambda: model_class(name)(params, seed=self.seed).fit(self.data))
+
+    def once(self, key: str, fit: Callable[[], Model]) -> Model:
+        """Return what `fit` gives, which is called the first time only."""
+        if key not in self._fitted:
+            self._fitted[key] = fit()
+        return self._fitted[key]
+
+    def errors(self, model: Model, statistic: Statistic = root_mean, test: Interactions | None = None) -> Score:
+        """Return the model's RMSE, or the MSE by `mean`, over the rated pairs of the test fold or of another."""
+        rated = (self.test if test is None else test).rated
+        return squared_errors(predictions(model, rated), rated, self.n_users, statistic)
+
+    def ranking(self, model: Model, metric: str = "ndcg_10") -> Score:
+        """Return a ranking metric of the model on the test fold, minus what the users have in the others."""
+        owned = self.data.validation.matrix(self.n_users, self.data.n_items)
+        threshold = self.data.like_threshold
+        found = evaluate(model, self.test, owned, like_threshold=threshold, ks=(10,), seed=self.seed, resamples=1)
+        return ranked(found, metric, self.n_users)
+
+    def row(self, fault: str, paper: str, system: str, metric: str, honest: Score, faulty: Score) -> FaultRow:
+        """Return the two scores as a row, with the interval of their difference."""
+        lie = difference(faulty, honest, self.seed)
+        return FaultRow(fault, paper, self.dataset, system, metric, honest.value, faulty.value, lie.low, lie.high)
+
+    def count(self, fault: str, paper: str, system: str, metric: str, honest: float, faulty: float) -> FaultRow:
+        """Return two numbers that chance has no part in as a row."""
+        return FaultRow(fault, paper, self.dataset, system, metric, float(honest), float(faulty), None, None)
+
+
+def parameters(name: str, **changed: Any) -> Params:
+    """Return the parameters of the model of that name, the defaults but for what is given."""
+    return model_class(name).params_type(**changed)

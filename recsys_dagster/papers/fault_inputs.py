@@ -1,0 +1,85 @@
+"""Faults in what a network is shown of a user and a title (003): each switched on alone, all else equal."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from recsys_dagster.evaluation import mean
+from recsys_dagster.interactions import Titles
+from recsys_dagster.models import Model, model_class
+from recsys_dagster.papers.experiment import Experiment, parameters
+from recsys_dagster.papers.records import FaultRow
+from recsys_dagster.papers.scores import Score
+
+MODEL = "two_tower_as_published"
+HONEST = {"leaky_tastes": False, "leaky_scalers": False, "unrated_as_zero": False}
+EPOCHS = 10
+
+
+def leaky_tastes(experiment: Experiment) -> list[FaultRow]:
+    """A person's mean rating of each genre is taken from all ratings, those to be predicted among them."""
+    return _switched(experiment, "leaky-tastes", leaky_tastes=True)
+
+
+def leaky_scalers(experiment: Experiment) -> list[FaultRow]:
+    """The scalers of the inputs are fitted to all ratings, those to be predicted among them."""
+    return _switched(experiment, "leaky-scalers", leaky_scalers=True)
+
+
+def unrated_as_zero(experiment: Experiment) -> list[FaultRow]:
+    """A genre that a person never rated counts as one that they rate 0, below the scale."""
+    return _switched(experiment, "unrated-as-zero", unrated_as_zero=True)
+
+
+def genre_by_substring(experiment: Experiment) -> list[FaultRow]:
+    """A title has every genre whose name is part of its genres' text: "Shounen Ai" makes it "Shounen" too."""
+    titles = experiment.data.titles
+    wrong = substring_genres(titles)
+    if wrong.genres.nnz == titles.genres.nnz:
+        return []
+    flagged = np.count_nonzero(np.diff(wrong.genres.indptr) > np.diff(titles.genres.tocsr().indptr))
+    honest = two_towers(experiment)
+    faulty = two_towers(experiment.on(titles=wrong))
+    return [
+        experiment.count("genre-by-substring", "003", "titles", "with a wrong genre", 0, flagged),
+        experiment.row(
+            "genre-by-substring",
+            "003",
+            "two_tower",
+            "mse_scaled",
+            scaled_mse(experiment, honest),
+            scaled_mse(experiment, faulty),
+        ),
+    ]
+
+
+def _switched(experiment: Experiment, fault: str, **on: bool) -> list[FaultRow]:
+    honest, faulty = two_towers(experiment), two_towers(experiment, **on)
+    return [
+        experiment.row(fault, "003", "two_tower", "rmse", experiment.errors(honest), experiment.errors(faulty)),
+        experiment.row(
+            fault, "003", "two_tower", "mse_scaled", scaled_mse(experiment, honest), scaled_mse(experiment, faulty)
+        ),
+    ]
+
+
+def two_towers(experiment: Experiment, **on: bool) -> Model:
+    """Return the two towers after `EPOCHS` epochs on the training fold, the test fold there to leak from."""
+    params = parameters(MODEL, epochs=EPOCHS, patience=None, **{**HONEST, **on})
+    data = replace(experiment.data, validation=experiment.test)
+    return experiment.once(f"{MODEL} {on}", lambda: model_class(MODEL)(params, seed=experiment.seed).fit(data))
+
+
+def scaled_mse(experiment: Experiment, model: Model) -> Score:
+    """Return the MSE of ratings mapped from the scale to [-1, 1], as the paper prints it."""
+    low, high = experiment.data.scale
+    score = experiment.errors(model, mean)
+    return replace(score, totals=score.totals * (2 / (high - low)) ** 2)
+
+
+def substring_genres(titles: Titles) -> Titles:
+    """Return the titles with every genre whose name is part of the name of one that they have."""
+    names = titles.genre_names
+    part_of = np.array([[name in whole for name in names] for whole in names], dtype=np.float32)
+    genres = (titles.genres @ part_of > 0).astype(np.float32)
+    return replace(titles, genres=type(titles.genres)(genres))

@@ -1,0 +1,46 @@
+"""Faults in what is recommended (000, 004), and in how large a network is made (004)."""
+
+import numpy as np
+
+from recsys_dagster.evaluation import mean
+from recsys_dagster.models import Model
+from recsys_dagster.papers.experiment import Experiment, parameters
+from recsys_dagster.papers.records import FaultRow
+from recsys_dagster.papers.scores import Score, per_pair
+
+LIST_LENGTH = 10
+EMBEDDING_SIZE = 100
+
+
+def rating_alone(experiment: Experiment) -> list[FaultRow]:
+    """Titles are ranked by predicted rating alone, however few people stand behind it."""
+    fault = "rating-alone", "000, 004"
+    popular = experiment.ranking(experiment.fitted("popularity"))
+    rows = [experiment.count(*fault, "popularity", "ndcg@10", popular.value, popular.value)]
+    for name in ("embedding_mlp", "als"):
+        models = [experiment.fitted(name), experiment.fitted(name, parameters(name, popularity_weight=0.0))]
+        honest, faulty = (experiment.ranking(model) for model in models)
+        rows += [
+            experiment.row(*fault, name, "ndcg@10", honest, faulty),
+            experiment.row(*fault, name, "ratings behind a title", *(support(experiment, model) for model in models)),
+        ]
+    return rows
+
+
+def ids_by_largest(experiment: Experiment) -> list[FaultRow]:
+    """An embedding has a row for each number up to the largest id; those of ids that no title has are never trained."""
+    contiguous, largest = len(experiment.item_ids), int(experiment.item_ids.max()) + 1
+    fault = "ids-by-largest", "004", "dropout_mlp"
+    return [
+        experiment.count(*fault, "rows of the titles' embedding", contiguous, largest),
+        experiment.count(*fault, "MB of it", *(rows * EMBEDDING_SIZE * 4 / 1e6 for rows in (contiguous, largest))),
+    ]
+
+
+def support(experiment: Experiment, model: Model) -> Score:
+    """Return the mean number of training pairs of the titles in everybody's list."""
+    users = np.unique(experiment.test.users)
+    items = model.recommend(users, LIST_LENGTH).items
+    listed = items >= 0
+    owners = np.repeat(users, listed.sum(axis=1))
+    return per_pair(model.popularity_[items[listed]], owners, experiment.n_users, mean)

@@ -1,0 +1,49 @@
+"""The list of the papers' faults, and the running of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from recsys_dagster.errors import UsageError
+from recsys_dagster.papers import fault_inputs, fault_orders, fault_rankings, fault_ratings
+from recsys_dagster.papers.experiment import Experiment
+from recsys_dagster.papers.records import FaultRow
+from recsys_dagster.progress import announce
+
+FAULTS: dict[str, Callable[[Experiment], list[FaultRow]]] = {
+    "leaky-tastes": fault_inputs.leaky_tastes,
+    "leaky-scalers": fault_inputs.leaky_scalers,
+    "unrated-as-zero": fault_inputs.unrated_as_zero,
+    "genre-by-substring": fault_inputs.genre_by_substring,
+    "unrated-as-minus-1": fault_ratings.unrated_as_minus_one,
+    "masked-below-6": fault_ratings.masked_below_six,
+    "3.5-is-neither": fault_ratings.half_is_neither,
+    "stack-in-sample": fault_ratings.stack_in_sample,
+    "stops-on-the-test": fault_ratings.stops_on_what_it_reports,
+    "one-seed": fault_ratings.luckiest_seed,
+    "random-split": fault_ratings.random_split,
+    "rating-alone": fault_rankings.rating_alone,
+    "ids-by-largest": fault_rankings.ids_by_largest,
+    "shuffled-order": fault_orders.shuffled_order,
+    "ties-by-index": fault_orders.ties_by_index,
+}
+"""By name, what runs a fault both ways; its docstring says what the fault is. No rows: the data cannot show it."""
+
+
+def explained(fault: str) -> str:
+    """Return in a sentence what the fault of that name is."""
+    return (FAULTS[fault].__doc__ or "").strip()
+
+
+def show_faults(experiment: Experiment, names: Iterable[str] = FAULTS) -> Iterator[FaultRow]:
+    """Run each fault with it and without, on the same folds and seed; give the rows of each as they are found.
+
+    Raises:
+        UsageError: there is no fault of one of the names.
+    """
+    for name in names:
+        if name not in FAULTS:
+            raise UsageError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
+        announce(f"{name} …")
+        rows = FAULTS[name](experiment)
+        if not rows:
+            announce(f"{name}: {experiment.dataset} cannot show it")
+        yield from rows

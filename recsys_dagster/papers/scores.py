@@ -1,0 +1,55 @@
+"""Scores as sums over users, so that the same users can be drawn again under two ways of getting a score."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.evaluation import Evaluation, Interval, Statistic, interval, mean, resampled_sums, root_mean
+from recsys_dagster.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric, and what each user adds to it.
+
+    Attributes:
+        totals, weights: (n_users,) float64; zeros for a user who adds nothing.
+        statistic: of the sum of the totals and that of the weights.
+    """
+
+    totals: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    statistic: Statistic = mean
+
+    @property
+    def value(self) -> float:
+        """The metric over all users."""
+        return float(self.statistic(self.totals.sum(keepdims=True), self.weights.sum(keepdims=True))[0])
+
+
+def per_pair(values: NDArray[np.floating], users: NDArray[np.int32], n_users: int, statistic: Statistic) -> Score:
+    """Return the score that is the statistic of one value a pair."""
+    return Score(np.bincount(users, values, n_users), np.bincount(users, minlength=n_users) * 1.0, statistic)
+
+
+def squared_errors(
+    predicted: NDArray[np.floating] | float, pairs: Interactions, n_users: int, statistic: Statistic = root_mean
+) -> Score:
+    """Return the RMSE of the (n,) predictions, or of one for all, over pairs that are all rated; or their MSE by `mean`."""
+    return per_pair((predicted - pairs.ratings.astype(np.float64)) ** 2, pairs.users, n_users, statistic)
+
+
+def ranked(evaluation: Evaluation, metric: str, n_users: int) -> Score:
+    """Return a ranking metric, such as `ndcg_10`, over the users who like something."""
+    asked = ~np.isnan(evaluation.per_user[metric])
+    users = evaluation.per_user["user_idx"][asked]
+    return per_pair(evaluation.per_user[metric][asked], users, n_users, mean)
+
+
+def difference(faulty: Score, honest: Score, seed: int) -> Interval:
+    """Return `faulty` − `honest` with its 95 % interval; both are worked out on the same resamples of users."""
+    columns = np.column_stack([faulty.totals, faulty.weights, honest.totals, honest.weights])
+    drawn = resampled_sums(columns, seed)
+    lies = faulty.statistic(drawn[:, 0], drawn[:, 1]) - honest.statistic(drawn[:, 2], drawn[:, 3])
+    return interval(faulty.value - honest.value, lies)
