@@ -14,7 +14,8 @@ def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int, params: Para
     """Return a model fitted on all of `data.train`.
 
     A model that learns from a validation fold how long to train is fitted twice: without a random tenth of the pairs,
-    drawn by the seed, on which it stops early; then on all of them, for as long as that was best.
+    drawn by the seed, on which it stops early; then on all of them, for as long as that was best. One whose parameters
+    have no patience never stops early, and is fitted once.
 
     Args:
         kind: the model.
@@ -23,7 +24,7 @@ def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int, params: Para
         params: of the model; None: its defaults.
     """
     model = kind(params, seed=seed)
-    if kind.refit_params is not Model.refit_params:
+    if kind.refit_params is not Model.refit_params and getattr(model.params, "patience", 0) is not None:
         held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
         parts = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))
         model = kind(model.fit(parts).refit_params(), seed=seed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.evaluation import Statistic, evaluate, predictions, root_mean
 from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models import Model, Params, model_class
+from recsys_dagster.models import Model, Params, fit_on_all, model_class
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, difference, ranked, squared_errors
 
@@ -52,8 +52,14 @@ class Experiment:
         return self.on(test, train=train, validation=validation)
 
     def fitted(self, name: str, params: Params | None = None) -> Model:
-        """Return the model, fitted with these parameters or its defaults on the training and validation fold; once."""
-        return self.once(f"{name} {params!r}", lambda: model_class(name)(params, seed=self.seed).fit(self.data))
+        """Return the model, fitted with these parameters or its defaults on the training and validation fold; once.
+
+        Where there is no validation fold, what stops early does so on a tenth of the training fold first.
+        """
+        kind = model_class(name)
+        if len(self.data.validation):
+            return self.once(f"{name} {params!r}", lambda: kind(params, seed=self.seed).fit(self.data))
+        return self.once(f"{name} {params!r}", lambda: fit_on_all(kind, self.data, seed=self.seed, params=params))
 
     def once(self, key: str, fit: Callable[[], Model]) -> Model:
         """Return what `fit` gives, which is called the first time only."""
@@ -78,7 +84,7 @@ class Experiment:
         lie = difference(faulty, honest, self.seed)
         return FaultRow(fault, paper, self.dataset, system, metric, honest.value, faulty.value, lie.low, lie.high)
 
-    def count(self, fault: str, paper: str, system: str, metric: str, honest: float, faulty: float) -> FaultRow:
+    def count(self, fault: str, paper: str, system: str, metric: str, honest: Any, faulty: Any) -> FaultRow:
         """Return two numbers that chance has no part in as a row."""
         return FaultRow(fault, paper, self.dataset, system, metric, float(honest), float(faulty), None, None)
 

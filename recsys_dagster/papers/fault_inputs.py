@@ -72,9 +72,13 @@ def two_towers(experiment: Experiment, **on: bool) -> Model:
 
 def scaled_mse(experiment: Experiment, model: Model) -> Score:
     """Return the MSE of ratings mapped from the scale to [-1, 1], as the paper prints it."""
-    low, high = experiment.data.scale
-    score = experiment.errors(model, mean)
-    return replace(score, totals=score.totals * (2 / (high - low)) ** 2)
+    return scaled(experiment.errors(model, mean), experiment.data.scale)
+
+
+def scaled(squared: Score, scale: tuple[float, float]) -> Score:
+    """Return squared errors of ratings on the scale as those of ratings mapped to [-1, 1]."""
+    low, high = scale
+    return replace(squared, totals=squared.totals * (2 / (high - low)) ** 2)
 
 
 def substring_genres(titles: Titles) -> Titles:

@@ -1,6 +1,7 @@
 """Faults in which ratings are learnt from and judged by (000, 001, 002, 004)."""
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.evaluation import Statistic, mean, predictions, root_mean
 from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import model_class
+from recsys_dagster.models import Params, model_class
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, per_pair, squared_errors
@@ -93,9 +94,10 @@ def stack_in_sample(experiment: Experiment) -> list[FaultRow]:
     """The regression that stacks the networks learns from what they predict for the ratings they were trained on."""
     rows = []
     for members in STACKS:
+        found = member_ratings(experiment, members)
         honest, faulty = (
-            squared_errors(ratings, experiment.test.rated, experiment.n_users)
-            for ratings in stacked(experiment, members)
+            squared_errors(found.stacked(seen, experiment.data.scale), experiment.test.rated, experiment.n_users)
+            for seen in (found.outside, found.inside)
         )
         rows.append(experiment.row("stack-in-sample", "002", f"stack of {', '.join(members)}", "rmse", honest, faulty))
     return rows
@@ -140,29 +142,58 @@ def random_split(experiment: Experiment) -> list[FaultRow]:
     return [*rows, experiment.row("random-split", "all", "constant", "rmse", *constants)]
 
 
-def stacked(experiment: Experiment, members: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the (n,) ratings that two linear stacks of the same members predict for the rated pairs of the test fold.
+@dataclass(frozen=True)
+class MemberRatings:
+    """What the members of a stack predict, a column a member.
 
-    The first learns from what members fitted without a third of the training ratings predict for that third, the second
-    from what the members themselves predict for the ratings that they were fitted on.
+    Attributes:
+        given: (n,) the rated pairs of the training fold, as they were rated.
+        outside: (n, m) predictions of them by members fitted without that third of them.
+        inside: (n, m) predictions of them by the members themselves.
+        of_test: (n_test, m) the members' predictions of the rated pairs of the test fold.
     """
-    from sklearn.linear_model import LinearRegression
 
+    given: NDArray[np.float32]
+    outside: NDArray[np.float32]
+    inside: NDArray[np.float32]
+    of_test: NDArray[np.float32]
+
+    def stacked(self, seen: NDArray[np.float32], scale: tuple[float, float], alpha: float = 0.0) -> NDArray[np.float64]:
+        """Return (n_test,) the stack's ratings, its weights fitted on `seen` by least squares with an L2 penalty."""
+        from sklearn.linear_model import LinearRegression, Ridge
+
+        regression = Ridge(alpha) if alpha else LinearRegression()
+        ratings: NDArray[np.float64] = np.clip(regression.fit(seen, self.given).predict(self.of_test), *scale)
+        return ratings
+
+
+def member_ratings(
+    experiment: Experiment, members: Sequence[str], params: Mapping[str, Params] | None = None, *, outside: bool = True
+) -> MemberRatings:
+    """Fit the members on the training fold, and each again without a third of its ratings in turn if `outside`.
+
+    Args:
+        experiment: on which.
+        members: names of rating models.
+        params: of those that have not their defaults.
+        outside: whether `MemberRatings.outside` is wanted; else it is all NaN.
+    """
+    params = params or {}
+    models = [experiment.fitted(name, params.get(name)) for name in members]
     rated, judged, data = experiment.data.train.rated, experiment.test.rated, experiment.data
     fold = np.random.default_rng(experiment.seed).integers(STACK_FOLDS, size=len(rated))
-    outside, inside = np.empty((2, len(rated), len(members)))
-    of_test = np.empty((len(judged), len(members)))
-    for column, name in enumerate(members):
-        whole = experiment.fitted(name)
-        inside[:, column], of_test[:, column] = predictions(whole, rated), predictions(whole, judged)
+    found = MemberRatings(
+        rated.ratings,
+        np.full((len(rated), len(members)), np.nan, dtype=np.float32),
+        np.column_stack([predictions(model, rated) for model in models]),
+        np.column_stack([predictions(model, judged) for model in models]),
+    )
+    for column, name in enumerate(members if outside else ()):
         for held_out in range(STACK_FOLDS):
             part = replace(data, train=rated.where(fold != held_out))
-            fitted = model_class(name)(seed=experiment.seed).fit(part)
-            outside[fold == held_out, column] = predictions(fitted, rated.where(fold == held_out))
-    honest, faulty = (
-        np.clip(LinearRegression().fit(seen, rated.ratings).predict(of_test), *data.scale) for seen in (outside, inside)
-    )
-    return honest, faulty
+            fitted = model_class(name)(params.get(name), seed=experiment.seed).fit(part)
+            found.outside[fold == held_out, column] = predictions(fitted, rated.where(fold == held_out))
+    return found
 
 
 def minus_one_for_none(pairs: Interactions) -> Interactions:

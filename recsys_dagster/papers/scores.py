@@ -1,6 +1,7 @@
 """Scores as sums over users, so that the same users can be drawn again under two ways of getting a score."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,22 @@ class Score:
         return float(self.statistic(self.totals.sum(keepdims=True), self.weights.sum(keepdims=True))[0])
 
 
-def per_pair(values: NDArray[np.floating], users: NDArray[np.int32], n_users: int, statistic: Statistic) -> Score:
+def per_pair(values: NDArray[Any], users: NDArray[np.int32], n_users: int, statistic: Statistic) -> Score:
     """Return the score that is the statistic of one value a pair."""
-    return Score(np.bincount(users, values, n_users), np.bincount(users, minlength=n_users) * 1.0, statistic)
+    totals = np.bincount(users, values, n_users).astype(np.float64)
+    return Score(totals, np.bincount(users, minlength=n_users).astype(np.float64), statistic)
 
 
 def squared_errors(
     predicted: NDArray[np.floating] | float, pairs: Interactions, n_users: int, statistic: Statistic = root_mean
 ) -> Score:
-    """Return the RMSE of the (n,) predictions, or of one for all, over pairs that are all rated; or their MSE by `mean`."""
+    """Return the RMSE of (n,) predictions, or of one for all, over pairs that are all rated; the MSE by `mean`."""
     return per_pair((predicted - pairs.ratings.astype(np.float64)) ** 2, pairs.users, n_users, statistic)
+
+
+def absolute_errors(predicted: NDArray[np.floating] | float, pairs: Interactions, n_users: int) -> Score:
+    """Return the MAE of (n,) predictions, or of one for all, over pairs that are all rated."""
+    return per_pair(np.abs(predicted - pairs.ratings.astype(np.float64)), pairs.users, n_users, mean)
 
 
 def ranked(evaluation: Evaluation, metric: str, n_users: int) -> Score:

@@ -1,0 +1,108 @@
+"""Who watched what after what: sequences with one title to be told, and how well it is told."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.evaluation import mean
+from recsys_dagster.interactions import Interactions
+from recsys_dagster.models import Histories, Model
+from recsys_dagster.papers.experiment import Experiment
+from recsys_dagster.papers.scores import Score, per_pair
+
+LIST_LENGTH = 20
+SEQUENCE_LENGTH = 18
+METRICS = ("ndcg@5", "recall@20", "mrr@20")
+
+
+def all_timed(experiment: Experiment) -> Interactions | None:
+    """Return the pairs of all folds that have a time; None where none has one."""
+    pairs = Interactions.concatenate(experiment.data.train, experiment.data.validation, experiment.test)
+    return None if pairs.times is None else pairs.where(pairs.times > np.iinfo(np.int64).min)
+
+
+def last_titles(experiment: Experiment, *, ties_by_index: bool = False) -> Experiment | None:
+    """Return the experiment with each user's last title as the test fold and the one before it as validation.
+
+    Args:
+        experiment: whose folds are put together and divided anew.
+        ties_by_index: order titles of one moment by their index, not by chance.
+
+    Returns:
+        None where no times are known; pairs without a time are left out.
+    """
+    pairs = all_timed(experiment)
+    if pairs is None or pairs.times is None:
+        return None
+    if ties_by_index:
+        pairs = replace(pairs, times=pairs.times * experiment.data.n_items + pairs.items)
+    histories = Histories.of(pairs, experiment.n_users)
+    from_end = np.empty(len(pairs), dtype=np.int64)
+    from_end[histories.order] = histories.places_from_end
+    held_out = from_end + 3 * (np.diff(histories.offsets)[pairs.users] < 3)
+    test, validation = (pairs.where(held_out == place) for place in (0, 1))
+    return experiment.on(test, train=pairs.where(held_out > 1), validation=validation)
+
+
+def next_titles(experiment: Experiment) -> Experiment:
+    """Return the experiment with the first title of each user's test fold, in order, as its only one."""
+    histories = Histories.of(experiment.test, experiment.n_users)
+    first = np.zeros(len(experiment.test), dtype=bool)
+    first[histories.order[histories.places == 0]] = True
+    return experiment.on(experiment.test.where(first))
+
+
+def sequences(experiment: Experiment, share: float) -> Experiment | None:
+    """Return the experiment as paper 002 makes it: all histories cut into sequences, the last title of some to be told.
+
+    A history is cut into pieces of `SEQUENCE_LENGTH` titles from its end backwards; a piece of fewer than two is left
+    out. Each piece counts as a user of its own. A share of the pieces, drawn by the seed, is held out: of those the
+    last title is the test fold, the others stay in the training fold, as histories for it. The future of a user, in
+    pieces that are not held out, is learnt from.
+
+    Returns:
+        None where no times are known.
+    """
+    pairs = all_timed(experiment)
+    if pairs is None:
+        return None
+    histories = Histories.of(pairs, experiment.n_users)
+    piece = histories.places_from_end // SEQUENCE_LENGTH
+    _, sequence = np.unique(histories.users * (piece.max(initial=0) + 1) + piece, return_inverse=True)
+    last = histories.places_from_end % SEQUENCE_LENGTH == 0
+    counts = np.bincount(sequence)
+    held_out = np.random.default_rng(experiment.seed).random(len(counts)) < share
+    cut = Interactions(
+        sequence.astype(np.int32),
+        histories.items,
+        np.full(len(pairs), np.nan, dtype=np.float32),
+        None if pairs.times is None else pairs.times[histories.order],
+    )
+    long_enough = counts[sequence] > 1
+    tested = last & held_out[sequence] & long_enough
+    train = cut.where(long_enough & ~tested)
+    return experiment.on(cut.where(tested), train=train, validation=Interactions.empty(), n_users=len(counts))
+
+
+def places(experiment: Experiment, model: Model) -> NDArray[np.int64]:
+    """Return (n,) the place, from 0, of each test pair in its user's list; `LIST_LENGTH` if it is not there.
+
+    The list is made of what the user has in the training and validation folds.
+    """
+    history = Interactions.concatenate(experiment.data.train, experiment.data.validation)
+    unstated = np.full((experiment.n_users, experiment.data.titles.genres.shape[1]), np.nan, dtype=np.float32)
+    lists = model.recommend_for(LIST_LENGTH, history, unstated).items[experiment.test.users]
+    hits = lists == experiment.test.items[:, None]
+    return np.where(hits.any(axis=1), hits.argmax(axis=1), LIST_LENGTH)
+
+
+def told(experiment: Experiment, place: NDArray[np.int64]) -> dict[str, Score]:
+    """Return, by name, the `METRICS` of the (n,) places of the one title that each test pair is."""
+    ranks = place + 1.0
+    values = {
+        "ndcg@5": np.where(ranks <= 5, 1 / np.log2(ranks + 1), 0.0),
+        "recall@20": ranks <= LIST_LENGTH,
+        "mrr@20": np.where(ranks <= LIST_LENGTH, 1 / ranks, 0.0),
+    }
+    return {name: per_pair(values[name], experiment.test.users, experiment.n_users, mean) for name in METRICS}

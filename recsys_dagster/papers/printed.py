@@ -1,0 +1,34 @@
+"""The figures that the papers print, and on what data they got them."""
+
+ANIME_2020 = "anime-recommendation-database-2020"
+ML_20M = "ml-20m"
+MYANIMELIST = "myanimelist"
+
+PRINTED: dict[tuple[str, str, str, str], tuple[str, float]] = {
+    ("000", "anime", "embedding_mlp", "mse"): (ANIME_2020, 0.8872),
+    ("000", "anime", "embedding_mlp", "mae"): (ANIME_2020, 0.7492),
+    ("000", "movie", "embedding_mlp", "mse"): (ML_20M, 0.7417),
+    ("000", "movie", "embedding_mlp", "mae"): (ML_20M, 0.6606),
+    ("001", "movie", "like_classifier", "accuracy"): (ML_20M, 0.7409),
+    ("002", "anime", "beta_network_100", "rmse"): (MYANIMELIST, 1.152),
+    ("002", "anime", "beta_network_128", "rmse"): (MYANIMELIST, 1.157),
+    ("002", "anime", "beta_network_150", "rmse"): (MYANIMELIST, 1.149),
+    ("002", "anime", "stack_linear", "rmse"): (MYANIMELIST, 1.130),
+    ("002", "anime", "stack_ridge", "rmse"): (MYANIMELIST, 1.130),
+    ("002", "anime", "als", "rmse"): (MYANIMELIST, 1.136),
+    ("002", "anime", "bilstm", "ndcg@5"): (MYANIMELIST, 0.2953),
+    ("002", "anime", "bilstm", "recall@20"): (MYANIMELIST, 0.5065),
+    ("002", "anime", "bilstm", "mrr@20"): (MYANIMELIST, 0.2887),
+    ("002", "anime", "bilstm", "cross_entropy"): (MYANIMELIST, 4.6612),
+    ("003", "anime", "two_tower", "mse_scaled"): (ANIME_2020, 0.0646),
+}
+"""By paper, domain, system and metric: the dataset, and the figure as printed."""
+
+DATA = {
+    "000": {"anime": ANIME_2020, "movie": ML_20M},
+    "001": {"movie": ML_20M},
+    "002": {"anime": MYANIMELIST, "movie": MYANIMELIST},
+    "003": {"anime": ANIME_2020},
+    "004": {"anime": "anime-recommendations-database"},
+}
+"""By paper and domain: the dataset that the paper is about."""

@@ -1,0 +1,56 @@
+"""All papers of a domain, or all faults, on the clean tables that are there."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation import Protocol
+from recsys_dagster.papers.as_published import PAPERS, Trial
+from recsys_dagster.papers.experiment import Experiment
+from recsys_dagster.papers.protocols import PREFIX, paper_protocol, paper_protocols
+from recsys_dagster.papers.records import ConfusionRow, PaperRow
+from recsys_dagster.progress import announce
+from recsys_dagster.warehouse import Warehouse, load_fold, load_ids, load_training_data
+
+
+def lineage_folds(warehouse: Warehouse, domain: Domain, dataset: str, *, seed: int) -> Experiment:
+    """Return the folds of the lineage; raise RecsysError if there are no features yet."""
+    data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    return Experiment(dataset, data, test, load_ids(warehouse)[1], seed)
+
+
+def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol: Protocol, *, seed: int) -> Experiment:
+    """Return the split of a paper's protocol; raise RecsysError if it leaves nothing to learn from or judge by."""
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=warehouse.path.parent) as folder:
+        split = protocol.load(protocol.export(warehouse, domain, Path(folder)), domain)
+    return Experiment(dataset, split.data, split.test, split.item_ids, seed)
+
+
+def run_papers(
+    warehouse: Warehouse, domain: Domain, dataset: str, papers: Iterable[str] | None = None, *, seed: int
+) -> Iterator[PaperRow | ConfusionRow]:
+    """Fit the systems of each paper under its protocol and under the honest one; give the rows as they are found.
+
+    Args:
+        warehouse: of the domain, its features built.
+        domain: those papers take part that are about it.
+        dataset: id of what the warehouse holds.
+        papers: numbers, such as `000`; None: all that are about the domain.
+        seed: of splits and models.
+
+    Raises:
+        UsageError: one of the papers does not exist or is not about the domain.
+        RecsysError: there are no features yet, or a protocol leaves nothing to learn from or judge by.
+    """
+    chosen = [f"{PREFIX}{paper}" for paper in papers] if papers is not None else paper_protocols(domain)
+    protocols = [paper_protocol(name, domain, seed=seed) for name in chosen]
+    honest = lineage_folds(warehouse, domain, dataset, seed=seed)
+    for protocol in protocols:
+        paper = protocol.name.removeprefix(PREFIX)
+        published = published_folds(warehouse, domain, dataset, protocol, seed=seed)
+        announce(
+            f"paper {paper} on {dataset}: {len(published.data.train):,} pairs to learn from,"
+            f" {len(published.test):,} to be judged by …"
+        )
+        yield from PAPERS[paper](Trial(paper, domain.name, published, honest))
