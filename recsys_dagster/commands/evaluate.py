@@ -23,7 +23,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             "-p",
-            help="How: holdout, random, global-time, strong-generalisation or leave-last-out.",
+            help="How: holdout, random, global-time, strong-generalisation, leave-last-out, or a paper's: paper-000 to"
+            " paper-004, which takes the paper's systems and parameters.",
         ),
     ] = None,
     test_share: Annotated[
@@ -82,28 +83,36 @@ def evaluate(
         raise UsageError(f"{' and '.join(missing)} missing; or name a '--domain' and a '--protocol'")
     from recsys_dagster.models import model_class, model_names
 
-    names = list(model_names()) if models == ALL else [name.strip() for name in models.split(",") if name.strip()]
+    names = [] if models == ALL else [name.strip() for name in models.split(",") if name.strip()]
     for name in names:
         model_class(name)
     if domain is not None and protocol is not None:
         show(_by_protocol(domain, protocol, test_share, names, out))
     elif train is not None and test is not None and scale is not None and out is not None:
-        show(_by_files(train, test, fold_in, titles, scale, like_threshold, names, out))
+        show(_by_files(train, test, fold_in, titles, scale, like_threshold, names or list(model_names()), out))
 
 
 def _by_protocol(
     domain_name: str, protocol_name: str, test_share: float | None, names: list[str], out: Path | None
 ) -> "list[Contestant]":
     from recsys_dagster.evaluation import evaluate_split, get_protocol
+    from recsys_dagster.models import model_names
+    from recsys_dagster.papers import paper_protocol
     from recsys_dagster.workspace import Workspace
 
     settings = read_settings()
-    protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
     workspace = Workspace(settings)
     domain = workspace.claim(domain_name)
+    if protocol_name.startswith("paper-"):
+        if test_share is not None:
+            raise UsageError(f"the protocol {protocol_name!r} has no share to choose")
+        protocol = paper_protocol(protocol_name, domain, seed=settings.seed)
+    else:
+        protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
     out = out or workspace.layout.protocol(domain.name, protocol.name)
     files = protocol.export(workspace.warehouse(domain), domain, out / "split")
     split = protocol.load(files, domain, memory_limit=settings.memory_limit)
+    names = names or list(protocol.presets or model_names())
     return evaluate_split(split, names, out, seed=settings.seed, ranked=protocol.ranked, presets=protocol.presets)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from recsys_dagster.models import model_names
-from recsys_dagster.orchestration.assets import evaluation, explore, models, raw, serving, tables
+from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
 from recsys_dagster.orchestration.schedules import build_schedules
@@ -38,6 +38,8 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             serving.recommendations,
             serving.report,
             serving.domain_comparison,
+            papers.as_published,
+            papers.faults,
         ],
         asset_checks=[*checks, lists_are_fresh],
         jobs=build_jobs(left_out=set(model_names()) - set(workspace.models())),

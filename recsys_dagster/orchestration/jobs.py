@@ -34,8 +34,13 @@ def build_jobs(left_out: Iterable[str]) -> list[Any]:
         ),
         dg.define_asset_job(
             "everything",
-            selection=dg.AssetSelection.all() - unwanted,
+            selection=dg.AssetSelection.all() - unwanted - groups("papers"),
             description="All assets of a domain: a retrain, and the pictures of the data.",
+        ),
+        dg.define_asset_job(
+            "papers",
+            selection=groups("papers"),
+            description="Run the papers as published, and with their faults and without; takes long.",
         ),
         dg.define_asset_job(
             "compare",

@@ -143,8 +143,8 @@ def classified(said: NDArray[np.bool_], experiment: Experiment) -> Figures:
     truth = liked(experiment.test.rated.ratings, experiment)
     hits = float(np.count_nonzero(said & truth))
     figures = {"accuracy": float(np.mean(said == truth))}
-    figures |= {"precision": hits / said.sum()} if said.any() else {}
-    return figures | ({"recall": hits / truth.sum()} if truth.any() else {})
+    figures |= {"precision": hits / np.count_nonzero(said)} if said.any() else {}
+    return figures | ({"recall": hits / np.count_nonzero(truth)} if truth.any() else {})
 
 
 def paper_002(trial: Trial) -> Iterator[PaperRow]:

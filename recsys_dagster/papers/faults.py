@@ -33,13 +33,18 @@ def explained(fault: str) -> str:
     return (FAULTS[fault].__doc__ or "").strip()
 
 
-def show_faults(experiment: Experiment, names: Iterable[str] = FAULTS) -> Iterator[FaultRow]:
-    """Run each fault with it and without, on the same folds and seed; give the rows of each as they are found.
+def show_faults(experiment: Experiment, names: Iterable[str] | None = None) -> Iterator[FaultRow]:
+    """Run what is trained with each fault and without it; give the rows of each fault as they are found.
+
+    Args:
+        experiment: on which.
+        names: of the faults; None: all. One that the data cannot show, such as order where there are no times, gives
+            no rows, and says so.
 
     Raises:
         UsageError: there is no fault of one of the names.
     """
-    for name in names:
+    for name in FAULTS if names is None else names:
         if name not in FAULTS:
             raise UsageError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
         announce(f"{name} …")

@@ -99,7 +99,7 @@ Row = TypeVar("Row", PaperRow, FaultRow, ConfusionRow)
 
 
 def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], dataset: str, rows: Sequence[Row]) -> None:
-    """Replace, in one transaction, what is stored of that kind for the dataset; other datasets' rows stay."""
+    """Replace, in one transaction, what is stored for the dataset of the papers, or faults, that the rows are of."""
     table = f"evaluation.{TABLES[kind]}"
     columns = ", ".join(
         f"{f.name} {_COLUMN_TYPES.get(getattr(f.type, '__name__', ''), _NULLABLE)}" for f in fields(kind)
@@ -108,7 +108,9 @@ def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], data
     try:
         connection.execute("CREATE SCHEMA IF NOT EXISTS evaluation")
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
-        connection.execute(f"DELETE FROM {table} WHERE dataset = ?", [dataset])
+        about = "fault" if kind is FaultRow else "paper"
+        for name in sorted({getattr(row, about) for row in rows}):
+            connection.execute(f"DELETE FROM {table} WHERE dataset = ? AND {about} = ?", [dataset, name])
         if rows:
             marks = ", ".join("?" for _ in fields(kind))
             connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [astuple(row) for row in rows])

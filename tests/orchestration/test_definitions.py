@@ -49,6 +49,8 @@ def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
         "serving/recommendations": {"serving/champion"},
         "serving/report": {"serving/recommendations"},
         "serving/domain_comparison": {"serving/report"},
+        "papers/as_published": features,
+        "papers/faults": features,
     }
 
 
@@ -70,7 +72,7 @@ def test_the_domains_are_compared_whenever_both_have_a_new_report(specs: dict[st
 
 def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> None:
     groups = {}
-    for name in ("ingest", "features", "retrain", "everything"):
+    for name in ("ingest", "features", "retrain", "everything", "papers"):
         job = definitions.resolve_job_def(name)
         groups[name] = {key.path[0] for key in job.asset_layer.selected_asset_keys}
     assert groups == {
@@ -78,6 +80,7 @@ def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> Non
         "features": {"features"},
         "retrain": {"raw", "clean", "features", "models", "evaluation", "serving"},
         "everything": {"raw", "clean", "explore", "features", "models", "evaluation", "serving"},
+        "papers": {"papers"},
     }
 
 

@@ -27,13 +27,13 @@ def test_what_a_paper_does_not_print_stays_unknown() -> None:
         assert read_records(connection, PaperRow) == [unprinted]
 
 
-def test_storing_a_dataset_again_replaces_its_rows_and_leaves_the_others() -> None:
-    elsewhere = replace(PAPER, dataset="elsewhere")
+def test_storing_a_paper_again_replaces_its_rows_and_leaves_other_datasets_and_papers() -> None:
+    elsewhere, another = replace(PAPER, dataset="elsewhere"), replace(PAPER, paper="003")
     with duckdb.connect() as connection:
         store_records(connection, PaperRow, "elsewhere", [elsewhere])
-        store_records(connection, PaperRow, "here", [PAPER, PAPER])
+        store_records(connection, PaperRow, "here", [PAPER, PAPER, another])
         store_records(connection, PaperRow, "here", [PAPER])
-        assert read_records(connection, PaperRow) == [elsewhere, PAPER]
+        assert read_records(connection, PaperRow) == [elsewhere, another, PAPER]
 
 
 def test_a_failed_store_leaves_what_was_there() -> None:

@@ -1,0 +1,113 @@
+"""The group `papers`: the papers as published and what their faults do; in no weekly retrain, for it takes long."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from recsys_dagster.costs import measuring
+from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
+from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.papers import (
+    ConfusionRow,
+    FaultRow,
+    PaperRow,
+    explained,
+    lineage_folds,
+    run_papers,
+    show_faults,
+    store_records,
+)
+from recsys_dagster.workspace import Workspace
+
+_FEATURES = [["features", table] for table in ("users", "items", "interactions", "title_genres")]
+
+
+class PapersConfig(dg.Config):
+    """Which papers to run."""
+
+    papers: list[str] = Field([], description="Numbers, such as 000; empty: all that are about the domain.")
+
+
+class FaultsConfig(dg.Config):
+    """Which faults to show."""
+
+    faults: list[str] = Field([], description="Names, such as leaky-tastes; empty: all.")
+
+
+@dg.asset(
+    key=["papers", "as_published"],
+    group_name="papers",
+    partitions_def=domain_partitions,
+    kinds={"python", "duckdb"},
+    deps=_FEATURES,
+)
+def as_published(
+    context: dg.AssetExecutionContext, config: PapersConfig, workspace: dg.ResourceParam[Workspace]
+) -> Materialized:
+    """Each paper's figures as printed, ours under its own protocol on the data that are here, and ours honestly."""
+    domain = workspace.claim(context.partition_key)
+    dataset, seed = workspace.manifest(domain).dataset_id, workspace.settings.seed
+    warehouse = workspace.warehouse(domain)
+    with measuring() as cost:
+        found = list(run_papers(warehouse, domain, dataset, config.papers or None, seed=seed))
+    papers = [row for row in found if isinstance(row, PaperRow)]
+    with warehouse.connect() as connection:
+        store_records(connection, PaperRow, dataset, papers)
+        store_records(connection, ConfusionRow, dataset, [row for row in found if isinstance(row, ConfusionRow)])
+    return dg.MaterializeResult(
+        metadata={
+            "figures": markdown_table(
+                ["paper", "system", "metric", "printed", "as published", "trivial", "honest", "trivial, honest"],
+                [
+                    [
+                        row.paper,
+                        row.system,
+                        row.metric,
+                        row.printed,
+                        row.as_published,
+                        row.as_published_trivial,
+                        row.honest,
+                        row.honest_trivial,
+                    ]
+                    for row in papers
+                ],
+            ),
+            "dataset": dataset,
+            "dagster/row_count": len(papers),
+            **cost_metadata(cost),
+        }
+    )
+
+
+@dg.asset(
+    key=["papers", "faults"],
+    group_name="papers",
+    partitions_def=domain_partitions,
+    kinds={"python", "duckdb"},
+    deps=_FEATURES,
+)
+def faults(
+    context: dg.AssetExecutionContext, config: FaultsConfig, workspace: dg.ResourceParam[Workspace]
+) -> Materialized:
+    """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""
+    domain = workspace.claim(context.partition_key)
+    dataset, warehouse = workspace.manifest(domain).dataset_id, workspace.warehouse(domain)
+    folds = lineage_folds(warehouse, domain, dataset, seed=workspace.settings.seed)
+    with measuring() as cost:
+        rows: Sequence[FaultRow] = list(show_faults(folds, config.faults or None))
+    with warehouse.connect() as connection:
+        store_records(connection, FaultRow, dataset, rows)
+    named = {row.fault for row in rows}
+    return dg.MaterializeResult(
+        metadata={
+            "effects": markdown_table(
+                ["fault", "paper", "system", "metric", "honest", "faulty", "low", "high"],
+                [[r.fault, r.paper, r.system, r.metric, r.honest, r.faulty, r.low, r.high] for r in rows],
+            ),
+            "what they are": dg.MetadataValue.md("\n".join(f"- {name}: {explained(name)}" for name in sorted(named))),
+            "dataset": dataset,
+            "dagster/row_count": len(rows),
+            **cost_metadata(cost),
+        }
+    )
