@@ -2,13 +2,13 @@
 
 from recsys_dagster.papers.faults import FAULTS, explained, show_faults
 from recsys_dagster.papers.protocols import paper_protocol, paper_protocols
-from recsys_dagster.papers.records import ConfusionRow, FaultRow, PaperRow, read_records, store_records
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, read_records, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
 
 __all__ = [
     "FAULTS",
-    "ConfusionRow",
     "FaultRow",
+    "PaperConfusion",
     "PaperRow",
     "explained",
     "lineage_folds",

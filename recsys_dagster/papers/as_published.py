@@ -15,7 +15,7 @@ from recsys_dagster.papers.fault_inputs import scaled, substring_genres
 from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none
 from recsys_dagster.papers.orders import METRICS, next_titles, places, sequences, told
 from recsys_dagster.papers.printed import DATA, PRINTED
-from recsys_dagster.papers.records import ConfusionRow, PaperRow
+from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
 
 RIDGE_ALPHA = 1.0
@@ -208,7 +208,7 @@ def paper_003(trial: Trial) -> Iterator[PaperRow]:
     yield from trial.errors("two_tower", ("mse_scaled", "rmse"), published, honest)
 
 
-def paper_004(trial: Trial) -> Iterator[PaperRow | ConfusionRow]:
+def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
     """The MLP with dropout, a watch without a rating being a rating of -1; once more on equally frequent ratings."""
     data, presets = trial.published.data, model_class("dropout_mlp").presets
     averaged = trial.published.on(
@@ -223,14 +223,14 @@ def paper_004(trial: Trial) -> Iterator[PaperRow | ConfusionRow]:
         yield from confused(system, averaged, published)
 
 
-def confused(system: str, experiment: Experiment, said: NDArray[np.float32]) -> Iterator[ConfusionRow]:
+def confused(system: str, experiment: Experiment, said: NDArray[np.float32]) -> Iterator[PaperConfusion]:
     """Give the confusion matrix of the predictions, rounded, of the rated test pairs."""
     pairs = np.column_stack([experiment.test.rated.ratings, np.rint(said)]).astype(np.int64)
     for (rating, predicted), count in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
-        yield ConfusionRow("004", system, experiment.dataset, int(rating), int(predicted), int(count))
+        yield PaperConfusion("004", system, experiment.dataset, int(rating), int(predicted), int(count))
 
 
-PAPERS: dict[str, Callable[[Trial], Iterator[PaperRow | ConfusionRow]]] = {
+PAPERS: dict[str, Callable[[Trial], Iterator[PaperRow | PaperConfusion]]] = {
     "000": paper_000,
     "001": paper_001,
     "002": paper_002,

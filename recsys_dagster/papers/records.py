@@ -73,7 +73,7 @@ class FaultRow:
 
 
 @dataclass(frozen=True)
-class ConfusionRow:
+class PaperConfusion:
     """How often one rating was predicted, rounded to a whole one, where another was given.
 
     Attributes:
@@ -91,11 +91,11 @@ class ConfusionRow:
     pairs: int
 
 
-TABLES: dict[type, str] = {PaperRow: "papers", FaultRow: "faults", ConfusionRow: "paper_confusions"}
+TABLES: dict[type, str] = {PaperRow: "papers", FaultRow: "faults", PaperConfusion: "paper_confusions"}
 _COLUMN_TYPES = {"str": "VARCHAR NOT NULL", "int": "BIGINT NOT NULL", "float": "DOUBLE NOT NULL"}
 _NULLABLE = "DOUBLE"
 
-Row = TypeVar("Row", PaperRow, FaultRow, ConfusionRow)
+Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion)
 
 
 def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], dataset: str, rows: Sequence[Row]) -> None:

@@ -9,7 +9,7 @@ from recsys_dagster.evaluation import Protocol
 from recsys_dagster.papers.as_published import PAPERS, Trial
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.protocols import PREFIX, paper_protocol, paper_protocols
-from recsys_dagster.papers.records import ConfusionRow, PaperRow
+from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.progress import announce
 from recsys_dagster.warehouse import Warehouse, load_fold, load_ids, load_training_data
 
@@ -29,7 +29,7 @@ def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol
 
 def run_papers(
     warehouse: Warehouse, domain: Domain, dataset: str, papers: Iterable[str] | None = None, *, seed: int
-) -> Iterator[PaperRow | ConfusionRow]:
+) -> Iterator[PaperRow | PaperConfusion]:
     """Fit the systems of each paper under its protocol and under the honest one; give the rows as they are found.
 
     Args:

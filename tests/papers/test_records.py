@@ -5,15 +5,15 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from recsys_dagster.papers import ConfusionRow, FaultRow, PaperRow, read_records, store_records
+from recsys_dagster.papers import FaultRow, PaperConfusion, PaperRow, read_records, store_records
 
 PAPER = PaperRow("000", "embedding_mlp", "here", "mse", "there", 0.8872, 0.9, 1.1, 1.4, 2.5, "constant", 80, 20)
 FAULT = FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.1, -0.2, -0.05)
-CONFUSION = ConfusionRow("004", "dropout_mlp", "here", -1, 5, 12)
+CONFUSION = PaperConfusion("004", "dropout_mlp", "here", -1, 5, 12)
 
 
 @pytest.mark.parametrize("row", [PAPER, FAULT, CONFUSION], ids=lambda row: type(row).__name__)
-def test_a_row_comes_back_as_it_was_stored(row: PaperRow | FaultRow | ConfusionRow) -> None:
+def test_a_row_comes_back_as_it_was_stored(row: PaperRow | FaultRow | PaperConfusion) -> None:
     with duckdb.connect() as connection:
         assert read_records(connection, type(row)) == []
         store_records(connection, type(row), "here", [row, row])

@@ -9,8 +9,8 @@ from recsys_dagster.costs import measuring
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.papers import (
-    ConfusionRow,
     FaultRow,
+    PaperConfusion,
     PaperRow,
     explained,
     lineage_folds,
@@ -54,7 +54,7 @@ def as_published(
     papers = [row for row in found if isinstance(row, PaperRow)]
     with warehouse.connect() as connection:
         store_records(connection, PaperRow, dataset, papers)
-        store_records(connection, ConfusionRow, dataset, [row for row in found if isinstance(row, ConfusionRow)])
+        store_records(connection, PaperConfusion, dataset, [row for row in found if isinstance(row, PaperConfusion)])
     return dg.MaterializeResult(
         metadata={
             "figures": markdown_table(
