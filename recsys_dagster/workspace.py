@@ -84,6 +84,10 @@ class Workspace:
         """Return where the lists are that a model makes for the example users."""
         return self.layout.evaluation(domain.name) / "examples" / f"{model}.parquet"
 
+    def importance(self, domain: Domain, model: str) -> Path:
+        """Return where it is written how much each input of a model matters."""
+        return self.layout.evaluation(domain.name) / "importance" / f"{model}.json"
+
     def models(self) -> tuple[str, ...]:
         """Return the models that a run fits, the baselines always among them.
 

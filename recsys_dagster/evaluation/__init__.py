@@ -9,6 +9,12 @@ from recsys_dagster.evaluation.examples import (
     read_example_lists,
     write_example_lists,
 )
+from recsys_dagster.evaluation.importance import (
+    Importance,
+    permutation_importance,
+    read_importance,
+    write_importance,
+)
 from recsys_dagster.evaluation.intervals import Interval, interval, resampled_sums
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,
@@ -62,6 +68,7 @@ __all__ = [
     "Example",
     "GlobalTime",
     "Holdout",
+    "Importance",
     "Interval",
     "Leaderboard",
     "LeaderboardRow",
@@ -84,11 +91,13 @@ __all__ = [
     "get_protocol",
     "interval",
     "mean",
+    "permutation_importance",
     "pick_examples",
     "predictions",
     "protocol_names",
     "read_confusion",
     "read_example_lists",
+    "read_importance",
     "read_metrics",
     "read_per_user",
     "read_slices",
@@ -97,5 +106,6 @@ __all__ = [
     "store_metrics",
     "verdicts",
     "write_example_lists",
+    "write_importance",
     "write_per_user",
 ]

@@ -65,6 +65,7 @@ class Model(ABC):
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
         needs_titles: whether it is nothing without the features of the titles.
+        inputs: what it is told of a pair, where that can be told apart: `user`, and what it knows of the title.
         params: the parameters it was made with.
         seed: makes two fits on the same data equal.
         n_users_, n_items_: sizes of the index spaces.
@@ -84,6 +85,7 @@ class Model(ABC):
     predicts_ratings: ClassVar[bool] = False
     folds_in: ClassVar[bool] = False
     needs_titles: ClassVar[bool] = False
+    inputs: ClassVar[tuple[str, ...]] = ()
 
     n_users_: int
     n_items_: int
@@ -141,6 +143,21 @@ class Model(ABC):
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return raw predictions; `predict` clips them to the scale."""
+        raise NotImplementedError
+
+    def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        """Return (n,) predictions for pairs whose inputs come from several users and titles, for a model with `inputs`.
+
+        Args:
+            sources: for each of the inputs the (n,) users, or titles, whose value of it the pairs are given.
+
+        Returns:
+            Ratings on the domain's scale of a model that predicts ratings, else probabilities of a like.
+        """
+        return self._predict_from(sources)
+
+    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        """Return what `predict_from` does; a model with `inputs` has it."""
         raise NotImplementedError
 
     @abstractmethod

@@ -64,6 +64,7 @@ class LikeClassifier(NeuralModel, LikeModel):
     Attributes:
         users_: (n_users, 10) float32.
         titles_: (n_items, 10) float32, the hidden layer's bias included.
+        genre_sums_, year_sums_: (n_items, 10) float32, what of the titles' sums their genres and their year make.
         output_: (10,) float32 weights of the hidden units.
         bias_: what is added to their sum.
     """
@@ -87,6 +88,8 @@ class LikeClassifier(NeuralModel, LikeModel):
 
     users_: NDArray[np.float32]
     titles_: NDArray[np.float32]
+    genre_sums_: NDArray[np.float32]
+    year_sums_: NDArray[np.float32]
     output_: NDArray[np.float32]
     bias_: float
 
@@ -121,7 +124,9 @@ class LikeClassifier(NeuralModel, LikeModel):
             )
         )
         self.users_ = of_user
-        self.titles_ = bias + sum(sums[column] for sums, column in zip(of_title, inputs.columns, strict=True))
+        title, first, second, year = (sums[column] for sums, column in zip(of_title, inputs.columns, strict=True))
+        self.genre_sums_, self.year_sums_ = first + second, year
+        self.titles_ = bias + title + self.genre_sums_ + year
         output, bias = network.get_layer("like").get_weights()
         self.output_, self.bias_ = output[:, 0], float(bias[0])
 
@@ -131,6 +136,14 @@ class LikeClassifier(NeuralModel, LikeModel):
             block = slice(start, start + BLOCK_PAIRS)
             log_odds[block] = self._upper(self.users_[users[block]] + self.titles_[items[block]])
         return log_odds
+
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        sums = self.users_[users] + self.titles_[items]
+        sums += self.genre_sums_[genres] - self.genre_sums_[items]
+        sums += self.year_sums_[years] - self.year_sums_[items]
+        return self._upper(sums)
 
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._log_odds_of(self.users_[users])

@@ -193,6 +193,15 @@ class LikeForest(LikeModel):
         trees = [tree.nodes for (tree,) in boosting._predictors[:kept]]
         self.feature_, self.threshold_, self.tree_, self.kept_, self.values_ = flat_trees(trees)
 
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        title, _, _ = np.split(self.titles_[items], (2, 3), axis=1)
+        _, year, _ = np.split(self.titles_[years], (2, 3), axis=1)
+        _, _, rates = np.split(self.titles_[genres], (2, 3), axis=1)
+        tastes = self.tastes_[users[:, None], self.title_genres_[genres]]
+        return self._log_odds_of_features(np.concatenate([self.users_[users], title, year, rates, tastes], axis=1))
+
     def _pair_features(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the (n, 9) features of the pairs."""
         tastes = self.tastes_[users[:, None], self.title_genres_[items]]
@@ -202,8 +211,12 @@ class LikeForest(LikeModel):
         log_odds = np.empty(len(users), dtype=np.float32)
         for start in range(0, len(users), BLOCK_PAIRS):
             block = slice(start, start + BLOCK_PAIRS)
-            leaves = self._leaves(self._pair_features(users[block], items[block]), 0)
-            log_odds[block] = self.baseline_ + row_sums(leaves, self.values_)
+            log_odds[block] = self._log_odds_of_features(self._pair_features(users[block], items[block]))
+        return log_odds
+
+    def _log_odds_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n,) log-odds of (n, 9) features."""
+        log_odds: NDArray[np.float32] = self.baseline_ + row_sums(self._leaves(features, 0), self.values_)
         return log_odds
 
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -63,8 +63,7 @@ class LikeLogistic(AdditiveLikeModel):
         )
         fitted = LogisticRegression(C=self.params.C, max_iter=1000).fit(one_hot, self._liked(rated)[sample])
         weights = np.split(fitted.coef_[0].astype(np.float32), offsets[1:-1])[1:]
-        of_titles = sum(weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
-        self.title_log_odds_ = of_titles + fitted.intercept_.astype(np.float32)
+        self._set_title_parts(weights, inputs, fitted.intercept_.item())
         self.user_log_odds_ = self._user_parts(rated, self.n_users_)
 
     def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:

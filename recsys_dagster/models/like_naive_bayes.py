@@ -57,9 +57,7 @@ class LikeNaiveBayes(AdditiveLikeModel):
             for counts, logs in zip(bayes.category_count_, bayes.feature_log_prob_, strict=True)
         )
         self.user_log_odds_ = of_users
-        self.title_log_odds_ = np.full(self.n_items_, np.diff(bayes.class_log_prior_).item(), dtype=np.float32)
-        for odds, column in zip(of_titles, inputs.columns, strict=True):
-            self.title_log_odds_ += odds[column]
+        self._set_title_parts(of_titles, inputs, np.diff(bayes.class_log_prior_).item())
 
     def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
         """Return log (n_1 + α)/(N_1 + α n_users) − log (n_0 + α)/(N_0 + α n_users) of n likes and non-likes each."""

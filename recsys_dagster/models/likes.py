@@ -6,6 +6,7 @@ neither, and is not learnt from.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ class LikeModel(Model):
 
     The score of item i for user u is p + w · log(1 + n_i) / log(1 + n_max), where p is the probability, n_i the
     training pairs of the item and w the parameter `popularity_weight`: a title that one person liked is not put first.
-    A subclass implements `_learn`, `_pair_log_odds`, `_log_odds` and `_log_odds_for`.
+    A subclass implements `_learn`, `_pair_log_odds`, `_log_odds_from`, `_log_odds` and `_log_odds_for`.
 
     Attributes:
         like_threshold_: a rating at or above it is a like.
@@ -76,6 +77,7 @@ class LikeModel(Model):
 
     params_type = LikeParams
     folds_in = True
+    inputs = ("user", "title", "genre", "year")
 
     like_threshold_: float
 
@@ -105,6 +107,15 @@ class LikeModel(Model):
     def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (n,) float32 log(p / (1 − p)) of the pairs."""
 
+    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        return sigmoid(self._log_odds_from(*(sources[name] for name in self.inputs)))
+
+    @abstractmethod
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return (n,) log-odds of users[i] and items[i], these with the genres and the year of other titles."""
+
     @abstractmethod
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (len(users), n_items) float32 log(p / (1 − p))."""
@@ -133,10 +144,13 @@ class AdditiveLikeModel(LikeModel):
     Attributes:
         user_log_odds_: (n_users,) float32.
         title_log_odds_: (n_items,) float32, constants included.
+        genre_log_odds_, year_log_odds_: (n_items,) float32, what of the title's part its genres and its year make.
     """
 
     user_log_odds_: NDArray[np.float32]
     title_log_odds_: NDArray[np.float32]
+    genre_log_odds_: NDArray[np.float32]
+    year_log_odds_: NDArray[np.float32]
 
     @abstractmethod
     def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
@@ -144,6 +158,20 @@ class AdditiveLikeModel(LikeModel):
 
     def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self.user_log_odds_[users] + self.title_log_odds_[items]
+
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        log_odds = self._pair_log_odds(users, items)
+        log_odds += self.genre_log_odds_[genres] - self.genre_log_odds_[items]
+        log_odds += self.year_log_odds_[years] - self.year_log_odds_[items]
+        return log_odds
+
+    def _set_title_parts(self, weights: Sequence[NDArray[np.float32]], inputs: TitleInputs, constant: float) -> None:
+        """Put together the titles' parts: a weight for each position of the title's four inputs, and a constant."""
+        title, first, second, year = (weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
+        self.genre_log_odds_, self.year_log_odds_ = first + second, year
+        self.title_log_odds_ = (title + self.genre_log_odds_ + year + np.float32(constant)).astype(np.float32)
 
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self.user_log_odds_[users, None] + self.title_log_odds_

@@ -57,6 +57,7 @@ class TwoTower(NeuralModel, RatingModel):
     Attributes:
         user_tower_, title_tower_: mean and deviation of the inputs, then kernel and bias of each layer, all float32.
         users_, titles_: (n, 32) float32 outputs of length one.
+        features_: (n_items, 2 + n_genres) float32 inputs of the titles.
     """
 
     name = "two_tower"
@@ -68,11 +69,13 @@ class TwoTower(NeuralModel, RatingModel):
     }
     folds_in = True
     needs_titles = True
+    inputs = ("user", "year", "site score", "genres")
 
     user_tower_: list[NDArray[np.float32]]
     title_tower_: list[NDArray[np.float32]]
     users_: NDArray[np.float32]
     titles_: NDArray[np.float32]
+    features_: NDArray[np.float32]
 
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated
@@ -105,6 +108,7 @@ class TwoTower(NeuralModel, RatingModel):
         self.user_tower_ = [*user_scaler, *user_tower.get_weights()]
         self.title_tower_ = [*title_scaler, *title_tower.get_weights()]
         self.users_, self.titles_ = through(self.user_tower_, tastes), through(self.title_tower_, features)
+        self.features_ = features
 
     def _scaled_by(self, rated: Interactions) -> Interactions:
         """Return the pairs over which the inputs are standardised, given the rated ones of the training fold."""
@@ -118,6 +122,17 @@ class TwoTower(NeuralModel, RatingModel):
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._on_scale(pair_products(self.users_, self.titles_, users, items))
+
+    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        users, years, scores, genres = (sources[name] for name in self.inputs)
+        ratings = np.empty(len(users), dtype=np.float32)
+        for start in range(0, len(users), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            features = self.features_[genres[block]]
+            features[:, 0], features[:, 1] = self.features_[years[block], 0], self.features_[scores[block], 1]
+            titles = through(self.title_tower_, features)
+            ratings[block] = np.einsum("ij,ij->i", self.users_[users[block]], titles)
+        return np.clip(self._on_scale(ratings), *self.scale_)
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._on_scale(self.users_[users] @ self.titles_.T)

@@ -25,7 +25,13 @@ from recsys_dagster.reports.data_plots import (
 from recsys_dagster.reports.data_profile import Fold, Profile, folds, profile
 from recsys_dagster.reports.figures import to_png, to_svg
 from recsys_dagster.reports.gathering import gather_report
-from recsys_dagster.reports.model_plots import plot_leaderboard, plot_learning_curves, plot_tradeoff
+from recsys_dagster.reports.model_plots import (
+    plot_importance,
+    plot_leaderboard,
+    plot_learning_curves,
+    plot_lies,
+    plot_tradeoff,
+)
 from recsys_dagster.reports.page import ModelCard, Report, write_report
 from recsys_dagster.reports.people import Person, ShownTitle, Watched, describe_people, name_titles
 
@@ -46,9 +52,11 @@ __all__ = [
     "name_titles",
     "plot_activity",
     "plot_counts",
+    "plot_importance",
     "plot_joint",
     "plot_leaderboard",
     "plot_learning_curves",
+    "plot_lies",
     "plot_over_time",
     "plot_ratings",
     "plot_titles",

@@ -1,7 +1,7 @@
 """From a workspace to the page's contents: reads what the steps before left behind, and computes nothing anew."""
 
 from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation import pick_examples, read_example_lists, verdicts
+from recsys_dagster.evaluation import pick_examples, read_example_lists, read_importance, verdicts
 from recsys_dagster.models import model_class, model_names
 from recsys_dagster.papers import FaultRow, PaperRow, read_records
 from recsys_dagster.reports.data_profile import folds, profile
@@ -51,6 +51,7 @@ def _cards(workspace: Workspace, domain: Domain, names: list[str]) -> list[Model
             metrics=[row for row in metrics if row.model == name],
             curves=curves.get(name, {}),
             lists=read_example_lists(workspace.example_lists(domain, name)),
+            importances=read_importance(workspace.importance(domain, name)),
         )
         for name in names
         if name in model_names()

@@ -15,6 +15,7 @@ from recsys_dagster.reports.figures import to_svg
 from recsys_dagster.reports.model_plots import (
     metric_label,
     named_metric,
+    plot_importance,
     plot_leaderboard,
     plot_learning_curves,
     plot_lies,
@@ -27,7 +28,7 @@ from recsys_dagster.storage import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from recsys_dagster.evaluation import Leaderboard, ListedTitle, MetricRow
+    from recsys_dagster.evaluation import Importance, Leaderboard, ListedTitle, MetricRow
     from recsys_dagster.models import ModelRecord
     from recsys_dagster.papers import FaultRow, PaperRow
     from recsys_dagster.warehouse import FileAccount
@@ -54,6 +55,7 @@ class ModelCard:
         metrics: of that version, on all folds.
         curves: learning curves by Keras's name, none where there is nothing to show.
         lists: what it recommends to the people of the page.
+        importances: how much each of its inputs matters, none where they cannot be told apart.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ModelCard:
     metrics: "Sequence[MetricRow]"
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     lists: "Sequence[ListedTitle]" = ()
+    importances: "Sequence[Importance]" = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def write_report(path: Path, report: Report) -> None:
         score_figures=_score_figures(report.leaderboard),
         tradeoffs=_tradeoffs(report),
         data_figures=profile_figures(report.profile),
+        importance_figures={card.name: plot_importance(card.importances) for card in report.models if card.importances},
         lies=_lies(report.faults),
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         said_of=SAID_OF_PEOPLE,

@@ -10,21 +10,24 @@ from recsys_dagster.evaluation import (
     CONSTANT,
     HOLDOUT,
     Evaluation,
+    Importance,
     ListedTitle,
     MetricRow,
     constant_rating_metrics,
     evaluate,
     example_lists,
+    permutation_importance,
     pick_examples,
     store_metrics,
     verdicts,
     write_example_lists,
+    write_importance,
 )
 from recsys_dagster.models import State, attempt, model_names, read_outcome
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import plot_leaderboard
+from recsys_dagster.reports import plot_importance, plot_leaderboard
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
 from recsys_dagster.workspace import Workspace
 
@@ -61,6 +64,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         _, item_ids = load_ids(warehouse)
         found: dict[str, Evaluation] = {}
         lists: list[ListedTitle] = []
+        importances: list[Importance] = []
 
         def judge() -> None:
             model, _ = workspace.store.load(domain.name, name, id_map_hash=index)
@@ -74,6 +78,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                     seed=workspace.settings.seed,
                 )
             lists.extend(example_lists(model, examples, owned["test"], item_ids))
+            importances.extend(permutation_importance(model, test, domain.like_threshold, seed=workspace.settings.seed))
 
         with measuring() as cost:
             outcome = attempt(name, judge, seconds=workspace.settings.model_seconds, id_map_hash=index)
@@ -91,6 +96,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         for fold, result in found.items():
             result.write_per_user(workspace.per_user(domain, fold, name))
         write_example_lists(lists, workspace.example_lists(domain, name))
+        write_importance(importances, workspace.importance(domain, name))
         workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
         return conclude(
@@ -100,6 +106,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             {
                 "version": record.version,
                 **headline(rows),
+                **({"importance": picture(plot_importance(importances))} if importances else {}),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
                 **cost_metadata(cost),
             },

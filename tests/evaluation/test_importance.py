@@ -1,0 +1,81 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation import Importance, permutation_importance, read_importance, write_importance
+from recsys_dagster.interactions import Interactions
+from recsys_dagster.models import model_class
+
+
+class ByUser(model_class("user_item_bias")):  # type: ignore[misc]
+    """Predicts the number of the user, whatever the title."""
+
+    inputs = ("title", "user")
+
+    def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        return sources["user"].astype(np.float32)
+
+
+class ByTitle(model_class("popularity")):  # type: ignore[misc]
+    """Is nine tenths sure that the title 1 is liked, and that title 0 is not."""
+
+    inputs = ("user", "title")
+
+    def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        return np.where(sources["title"] == 1, 0.9, 0.1).astype(np.float32)
+
+
+@pytest.fixture
+def fold() -> Interactions:
+    """400 pairs: the users 0 and 4, who give 0 and 4, and a watch without a rating."""
+    users = np.tile(np.array([0, 4], np.int32), 200)
+    items = np.repeat(np.array([0, 1], np.int32), 200)
+    return Interactions(np.append(users, 0).astype(np.int32), np.append(items, 0).astype(np.int32),
+                        np.append(users, np.nan).astype(np.float32))  # fmt: skip
+
+
+def test_what_a_model_does_not_look_at_does_not_matter(fold: Interactions) -> None:
+    user, title = permutation_importance(ByUser(), fold, 4, seed=1)
+    assert (title.input, title.metric, title.whole) == ("title", "rmse", 0)
+    assert title.value == title.low == title.high == 0
+    # half of the pairs get the other user and are off by 4: the root of 8
+    assert user.input == "user"
+    assert user.value == pytest.approx(np.sqrt(8), abs=0.1)
+    assert user.low <= user.value <= user.high
+
+
+def test_of_likes_it_is_the_log_loss_that_grows(fold: Interactions) -> None:
+    liked = Interactions(fold.users[:400], fold.items[:400], np.where(fold.items[:400] == 1, 5, 1).astype(np.float32))
+    title, user = permutation_importance(ByTitle(), liked, 4, seed=1)
+    assert (title.input, title.metric) == ("title", "log_loss")
+    assert title.whole == pytest.approx(-np.log(0.9))
+    # half of the pairs get the other title: -log .1 instead of -log .9
+    assert title.value == pytest.approx((np.log(0.9) - np.log(0.1)) / 2, abs=0.1)
+    assert user.value == 0
+
+
+def test_of_a_large_fold_a_sample_is_enough(fold: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys_dagster.evaluation.importance.MOST_PAIRS", 50)
+    user, _ = permutation_importance(ByUser(), fold, 4, seed=1)
+    assert user.value == pytest.approx(np.sqrt(8), abs=0.4)
+
+
+def test_the_same_seed_gives_the_same(fold: Interactions) -> None:
+    assert permutation_importance(ByUser(), fold, 4, seed=1) == permutation_importance(ByUser(), fold, 4, seed=1)
+
+
+def test_a_model_whose_inputs_cannot_be_told_apart_has_none(fold: Interactions) -> None:
+    assert permutation_importance(model_class("popularity")(), fold, 4, seed=1) == []
+
+
+def test_importances_come_back_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "importance" / "two_tower.json"
+    with pytest.raises(RecsysError, match="evaluate the model again"):
+        read_importance(path)
+    found = [Importance("user", "rmse", 1.0, 0.5, 0.4, 0.6)]
+    write_importance(found, path)
+    assert read_importance(path) == found

@@ -1,0 +1,57 @@
+"""Models that are told more than who and what: each input can be put in another's place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import N_ITEMS, N_USERS
+
+from recsys_dagster.interactions import TrainingData
+from recsys_dagster.models import Model, model_class, model_names
+
+TOLD = [name for name in model_names() if model_class(name).inputs]
+RANDOM = np.random.default_rng(1)
+USERS = RANDOM.integers(N_USERS, size=300).astype(np.int32)
+ITEMS = RANDOM.integers(N_ITEMS, size=300).astype(np.int32)
+
+
+def predicted(model: Model) -> np.ndarray:
+    return model.predict(USERS, ITEMS) if model.predicts_ratings else model.like_probabilities(USERS, ITEMS)
+
+
+def in_place(model: Model) -> dict[str, np.ndarray]:
+    return {name: USERS if name == "user" else ITEMS for name in model.inputs}
+
+
+def test_the_models_of_papers_001_and_003_are_among_them() -> None:
+    assert {"like_classifier", "like_forest", "like_logistic", "like_naive_bayes", "two_tower"} <= set(TOLD)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_with_every_input_in_its_place_the_prediction_is_the_models_own(
+    name: str, reloaded: Callable[[str], tuple[Model, Path]]
+) -> None:
+    model, _ = reloaded(name)
+    np.testing.assert_allclose(model.predict_from(in_place(model)), predicted(model), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_titles_that_agree_in_an_input_can_lend_it_to_each_other(
+    name: str, fitted: Callable[[str], Model], data: TrainingData
+) -> None:
+    model = fitted(name)
+    unknown = np.flatnonzero(np.isnan(data.titles.years)).astype(np.int32)
+    sources = in_place(model)
+    sources = {source: np.full(300, unknown[0]) if source != "user" else USERS for source in sources}
+    other = {**sources, "year": np.full(300, unknown[1])}
+    np.testing.assert_array_equal(model.predict_from(sources), model.predict_from(other))
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_input_makes_a_difference_to_somebody(name: str, fitted: Callable[[str], Model]) -> None:
+    model = fitted(name)
+    sources = in_place(model)
+    for source, places in sources.items():
+        moved = model.predict_from({**sources, source: places[::-1]})
+        assert np.abs(moved - predicted(model)).max() > 1e-4, source
