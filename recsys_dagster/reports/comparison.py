@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation import CONSTANT, MetricRow
 from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, new_figure
+from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
 from recsys_dagster.serving import Provenance, Published
 from recsys_dagster.storage import Layout, replacing
@@ -92,8 +93,9 @@ def comparison_records(results: Mapping[str, DomainResults]) -> list[dict[str, o
             values = {r.model: r.value for r in found.metrics if (r.metric, r.k) == (yardstick.metric, yardstick.k)}
             for model, row in found.relative(yardstick).items():
                 cells = rows.setdefault(model, {"model": model})
-                cells[f"{domain} {yardstick.metric}"] = values[model]
-                cells[f"{domain} {yardstick.metric} / {yardstick.baseline}"] = row.value
+                label = f"{domain} {metric_label((yardstick.metric, yardstick.k))}"
+                cells[label] = values[model]
+                cells[f"{label} ÷ {yardstick.baseline}"] = row.value
                 if yardstick is YARDSTICKS[0]:
                     order.setdefault(model, []).append(row.value)
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
@@ -128,7 +130,7 @@ def plot_yardstick(results: Mapping[str, DomainResults], yardstick: Yardstick) -
     axes.set_ylim(len(models) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(yardstick.label)
-    figure.legend(loc="outside upper right", ncols=len(relative), labelcolor=INK)
+    figure.legend(loc="outside upper right", ncols=len(relative), labelcolor=INK, frameon=False)
     return figure
 
 

@@ -18,8 +18,10 @@ WIDTH = 4.3
 
 INK, MUTED, GRID = "#1c2128", "#66707c", "#e1e5ea"
 ACCENT, SECOND = "#2f6db5", "#d07a1f"
+PAPER = "#fdfdfd"
+"""What is written with on a filled shape."""
 
-_THEME = {INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", SECOND: "second"}
+_THEME = {INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", SECOND: "second", PAPER: "card"}
 
 _LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 

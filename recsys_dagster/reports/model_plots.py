@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, WIDTH, new_figure, short, styled
+from recsys_dagster.reports.figures import ACCENT, INK, MUTED, PAPER, SECOND, WIDTH, new_figure, short, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    from recsys_dagster.evaluation import Importance, Leaderboard
+    from recsys_dagster.evaluation import Importance, Leaderboard, SliceRow
     from recsys_dagster.papers import FaultRow
 
 METRICS = {
@@ -208,3 +209,86 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("change of the score, %")
     return figure
+
+
+def plot_confusion(cells: Sequence[tuple[float, float, int]]) -> "Figure":
+    """Draw which ratings were predicted where which were given: the darker, the larger the share of the given ones.
+
+    Args:
+        cells: (rating given, rating predicted, rounded to the scale's steps, pairs).
+    """
+    import numpy as np
+
+    given, predicted, pairs = np.array(cells, dtype=np.float64).T
+    steps = np.unique([given, predicted])
+    row, column = np.searchsorted(steps, given), np.searchsorted(steps, predicted)
+    shares = pairs / np.bincount(row, pairs)[row]
+    figure, axes = new_figure(3.6)
+    for x, y, share in zip(column, row, shares, strict=True):
+        axes.add_patch(_cell(x, y, share))
+        if share >= LEAST_NAMED_SHARE:
+            color = PAPER if share > LARGE_SHARE else INK
+            axes.annotate(f"{100 * share:.0f}", (x, y), ha="center", va="center", fontsize=8, color=color)
+    axes.plot([-0.5, len(steps) - 0.5], [-0.5, len(steps) - 0.5], color=SECOND, linewidth=0.8)
+    labels = [f"{step:g}" for step in steps]
+    axes.set_xticks(range(len(steps)), labels)
+    axes.set_yticks(range(len(steps)), labels)
+    axes.set_xlim(-0.5, len(steps) - 0.5)
+    axes.set_ylim(-0.5, len(steps) - 0.5)
+    axes.grid(visible=False)
+    axes.set_xlabel("predicted (numbers: % of the row)")
+    axes.set_ylabel("given")
+    return figure
+
+
+LEAST_NAMED_SHARE, LARGE_SHARE = 0.05, 0.6
+
+
+def _cell(x: float, y: float, share: float) -> "Patch":
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=ACCENT, alpha=max(float(share), 0.03), linewidth=0)
+
+
+def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
+    """Draw one metric of a model for parts of the users and titles, one division beneath the other.
+
+    Args:
+        slices: of one metric; of a division with many parts those with most pairs are drawn.
+    """
+    divisions: dict[str, list[SliceRow]] = {}
+    for row in slices:
+        divisions.setdefault(row.dimension, []).append(row)
+    shown: list[SliceRow | str] = []
+    for dimension, rows in divisions.items():
+        most = sorted(rows, key=lambda row: -row.pairs)[:PARTS_SHOWN]
+        shown += [dimension, *sorted(most, key=lambda row: row.position)]
+    figure, axes = new_figure(0.7 + 0.19 * len(shown))
+    for place, row in enumerate(shown):
+        if isinstance(row, str):
+            continue
+        if row.low is not None and row.high is not None:
+            axes.barh(place, row.high - row.low, left=row.low, height=0.5, color=ACCENT, alpha=0.35)
+        axes.plot([row.value], [place], marker="o", markersize=4, color=ACCENT)
+    names = [DIMENSIONS.get(row, row) if isinstance(row, str) else f"{row.part}  ({short(row.pairs)})" for row in shown]
+    axes.set_yticks(range(len(shown)), names)
+    for label, row in zip(axes.get_yticklabels(), shown, strict=True):
+        label.set(color=MUTED if isinstance(row, str) else INK, fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.margins(x=0.06)
+    axes.grid(visible=False, axis="y")
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_xlabel(f"{metric_label((slices[0].metric, slices[0].k))} (of so many pairs)")
+    return figure
+
+
+PARTS_SHOWN = 10
+DIMENSIONS = {
+    "activity": "Users by their training pairs:",
+    "popularity": "Titles, a third of all pairs each:",
+    "support": "Titles by training pairs:",
+    "kind": "Kinds:",
+    "genre": "Genres:",
+}
+"""What the parts of a division are, for the reader."""

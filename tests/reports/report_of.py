@@ -5,14 +5,19 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from recsys_dagster.evaluation import Example, Interval, Leaderboard, LeaderboardRow, ListedTitle, MetricRow
+from recsys_dagster.evaluation import Example, Importance, Interval, Leaderboard, LeaderboardRow, ListedTitle, MetricRow
 from recsys_dagster.interactions import Interactions
 from recsys_dagster.models import ModelRecord
+from recsys_dagster.papers import FaultRow, PaperRow
 from recsys_dagster.reports import Fold, ModelCard, Person, Report, describe_people, name_titles, profile
 from recsys_dagster.serving import Provenance
 from recsys_dagster.warehouse import FileAccount
 
 AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
+
+IMPORTANCES = [
+    Importance("user", "log_loss", 0.5, 0.25, 0.2, 0.3), Importance("year", "log_loss", 0.5, -0.001, -0.01, 0.008)
+]  # fmt: skip
 
 
 def metric(model: str, name: str, k: int | None, value: float, half: float | None = 0.01) -> MetricRow:
@@ -101,6 +106,7 @@ def report(**changes: Any) -> Report:
         "embedding_mlp": [ListedTitle("light", 1, 2, 4.5, True)],
     }
     curves = {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}}
+    importances = {"popularity": [], "embedding_mlp": IMPORTANCES}
     values: dict[str, Any] = {
         "provenance": Provenance(
             "anime", "sample-anime", "0123456789abcdef0123", "free & <easy>", "popularity", "20260102T030405-abcdef",
@@ -114,11 +120,20 @@ def report(**changes: Any) -> Report:
         "models": [
             ModelCard(
                 row.model, f"What {row.model} is.", record(row.model), list(row.shown.values()),
-                curves.get(row.model, {}), lists[row.model],
+                curves.get(row.model, {}), lists[row.model], importances[row.model],
             )
             for row in board.rows if row.model in lists
         ],
         "left_out": {"blend": "takes long"},
+        "papers": [
+            PaperRow(
+                "003", "two_tower", "here", "mse_scaled", "all of it", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30
+            )
+        ],
+        "faults": [
+            FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.08, -0.2, -0.05),
+            FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),
+        ],
         "people": people(connection),
         "titles": name_titles(connection, lists),
     }  # fmt: skip

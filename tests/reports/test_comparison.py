@@ -35,16 +35,16 @@ def test_models_are_compared_by_how_far_they_get_beyond_the_baseline_of_each_dom
     # 2.5 in the one domain; (1.5 + 2) / 2 in both; the baseline itself; then what has no lists
     assert [record["model"] for record in records] == ["ease", "als", "popularity", "constant"]
     als = records[1]
-    assert als["anime ndcg / popularity"] == pytest.approx(1.5)
-    assert als["movie ndcg / popularity"] == pytest.approx(2)
-    assert als["anime rmse / constant"] == pytest.approx(0.75)
-    assert als["anime rmse"] == 1.5
-    assert records[0]["movie ndcg / popularity"] is None
+    assert als["anime NDCG@10 ÷ popularity"] == pytest.approx(1.5)
+    assert als["movie NDCG@10 ÷ popularity"] == pytest.approx(2)
+    assert als["anime RMSE ÷ constant"] == pytest.approx(0.75)
+    assert als["anime RMSE"] == 1.5
+    assert records[0]["movie NDCG@10 ÷ popularity"] is None
 
 
 def test_a_domain_without_the_baseline_is_not_compared_by_that_metric() -> None:
     assert results()["movie"].relative(YARDSTICKS[1]) == {}
-    assert "movie rmse / constant" not in comparison_records(results())[0]
+    assert "movie RMSE ÷ constant" not in comparison_records(results())[0]
 
 
 def test_both_domains_are_drawn_by_name() -> None:

@@ -121,6 +121,30 @@ def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
     assert "RMSE 0.8765 0.8665 – 0.8865" in text
 
 
+def test_figures_of_papers_stand_beside_ours_and_beside_what_costs_nothing(page: Outline) -> None:
+    text = " ".join(page.text.split())
+    assert "003 two_tower MSE on [-1, 1] 0.0646 all of it 0.0710 constant 0.1200 – here 70 tested on 30" in text
+
+
+def test_faults_are_shown_by_their_effect(path: Path, page: Outline) -> None:
+    text = " ".join(page.text.split())
+    assert "leaky tastes 003 two_tower RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500" in text
+    assert "genre by substring 003 titles titles flagged 410 530 +120" in text
+    drawn = path.read_text(encoding="utf-8").partition("What each fault does to the score")[2].partition("</figure>")[0]
+    assert "-10.0 %" in drawn
+    assert "substring" not in drawn, "a count is no score"
+
+
+def test_where_nothing_is_known_of_papers_faults_and_inputs_there_is_no_section(tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    models = [replace(card, importances=[]) for card in report().models]
+    write_report(path, replace(report(), papers=[], faults=[], models=models))
+    html = path.read_text(encoding="utf-8")
+    for absent in ("papers", "faults", "inputs"):
+        assert f'id="{absent}"' not in html
+        assert f'href="#{absent}"' not in html
+
+
 def test_what_is_unknown_is_left_out_rather_than_drawn_empty(tmp_path: Path) -> None:
     whole = report()
     path = tmp_path / "index.html"

@@ -5,14 +5,17 @@ import xml.etree.ElementTree as ET
 from datetime import date
 
 import pytest
-from report_of import leaderboard
+from report_of import IMPORTANCES, leaderboard
 
+from recsys_dagster.papers import FaultRow
 from recsys_dagster.reports import (
     plot_activity,
     plot_counts,
+    plot_importance,
     plot_joint,
     plot_leaderboard,
     plot_learning_curves,
+    plot_lies,
     plot_over_time,
     plot_ratings,
     plot_titles,
@@ -35,6 +38,10 @@ FIGURES = {
     "titles": lambda: plot_titles([("Drama <& $x$ " * 9, 9), ("Škola", 2)], label="members"),
     "tradeoff": lambda: plot_tradeoff(
         {f"model_{n}": (1.0 + n % 3, 0.1) for n in range(12)} | {"far": (1e4, 0.2)}, "seconds to fit", "NDCG@10", "far"
+    ),
+    "importance": lambda: plot_importance(IMPORTANCES),
+    "lies": lambda: plot_lies(
+        [FaultRow(name, "003", "d", "m", "rmse", 1.2, 1.1, -0.2, -0.05) for name in ("leaky-tastes", "other")]
     ),
     "counts": lambda: plot_counts([("Drama <& $x$", 9), ("Škola", 2)], label="titles"),
 }
@@ -66,7 +73,7 @@ def test_an_svg_is_well_formed_takes_the_colours_of_the_page_and_loads_nothing(n
     ET.fromstring(svg)
     assert "viewBox" in svg.partition(">")[0]
     assert not re.search(r"\b(width|height)=", svg.partition(">")[0])
-    assert "var(--accent)" in svg
+    assert "var(--accent)" in svg or "var(--second)" in svg
     assert "http" not in svg
     assert not re.search(r"#[0-9a-f]{6}", svg), "a colour that does not follow light and dark"
 
