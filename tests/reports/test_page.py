@@ -123,7 +123,7 @@ def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
 
 def test_figures_of_papers_stand_beside_ours_and_beside_what_costs_nothing(page: Outline) -> None:
     text = " ".join(page.text.split())
-    assert "003 two_tower MSE on [-1, 1] 0.0646 all of it 0.0710 constant 0.1200 – here 70 tested on 30" in text
+    assert "003 two_tower MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 tested on 30" in text
 
 
 def test_faults_are_shown_by_their_effect(path: Path, page: Outline) -> None:
