@@ -26,11 +26,14 @@ from recsys_dagster.reports.data_profile import Fold, Profile, folds, profile
 from recsys_dagster.reports.figures import to_png, to_svg
 from recsys_dagster.reports.gathering import gather_report
 from recsys_dagster.reports.model_plots import (
+    plot_confusion,
     plot_importance,
     plot_leaderboard,
     plot_learning_curves,
     plot_lies,
+    plot_slices,
     plot_tradeoff,
+    slice_figures,
 )
 from recsys_dagster.reports.page import ModelCard, Report, write_report
 from recsys_dagster.reports.people import Person, ShownTitle, Watched, describe_people, name_titles
@@ -51,6 +54,7 @@ __all__ = [
     "gather_report",
     "name_titles",
     "plot_activity",
+    "plot_confusion",
     "plot_counts",
     "plot_importance",
     "plot_joint",
@@ -59,6 +63,7 @@ __all__ = [
     "plot_lies",
     "plot_over_time",
     "plot_ratings",
+    "plot_slices",
     "plot_titles",
     "plot_tradeoff",
     "plot_words",
@@ -66,6 +71,7 @@ __all__ = [
     "profile",
     "profile_figures",
     "published_results",
+    "slice_figures",
     "to_png",
     "to_svg",
     "write_comparison",

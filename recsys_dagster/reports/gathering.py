@@ -11,6 +11,8 @@ from recsys_dagster.serving import Published
 from recsys_dagster.warehouse import load_fold, load_ids, reconcile
 from recsys_dagster.workspace import Workspace
 
+SHOWN_FOLD = "test"
+
 
 def gather_report(workspace: Workspace, domain: Domain) -> Report:
     """Return what the page of a domain shows, after everything else of the domain was made."""
@@ -42,6 +44,7 @@ def gather_report(workspace: Workspace, domain: Domain) -> Report:
 def _cards(workspace: Workspace, domain: Domain, names: list[str]) -> list[ModelCard]:
     """Return a card for each of the names that is a model's, in their order."""
     metrics = workspace.metrics(domain)
+    confusion, slices = workspace.confusion(domain), workspace.slices(domain)
     curves = workspace.store.learning_curves(domain.name)
     return [
         ModelCard(
@@ -51,6 +54,8 @@ def _cards(workspace: Workspace, domain: Domain, names: list[str]) -> list[Model
             metrics=[row for row in metrics if row.model == name],
             curves=curves.get(name, {}),
             lists=read_example_lists(workspace.example_lists(domain, name)),
+            confusion=[row for row in confusion if (row.model, row.fold) == (name, SHOWN_FOLD)],
+            slices=[row for row in slices if (row.model, row.fold) == (name, SHOWN_FOLD)],
             importances=read_importance(workspace.importance(domain, name)),
         )
         for name in names

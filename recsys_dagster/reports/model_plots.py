@@ -10,11 +10,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    from recsys_dagster.evaluation import Importance, Leaderboard, SliceRow
+    from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, SliceRow
     from recsys_dagster.papers import FaultRow
 
 METRICS = {
     "accuracy": "Accuracy",
+    "like_accuracy": "Like accuracy",
+    "like_majority": "Majority accuracy",
+    "like_precision": "Like precision",
+    "like_recall": "Like recall",
+    "like_auc": "Like AUC",
+    "like_log_loss": "Like log loss",
+    "gini": "Gini",
+    "novelty": "Novelty, bits",
+    "genre_diversity": "Genre diversity",
+    "miscalibration": "Miscalibration",
+    "popularity_lift": "Popularity lift",
+    "overlap": "Overlap of lists",
+    "prediction_std": "Spread of predictions",
     "auc": "AUC",
     "cross_entropy": "Cross-entropy",
     "log_loss": "Log loss",
@@ -211,15 +224,16 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
     return figure
 
 
-def plot_confusion(cells: Sequence[tuple[float, float, int]]) -> "Figure":
+def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
     """Draw which ratings were predicted where which were given: the darker, the larger the share of the given ones.
 
     Args:
-        cells: (rating given, rating predicted, rounded to the scale's steps, pairs).
+        cells: of one model and fold.
     """
     import numpy as np
 
-    given, predicted, pairs = np.array(cells, dtype=np.float64).T
+    given, predicted = np.array([cell.rating for cell in cells]), np.array([cell.predicted for cell in cells])
+    pairs = np.array([cell.pairs for cell in cells])
     steps = np.unique([given, predicted])
     row, column = np.searchsorted(steps, given), np.searchsorted(steps, predicted)
     shares = pairs / np.bincount(row, pairs)[row]
@@ -248,6 +262,17 @@ def _cell(x: float, y: float, share: float) -> "Patch":
     from matplotlib.patches import Rectangle
 
     return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=ACCENT, alpha=max(float(share), 0.03), linewidth=0)
+
+
+def slice_figures(slices: "Sequence[SliceRow]") -> "list[tuple[str, Figure]]":
+    """Return a titled plot of each metric that is known of parts in more than one division."""
+    titles = {("recall", 10): "Likes found, by parts", ("rmse", None): "Rating errors, by parts"}
+    figures = []
+    for (metric, k), title in titles.items():
+        rows = [row for row in slices if (row.metric, row.k) == (metric, k)]
+        if rows:
+            figures.append((title, plot_slices(rows)))
+    return figures
 
 
 def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":

@@ -15,11 +15,13 @@ from recsys_dagster.reports.figures import to_svg
 from recsys_dagster.reports.model_plots import (
     metric_label,
     named_metric,
+    plot_confusion,
     plot_importance,
     plot_leaderboard,
     plot_learning_curves,
     plot_lies,
     plot_tradeoff,
+    slice_figures,
 )
 from recsys_dagster.reports.people import Person, ShownTitle
 from recsys_dagster.serving import Provenance, format_score
@@ -28,7 +30,7 @@ from recsys_dagster.storage import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from recsys_dagster.evaluation import Importance, Leaderboard, ListedTitle, MetricRow
+    from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, ListedTitle, MetricRow, SliceRow
     from recsys_dagster.models import ModelRecord
     from recsys_dagster.papers import FaultRow, PaperRow
     from recsys_dagster.warehouse import FileAccount
@@ -55,6 +57,8 @@ class ModelCard:
         metrics: of that version, on all folds.
         curves: learning curves by Keras's name, none where there is nothing to show.
         lists: what it recommends to the people of the page.
+        confusion: which ratings it predicts where which are given, none where it predicts no ratings.
+        slices: its figures of parts of the users and titles.
         importances: how much each of its inputs matters, none where they cannot be told apart.
     """
 
@@ -64,6 +68,8 @@ class ModelCard:
     metrics: "Sequence[MetricRow]"
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     lists: "Sequence[ListedTitle]" = ()
+    confusion: "Sequence[ConfusionRow]" = ()
+    slices: "Sequence[SliceRow]" = ()
     importances: "Sequence[Importance]" = ()
 
 
@@ -123,7 +129,7 @@ def write_report(path: Path, report: Report) -> None:
         genre_figures={
             person.name: plot_counts(person.genres, label="titles") for person in report.people if person.genres
         },
-        curve_figures={card.name: plot_learning_curves(card.curves) for card in report.models if card.curves},
+        model_figures={card.name: _model_figures(card) for card in report.models},
     )
     with replacing(path) as beside:
         beside.write_text(html, encoding="utf-8")
@@ -158,6 +164,16 @@ def render(template: str, **values: Any) -> str:
 def _score_figures(leaderboard: "Leaderboard") -> "list[tuple[str, Figure]]":
     known = {column for row in leaderboard.rows for column in row.shown}
     return [(metric_label(column), plot_leaderboard(leaderboard, column)) for column in DRAWN if column in known]
+
+
+def _model_figures(card: ModelCard) -> "list[tuple[str, Figure]]":
+    """How a model learnt, where it errs, and for whom it works."""
+    figures = []
+    if card.curves:
+        figures.append(("Learning curves", plot_learning_curves(card.curves)))
+    if card.confusion:
+        figures.append(("Predicted against given ratings", plot_confusion(card.confusion)))
+    return figures + slice_figures(card.slices)
 
 
 def _lies(faults: "Sequence[FaultRow]") -> "Figure | None":

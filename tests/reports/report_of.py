@@ -5,7 +5,17 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from recsys_dagster.evaluation import Example, Importance, Interval, Leaderboard, LeaderboardRow, ListedTitle, MetricRow
+from recsys_dagster.evaluation import (
+    ConfusionRow,
+    Example,
+    Importance,
+    Interval,
+    Leaderboard,
+    LeaderboardRow,
+    ListedTitle,
+    MetricRow,
+    SliceRow,
+)
 from recsys_dagster.interactions import Interactions
 from recsys_dagster.models import ModelRecord
 from recsys_dagster.papers import FaultRow, PaperRow
@@ -18,6 +28,19 @@ AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
 IMPORTANCES = [
     Importance("user", "log_loss", 0.5, 0.25, 0.2, 0.3), Importance("year", "log_loss", 0.5, -0.001, -0.01, 0.008)
 ]  # fmt: skip
+CONFUSION = [
+    ConfusionRow("m", "v", "holdout", "test", given, predicted, pairs)
+    for given, predicted, pairs in ((6, 6, 30), (6, 7, 10), (8, 7, 4), (10, 8, 1))
+]
+SLICES = [
+    SliceRow("m", "v", "holdout", "test", dimension, part, position, name, k, value, low, high, 9, 40)
+    for dimension, part, position, name, k, value, low, high in (
+        ("activity", "none", 0, "recall", 10, 0.1, 0.05, 0.15),
+        ("activity", "up to 5", 1, "recall", 10, 0.2, None, None),
+        ("genre", "Drama <&", 0, "recall", 10, 0.3, 0.25, 0.35),
+        ("genre", "Drama <&", 0, "rmse", None, 1.3, 1.25, 1.35),
+    )
+]
 
 
 def metric(model: str, name: str, k: int | None, value: float, half: float | None = 0.01) -> MetricRow:
@@ -120,7 +143,7 @@ def report(**changes: Any) -> Report:
         "models": [
             ModelCard(
                 row.model, f"What {row.model} is.", record(row.model), list(row.shown.values()),
-                curves.get(row.model, {}), lists[row.model], importances[row.model],
+                curves.get(row.model, {}), lists[row.model], CONFUSION, SLICES, importances[row.model],
             )
             for row in board.rows if row.model in lists
         ],

@@ -150,7 +150,7 @@ def test_what_is_unknown_is_left_out_rather_than_drawn_empty(tmp_path: Path) -> 
     path = tmp_path / "index.html"
     nothing: dict[str, list[object]] = {"months": [], "most_members": [], "kind_members": [], "most_episodes": []}
     profile = replace(whole.profile, kinds=[("Movie", 5)], **nothing)
-    models = [replace(card, curves={}) for card in whole.models]
+    models = [replace(card, curves={}, confusion=[], slices=[]) for card in whole.models]
     write_report(path, replace(whole, profile=profile, models=models))
 
     text = Outline(path.read_text(encoding="utf-8")).text

@@ -2,14 +2,16 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from datetime import date
 
 import pytest
-from report_of import IMPORTANCES, leaderboard
+from report_of import CONFUSION, IMPORTANCES, SLICES, leaderboard
 
 from recsys_dagster.papers import FaultRow
 from recsys_dagster.reports import (
     plot_activity,
+    plot_confusion,
     plot_counts,
     plot_importance,
     plot_joint,
@@ -18,6 +20,7 @@ from recsys_dagster.reports import (
     plot_lies,
     plot_over_time,
     plot_ratings,
+    plot_slices,
     plot_titles,
     plot_tradeoff,
     plot_words,
@@ -39,6 +42,8 @@ FIGURES = {
     "tradeoff": lambda: plot_tradeoff(
         {f"model_{n}": (1.0 + n % 3, 0.1) for n in range(12)} | {"far": (1e4, 0.2)}, "seconds to fit", "NDCG@10", "far"
     ),
+    "confusion": lambda: plot_confusion(CONFUSION),
+    "slices": lambda: plot_slices(SLICES[:3]),
     "importance": lambda: plot_importance(IMPORTANCES),
     "lies": lambda: plot_lies(
         [FaultRow(name, "003", "d", "m", "rmse", 1.2, 1.1, -0.2, -0.05) for name in ("leaky-tastes", "other")]
@@ -116,6 +121,18 @@ def test_no_word_of_a_cloud_falls_off_and_the_commonest_is_the_largest() -> None
 
 def test_numbers_that_a_person_reads_keep_their_digits() -> None:
     assert ">0.1234<" in to_svg(plot_counts([("0.1234", 3), ("b", 2)], label="titles"))
+
+
+def test_a_cell_of_a_confusion_is_its_share_of_the_ratings_given() -> None:
+    axes = plot_confusion(CONFUSION).axes[0]
+    assert sorted(text.get_text() for text in axes.texts) == ["100", "100", "25", "75"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["6", "7", "8", "10"]
+
+
+def test_of_a_division_with_many_parts_those_with_most_pairs_are_shown_in_their_order() -> None:
+    many = [replace(SLICES[0], dimension="genre", part=f"g{n}", position=n, pairs=100 - n % 20) for n in range(40)]
+    labels = [label.get_text() for label in plot_slices(many).axes[0].get_yticklabels()]
+    assert labels == ["Genres:", *(f"g{n}  ({100 - n % 20})" for n in (0, 1, 2, 3, 4, 20, 21, 22, 23, 24))]
 
 
 def test_bins_that_double_say_where_they_begin_and_end() -> None:

@@ -9,10 +9,12 @@ from recsys_dagster.costs import measuring
 from recsys_dagster.evaluation import (
     CONSTANT,
     HOLDOUT,
+    ConfusionRow,
     Evaluation,
     Importance,
     ListedTitle,
     MetricRow,
+    SliceRow,
     constant_rating_metrics,
     evaluate,
     example_lists,
@@ -27,7 +29,7 @@ from recsys_dagster.models import State, attempt, model_names, read_outcome
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import plot_importance, plot_leaderboard
+from recsys_dagster.reports import plot_confusion, plot_importance, plot_leaderboard, slice_figures
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
 from recsys_dagster.workspace import Workspace
 
@@ -39,6 +41,20 @@ def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
         for row in rows
         if row.k in (None, 10)
     }
+
+
+def _pictures(
+    confusion: Sequence[ConfusionRow], parts: Sequence[SliceRow], importances: Sequence[Importance]
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Where a model errs on the test fold, for whom it works, and what matters to it; as on the page."""
+    figures = {}
+    cells = [row for row in confusion if row.fold == "test"]
+    if cells:
+        figures["confusion"] = plot_confusion(cells)
+    figures |= dict(slice_figures([row for row in parts if row.fold == "test"]))
+    if importances:
+        figures["importance"] = plot_importance(importances)
+    return {title: picture(figure) for title, figure in figures.items()}
 
 
 def _evaluation_asset(name: str) -> dg.AssetsDefinition:
@@ -106,7 +122,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             {
                 "version": record.version,
                 **headline(rows),
-                **({"importance": picture(plot_importance(importances))} if importances else {}),
+                **_pictures(confusion, parts, importances),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
                 **cost_metadata(cost),
             },
