@@ -289,16 +289,18 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
         most = sorted(rows, key=lambda row: -row.pairs)[:PARTS_SHOWN]
         shown += [dimension, *sorted(most, key=lambda row: row.position)]
     figure, axes = new_figure(0.7 + 0.19 * len(shown))
-    for place, row in enumerate(shown):
-        if isinstance(row, str):
+    names = []
+    for place, line in enumerate(shown):
+        if isinstance(line, str):
+            names.append(DIMENSIONS.get(line, line))
             continue
-        if row.low is not None and row.high is not None:
-            axes.barh(place, row.high - row.low, left=row.low, height=0.5, color=ACCENT, alpha=0.35)
-        axes.plot([row.value], [place], marker="o", markersize=4, color=ACCENT)
-    names = [DIMENSIONS.get(row, row) if isinstance(row, str) else f"{row.part}  ({short(row.pairs)})" for row in shown]
+        names.append(f"{line.part}  ({short(line.pairs)})")
+        if line.low is not None and line.high is not None:
+            axes.barh(place, line.high - line.low, left=line.low, height=0.5, color=ACCENT, alpha=0.35)
+        axes.plot([line.value], [place], marker="o", markersize=4, color=ACCENT)
     axes.set_yticks(range(len(shown)), names)
-    for label, row in zip(axes.get_yticklabels(), shown, strict=True):
-        label.set(color=MUTED if isinstance(row, str) else INK, fontsize=8)
+    for label, line in zip(axes.get_yticklabels(), shown, strict=True):
+        label.set(color=MUTED if isinstance(line, str) else INK, fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.margins(x=0.06)
