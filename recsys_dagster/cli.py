@@ -15,8 +15,11 @@ from typer.core import TyperGroup
 
 from recsys_dagster.commands.datasets import datasets
 from recsys_dagster.commands.evaluate import evaluate
+from recsys_dagster.commands.history import history
+from recsys_dagster.commands.promote import promote
 from recsys_dagster.commands.recommend import recommend
 from recsys_dagster.commands.report import report
+from recsys_dagster.commands.rollback import rollback
 from recsys_dagster.commands.run import run
 from recsys_dagster.commands.tune import tune
 from recsys_dagster.errors import IncompleteError, RecsysError, UsageError
@@ -93,5 +96,5 @@ def recsys(
         typer.echo(context.get_help())
 
 
-for _command in (run, datasets, recommend, evaluate, tune, report):
+for _command in (run, datasets, recommend, evaluate, tune, report, history, promote, rollback):
     app.command()(_command)

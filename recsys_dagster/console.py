@@ -10,6 +10,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation import Contestant
+    from recsys_dagster.models import Decision
     from recsys_dagster.serving import Recommendation
 
 _PIPE_WIDTH = 200
@@ -40,6 +41,18 @@ def contestants_table(contestants: "Sequence[Contestant]") -> Table:
             for label, value in ((label, values[row]) for label, values in columns.items())
         ]
         table.add_row(one.model, *cells, f"{one.fit.wall_seconds:.1f}", f"{one.peak_megabytes:,.0f}")
+    return table
+
+
+def history_table(decisions: "Sequence[Decision]") -> Table:
+    """One row a decision on a domain's champion, the latest first."""
+    table = Table("at (UTC)", "from", "to", "version", "by", "NDCG@10", box=None, pad_edge=False)
+    table.add_column("reason", overflow="fold", ratio=1)
+    for row in reversed(decisions):
+        ndcg = row.metrics.get("validation_ndcg_10")
+        known = "" if ndcg is None else f"{ndcg:.4f}"
+        at = row.at.partition("+")[0].replace("T", " ")
+        table.add_row(at, row.previous_model or "", row.model, row.version, row.by, known, row.reason)
     return table
 
 

@@ -43,6 +43,28 @@ class Settings(BaseSettings):
     )
     top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
 
+    keep_versions: int = Field(
+        5, ge=1, description="Versions of each model that are kept; the champion and its predecessor always are."
+    )
+
+    max_rejected: float = Field(0.05, ge=0, le=1, description="Share of a raw file's rows that may be rejected.")
+    volume_loss: float = Field(
+        0.1, ge=0, le=1, description="Share of a table's rows that may be gone since the last publication."
+    )
+    volume_growth: float = Field(1.0, ge=0, description="Share of a table's rows that may have been added since.")
+    max_drift: float = Field(
+        0.25, ge=0, description="Population stability index of ratings and of popularity that is tolerated."
+    )
+    gate_coverage_tolerance: float = Field(
+        0.5, ge=0, le=1, description="Share of the champion's coverage@10 that a challenger may lose."
+    )
+    gate_rmse_tolerance: float = Field(
+        0.05, ge=0, description="Share of the champion's RMSE by which a challenger's may be higher, if both have one."
+    )
+    gate_least_active_tolerance: float = Field(
+        0.1, ge=0, le=1, description="Share of NDCG@10 that a challenger may lose over the least active users."
+    )
+
     @field_validator("models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -54,6 +54,14 @@ class Layout:
         """The DuckDB file that readers open."""
         return self.home / "published" / f"{domain}.duckdb"
 
+    def previous(self, domain: str) -> Path:
+        """The published file before that one, kept to go back to."""
+        return self.home / "published" / "previous" / f"{domain}.duckdb"
+
+    def built(self, domain: str) -> Path:
+        """The file that is to be published once it has passed its checks."""
+        return self.home / "published" / "built" / f"{domain}.duckdb"
+
 
 def sha256(path: Path) -> str:
     """Return the hex SHA-256 of a file, read in blocks."""
@@ -103,6 +111,17 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, replacing `path` atomically."""
     with replacing(path) as beside:
         beside.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, cure: str) -> dict[str, Any]:
+    """Return the object in a JSON file; raise RecsysError, naming the cure, where it is missing or damaged."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecsysError(f"{path}: not there; {cure}") from None
+    except ValueError:
+        raise RecsysError(f"{path}: damaged; {cure}") from None
+    return value
 
 
 def remove_leftovers(folder: Path) -> None:

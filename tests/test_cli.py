@@ -112,7 +112,11 @@ class TestRecommend:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("frobnicate", "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report"),
+        (
+            "frobnicate",
+            "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
+            "promote, rollback",
+        ),
         ("run --domain book", "unknown domain 'book'; known: anime, movie"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie"),
         ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie"),

@@ -78,6 +78,15 @@ _TYPES: dict[Any, str] = {
 }
 
 
+def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
+    """The figures that say most, by fold and name: the rating errors and the ranking metrics at 10."""
+    return {
+        f"{row.fold}_{row.metric}" if row.k is None else f"{row.fold}_{row.metric}_{row.k}": row.value
+        for row in rows
+        if row.k in (None, 10)
+    }
+
+
 def store_metrics(
     connection: "duckdb.DuckDBPyConnection",
     rows: Sequence[MetricRow],

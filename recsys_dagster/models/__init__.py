@@ -4,6 +4,7 @@ Importing this package imports no library that trains; `model_class` imports the
 """
 
 from recsys_dagster.models.base import Model, Params, TopN
+from recsys_dagster.models.decisions import Decision
 from recsys_dagster.models.likes import LikeModel
 from recsys_dagster.models.outcomes import (
     LeftOutError,
@@ -21,6 +22,7 @@ from recsys_dagster.models.store import ModelRecord, ModelStore
 
 __all__ = [
     "REGISTRY",
+    "Decision",
     "Histories",
     "LeftOutError",
     "LikeModel",

@@ -126,6 +126,11 @@ class Model(ABC):
         params: Params = self.params
         return params
 
+    def scalers(self, data: TrainingData) -> Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return what it scales its inputs by, as it is kept and as `data.train` gives it anew; both by name."""
+        del data
+        return {}
+
     # -- predicting
 
     def predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:

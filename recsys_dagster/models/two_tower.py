@@ -25,6 +25,8 @@ from recsys_dagster.models.rating import RatingModel, RatingParams, support
 from recsys_dagster.models.search import Real
 from recsys_dagster.models.user_item_bias import damped_mean
 
+Scaler = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""(width,) means and deviations."""
 LAYER_UNITS = (256, 128, 32)
 FOLDS = 5
 SCORE_DAMPING = 5.0
@@ -85,9 +87,7 @@ class TwoTower(NeuralModel, RatingModel):
         tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.titles, rated, mean)
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int32)
         others = [rated.where(fold != held) for held in range(FOLDS)]
-        scaled_by = self._scaled_by(rated)
-        user_scaler = standardiser(tastes, np.bincount(scaled_by.users, minlength=self.n_users_))
-        title_scaler = standardiser(features, np.bincount(scaled_by.items, minlength=self.n_items_))
+        user_scaler, title_scaler = self._scalers(self._scaled_by(rated), tastes, features)
         # Row f · n + i is what is known of i without fold f; the last n rows are what is known from all folds.
         user_rows = np.concatenate([*(self._tastes_of(part, self.n_users_) for part in others), tastes])
         title_rows = np.concatenate([*(title_features(data.titles, part, mean) for part in others), features])
@@ -113,6 +113,29 @@ class TwoTower(NeuralModel, RatingModel):
     def _scaled_by(self, rated: Interactions) -> Interactions:
         """Return the pairs over which the inputs are standardised, given the rated ones of the training fold."""
         return rated
+
+    def _scalers(
+        self, rated: Interactions, tastes: NDArray[np.float32], features: NDArray[np.float32]
+    ) -> tuple[Scaler, Scaler]:
+        """Return what each tower's inputs are scaled by: weighed by the ratings of a user, and of a title."""
+        return (
+            standardiser(tastes, np.bincount(rated.users, minlength=self.n_users_)),
+            standardiser(features, np.bincount(rated.items, minlength=self.n_items_)),
+        )
+
+    def scalers(self, data: TrainingData) -> Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return mean and deviation of each tower's inputs, kept and anew."""
+        rated = data.train.rated
+        mean = float(rated.ratings.mean(dtype=np.float64))
+        features = title_features(data.titles, rated, mean)
+        users, titles = self._scalers(rated, self._tastes_of(rated, self.n_users_), features)
+        names = ("mean", "deviation")
+        kept = zip(self.user_tower_, users, strict=False), zip(self.title_tower_, titles, strict=False)
+        return {
+            f"{tower}' {name}": pair
+            for tower, pairs in zip(("users", "titles"), kept, strict=True)
+            for name, pair in zip(names, pairs, strict=True)
+        }
 
     def _examples(self, rated: Interactions, fold: NDArray[np.int32]) -> Examples:
         """Return rows of the two tables, and ratings mapped to [-1, 1]."""
@@ -177,9 +200,7 @@ def title_features(titles: Titles, rated: Interactions, mean: float) -> NDArray[
     return np.column_stack([titles.years, scores, titles.genres.toarray()]).astype(np.float32)
 
 
-def standardiser(
-    features: NDArray[np.float32], weights: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def standardiser(features: NDArray[np.float32], weights: NDArray[np.int64]) -> Scaler:
     """Return the (width,) means and deviations of the known values of the (n, width) features, rows weighted.
 
     A feature that never varies, or is never known, has the deviation 1.

@@ -35,6 +35,7 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             *evaluation.evaluations,
             evaluation.leaderboard,
             serving.champion,
+            serving.lists,
             serving.recommendations,
             serving.report,
             serving.domain_comparison,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from recsys_dagster.costs import Cost
+from recsys_dagster.evaluation import Trial, said
+from recsys_dagster.models import Decision
 from recsys_dagster.reports import to_png
 from recsys_dagster.warehouse import TableSummary
 
@@ -59,6 +61,32 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
     lines = [columns, ["---"] * len(columns), *rows]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
+
+
+def challengers_table(trials: Sequence[Trial]) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows: how each challenger did against the champion, and what speaks against it."""
+    columns = ["challenger", "NDCG@10 ahead of the champion", "ahead of popularity", "guards", "objections"]
+    rows: list[list[object]] = [
+        [
+            trial.model,
+            said(trial.ahead),
+            said(trial.over_popularity),
+            "; ".join(f"{g.metric} {g.challenger:.4f} (bound {g.bound:.4f})" for g in trial.guards),
+            "; ".join(trial.objections) or "none",
+        ]
+        for trial in trials
+    ]
+    return columns, rows
+
+
+def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows: every decision on a domain's champion, the latest first."""
+    columns = ["at", "from", "to", "version", "by", "NDCG@10 on validation", "reason"]
+    rows: list[list[object]] = [
+        [row.at, row.previous_model, row.model, row.version, row.by, row.metrics.get("validation_ndcg_10"), row.reason]
+        for row in reversed(decisions)
+    ]
+    return columns, rows
 
 
 def picture(figure: "Figure") -> dg.MarkdownMetadataValue:

@@ -1,6 +1,7 @@
 """Writing the published file: streamed in blocks of users, checked, swapped in whole."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from recsys_dagster.models import TopN
+    from recsys_dagster.models import Decision, TopN
 
 _MEMORY_LIMIT = "512MB"
 
@@ -33,6 +34,10 @@ CREATE TABLE genre_index (genre_idx INTEGER, genre VARCHAR);
 CREATE TABLE leaderboard (
     model VARCHAR, version VARCHAR, protocol VARCHAR, fold VARCHAR, metric VARCHAR, k INTEGER,
     value DOUBLE, low DOUBLE, high DOUBLE, users BIGINT
+);
+CREATE TABLE history (
+    "at" TIMESTAMP, model VARCHAR, version VARCHAR, previous_model VARCHAR, previous_version VARCHAR, reason VARCHAR,
+    "by" VARCHAR, metrics MAP(VARCHAR, DOUBLE)
 );
 CREATE TABLE provenance (
     domain VARCHAR, dataset VARCHAR, data_version VARCHAR, licence VARCHAR, model VARCHAR, version VARCHAR,
@@ -58,13 +63,15 @@ def publish(
     genre_names: Sequence[str],
     leaderboard: "pa.Table",
     provenance: Provenance,
+    history: "Sequence[Decision]" = (),
+    reference: "Mapping[str, pa.Table] | None" = None,
 ) -> Written:
     """Build the published file of a domain beside `path` and swap it in; readers see the old one or the new one.
 
     Memory: DuckDB's share is capped at 512 MB; of the lists one block exists at a time.
 
     Args:
-        path: `published/<domain>.duckdb`.
+        path: `published/<domain>.duckdb`, or where it is to wait for its checks.
         lists: blocks of ((b,) user indices, their lists), so ordered that user ids rise through all blocks:
             a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
         user_ids: (n_users,) id of each user index; all are known to readers, with a list or without.
@@ -73,6 +80,8 @@ def publish(
         genre_names: genre of each genre index of the models; published as well.
         leaderboard: columns of `evaluation.metrics`.
         provenance: where the lists come from.
+        history: how the champion came to be it, the oldest decision first.
+        reference: what the data looked like, as tables by name.
 
     Returns:
         How many users have a list, and how many recommendations there are; an empty list is not counted.
@@ -97,6 +106,11 @@ def publish(
                 _insert(connection, "genre_index", _indexed("genre_idx", "genre", genre_names))
                 _insert(connection, "leaderboard", leaderboard)
                 _insert_provenance(connection, provenance)
+                _insert_history(connection, history)
+                for name, rows in (reference or {}).items():
+                    connection.register("rows_in", rows)
+                    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_in")
+                    connection.unregister("rows_in")
                 written = _check(connection, path)
                 connection.execute("CHECKPOINT")  # closing does it too, but keeps quiet if it fails
             return written
@@ -171,6 +185,19 @@ def _insert_provenance(connection: duckdb.DuckDBPyConnection, provenance: Proven
             provenance.created_at,
         ],
     )
+
+
+def _insert_history(connection: duckdb.DuckDBPyConnection, history: "Sequence[Decision]") -> None:
+    for row in history:
+        connection.execute(
+            "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, MAP(?::VARCHAR[], ?::DOUBLE[]))",
+            [
+                datetime.fromisoformat(row.at).replace(tzinfo=None),
+                *(row.model, row.version, row.previous_model, row.previous_version, row.reason, row.by),
+                list(row.metrics),
+                list(row.metrics.values()),
+            ],
+        )
 
 
 def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> Written:

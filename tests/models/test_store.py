@@ -157,11 +157,11 @@ def test_what_was_never_trained_or_does_not_exist_is_said_so(store: ModelStore) 
 
 def test_the_champion_is_a_version_that_exists(store: ModelStore, model: Model) -> None:
     version = save(store, model)
-    store.set_champion("movie", "user_item_bias", version)
+    store.crown("movie", "user_item_bias", version, reason="the first", by="gate")
     save(store, model)
     assert store.champion("movie") == ("user_item_bias", version)
     with pytest.raises(RecsysError, match="not there"):
-        store.set_champion("movie", "user_item_bias", "20200101T000000-000000")
+        store.crown("movie", "user_item_bias", "20200101T000000-000000", reason="", by="hand")
     assert store.champion("movie") == ("user_item_bias", version)
 
 
@@ -180,3 +180,96 @@ def test_learning_curves_are_those_of_the_models_that_have_one(
     network = fitted("embedding_mlp")
     save(store, network)
     assert store.learning_curves("movie") == {"embedding_mlp": network.history_}
+
+
+def amend_record(tmp_path: Path, version: str, /, **changes: object) -> None:
+    path = folder_of(tmp_path, version) / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_the_record_tells_the_code_that_made_the_model(store: ModelStore, model: Model) -> None:
+    save(store, model)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{8}", store.record("movie", "user_item_bias").code_version)
+
+
+def test_a_model_of_another_major_version_of_a_library_that_it_needs_is_refused(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    version = save(store, model)
+    amend_record(tmp_path, version, packages={"numpy": "1.26.4"})
+    with pytest.raises(RecsysError, match=rf"made with numpy 1\.26\.4, and {np.__version__} is installed; train"):
+        store.load("movie", "user_item_bias", id_map_hash="ids")
+    series = np.__version__.split(".")[0]
+    amend_record(tmp_path, version, packages={"numpy": f"{series}.999", "keras": "1.0"})
+    store.load("movie", "user_item_bias", id_map_hash="ids")
+
+
+def test_a_record_from_before_the_code_version_was_kept_still_loads(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    path = folder_of(tmp_path, save(store, model)) / "model.json"
+    record = json.loads(path.read_text())
+    del record["code_version"]
+    path.write_text(json.dumps(record))
+    assert store.load("movie", "user_item_bias", id_map_hash="ids")[1].code_version == ""
+
+
+def test_a_version_saved_beside_is_not_the_current_one(store: ModelStore, model: Model) -> None:
+    version = save(store, model)
+    beside = store.save("movie", model, data_version="d", id_map_hash="ids", cost=COST, current=False)
+    assert store.current_versions("movie") == {"user_item_bias": version}
+    assert store.load("movie", "user_item_bias", beside, id_map_hash="ids")[1].version == beside
+
+
+def test_each_decision_is_a_row_of_the_history(store: ModelStore, model: Model) -> None:
+    assert store.history("movie") == []
+    first, second = save(store, model), save(store, model)
+    store.record_metrics("movie", "user_item_bias", first, {"validation_ndcg_10": 0.25})
+    store.crown("movie", "user_item_bias", first, reason="the first", by="gate")
+    store.crown("movie", "user_item_bias", second, reason="looks better", by="hand", metrics={"ndcg": 0.5})
+    rows = [
+        (row.previous_model, row.previous_version, row.version, row.reason, row.by, row.metrics)
+        for row in store.history("movie")
+    ]
+    assert rows == [
+        (None, None, first, "the first", "gate", {"validation_ndcg_10": 0.25}),
+        ("user_item_bias", first, second, "looks better", "hand", {"ndcg": 0.5}),
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", row.at) for row in store.history("movie"))
+
+
+def test_old_versions_go_but_never_the_champion_nor_its_predecessor(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    versions = []
+    for second in range(6):
+        save(store, model)
+        version = store.current_versions("movie")["user_item_bias"]
+        ordered = f"20260101T00000{second}-abcdef"
+        folder_of(tmp_path, version).rename(folder_of(tmp_path, ordered))
+        amend_record(tmp_path, ordered, version=ordered)
+        versions.append(ordered)
+    home = folder_of(tmp_path, "x").parent
+    (home / "current.json").write_text(json.dumps({"version": versions[5]}))
+    (home / "tuned.json").write_text("{}")
+    store.crown("movie", "user_item_bias", versions[0], reason="", by="gate")
+    store.crown("movie", "user_item_bias", versions[1], reason="", by="gate")
+    store.crown("movie", "user_item_bias", versions[1], reason="stays", by="gate")
+
+    gone = store.prune("movie", 2, also=[("user_item_bias", versions[3])])
+
+    assert gone == [("user_item_bias", versions[2])]
+    assert store.versions("movie", "user_item_bias") == [versions[0], versions[1], *versions[3:]]
+    assert store.prune("movie", 1) == [("user_item_bias", versions[3]), ("user_item_bias", versions[4])]
+    assert {path.name for path in home.iterdir()} == {
+        *(versions[0], versions[1], versions[5]), "current.json", "tuned.json",
+    }  # fmt: skip
+
+
+def test_a_damaged_history_is_named_with_the_cure(store: ModelStore, tmp_path: Path) -> None:
+    path = Layout(tmp_path).models("movie") / "champion.json"
+    path.parent.mkdir(parents=True)
+    for content in ("{", '{"model": "ease", "version": "v"}'):
+        path.write_text(content)
+        with pytest.raises(RecsysError, match=re.escape(str(path)) + ".*move it away"):
+            store.champion("movie")

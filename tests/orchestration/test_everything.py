@@ -69,11 +69,13 @@ def test_a_neural_model_shows_its_learning_curve(movie_run: Any) -> None:
     assert "data:image/png;base64," in materialized(movie_run)["models/embedding_mlp"].metadata["learning_curves"].value
 
 
-def test_the_check_of_rows_passed_with_its_accounts(movie_run: Any) -> None:
-    checks = movie_run.result.get_asset_check_evaluations()
-    (evaluation,) = [check for check in checks if check.asset_key == dg.AssetKey(["clean", "ratings"])]
-    assert evaluation.passed
-    assert "ratings.csv" in evaluation.metadata["accounts"].value
+def test_every_check_passed_and_shows_what_was_expected_beside_what_was_found(movie_run: Any) -> None:
+    evaluations = {e.check_name: e for e in movie_run.result.get_asset_check_evaluations()}
+    assert all(e.passed for e in evaluations.values())
+    assert {"every_row_is_kept_or_rejected", "no_pair_is_in_two_folds", "lists_hold_nothing_seen"} <= set(evaluations)
+    rows = evaluations["every_row_is_kept_or_rejected"]
+    assert rows.asset_key == dg.AssetKey(["clean", "ratings"])
+    assert "| rows of ratings.csv | 40,000 | 40,000 kept + 0 rejected | yes |" in rows.metadata["findings"].value
 
 
 def test_everybody_gets_a_whole_list_without_what_they_have(movie_run: Any) -> None:
@@ -94,6 +96,7 @@ def test_the_champion_is_the_best_on_validation_and_its_lists_are_published(movi
     pointer = json.loads((movie_run.layout.models("movie") / "champion.json").read_text())
     assert [(pointer["model"], pointer["version"])] == best
     assert published(movie_run, "SELECT DISTINCT model, version FROM recommendations") == best
+    assert published(movie_run, "SELECT model, version FROM history") == best
     assert published(movie_run, "SELECT model, version, trained_rows FROM provenance") == [(*best[0], 40_000)]
 
 

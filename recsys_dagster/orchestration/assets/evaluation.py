@@ -18,6 +18,7 @@ from recsys_dagster.evaluation import (
     constant_rating_metrics,
     evaluate,
     example_lists,
+    headline,
     permutation_importance,
     pick_examples,
     store_metrics,
@@ -32,15 +33,6 @@ from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import plot_confusion, plot_importance, plot_leaderboard, slice_figures
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
 from recsys_dagster.workspace import Workspace
-
-
-def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
-    """The figures that say most, by fold and name: the rating errors and the ranking metrics at 10."""
-    return {
-        f"{row.fold}_{row.metric}" if row.k is None else f"{row.fold}_{row.metric}_{row.k}": row.value
-        for row in rows
-        if row.k in (None, 10)
-    }
 
 
 def _pictures(

@@ -1,20 +1,23 @@
 """The group `serving`: the best model, its lists, and the page about both."""
 
-from collections.abc import Iterator
-from importlib.metadata import version as installed_version
-
 import dagster as dg
-import numpy as np
-from numpy.typing import NDArray
 
 from recsys_dagster.costs import measuring
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import choose_champion, verdicts
-from recsys_dagster.models import Model, TopN
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
+from recsys_dagster.orchestration.metadata import (
+    Materialized,
+    challengers_table,
+    cost_metadata,
+    history_table,
+    markdown_table,
+    picture,
+)
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
+from recsys_dagster.promotion import choose
+from recsys_dagster.publication import build_lists, publish_built
+from recsys_dagster.quality import overlap_with_published
 from recsys_dagster.reports import (
     comparison_figures,
     comparison_records,
@@ -23,11 +26,7 @@ from recsys_dagster.reports import (
     write_comparison,
     write_report,
 )
-from recsys_dagster.serving import Provenance, publish
-from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_owned, load_training_data
 from recsys_dagster.workspace import Workspace
-
-USERS_A_BLOCK = 8192
 
 
 @dg.asset(
@@ -36,78 +35,69 @@ USERS_A_BLOCK = 8192
     partitions_def=domain_partitions,
     kinds={"python"},
     deps=[["evaluation", "leaderboard"]],
+    pool=FITTING,
 )
 def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
-    """The model that validation chooses, by NDCG@10; popularity is always a candidate."""
+    """The model whose lists are published: a challenger takes over only if it is surely better on validation.
+
+    It must beat the champion and popularity by NDCG@10, paired over users, and its coverage, rating error and NDCG@10
+    of the least active users must be within the tolerances. Else the champion stays, fitted on the new data.
+    """
     domain = workspace.claim(context.partition_key)
-    metrics = workspace.metrics(domain)
-    name = choose_champion(metrics)
-    version = workspace.store.current_versions(domain.name)[name]
-    workspace.store.set_champion(domain.name, name, version)
+    chosen = choose(workspace, domain)
+    decision = chosen.decision
     return dg.MaterializeResult(
-        metadata={"model": name, "version": version, "reason": verdicts(workspace.leaderboard(domain))[0]}
+        metadata={
+            "model": decision.model,
+            "version": decision.version,
+            "reason": decision.reason,
+            "challengers": markdown_table(*challengers_table(chosen.trials)),
+            "history": markdown_table(*history_table(workspace.store.history(domain.name))),
+        }
     )
 
 
-def _lists(
-    model: Model, user_ids: NDArray[np.int64], k: int, owned: object
-) -> Iterator[tuple[NDArray[np.int32], TopN]]:
-    """The lists of all users, block by block, user ids rising."""
-    order = np.argsort(user_ids).astype(np.int32)
-    for start in range(0, len(order), USERS_A_BLOCK):
-        users = order[start : start + USERS_A_BLOCK]
-        yield users, model.recommend(users, k, exclude=owned)
-
-
 @dg.asset(
-    key=["serving", "recommendations"],
+    key=["serving", "lists"],
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"python", "duckdb"},
     deps=[["serving", "champion"]],
     pool=FITTING,
 )
-def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
-    """The champion refitted on every fold, and its list for every user, swapped in for readers as one file."""
+def lists(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The champion refitted on every fold, and its list for every user, in a file that waits for its checks."""
     domain = workspace.claim(context.partition_key)
-    warehouse = workspace.warehouse(domain)
-    manifest = workspace.manifest(domain)
-    name, version = workspace.store.champion(domain.name)
-    chosen, record = workspace.store.load(domain.name, name, version, id_map_hash=id_map_hash(warehouse))
-    user_ids, item_ids = load_ids(warehouse)
-    data = load_training_data(warehouse, domain).with_all(load_fold(warehouse, "test"))
     with measuring() as cost:
-        model = type(chosen)(chosen.refit_params(), seed=chosen.seed).fit(data)
-        owned = load_owned(warehouse)
-        with warehouse.connect() as connection:
-            titles = connection.sql("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()
-            metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
-        written = publish(
-            workspace.layout.published(domain.name),
-            lists=_lists(model, user_ids, workspace.settings.top_n, owned),
-            user_ids=user_ids,
-            item_ids=item_ids,
-            titles=titles,
-            genre_names=data.titles.genre_names,
-            leaderboard=metrics,
-            provenance=Provenance(
-                domain=domain.name,
-                dataset=manifest.dataset_id,
-                data_version=manifest.data_version,
-                licence=manifest.licence,
-                model=name,
-                version=version,
-                trained_rows=len(data.train),
-                scale=domain.scale,
-                packages={"recsys-dagster": installed_version("recsys-dagster"), **record.packages},
-            ),
-        )
+        written = build_lists(workspace, domain)
+    overlap = overlap_with_published(workspace, domain)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": written.rows,
             "users": written.users,
-            "model": name,
-            "version": version,
+            "file": dg.MetadataValue.path(workspace.layout.built(domain.name)),
+            **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
+            **cost_metadata(cost),
+        }
+    )
+
+
+@dg.asset(
+    key=["serving", "recommendations"],
+    group_name="serving",
+    partitions_def=domain_partitions,
+    kinds={"duckdb"},
+    deps=[["serving", "lists"]],
+)
+def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+    """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
+    domain = workspace.claim(context.partition_key)
+    with measuring() as cost:
+        provenance = publish_built(workspace, domain)
+    return dg.MaterializeResult(
+        metadata={
+            "model": provenance.model,
+            "version": provenance.version,
             "file": dg.MetadataValue.path(workspace.layout.published(domain.name)),
             **cost_metadata(cost),
         }

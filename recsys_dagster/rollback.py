@@ -1,0 +1,29 @@
+"""Going back one step: to the previous lists and their champion. Imports little: whoever needs it is in a hurry."""
+
+from recsys_dagster.models import ModelStore
+from recsys_dagster.serving import Provenance, Published, go_back
+from recsys_dagster.storage import Layout, lock_domain
+
+
+def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
+    """Publish the previous lists again and give their model its place back as champion; return where they come from.
+
+    Where the champion's lists were never published, because a check failed or a run was killed, only the second.
+
+    Raises:
+        RecsysError: there are no lists to go back to, or a run of the domain is under way.
+    """
+    lock_domain(layout, domain)
+    store = ModelStore(layout)
+    published = layout.published(domain)
+    provenance = _provenance(layout, domain)
+    if (provenance.model, provenance.version) == store.champion(domain):
+        go_back(published, layout.previous(domain))
+        provenance = _provenance(layout, domain)
+    store.crown(domain, provenance.model, provenance.version, reason=reason, by="hand")
+    return provenance
+
+
+def _provenance(layout: Layout, domain: str) -> Provenance:
+    with Published(layout.published(domain)) as lists:
+        return lists.provenance()

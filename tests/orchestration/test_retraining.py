@@ -1,0 +1,322 @@
+"""Retrains of MovieLens, one after the other: who becomes champion, what is published, and the way back."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import numpy as np
+import pytest
+
+from recsys_dagster import cli
+from recsys_dagster.costs import Cost
+from recsys_dagster.domains import get_domain
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models import model_class
+from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.promotion import promote
+from recsys_dagster.rollback import rollback
+from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse import id_map_hash, load_training_data
+from recsys_dagster.workspace import Workspace
+
+MIRROR = os.environ.get("RECSYS_MIRROR")
+pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
+
+MOVIE = get_domain("movie")
+TABLES = ("raw/files", *(f"clean/{t}" for t in ("titles", "ratings", "watches", "rejected", "source_files")))
+FEATURES = [f"features/{t}" for t in ("users", "items", "interactions", "title_genres", "user_genre_taste")]
+PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
+
+
+@dataclass
+class Retraining:
+    """A RECSYS_HOME with MovieLens latest-small, retrained step by step."""
+
+    settings: Settings
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.settings)
+
+    def materialize(self, *keys: str, **changed: Any) -> dg.ExecuteInProcessResult:
+        """Materialise assets with their checks; `changed` settings hold for this time."""
+        job = build_definitions(self.settings.model_copy(update=changed)).resolve_job_def("retrain")
+        with dg.DagsterInstance.ephemeral() as instance:
+            return job.execute_in_process(
+                partition_key="movie",
+                instance=instance,
+                asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
+                raise_on_error=False,
+            )
+
+    def train(self, *models: str) -> dg.ExecuteInProcessResult:
+        """Fit and evaluate models, let the gate choose, and publish."""
+        steps = [f"{group}/{name}" for name in models for group in ("models", "evaluation")]
+        return self.materialize(*steps, *PUBLISHING)
+
+    def save_shuffled(self, name: str) -> str:
+        """Make a model that learnt from shuffled ratings its name's current version."""
+        warehouse = self.workspace.warehouse(MOVIE)
+        data = load_training_data(warehouse, MOVIE)
+        ratings = np.random.default_rng(1).permutation(data.train.ratings)
+        model = model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
+        return self.workspace.store.save(
+            "movie", model, data_version="shuffled", id_map_hash=id_map_hash(warehouse), cost=Cost()
+        )
+
+    def lists(self) -> list[tuple[object, ...]]:
+        with duckdb.connect(self.workspace.layout.published("movie"), read_only=True) as connection:
+            return connection.execute("SELECT * FROM recommendations ORDER BY user_id, rank").fetchall()
+
+    def said(self) -> list[tuple[str | None, str, str]]:
+        """Every decision: from whom, to whom, by whom."""
+        return [(row.previous_model, row.model, row.by) for row in self.workspace.store.history("movie")]
+
+
+@pytest.fixture(scope="module")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> Retraining:
+    """After a first run with the damped bias and popularity."""
+    home = Retraining(
+        Settings(
+            home=tmp_path_factory.mktemp("retraining"),
+            mirror=MIRROR,
+            movie_dataset="ml-latest-small",
+            models=("all",),
+            _env_file=None,
+        )
+    )
+    assert home.materialize(*TABLES, *FEATURES).success
+    assert home.train("popularity", "user_item_bias").success
+    return home
+
+
+@pytest.fixture
+def home(retrained: Retraining, tmp_path: Path) -> Retraining:
+    """A copy of that, to be retrained further."""
+    import shutil
+
+    shutil.copytree(retrained.settings.home, tmp_path / "home")
+    return Retraining(retrained.settings.model_copy(update={"home": tmp_path / "home"}))
+
+
+def metadata(result: dg.ExecuteInProcessResult, key: str) -> dict[str, dg.MetadataValue]:
+    return dict(result.asset_materializations_for_node(key.replace("/", "__"))[0].metadata)
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {e.check_name: e.description or "" for e in result.get_asset_check_evaluations() if not e.passed}
+
+
+def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(home: Retraining) -> None:
+    first = home.lists()
+    shuffled = home.save_shuffled("als")
+    refused = home.materialize("evaluation/als", *PUBLISHING)
+    assert refused.success
+    assert home.workspace.store.champion("movie")[0] == "user_item_bias"
+    assert "| als |" in metadata(refused, "serving/champion")["challengers"].value
+    assert home.workspace.store.current_versions("movie")["als"] == shuffled
+
+    promoted = home.train("ease")
+    assert promoted.success
+    assert metadata(promoted, "serving/champion")["reason"].value.startswith("ease beats user_item_bias on validation")
+    assert "user_item_bias stays; of " in metadata(promoted, "serving/champion")["history"].value
+    assert 0 < metadata(promoted, "serving/lists")["overlap_with_published_top_10"].value < 1
+    assert home.lists() != first
+
+    back = rollback(home.workspace.layout, "movie", "for the test")
+    assert back.model == "user_item_bias"
+    assert home.lists() == first
+    assert home.said() == [
+        (None, "user_item_bias", "gate"),
+        ("user_item_bias", "user_item_bias", "gate"),
+        ("user_item_bias", "ease", "gate"),
+        ("ease", "user_item_bias", "hand"),
+    ]
+    with pytest.raises(RecsysError, match="no lists to go back to"):
+        rollback(home.workspace.layout, "movie", "once more")
+
+
+def test_a_champion_that_the_run_left_out_or_gave_other_parameters_is_fitted_anew_and_defends_itself(
+    home: Retraining,
+) -> None:
+    store, index = home.workspace.store, id_map_hash(home.workspace.warehouse(MOVIE))
+    kind = model_class("item_knn")
+    data = load_training_data(home.workspace.warehouse(MOVIE), MOVIE)
+
+    def save(params: Any) -> str:
+        model = kind(params).fit(data)
+        return store.save("movie", model, data_version="d", id_map_hash=index, cost=Cost())
+
+    champion = save(kind.params_type())
+    store.crown("movie", "item_knn", champion, reason="for the test", by="hand")
+    challenger = save(kind.params_type(neighbours=1))
+    assert home.materialize("evaluation/item_knn", "evaluation/leaderboard", "serving/champion").success
+    name, version = store.champion("movie")
+    assert name == "item_knn"
+    assert version not in (champion, challenger)
+    assert store.record("movie", "item_knn", version).params == kind.params_type().model_dump()
+    assert store.record("movie", "item_knn", version).metrics["validation_ndcg_10"] == pytest.approx(0.2978, abs=1e-3)
+    assert store.current_versions("movie")["item_knn"] == challenger
+
+
+def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_left(
+    home: Retraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model_class("user_item_bias"), "_fit", fail)
+        home.materialize("models/user_item_bias", "evaluation/user_item_bias")
+        home.materialize("models/popularity", "evaluation/popularity", "serving/champion")
+    last = home.workspace.store.history("movie")[-1]
+    assert last.model == "popularity"
+    assert last.reason.startswith("the champion could not be had on today's data (user_item_bias failed: ")
+
+
+def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: Retraining) -> None:
+    version = home.workspace.store.current_versions("movie")["popularity"]
+    provenance = promote(home.workspace, MOVIE, "popularity", version, "the most popular, please")
+    assert (provenance.model, provenance.version) == ("popularity", version)
+    with duckdb.connect(home.workspace.layout.published("movie"), read_only=True) as connection:
+        rows = connection.execute('SELECT previous_model, model, "by", reason FROM history ORDER BY "at"').fetchall()
+    assert rows[1:] == [("user_item_bias", "popularity", "hand", "the most popular, please")]
+    assert len(rows) == 2
+
+
+def test_what_cannot_be_loaded_is_not_promoted(home: Retraining) -> None:
+    with pytest.raises(RecsysError, match="train ease first"):
+        promote(home.workspace, MOVIE, "ease", None, "why not")
+    assert len(home.said()) == 1
+
+
+def spoil(home: Retraining, file: str, statement: str) -> None:
+    with duckdb.connect(getattr(home.workspace.layout, file)("movie")) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "said"),
+    [
+        (
+            "INSERT INTO features.interactions SELECT * REPLACE ('test' AS fold) FROM features.interactions LIMIT 3",
+            "no_pair_is_in_two_folds",
+            "(user, title) pairs that come twice: expected 0, found 3",
+        ),
+        (
+            """UPDATE features.interactions SET "at" = TIMESTAMP '2030-01-01' WHERE fold = 'train' AND item_idx = 0""",
+            "folds_follow_each_other_in_time",
+            "found 2030-01-01 00:00:00",
+        ),
+        (
+            "UPDATE features.user_genre_taste SET mean_rating = mean_rating + 0.01 WHERE user_idx = 0",
+            "tastes_are_of_the_training_fold",
+            "expected 0, found ",
+        ),
+        ("UPDATE clean.ratings SET rating = 6 WHERE user_id = 1", "ratings_are_on_the_scale", "expected 0, found 232"),
+        ("DELETE FROM clean.titles WHERE item_id = 1", "nothing_is_orphaned", "expected 0, found 215"),
+        (
+            "DELETE FROM clean.ratings WHERE user_id <= 100",
+            "volumes_are_as_before",
+            "ratings: expected 90,752 to 201,672, found ",
+        ),
+        (
+            "UPDATE clean.ratings SET rating = 0.5 WHERE item_id % 2 = 0",
+            "ratings_are_distributed_as_before",
+            "stability index of the ratings: expected at most 0.25, found ",
+        ),
+        (
+            "UPDATE clean.ratings SET item_id = 1 WHERE user_id % 2 = 0",
+            "titles_are_as_popular_as_before",
+            "stability index of the titles' popularity: expected at most 0.25, found ",
+        ),
+        (
+            "UPDATE clean.source_files SET kept = kept - 1 WHERE source_file = 'ratings.csv'",
+            "every_row_is_kept_or_rejected",
+            "rows of ratings.csv: expected 100,836, found 100,835 kept + 0 rejected",
+        ),
+        (
+            "INSERT INTO clean.rejected SELECT 'ratings.csv', range, 'nonsense', '' FROM range(9999)",
+            "few_rows_are_rejected",
+            "rejected rows of ratings.csv: expected at most 5%, found 9.92% (nonsense 9,999)",
+        ),
+    ],
+)
+def test_a_fault_in_the_tables_turns_its_check_red(
+    home: Retraining, check_of: Callable[..., list[str]], statement: str, check: str, said: str
+) -> None:
+    assert check_of(home, check) == []
+    spoil(home, "warehouse", statement)
+    (fault, *_) = check_of(home, check)
+    assert said in fault
+
+
+@pytest.fixture
+def check_of() -> Callable[..., list[str]]:
+    from recsys_dagster.quality import all_checks
+
+    def failing(home: Retraining, name: str) -> list[str]:
+        (check,) = [check for check in all_checks() if check.name == name]
+        return [str(finding) for finding in check.find(home.workspace, MOVIE) if not finding.passed]
+
+    return failing
+
+
+FAULTY_LISTS = {
+    "lists_hold_nothing_seen": "UPDATE recommendations SET item_id = 1 WHERE user_id = 1 AND rank = 1",
+    "lists_hold_known_titles": "UPDATE recommendations SET item_id = -1 WHERE user_id = 1 AND rank = 1",
+    "lists_hold_nothing_twice": "UPDATE recommendations SET rank = 2 WHERE user_id = 1 AND rank = 1",
+    "every_user_has_a_list": "DELETE FROM recommendations WHERE user_id = 1",
+}
+
+
+def test_faulty_lists_turn_their_check_red_and_are_not_swapped_in(
+    home: Retraining, check_of: Callable[..., list[str]]
+) -> None:
+    before = home.lists()
+    for check, statement in FAULTY_LISTS.items():
+        assert home.materialize("serving/lists").success
+        assert check_of(home, check) == []
+        spoil(home, "built", statement)
+        (fault,) = check_of(home, check)
+        assert fault.endswith("expected 0, found 1")
+        swapped = home.materialize("serving/recommendations")
+        assert not swapped.success
+    assert home.lists() == before
+
+
+def test_a_red_check_stops_the_run_before_anything_is_trained_or_published(home: Retraining) -> None:
+    before = home.lists()
+    keys = (*TABLES, *FEATURES, "models/popularity", "evaluation/popularity", *PUBLISHING)
+    stopped = home.materialize(*keys, volume_loss=0.0, volume_growth=0.0, max_rejected=0.0, max_drift=-1.0)
+    assert not stopped.success
+    assert set(failed_checks(stopped)) == {"ratings_are_distributed_as_before", "titles_are_as_popular_as_before"}
+    assert not stopped.asset_materializations_for_node("models__popularity")
+    assert home.lists() == before
+    assert home.materialize(*keys).success, "the next run is none the worse for it"
+
+
+def test_the_commands_do_it_too(home: Retraining, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(home.settings.home))
+    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+
+    def typed(*words: str) -> str:
+        with pytest.raises(SystemExit) as left:
+            cli.main(words)
+        out, err = capsys.readouterr()
+        assert left.value.code == 0, err
+        return out
+
+    assert "published the lists of popularity" in typed(
+        "promote", "-d", "movie", "-m", "popularity", "--reason", "a | test"
+    )
+    assert "the lists are user_item_bias's again" in typed("rollback", "-d", "movie", "--reason", "enough")
+    header, last, *_ = typed("history", "-d", "movie").splitlines()
+    assert header.split()[:4] == ["at", "(UTC)", "from", "to"]
+    assert last.split()[2:4] == ["popularity", "user_item_bias"]
+    assert last.rstrip().endswith("enough")
+    assert '"reason": "a | test"' in typed("history", "-d", "movie", "--json")
