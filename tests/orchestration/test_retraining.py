@@ -172,7 +172,7 @@ def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_lef
     with monkeypatch.context() as patched:
         patched.setattr(model_class("user_item_bias"), "_fit", fail)
         home.materialize("models/user_item_bias", "evaluation/user_item_bias")
-        home.materialize("models/popularity", "evaluation/popularity", "serving/champion")
+        assert home.materialize("serving/champion").success
     last = home.workspace.store.history("movie")[-1]
     assert last.model == "popularity"
     assert last.reason.startswith("the champion could not be had on today's data (user_item_bias failed: ")
