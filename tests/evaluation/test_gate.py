@@ -17,7 +17,10 @@ def candidate(
     model: str, ndcg: object, *, coverage: float = 0.2, rmse: float | None = None, version: str = "v"
 ) -> Candidate:
     values = np.broadcast_to(np.asarray(ndcg, dtype=float), USERS).copy()
-    shown = {("ndcg", 10): float(np.mean(values)), ("coverage", 10): coverage}
+    shown = {
+        ("ndcg", 10): float(np.nanmean(values)) if not np.isnan(values).all() else np.nan,
+        ("coverage", 10): coverage,
+    }
     if rmse is not None:
         shown["rmse", None] = rmse
     rows = [
