@@ -157,6 +157,28 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
     assert own.out.splitlines()[1].split()[:5] == rows[0].split()[:5], "the files that are kept are the split itself"
 
 
+def test_a_paper_s_protocol_takes_the_paper_s_split_and_like_threshold(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    titles = "movieId,title,genres\n" + "".join(f"{n},Title {n} (1999),Drama\n" for n in range(1, 11))
+    ratings = "userId,movieId,rating,timestamp\n" + "".join(
+        f"{user},{item},{3.5 + (user + item) % 2},{1_000_000_000 + user}\n"
+        for user in range(1, 21)
+        for item in range(1, 11)
+    )
+    build(tmp_path, "movielens", {"movies.csv": titles, "ratings.csv": ratings}, features=True)
+    typed = Typed(capsys, "evaluate", "-d", "movie", "-p", "paper-001", "-m", "like_naive_bayes")
+    assert typed.code == 0
+    written = json.loads((tmp_path / "evaluation/movie/protocols/paper-001/metrics.json").read_text())
+    assert list(written["models"]) == ["like_naive_bayes"]
+    assert written["split"]["like_threshold"] == 4
+    assert written["split"]["train_pairs"] + written["split"]["test_pairs"] == 200
+    other = Typed(capsys, "evaluate", "-d", "movie", "-p", "paper-003")
+    assert other.code == 2
+    assert "no protocol 'paper-003' for the domain 'movie'; known: paper-000, paper-001, paper-002" in other.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -103,7 +103,7 @@ def evaluate_split(
         out: the folder, which exists.
         seed: of the models and the intervals.
         ranked: metrics and lengths of lists, up to `LIST_LENGTH`, to report; `recall` is `capped_recall`.
-        presets: by model, the name of the parameters to fit it with; the others have their defaults.
+        presets: by model, the name of the parameters to fit it with; the others, and `default`, have their defaults.
     """
     found: list[Contestant] = []
     for place, name in enumerate(names, start=1):
@@ -152,7 +152,8 @@ def _contest(
         return Contestant(name, unable)
     try:
         with measuring() as fitting:
-            model = fit_on_all(kind, split.data, seed=seed, params=kind.presets[preset] if preset else None)
+            params = None if preset in (None, "default") else kind.presets[preset]
+            model = fit_on_all(kind, split.data, seed=seed, params=params)
         with measuring() as scoring:
             metrics = _judge(model, split, predicted, listed, seed, ranked)
     except RecsysError as error:
