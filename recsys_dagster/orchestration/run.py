@@ -34,14 +34,14 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
     failures, gaps = [], []
     with _instance() as instance:
         for name in domains:
-            result = _run(settings, name, instance, console)
+            result = _run(settings, "everything", name, instance, console)
             causes = failed_steps(result.all_events)
             failures += [f"{name}: {cause}" for cause in causes]
             gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
             if not causes:
                 console.print(_summary(workspace, name), soft_wrap=True)
         if any(workspace.layout.published(name).exists() for name in domains):
-            failures += _compare(settings, instance)
+            failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)
     if failures:
         raise RecsysError("\n".join(failures + gaps))
     if gaps:
@@ -59,24 +59,19 @@ def _instance() -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def _run(settings: Settings, domain: str, instance: dg.DagsterInstance, console: Console) -> dg.ExecuteInProcessResult:
-    """Run one domain and return what came of it."""
+def _run(
+    settings: Settings, job_name: str, domain: str | None, instance: dg.DagsterInstance, console: Console
+) -> dg.ExecuteInProcessResult:
+    """Run a job, over a domain or over all of them, and return what came of it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        handler = _StepHandler(domain, progress)
+        handler = _StepHandler(domain or job_name, progress)
         definitions = build_definitions(settings, loggers={"steps": _logger(handler)})
-        job = definitions.resolve_job_def("everything")
+        job = definitions.resolve_job_def(job_name)
         handler.expect(len(job.graph.nodes))
         return job.execute_in_process(
             run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
         )
-
-
-def _compare(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
-    """Set the domains side by side and return the causes of a failure."""
-    job = build_definitions(settings).resolve_job_def("compare")
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
-    return failed_steps(result.all_events)
 
 
 def _summary(workspace: Workspace, domain: str) -> str:
@@ -90,11 +85,11 @@ def _summary(workspace: Workspace, domain: str) -> str:
 class _StepHandler(logging.Handler):
     """Turns Dagster's events into a line a step and the position of a bar."""
 
-    def __init__(self, domain: str, progress: Progress) -> None:
+    def __init__(self, what: str, progress: Progress) -> None:
         super().__init__()
-        self.domain = domain
+        self.what = what
         self.progress = progress
-        self.task = progress.add_task(domain, total=None)
+        self.task = progress.add_task(what, total=None)
 
     def expect(self, steps: int) -> None:
         """Set how many steps there are."""
@@ -106,13 +101,13 @@ class _StepHandler(logging.Handler):
             return
         step = (event.step_key or "").replace("__", "/")
         if event.is_step_start:
-            self.progress.update(self.task, description=f"{self.domain}: {step}")
+            self.progress.update(self.task, description=f"{self.what}: {step}")
         elif event.is_step_success:
             seconds = event.step_success_data.duration_ms / 1000
-            self.progress.console.print(f"{self.domain}: {step} [dim]{seconds:.1f} s[/dim]")
+            self.progress.console.print(f"{self.what}: {step} [dim]{seconds:.1f} s[/dim]")
             self.progress.advance(self.task)
         elif event.is_step_failure:
-            self.progress.console.print(f"{self.domain}: {step} [red]failed[/red]")
+            self.progress.console.print(f"{self.what}: {step} [red]failed[/red]")
             self.progress.advance(self.task)
 
 
