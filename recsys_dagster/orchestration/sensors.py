@@ -26,7 +26,13 @@ SETTLED_SECONDS = 60
 def build_sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
     """Return the sensors, which run from the start if the settings say so, and else once they are switched on."""
     status = dg.DefaultSensorStatus.RUNNING if settings.schedules else dg.DefaultSensorStatus.STOPPED
-    return [_file_sensor(status), _staleness_sensor(status), *_alarm_sensors(status)]
+    conditions = dg.AutomationConditionSensorDefinition(
+        "make_what_is_due",
+        target=dg.AssetSelection.all(),
+        default_status=status,
+        description="Makes what stands over the domains when a domain's run is through: their comparison.",
+    )
+    return [_file_sensor(status), _staleness_sensor(status), *_alarm_sensors(status), conditions]
 
 
 def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:

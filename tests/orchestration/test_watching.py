@@ -95,7 +95,9 @@ def test_schedules_and_sensors_are_off_until_they_are_switched_on(
         monkeypatch.setenv("RECSYS_SCHEDULES", switch)
     repository = build_definitions(Settings(home=tmp_path, _env_file=None)).get_repository_def()
     found = {d.name: d.default_status.name for d in [*repository.schedule_defs, *repository.sensor_defs]}
+    assert len(found) == 6
     names = (
+        "make_what_is_due",
         "retrain_regularly",
         "watch_staleness",
         "retrain_on_new_files",
