@@ -17,6 +17,7 @@ from recsys_dagster.papers.orders import METRICS, next_titles, places, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
+from recsys_dagster.progress import announce
 
 RIDGE_ALPHA = 1.0
 SEQUENCES_HELD_OUT = 0.2
@@ -175,16 +176,20 @@ def _implicit(trial: Trial) -> Iterator[PaperRow]:
     """Sequences of 18 titles, some of whose last is to be told; once more from histories in random order."""
     published = sequences(trial.published, SEQUENCES_HELD_OUT)
     if published is None:
+        announce(f"paper 002: {trial.published.dataset} has no times, so that there are no sequences to learn from")
         return
     upcoming = next_titles(trial.honest)
-    popular, fair_popular = (figures_told(one, "popularity") for one in (published, upcoming))
+    popular = figures_told(published, "popularity")
+    fair_popular = {} if upcoming is None else figures_told(upcoming, "popularity")
     for shuffled in (False, True):
         params = model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
         stopped = published.on(validation=published.test)
         model = stopped.fitted("bilstm", params)
         ours = told(published, places(published, model))
         figures = {name: score.value for name, score in ours.items()}
-        fair = figures_told(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
+        fair = {}
+        if upcoming is not None:
+            fair = figures_told(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
         system = "bilstm (shuffled order)" if shuffled else "bilstm"
         yield from trial.rows(system, "popularity", (figures, popular), (fair, fair_popular), published)
         if not shuffled:

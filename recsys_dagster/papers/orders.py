@@ -45,8 +45,15 @@ def last_titles(experiment: Experiment, *, ties_by_index: bool = False) -> Exper
     return experiment.on(test, train=pairs.where(held_out > 1), validation=validation)
 
 
-def next_titles(experiment: Experiment) -> Experiment:
-    """Return the experiment with the first title of each user's test fold, in order, as its only one."""
+def next_titles(experiment: Experiment) -> Experiment | None:
+    """Return the experiment with the first title of each user's test fold, in order, as its only one.
+
+    Returns:
+        None where the test fold is not later than the training fold: its first title would not be the next one.
+    """
+    train, test = experiment.data.train.times, experiment.test.times
+    if train is None or test is None or test.min() <= train.max():
+        return None
     histories = Histories.of(experiment.test, experiment.n_users)
     first = np.zeros(len(experiment.test), dtype=bool)
     first[histories.order[histories.places == 0]] = True

@@ -37,6 +37,7 @@ class _Setting:
 
 
 _SETTINGS: dict[tuple[str, str], _Setting] = {
+    # As the paper says; its 1,637,129 parameters, though, are those of 16,843 titles, and only 5,829 pass.
     ("000", "anime"): _Setting(
         test_share=0.2,
         presets={"embedding_mlp": "paper-anime"},
@@ -44,7 +45,8 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
         pairs="rating >= 6",
     ),
     ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper-movie"}),
-    # A like is a rating above 3.5, the next of which is 4.
+    # A like is a rating above 3.5, the next of which is 4. The paper says nothing of 3.5 itself, but its 10,555 steps of
+    # 64 are nine tenths of all its 750,512 ratings, so that none was left out.
     ("001", "movie"): _Setting(
         test_share=0.1,
         presets={

@@ -176,8 +176,12 @@ def test_a_history_is_cut_into_eighteen_titles_from_its_end() -> None:
 
 def test_the_next_title_is_the_first_of_the_test_fold() -> None:
     one = experiment(pairs((0, 0, 9), times=[1]), pairs((0, 2, 9), (0, 1, 9), (1, 2, 9), times=[9, 5, 7]))
-    found = next_titles(one).test
+    after = next_titles(one)
+    assert after is not None
+    found = after.test
     assert (found.users.tolist(), found.items.tolist()) == ([0, 1], [1, 2])
+    drawn = experiment(pairs((0, 0, 9), times=[6]), one.test)
+    assert next_titles(drawn) is None, "what was drawn at random is not what comes next"
 
 
 def test_one_title_to_be_told_has_the_metrics_of_its_place() -> None:
