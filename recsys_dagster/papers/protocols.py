@@ -45,8 +45,8 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
         pairs="rating >= 6",
     ),
     ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper-movie"}),
-    # A like is a rating above 3.5, the next of which is 4. The paper says nothing of 3.5 itself, but its 10,555 steps of
-    # 64 are nine tenths of all its 750,512 ratings, so that none was left out.
+    # A like is a rating above 3.5, the next of which is 4. The paper says nothing of 3.5 itself, but its 10,555 steps
+    # of 64 are nine tenths of all its 750,512 ratings, so that none was left out.
     ("001", "movie"): _Setting(
         test_share=0.1,
         presets={
