@@ -137,9 +137,18 @@ class Workspace:
         outcomes = read_outcomes(self.layout, domain.name, id_map_hash=id_map_hash(self.warehouse(domain)))
         return [outcome for outcome in outcomes.values() if outcome.state is not State.FITTED]
 
-    def leaderboard(self, domain: Domain) -> Leaderboard:
-        """Return the current models side by side, compared over the users of the test fold."""
+    def judge(self, domain: Domain) -> Leaderboard:
+        """Set the current models side by side, compared over the users of the test fold; keep that and return it."""
         metrics = self.metrics(domain)
         models = {row.model for row in metrics if row.model != CONSTANT}
         per_user = {name: read_per_user(self.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
-        return build_leaderboard(metrics, per_user, missing=self.missing(domain), seed=self.settings.seed)
+        board = build_leaderboard(metrics, per_user, missing=self.missing(domain), seed=self.settings.seed)
+        board.write(self._leaderboard(domain))
+        return board
+
+    def leaderboard(self, domain: Domain) -> Leaderboard:
+        """Return what `judge` kept last; raise RecsysError if it never did."""
+        return Leaderboard.read(self._leaderboard(domain))
+
+    def _leaderboard(self, domain: Domain) -> Path:
+        return self.layout.evaluation(domain.name) / HOLDOUT / "leaderboard.json"

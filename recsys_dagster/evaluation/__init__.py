@@ -27,7 +27,6 @@ from recsys_dagster.evaluation.leaderboard import (
     LeaderboardRow,
     build_leaderboard,
     choose_champion,
-    verdicts,
 )
 from recsys_dagster.evaluation.metrics import Statistic, mean, root_mean
 from recsys_dagster.evaluation.own_split import Contestant, evaluate_split
@@ -42,6 +41,8 @@ from recsys_dagster.evaluation.protocols import (
     get_protocol,
     protocol_names,
 )
+from recsys_dagster.evaluation.remarks import Concern, Remark
+from recsys_dagster.evaluation.significance import Paired, compare_all
 from recsys_dagster.evaluation.slices import Slice
 from recsys_dagster.evaluation.store import (
     ConfusionRow,
@@ -56,6 +57,7 @@ from recsys_dagster.evaluation.store import (
     write_per_user,
 )
 from recsys_dagster.evaluation.summary import Metric
+from recsys_dagster.evaluation.verdicts import verdicts
 
 __all__ = [
     "BASELINES",
@@ -65,6 +67,7 @@ __all__ = [
     "HOLDOUT",
     "Candidate",
     "Comparison",
+    "Concern",
     "ConfusionRow",
     "Contestant",
     "Division",
@@ -81,8 +84,10 @@ __all__ = [
     "ListedTitle",
     "Metric",
     "MetricRow",
+    "Paired",
     "Protocol",
     "RandomPairs",
+    "Remark",
     "Slice",
     "SliceRow",
     "Statistic",
@@ -92,6 +97,7 @@ __all__ = [
     "Verdict",
     "build_leaderboard",
     "choose_champion",
+    "compare_all",
     "constant_rating_metrics",
     "evaluate",
     "evaluate_split",

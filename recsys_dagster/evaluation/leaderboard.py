@@ -1,20 +1,26 @@
-"""Which model is better: one row a model, the paired differences that matter, and both said in plain sentences.
+"""Which model is better: one row a model, and each against each other one (`verdicts` says it in plain sentences).
 
 Validation chooses (NDCG@10), test reports. The two baselines, popularity and the damped bias, are never left out:
 a figure means little without the figure that costs nothing beside it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.intervals import Interval, paired_differences
+from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.metrics import RATING_METRICS, mean
+from recsys_dagster.evaluation.remarks import Concern, Remark, remarks, suspects
+from recsys_dagster.evaluation.significance import SIGNIFICANT, Paired, compare_all, holm
 from recsys_dagster.evaluation.store import MetricRow, PerUser
 from recsys_dagster.models import Outcome, State
+from recsys_dagster.storage import write_json
 
 HOLDOUT = "holdout"
 CHOOSING = ("ndcg", 10)
@@ -36,8 +42,8 @@ SHOWN: tuple[tuple[str, int | None], ...] = (
 COMPARED_COLUMNS = ("user_idx", "ndcg_10", "pairs", "squared_error")
 """The per-user columns that `build_leaderboard` needs; the others need not be read."""
 
-_SAID = {RANKING_BASELINE: "popularity", RATING_BASELINE: "the damped bias", CONSTANT: "the constant"}
-_METRIC_SAID = {"ndcg": "NDCG", "rmse": "RMSE"}
+COMPARED: tuple[tuple[str, int | None], ...] = (CHOOSING, ("rmse", None))
+"""The metrics by which each model is compared with each other one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class LeaderboardRow:
         shown: metrics of the reported fold by (metric, k); absent where the model does not have it.
         behind: the choosing metric on the reported fold minus the champion's, paired; None for the champion and where
             there are no per-user results.
+        p: of that difference, corrected for the number of models that are compared with the champion.
+        remarks: what to know of it before its figures.
     """
 
     model: str
@@ -59,11 +67,18 @@ class LeaderboardRow:
     chosen_by: MetricRow | None
     shown: dict[tuple[str, int | None], MetricRow]
     behind: Interval | None
+    p: float | None = None
+    remarks: list[Remark] = field(default_factory=list)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may have seen the test fold."""
+        return any(remark.concern is Concern.LEAK for remark in self.remarks)
 
     @property
     def distinguishable(self) -> bool | None:
         """Whether it is distinguishable from the champion; None where that is not known."""
-        return None if self.behind is None else self.behind.excludes_zero
+        return None if self.p is None else self.p < SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -73,11 +88,13 @@ class Comparison:
     Attributes:
         model, baseline: rows of the metric.
         difference: model minus baseline over the same users; None where there are no per-user results.
+        p: of that difference, corrected for the number of models that are compared with the baseline.
     """
 
     model: MetricRow
     baseline: MetricRow
     difference: Interval | None = None
+    p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,21 +105,39 @@ class Leaderboard:
         rows: the models that have figures.
         comparisons: each against the baselines.
         missing: the models that were to be here and failed or were left out, with the reason.
+        pairs: each two models by each metric of `COMPARED`, on the reported fold.
     """
 
     rows: list[LeaderboardRow]
     comparisons: list[Comparison] = field(default_factory=list)
     missing: list[Outcome] = field(default_factory=list)
+    pairs: list[Paired] = field(default_factory=list)
 
     @property
     def champion(self) -> str:
         """The model that validation chooses."""
-        return self.rows[0].model
+        return next(row.model for row in self.rows if not row.is_suspect)
+
+    def leaders(self, metric: str, k: int | None) -> list[str]:
+        """Return the best model by a metric of `COMPARED` on the reported fold, then those not distinguishable from it.
+
+        Corrected for the number of models that are compared with the best; empty where nothing is compared.
+        """
+        pairs = [pair for pair in self.pairs if (pair.metric, pair.k) == (metric, k)]
+        values = {row.model: row.shown[metric, k].value for row in self.rows if (metric, k) in row.shown}
+        compared = {name for pair in pairs for name in (pair.model, pair.other)} & values.keys()
+        if not compared:
+            return []
+        sign = 1 if metric in RATING_METRICS else -1
+        best = min(compared, key=lambda model: (sign * values[model], *_simpler_first(model)))
+        against = _against(pairs, best)
+        equals = [row.model for row in self.rows if row.model in against and against[row.model][1] >= SIGNIFICANT]
+        return [best, *equals]
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the rows flat: rank, model, version, champion, distinguishable, state, reason, `validation_ndcg_10`,
-        each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is no value. The missing
-        models come last: they have a model, a state and a reason.
+        """Return the rows flat: rank, model, version, champion, distinguishable, p, state, reason, remarks,
+        `validation_ndcg_10`, each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is
+        no value. The missing models come last: they have a model, a state, a reason and remarks.
         """
         records = []
         for row in self.rows:
@@ -112,8 +147,10 @@ class Leaderboard:
                 "version": row.version,
                 "champion": row.model == self.champion,
                 "distinguishable": row.distinguishable,
+                "p": row.p,
                 "state": str(State.FITTED),
                 "reason": None,
+                "remarks": "; ".join(remark.text for remark in row.remarks) or None,
             }
             columns = {f"{CHOOSING_FOLD}_{_column(*CHOOSING)}": row.chosen_by}
             columns |= {_column(*key): row.shown.get(key) for key in SHOWN}
@@ -124,21 +161,42 @@ class Leaderboard:
             records.append(record)
         for outcome in self.missing:
             known = {"model": outcome.model, "champion": False, "state": str(outcome.state), "reason": outcome.reason}
-            records.append(dict.fromkeys(records[0]) | known)
+            told = {"remarks": f"{outcome.state}: {outcome.reason}"}
+            records.append(dict.fromkeys(records[0]) | known | told)
         return records
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, replacing `path` atomically."""
+        rows = [{**asdict(row), "shown": [asdict(metric) for metric in row.shown.values()]} for row in self.rows]
+        write_json(path, {**asdict(replace(self, rows=[])), "rows": rows})
+
+    @classmethod
+    def read(cls, path: Path) -> "Leaderboard":
+        """Return what `write` wrote; raise RecsysError if there is nothing, or of another version of the project."""
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            for row in found["rows"]:
+                row["shown"] = {(metric["metric"], metric["k"]): metric for metric in row["shown"]}
+            return TypeAdapter(cls).validate_python(found)
+        except FileNotFoundError:
+            reason = "there is no leaderboard yet"
+        except (ValueError, KeyError, TypeError):
+            reason = "not a leaderboard of this version"
+        raise RecsysError(f"{path}: {reason}; materialise evaluation/leaderboard (or `recsys run`) first")
 
 
 def choose_champion(metrics: Sequence[MetricRow], *, protocol: str = HOLDOUT) -> str:
     """Return the model with the highest NDCG@10 on validation.
 
-    A model without that metric, or whose value is not a number, is no candidate. Of equal models popularity wins, then
-    the damped bias, then the first by name.
+    A model without that metric, whose value is not a number, or that may have seen the test fold, is no candidate. Of
+    equal models popularity wins, then the damped bias, then the first by name.
 
     Raises:
         RecsysError: popularity, which is always a candidate, was not evaluated.
     """
     found = _by_model(metrics, protocol, CHOOSING_FOLD, CHOOSING)
-    values = {model: row.value for model, row in found.items() if not np.isnan(row.value)}
+    suspected = suspects([row for row in metrics if row.protocol == protocol])
+    values = {model: row.value for model, row in found.items() if not np.isnan(row.value) and model not in suspected}
     _require(values, [RANKING_BASELINE])
     return min(values, key=lambda model: (-values[model], *_simpler_first(model)))
 
@@ -171,81 +229,35 @@ def build_leaderboard(
     versions = {row.model: row.version for row in metrics if row.protocol == protocol}
     _require(versions, BASELINES)
 
-    behind = _differences(per_user, CHOOSING, champion, seed)
+    pairs = [pair for key in COMPARED for pair in _compared(per_user, key, seed)]
+    behind = _against([pair for pair in pairs if (pair.metric, pair.k) == CHOOSING], champion)
+    remarked = remarks([row for row in metrics if row.protocol == protocol])
 
     def position(model: str) -> tuple[float, bool, int, str]:
         value = choosing[model].value if model in choosing else np.nan
         return (np.inf if np.isnan(value) else -value, *_simpler_first(model))
 
-    rows = [
-        LeaderboardRow(
-            model,
-            versions[model],
-            rank,
-            choosing.get(model),
-            {key: found[model] for key, found in reported.items() if model in found},
-            behind.get(model),
-        )
-        for rank, model in enumerate(sorted(versions, key=position), start=1)
-    ]
+    rows = []
+    for rank, model in enumerate(sorted(versions, key=position), start=1):
+        shown = {key: found[model] for key, found in reported.items() if model in found}
+        difference, p = behind.get(model, (None, None))
+        known = remarked.get(model, [])
+        rows.append(LeaderboardRow(model, versions[model], rank, choosing.get(model), shown, difference, p, known))
     comparisons = []
-    for key, baseline in ((CHOOSING, RANKING_BASELINE), (("rmse", None), RATING_BASELINE)):
+    for key, baseline in zip(COMPARED, (RANKING_BASELINE, RATING_BASELINE), strict=True):
         found = reported[key]
-        differences = _differences(per_user, key, baseline, seed)
+        against = _against([pair for pair in pairs if (pair.metric, pair.k) == key], baseline)
         comparisons += [
-            Comparison(found[row.model], found[baseline], differences.get(row.model))
+            Comparison(found[row.model], found[baseline], *against.get(row.model, (None, None)))
             for row in rows
             if baseline in found and row.model in found and row.model not in (baseline, CONSTANT)
         ]
     errors = reported["rmse", None]
     if RATING_BASELINE in errors and CONSTANT in errors:
-        difference = _differences(per_user, ("rmse", None), CONSTANT, seed).get(RATING_BASELINE)
-        comparisons.append(Comparison(errors[RATING_BASELINE], errors[CONSTANT], difference))
-    return Leaderboard(rows, comparisons, list(missing))
-
-
-def verdicts(leaderboard: Leaderboard) -> list[str]:
-    """Return what the leaderboard says, in sentences: the champion, its equals, the missing, who beats a baseline."""
-    first = leaderboard.rows[0]
-    sentences = []
-    if first.chosen_by is not None:
-        sentence = f"{first.model} is the champion: {_estimate(first.chosen_by)} on {CHOOSING_FOLD}"
-        if CHOOSING in first.shown:
-            sentence += f", {_estimate(first.shown[CHOOSING])} on {REPORTED_FOLD}"
-        sentences.append(sentence + ".")
-    equals = [row.model for row in leaderboard.rows if row.distinguishable is False]
-    if equals:
-        sentences.append(f"Not distinguishable from {first.model} on {REPORTED_FOLD}: {', '.join(equals)}.")
-    elif any(row.distinguishable for row in leaderboard.rows):
-        sentences.append(f"Every other model is distinguishable from {first.model} on {REPORTED_FOLD}.")
-    sentences += [f"{outcome}." for outcome in leaderboard.missing]
-    return sentences + [_sentence(comparison) for comparison in leaderboard.comparisons]
-
-
-def _sentence(comparison: Comparison) -> str:
-    """Say in one line whether the model beats the baseline."""
-    model, baseline, difference = comparison.model, comparison.baseline, comparison.difference
-    gain = baseline.value - model.value if model.metric in RATING_METRICS else model.value - baseline.value
-    verb = "beats" if gain > 0 else "does not beat"
-    name, other = _said(model.model), _said(baseline.model)
-    line = f"{name} {verb} {other}: {_label(model)} {model.value:.3f} against {baseline.value:.3f}"
-    if difference is None:
-        return line + "."
-    line += f" (difference {difference.value:+.4f}, 95 % {difference.low:+.4f} to {difference.high:+.4f})"
-    return line + ("." if difference.excludes_zero else ", which may be chance.")
-
-
-def _estimate(row: MetricRow) -> str:
-    return f"{_label(row)} {row.value:.3f} (95 % {row.low:.3f} to {row.high:.3f})"
-
-
-def _label(row: MetricRow) -> str:
-    name = _METRIC_SAID[row.metric]
-    return name if row.k is None else f"{name}@{row.k}"
-
-
-def _said(model: str) -> str:
-    return _SAID.get(model, model)
+        against = _against([pair for pair in pairs if pair.metric == "rmse"], CONSTANT)
+        found_against = against.get(RATING_BASELINE, (None, None))
+        comparisons.append(Comparison(errors[RATING_BASELINE], errors[CONSTANT], *found_against))
+    return Leaderboard(rows, comparisons, list(missing), pairs)
 
 
 def _column(metric: str, k: int | None) -> str:
@@ -272,28 +284,35 @@ def _require(evaluated: Mapping[str, Any], needed: Sequence[str]) -> None:
         )
 
 
-def _differences(
-    per_user: Mapping[str, PerUser], key: tuple[str, int | None], reference: str, seed: int
-) -> dict[str, Interval]:
-    """Return, for each other model that has the metric per user, its difference to the reference."""
-    if reference not in per_user:
-        return {}
+def _against(pairs: Sequence[Paired], reference: str) -> dict[str, tuple[Interval, float]]:
+    """Return, by model, its difference to the reference, and the p of it corrected for the number of these models."""
+    found = {}
+    for pair in pairs:
+        if pair.other == reference:
+            found[pair.model] = (pair.difference, pair.p)
+        elif pair.model == reference:
+            found[pair.other] = (pair.difference.negated, pair.p)
+    corrected = holm([p for _, p in found.values()])
+    return {model: (difference, p) for (model, (difference, _)), p in zip(found.items(), corrected, strict=True)}
+
+
+def _compared(per_user: Mapping[str, PerUser], key: tuple[str, int | None], seed: int) -> list[Paired]:
+    """Compare all models that have the metric per user, in the order of their names."""
     rating = key[0] in RATING_METRICS
     column, statistic = RATING_METRICS[key[0]] if rating else (_column(*key), mean)
-    base = per_user[reference]
-    others = [model for model, found in per_user.items() if model != reference and column in found]
-    if column not in base or not others:
-        return {}
+    names = sorted(model for model, found in per_user.items() if column in found)
+    if len(names) < 2:
+        return []
+    base = per_user[names[0]]
     known = ~np.isnan(base[column])
-    for model in others:
+    for model in names[1:]:
         found = per_user[model]
         same = np.array_equal(found["user_idx"], base["user_idx"]) and np.array_equal(~np.isnan(found[column]), known)
         if not same:
             raise RecsysError(
-                f"{model} and {reference} were evaluated on different users; run evaluation/{model} and "
-                f"evaluation/{reference} again on the same folds"
+                f"{model} and {names[0]} were evaluated on different users; run evaluation/{model} and "
+                f"evaluation/{names[0]} again on the same folds"
             )
     weights = base["pairs"][known] if rating else np.ones(int(known.sum()))
-    values = np.column_stack([per_user[model][column][known] for model in others])
-    found_all = paired_differences(values, base[column][known], weights, statistic, seed=seed)
-    return dict(zip(others, found_all, strict=True))
+    values = np.column_stack([per_user[model][column][known] for model in names])
+    return compare_all(names, values, weights, statistic, key, seed=seed)

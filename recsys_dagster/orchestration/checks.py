@@ -42,4 +42,16 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
     return made
 
 
-checks = [_asset_check(check) for check in all_checks()]
+@dg.asset_check(asset=["evaluation", "leaderboard"], partitions_def=domain_partitions)
+def no_model_saw_the_test(
+    context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+) -> dg.AssetCheckResult:
+    """No model is so good on the test fold that it must have seen it. One that is is no candidate; the others go on."""
+    board = workspace.leaderboard(get_domain(context.partition_key))
+    suspected = [f"{row.model} {remark.text}" for row in board.rows if row.is_suspect for remark in row.remarks]
+    return dg.AssetCheckResult(
+        passed=not suspected, description="; ".join(suspected) or f"{len(board.rows)} models looked at"
+    )
+
+
+checks = [*(_asset_check(check) for check in all_checks()), no_model_saw_the_test]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import MetricRow, build_leaderboard, choose_champion, verdicts
+from recsys_dagster.evaluation import Leaderboard, MetricRow, build_leaderboard, choose_champion, verdicts
+from recsys_dagster.models import Outcome, State
 
 
 def metric(model, value, name="ndcg", k=10, fold="validation", protocol="holdout"):
@@ -146,3 +147,59 @@ def test_results_over_different_users_are_not_compared():
     results["popularity"] = per_user([1, 0, np.nan])
     with pytest.raises(RecsysError, match="evaluated on different users"):
         build_leaderboard(rows, results, seed=0)
+
+
+def three_models():
+    """Two that are alike and one that is worse, with their per-user results."""
+    generator = np.random.default_rng(0)
+    base, noise = generator.random((2, 300))
+    rows = [*BASELINES, metric("ease", 0.4), metric("edlae", 0.39)]
+    rows += [metric(name, value, fold="test") for name, value in [("ease", 0.69), ("edlae", 0.7), ("popularity", 0.5)]]
+    results = {
+        "ease": per_user(base + 0.2),
+        "edlae": per_user(base + 0.2 + (noise - noise.mean()) / 10),
+        "popularity": per_user(base),
+    }
+    return rows, results
+
+
+def test_the_leaders_are_the_best_on_test_and_what_is_not_distinguishable_from_it():
+    board = build_leaderboard(*three_models(), seed=0)
+    assert board.champion == "ease", "validation chooses"
+    assert board.leaders("ndcg", 10) == ["edlae", "ease"]
+    assert board.leaders("rmse", None) == []
+    assert [(pair.model, pair.other) for pair in board.pairs] == [
+        ("ease", "edlae"), ("ease", "popularity"), ("edlae", "popularity"),
+    ]  # fmt: skip
+
+
+def test_a_leaderboard_comes_back_from_its_file_as_it_was(tmp_path):
+    missing = [Outcome("bpr", State.FAILED, "the memory did not suffice", 1.0, "abc")]
+    rows, results = three_models()
+    same_list = metric("popularity", 1.0, "overlap", fold="test")
+    board = build_leaderboard([*rows, same_list], results, missing=missing, seed=0)
+    board.write(tmp_path / "movie" / "leaderboard.json")
+    back = Leaderboard.read(tmp_path / "movie" / "leaderboard.json")
+    assert back == board
+    assert verdicts(back) == verdicts(board)
+    with pytest.raises(RecsysError, match="there is no leaderboard yet; materialise evaluation/leaderboard"):
+        Leaderboard.read(tmp_path / "anime" / "leaderboard.json")
+    (tmp_path / "old.json").write_text('{"rows": [{"model": "ease"}]}')
+    with pytest.raises(RecsysError, match="not a leaderboard of this version"):
+        Leaderboard.read(tmp_path / "old.json")
+
+
+def test_failed_models_and_those_that_treat_everybody_alike_are_remarked_upon():
+    missing = [Outcome("bpr", State.FAILED, "the memory did not suffice", 1.0, "abc")]
+    rows, results = three_models()
+    alike = [metric("popularity", 1.0, "overlap", fold="test"), metric("ease", 0.96, "overlap", fold="test")]
+    constant = metric("edlae", 0.0, "prediction_std", None, fold="test")
+    board = build_leaderboard([*rows, *alike, constant], results, missing=missing, seed=0)
+    assert {record["model"]: record["remarks"] for record in board.records()} == {
+        "ease": "recommends nearly the same list to everybody (96% of the titles in common)",
+        "edlae": "predicts the same rating for every pair",
+        "popularity": "recommends the same list to everybody",
+        "user_item_bias": None,
+        "bpr": "failed: the memory did not suffice",
+    }
+    assert "popularity recommends the same list to everybody." in verdicts(board)
