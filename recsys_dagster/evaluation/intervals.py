@@ -1,4 +1,4 @@
-"""How sure a metric is: 95 % intervals by resampling users.
+"""How sure a metric is: 95 % intervals by resampling users, for one model and for the difference of two.
 
 Users are drawn with replacement as whole clusters, because the ratings of one user are not independent. Every
 statistic here is a ratio of sums over users (a mean over users is Σ value / Σ 1, an RMSE is √(Σ squared / Σ pairs)),
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recsys_dagster.evaluation.metrics import Statistic
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -58,3 +60,36 @@ def interval(value: float, drawn: NDArray[np.float64]) -> Interval:
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return Interval(float(value), float(low), float(high))
+
+
+def paired_differences(
+    models: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    statistic: Statistic,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> list[Interval]:
+    """Return, for each model, its statistic minus the reference's, with the interval of that difference.
+
+    Both are computed on the same resampled users, so what makes a user easy or hard for every model cancels out:
+    two models may be told apart although their own intervals overlap.
+
+    Args:
+        models: (n_users, m) what each user adds under each of m models, such as NDCG or the sum of squared errors.
+        reference: (n_users,) the same under the model they are held against.
+        weights: (n_users,) what the totals are divided by: ones for a mean over users, the rated pairs for an error.
+        statistic: of the totals and the total weight: `mean` or `root_mean`.
+        seed: makes the intervals reproducible.
+        resamples: number of draws.
+    """
+    columns = np.column_stack([models, reference, weights])
+
+    def differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = statistic(sums[:, :-1], np.broadcast_to(sums[:, -1:], sums[:, :-1].shape))
+        return found[:, :-1] - found[:, -1:]
+
+    values = differences(columns.sum(axis=0, keepdims=True))[0]
+    drawn = differences(resampled_sums(columns, seed, resamples))
+    return [interval(value, column) for value, column in zip(values, drawn.T, strict=True)]

@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from recsys_dagster.evaluation import intervals
-from recsys_dagster.evaluation.intervals import interval, resampled_sums
-from recsys_dagster.evaluation.metrics import root_mean
+from recsys_dagster.evaluation.intervals import interval, paired_differences, resampled_sums
+from recsys_dagster.evaluation.metrics import mean, root_mean
 
 
 def test_a_resample_draws_as_many_users_as_there_are_and_whole_users_only():
@@ -57,3 +58,32 @@ def test_resampling_users_is_wider_than_resampling_ratings_would_be():
 def test_a_draw_without_weight_is_left_out():
     found = interval(1.0, np.array([np.nan, 1.0, 1.0]))
     assert (found.low, found.high) == (1.0, 1.0)
+
+
+def test_pairing_tells_apart_what_the_separate_intervals_do_not():
+    generator = np.random.default_rng(5)
+    difficulty = generator.random(500)
+    worse, better = difficulty - 0.01, difficulty + generator.normal(0, 0.02, 500)
+    ones = np.ones(500)
+    alone = [
+        interval(x.mean(), mean(resampled_sums(x[:, None], 0)[:, 0], np.full(1000, 500.0))) for x in (worse, better)
+    ]
+    assert alone[0].high > alone[1].low
+    (difference,) = paired_differences(worse[:, None], better, ones, mean, seed=0)
+    assert difference.value == pytest.approx(worse.mean() - better.mean())
+    assert difference.low < difference.value < difference.high < 0
+    assert difference.excludes_zero
+
+
+def test_a_model_does_not_differ_from_itself_and_noise_is_not_told_apart():
+    a, noise = np.random.default_rng(6).random((2, 400))
+    same, other = paired_differences(np.column_stack([a, a + (noise - noise.mean())]), a, np.ones(400), mean, seed=0)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    assert not same.excludes_zero
+    assert not other.excludes_zero
+
+
+def test_the_difference_of_two_rmses_is_that_of_the_pooled_errors():
+    pairs = np.array([1.0, 3.0])
+    (difference,) = paired_differences(np.array([[4.0], [12.0]]), np.array([0.0, 4.0]), pairs, root_mean, seed=0)
+    assert difference.value == pytest.approx(2 - 1)  # √(16 / 4) - √(4 / 4)
