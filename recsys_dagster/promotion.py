@@ -22,6 +22,7 @@ from recsys_dagster.evaluation import (
     evaluate,
     judge,
     read_per_user,
+    suspects,
 )
 from recsys_dagster.models import Decision, ModelRecord, State, attempt, model_class
 from recsys_dagster.publication import build_lists, publish_built
@@ -97,8 +98,10 @@ def promote(workspace: Workspace, domain: Domain, model: str, version: str | Non
 
 
 def _candidates(workspace: Workspace, domain: Domain) -> list[Candidate]:
-    """Return the current version of each model that was evaluated on today's folds."""
-    rows = [row for row in workspace.metrics(domain) if row.protocol == HOLDOUT and row.model != CONSTANT]
+    """Return the current version of each model that was evaluated on today's folds and is above suspicion."""
+    known = [row for row in workspace.metrics(domain) if row.protocol == HOLDOUT]
+    barred = suspects(known) | {CONSTANT}
+    rows = [row for row in known if row.model not in barred]
     return [
         Candidate(
             name,

@@ -137,7 +137,7 @@ class Workspace:
         outcomes = read_outcomes(self.layout, domain.name, id_map_hash=id_map_hash(self.warehouse(domain)))
         return [outcome for outcome in outcomes.values() if outcome.state is not State.FITTED]
 
-    def judge(self, domain: Domain) -> Leaderboard:
+    def compare(self, domain: Domain) -> Leaderboard:
         """Set the current models side by side, compared over the users of the test fold; keep that and return it."""
         metrics = self.metrics(domain)
         models = {row.model for row in metrics if row.model != CONSTANT}
@@ -147,7 +147,7 @@ class Workspace:
         return board
 
     def leaderboard(self, domain: Domain) -> Leaderboard:
-        """Return what `judge` kept last; raise RecsysError if it never did."""
+        """Return what `compare` kept last; raise RecsysError if it never did."""
         return Leaderboard.read(self._leaderboard(domain))
 
     def _leaderboard(self, domain: Domain) -> Path:

@@ -41,7 +41,7 @@ from recsys_dagster.evaluation.protocols import (
     get_protocol,
     protocol_names,
 )
-from recsys_dagster.evaluation.remarks import Concern, Remark
+from recsys_dagster.evaluation.remarks import Concern, Remark, suspects
 from recsys_dagster.evaluation.significance import Paired, compare_all
 from recsys_dagster.evaluation.slices import Slice
 from recsys_dagster.evaluation.store import (
@@ -121,6 +121,7 @@ __all__ = [
     "root_mean",
     "said",
     "store_metrics",
+    "suspects",
     "verdicts",
     "write_example_lists",
     "write_importance",

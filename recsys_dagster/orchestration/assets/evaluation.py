@@ -144,7 +144,7 @@ def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
         rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
     with warehouse.connect() as connection:
         store_metrics(connection, rows)
-    board = workspace.judge(domain)
+    board = workspace.compare(domain)
     records = board.records()
     return dg.MaterializeResult(
         metadata={
