@@ -5,9 +5,10 @@ drawn by Gibbs sampling, given who rated what beside the rating itself, beats mo
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +17,8 @@ from pydantic import Field
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Titles, TrainingData
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.ensemble import REHEARSAL
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.progress import progress_bar
@@ -73,6 +76,7 @@ class BayesianFm(RatingModel):
     name = "bayesian_fm"
     summary = "Factorisation machine by Gibbs sampling, with histories and title features (Rendle et al. 2019)."
     params_type = BayesianFmParams
+    presets: ClassVar[Mapping[str, Params]] = {REHEARSAL: BayesianFmParams(ranks=[16], draws=30)}
 
     mean_: float
     deviation_: float

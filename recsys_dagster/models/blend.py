@@ -1,7 +1,7 @@
 """A blend: the titles that other models rank first, ranked anew by what those ranks meant on the validation fold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Model, Params, top_k
 from recsys_dagster.models.ensemble import Ensemble
-from recsys_dagster.models.refit import VALIDATION_SHARE, fit_on_all
+from recsys_dagster.models.refit import fit_on_all, hold_out
 from recsys_dagster.models.registry import model_class
 
 DEPTH = 1000
@@ -83,10 +83,7 @@ class Blend(Ensemble):
             self.weights_ = self._given_weights(self.params.weights)
             self._members = [self._member(kind, data) for kind in self._used(kinds)]
             return
-        known = data
-        if not len(data.validation):
-            held_out = np.random.default_rng(self.seed).random(len(data.train)) < VALIDATION_SHARE
-            known = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))
+        known = data if len(data.validation) else hold_out(data, seed=self.seed)
         members = [kind(seed=self.seed).fit(known) for kind in kinds]
         self.weights_ = self._learn_weights(members, known)
         if known is data:

@@ -8,6 +8,9 @@ from typing import Self
 from recsys_dagster.models.base import STATE_FILE, Model
 from recsys_dagster.models.registry import model_class
 
+REHEARSAL = "rehearsal"
+"""Name of the preset by which a member is fitted only for its weight to be learnt, where it is costly and that does."""
+
 
 class Ensemble(Model):
     """A model with members, which are saved to numbered folders within its own."""

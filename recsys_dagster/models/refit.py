@@ -25,7 +25,11 @@ def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int, params: Para
     """
     model = kind(params, seed=seed)
     if kind.refit_params is not Model.refit_params and getattr(model.params, "patience", 0) is not None:
-        held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
-        parts = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))
-        model = kind(model.fit(parts).refit_params(), seed=seed)
+        model = kind(model.fit(hold_out(data, seed=seed)).refit_params(), seed=seed)
     return model.fit(replace(data, validation=Interactions.empty()))
+
+
+def hold_out(data: TrainingData, *, seed: int) -> TrainingData:
+    """Return the data with a random tenth of the training pairs, drawn by the seed, in place of the validation fold."""
+    held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
+    return replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))

@@ -24,6 +24,7 @@ QUICK_PARAMS: dict[str, dict[str, object]] = {
     "beta_network_128": {"batch_size": 100, "epochs": 6, "patience": 2},
     "beta_network_150": {"batch_size": 100, "epochs": 6, "patience": 2},
     "dropout_mlp": {"batch_size": 100, "epochs": 6, "patience": 2},
+    "rating_blend": {"members": ["user_item_bias", "rating_knn", "als"]},
     "stack_linear": {"members": ["user_item_bias", "als"], "folds": 3},
     "stack_ridge": {"members": ["user_item_bias", "als"], "folds": 3},
     "bilstm": {"units": 16, "max_sequences": 500, "epochs": 3, "patience": 2},
