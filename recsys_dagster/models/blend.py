@@ -1,7 +1,7 @@
-"""A blend: the titles that other models rank first, ranked anew by what those ranks meant on the validation fold."""
+"""A blend: the titles that other models rank first, ranked anew by what those ranks meant to people held out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Model, Params, top_k
 from recsys_dagster.models.ensemble import Ensemble
-from recsys_dagster.models.refit import fit_on_all, hold_out
+from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.traits import Trait, traits_of
 
 DEPTH = 1000
 """Ranks that are told apart; further down a member gives all titles the same."""
@@ -28,24 +29,25 @@ BLOCK_BYTES = 64 * 2**20
 """Bytes of one block of the members' scores (float32) while the candidates are collected."""
 CENTRE = 4.0
 """Subtracted from logarithms of counts, which then vary around zero: e⁴ is 55."""
-PENALTY = 2.0
+PENALTY = 10.0
 """L2 penalty, in users, of the weights of features with a standard deviation of one."""
+PARTS = 5
+"""One part of the users is held out at a time, and one part of the pairs of each of them."""
 OF_A_MEMBER = 6
-"""Features of a title that come from one member; two more come from the title and the user alone."""
+"""Features of a title that come from one member."""
+OF_NO_MEMBER = 8
+"""Features that come from the title and the user alone: two of popularity, two of each trait."""
 
 
 class BlendParams(Params):
     """Parameters of the blend."""
 
     members: list[str] = Field(
-        ["ease", "implicit_als", "item_knn"],
+        ["ease", "ease:smooth", "implicit_als"],
         min_length=1,
-        description="Names of the models that are blended, each with its default parameters; all must fold in.",
+        description="Names of the models that are blended, or name:preset; all must fold in.",
     )
-    weights: list[float] | None = Field(
-        None, description="Weights of the features, six a member and then two; learnt where they are not given."
-    )
-    max_users: int = Field(2000, ge=1, description="Users of the validation fold that the weights are learnt on.")
+    max_users: int = Field(2000, ge=1, description="Users that the weights are learnt on.")
 
 
 class Blend(Ensemble):
@@ -53,94 +55,98 @@ class Blend(Ensemble):
 
     By each member a title has two features: −log2(1 + rank), and its score less the mean in standard deviations, both
     over the titles that the user lacks. Each stands alone, times the logarithm of the user's number of titles, and
-    times that of the title's popularity: where much is known another member is to be trusted than where little is. The
-    last two features are the title's popularity, and that times the user's number, as logarithms. So popularity
-    need not be a member.
+    times that of the title's popularity: where much is known another member is to be trusted than where little is.
+    Further features are the title's popularity, as a logarithm, and how its genres, its kind and its year suit the
+    user's titles (`Trait.affinity`); each stands alone and times the logarithm of the user's number. So neither
+    popularity nor a model of content need be a member, and without titles there are just no such features.
 
-    That a positive of the validation fold is this one of the user's candidates has the probability
-    softmax(Σ weight · feature) (McFadden 1974, "Conditional logit analysis of qualitative choice behavior"). The
-    weights maximise the likelihood, a user with n positives weighing √n, of members that know the training fold alone.
-    Where the best member by itself has the higher NDCG@100 on these users the blend is that member, and the others are
-    dropped: there it is never worse. Without a validation fold a random tenth of the training pairs, drawn by the
-    seed, stands in for it, and the members are fitted again on all pairs afterwards. A refit on all folds takes the
-    weights as they are.
+    That a positive is this one of the user's candidates has the probability softmax(Σ weight · feature) (McFadden
+    1974, "Conditional logit analysis of qualitative choice behavior"). The weights maximise the likelihood, a user with
+    n positives weighing √n, of people whom the members never saw: a fifth of the users is held out, the members are
+    fitted on the others, four fifths of a held-out history, drawn by the seed, are folded in, and the positives of the
+    rest are to be found. Further fifths follow until `max_users` have been asked, so that many users cost one more fit
+    of each member, and few users five. The members are then fitted on everybody. The validation fold is never looked
+    at: it can judge the blend beside its members. Where the best member by itself has the higher NDCG@100 on these
+    people, the blend is that member, and the others are dropped.
 
     Attributes:
-        weights_: (6 · n_members + 2,) float32: of each member, in the order of `params.members`, those of its closeness
-            to the top (alone, by activity, by popularity), then those of its score; the two others last.
+        weights_: (6 · n_members + 8,) float32: of each member, in the order of `params.members`, those of its closeness
+            to the top (alone, by activity, by popularity), then those of its score; then those of popularity, genres,
+            kind and year (alone, by activity).
+        kinds_, years_: (n_items,) of the titles, as `Titles` has them.
     """
 
     name = "blend"
-    summary = "The first titles of the best rankers, ranked anew by a logit that is learnt on the validation fold."
+    summary = "The first titles of the best rankers, ranked anew by a logit that is learnt on people held out."
     params_type = BlendParams
     folds_in = True
 
     weights_: NDArray[np.float32]
+    kinds_: NDArray[np.int16]
+    years_: NDArray[np.float32]
 
     def _fit(self, data: TrainingData) -> None:
-        kinds = [member_class(name) for name in self.params.members]
-        if self.params.weights is not None:
-            self.weights_ = self._given_weights(self.params.weights)
-            self._members = [self._member(kind, data) for kind in self._used(kinds)]
-            return
-        known = data if len(data.validation) else hold_out(data, seed=self.seed)
-        members = [kind(seed=self.seed).fit(known) for kind in kinds]
-        self.weights_ = self._learn_weights(members, known)
-        if known is data:
-            self._members = self._used(members)
-        else:
-            self._members = [self._member(kind, data) for kind in self._used(kinds)]
+        self.kinds_, self.years_ = data.titles.kinds, data.titles.years
+        members = [member_of(name) for name in self.params.members]
+        self.weights_ = best_weights(self._examples(members, data))
+        self._members = self._fitted(self._used(members), data)
 
-    def _given_weights(self, weights: list[float]) -> NDArray[np.float32]:
-        members = len(self.params.members)
-        expected = OF_A_MEMBER * members + 2
-        if len(weights) != expected:
-            raise UsageError(f"{self.name}: {len(weights)} weights for {members} members, which have {expected}")
-        return np.array(weights, dtype=np.float32)
+    def _fitted(self, members: list["Member"], data: TrainingData) -> list[Model]:
+        return [fit_on_all(kind, data, seed=self.seed, params=params) for kind, params in members]
 
     def _used(self, of_members: Sequence[Any]) -> list[Any]:
         """Return those of the (n_members,) things whose member has a weight."""
-        used = [bool(of_member.any()) for of_member in self.weights_[:-2].reshape(-1, OF_A_MEMBER)]
+        used = [bool(of_member.any()) for of_member in self.weights_[:-OF_NO_MEMBER].reshape(-1, OF_A_MEMBER)]
         return [thing for thing, kept in zip(of_members, used, strict=True) if kept]
 
-    def _member(self, kind: type[Model], data: TrainingData) -> Model:
-        """Return the member fitted on the training fold, all of it."""
-        return kind(seed=self.seed).fit(data) if len(data.validation) else fit_on_all(kind, data, seed=self.seed)
+    @property
+    def _traits(self) -> tuple[Trait, ...]:
+        return traits_of(self.genres_, self.kinds_, self.years_)
 
-    def _learn_weights(self, members: list[Model], data: TrainingData) -> NDArray[np.float32]:
-        seen = data.train.matrix(data.n_users, data.n_items)
-        positives = data.validation.positive(data.like_threshold).matrix(data.n_users, data.n_items)
-        popularity = seen.sum(axis=0)
-        positives = sp.csr_array((positives - positives.multiply(seen)) * (popularity > 0))
-        positives.eliminate_zeros()
-        users = np.flatnonzero((np.diff(positives.indptr) > 0) & (np.diff(seen.indptr) > 0)).astype(np.int32)
-        if not len(users):
+    def _examples(self, members: list["Member"], data: TrainingData) -> "Examples":
+        """Return the candidates of people held out, by members that are fitted without them.
+
+        Raises:
+            RecsysError: none of them has a positive to be found.
+        """
+        random = np.random.default_rng(self.seed)
+        dealt = random.permutation(np.unique(data.train.users))
+        hidden = random.random(len(data.train)) < 1 / PARTS
+        size = min(-(-len(dealt) // PARTS), self.params.max_users)
+        examples = [
+            block
+            for start in range(0, min(len(dealt), self.params.max_users), size)
+            for block in self._examples_of(np.sort(dealt[start : start + size]), hidden, members, data)
+        ]
+        if not examples:
             raise RecsysError(
                 f"{self.name}: nobody has a positive to learn the weights on (rated at least {data.like_threshold:g}, "
-                "or watched without a rating, and not in the training fold); give weights or more data"
+                "or watched without a rating) beside other titles; give more data"
             )
-        chosen = np.random.default_rng(self.seed).permutation(users)[: self.params.max_users]
-        chosen.sort()
-        rows = max(1, BLOCK_BYTES // (4 * data.n_items * len(members)))
-        features, relevant, row_of = [], [], []
-        for start in range(0, len(chosen), rows):
-            block = chosen[start : start + rows]
-            found = candidates_of([member._scores(block) for member in members], seen[block], popularity)
-            features.append(found.features)
-            relevant.append(positives[block].toarray()[found.rows, found.items] > 0)
-            row_of.append(found.rows + start)
-        examples = Examples(
-            np.concatenate(row_of),
-            np.concatenate(features),
-            np.concatenate(relevant),
-            np.diff(positives.indptr)[chosen],
-        )
-        return best_weights(examples)
+        return Examples.concatenate(examples)
 
-    def refit_params(self) -> BlendParams:
-        """The same parameters with the weights that were learnt."""
-        params: BlendParams = self.params.model_copy(update={"weights": self.weights_.tolist()})
-        return params
+    def _examples_of(
+        self, people: NDArray[np.int32], hidden: NDArray[np.bool_], members: list["Member"], data: TrainingData
+    ) -> Iterator["Examples"]:
+        """Give, block by block, the candidates of the people, of whom the pairs not `hidden` are known."""
+        held_out = np.isin(data.train.users, people)
+        fitted = self._fitted(members, replace(data, train=data.train.where(~held_out)))
+        popularity = fitted[0].popularity_
+        owned = _positions(data.train.where(held_out & ~hidden), people)
+        wanted = _positions(data.train.where(held_out & hidden).positive(data.like_threshold), people)
+        history = owned.matrix(len(people), data.n_items)
+        positives = sp.csr_array(wanted.matrix(len(people), data.n_items) * (popularity > 0))
+        positives.eliminate_zeros()
+        asked = np.flatnonzero((np.diff(positives.indptr) > 0) & (np.diff(history.indptr) > 0))
+        traits = self._traits
+        rows = max(1, BLOCK_BYTES // (4 * data.n_items * (len(members) + len(traits))))
+        for start in range(0, len(asked), rows):
+            block = asked[start : start + rows]
+            known = _positions(owned.where(np.isin(owned.users, block)), block)
+            scores = [member._scores_for(known, len(block)) for member in fitted]
+            found = candidates_of(scores, history[block], popularity, traits)
+            relevant = positives[block].toarray()[found.rows, found.items] > 0
+            yield Examples(found.rows, found.features, relevant, np.diff(positives.indptr)[block])
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._blended([member._scores(users) for member in self._members], self.seen_[users])
@@ -151,9 +157,9 @@ class Blend(Ensemble):
 
     def _blended(self, scores: list[NDArray[np.float32]], owned: sp.csr_array) -> NDArray[np.float32]:
         """Return (n, n_items) scores: of candidates above 0, of all others their best closeness to a member's top."""
-        found = candidates_of(scores, owned, self.popularity_)
-        of_members = self.weights_[:-2].reshape(-1, OF_A_MEMBER)
-        weights = np.concatenate([*self._used(list(of_members)), self.weights_[-2:]])
+        found = candidates_of(scores, owned, self.popularity_, self._traits)
+        of_members = self.weights_[:-OF_NO_MEMBER].reshape(-1, OF_A_MEMBER)
+        weights = np.concatenate([*self._used(list(of_members)), self.weights_[-OF_NO_MEMBER:]])
         logits = found.features @ weights
         lowest = np.zeros(len(found.nearest), dtype=np.float32)
         np.minimum.at(lowest, found.rows, logits)
@@ -162,16 +168,28 @@ class Blend(Ensemble):
         return blended
 
 
-def member_class(name: str) -> type[Model]:
-    """Return the model of that name.
+Member = tuple[type[Model], Params]
+"""A model and what it is fitted with."""
+
+
+def member_of(name: str) -> Member:
+    """Return the model of that name with its default parameters or, of name:preset, those of the preset.
 
     Raises:
-        UsageError: there is no model of that name, or it cannot serve people by their history.
+        UsageError: there is no such model or preset, or it cannot serve people by their history.
     """
-    kind = model_class(name)
+    model, _, preset = name.partition(":")
+    kind = model_class(model)
     if not kind.folds_in or issubclass(kind, Blend):
-        raise UsageError(f"{name} cannot be blended: it does not rank for people who are not in the data")
-    return kind
+        raise UsageError(f"{model} cannot be blended: it does not rank for people who are not in the data")
+    if preset and preset not in kind.presets:
+        raise UsageError(f"{model} has no preset {preset!r}; known: {', '.join(kind.presets) or 'none'}")
+    return kind, kind.presets[preset] if preset else kind.params_type()
+
+
+def _positions(pairs: Interactions, people: NDArray[np.integer]) -> Interactions:
+    """Return the pairs with the users as positions in `people`, which rise and hold all of them."""
+    return replace(pairs, users=np.searchsorted(people, pairs.users).astype(np.int32))
 
 
 def closeness_of(scores: NDArray[np.float32], owned: sp.csr_array, trained: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -211,7 +229,7 @@ class Candidates:
     Attributes:
         rows: (n,) the user of each, rising.
         items: (n,) the title of each, rising within a user.
-        features: (n, 6 · n_members + 2) float32, as `Blend` describes them.
+        features: (n, 6 · n_members + 8) float32, as `Blend` describes them.
         nearest: (n_users, n_items) float32, the best closeness of every title to the top of a member's ranking.
     """
 
@@ -222,7 +240,10 @@ class Candidates:
 
 
 def candidates_of(
-    scores: Sequence[NDArray[np.float32]], owned: sp.csr_array, popularity: NDArray[np.float32]
+    scores: Sequence[NDArray[np.float32]],
+    owned: sp.csr_array,
+    popularity: NDArray[np.float32],
+    traits: Sequence[Trait],
 ) -> Candidates:
     """Return what is to be ranked anew.
 
@@ -230,6 +251,7 @@ def candidates_of(
         scores: of each member, (n_users, n_items).
         owned: (n_users, n_items) CSR of the titles that are not ranked.
         popularity: (n_items,) training pairs of each title; one without any is not ranked.
+        traits: of the titles, two features each.
     """
     trained = popularity > 0
     ranked = np.broadcast_to(trained, owned.shape).copy()
@@ -244,7 +266,9 @@ def candidates_of(
         for values in (close, standardised(of_member, ranked)):
             value = values[rows, items]
             columns += [value, value * activity, value * liking]
-    columns += [liking, liking * activity]
+    alone = [liking, *(trait.affinity(owned, popularity)[rows, items] for trait in traits)]
+    for value in alone:
+        columns += [value, value * activity]
     return Candidates(rows, items, np.stack(columns, axis=1), nearest)
 
 
@@ -270,11 +294,23 @@ class Examples:
     relevant: NDArray[np.bool_]
     n_relevant: NDArray[np.integer]
 
+    @staticmethod
+    def concatenate(parts: Sequence["Examples"]) -> "Examples":
+        """Return the candidates of all parts, whose users follow upon each other."""
+        users = [len(part.n_relevant) for part in parts]
+        firsts = np.cumsum([0, *users])
+        return Examples(
+            np.concatenate([part.rows + first for part, first in zip(parts, firsts[:-1], strict=True)]),
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.relevant for part in parts]),
+            np.concatenate([part.n_relevant for part in parts]),
+        )
+
 
 def best_weights(examples: Examples) -> NDArray[np.float32]:
     """Return the (n_features,) weights of the logit or, if it has the better mean NDCG, of the best member alone."""
     weights = logit_weights(examples)
-    corners = np.eye(examples.features.shape[1], dtype=np.float32)[:-2:OF_A_MEMBER]
+    corners = np.eye(examples.features.shape[1], dtype=np.float32)[:-OF_NO_MEMBER:OF_A_MEMBER]
     return max([*corners, weights], key=lambda tried: mean_ndcg(examples.features @ tried, examples))
 
 

@@ -62,6 +62,7 @@ class Ease(PositivesModel):
     params_type = EaseParams
     presets: ClassVar = {
         "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0),
+        "smooth": EaseParams(regularisation=400),
     }
     folds_in = True
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
-from small_world import random_likes, world_of
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models import fit_on_all, model_class
+from recsys_dagster.models import model_class
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.blend import (
     FURTHEST,
     Blend,
@@ -22,14 +22,20 @@ from recsys_dagster.models.blend import (
     closeness_of,
     logit_weights,
     mean_ndcg,
+    member_of,
     standardised,
 )
+from recsys_dagster.models.traits import Trait, traits_of
 
 MEMBERS = ["ease", "item_knn", "popularity"]
 
 
 def everybody(data: TrainingData) -> np.ndarray:
     return np.arange(data.n_users, dtype=np.int32)
+
+
+def traits_of_data(data: TrainingData) -> tuple[Trait, ...]:
+    return traits_of(data.titles.genres, data.titles.kinds, data.titles.years)
 
 
 def test_ranks_are_counted_among_the_titles_that_are_lacking_and_trained() -> None:
@@ -49,12 +55,13 @@ def test_scores_are_standardised_over_the_ranked_titles() -> None:
 def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
     scores = np.array([[9, 1, 3, 0]], dtype=np.float32)
     owned = sp.csr_array(np.array([[1, 0, 0, 0]]))
-    found = candidates_of([scores], owned, np.array([9, 5, 2, 0], dtype=np.float32))
+    genre = sp.csr_array(np.array([[1], [1], [0], [0]], dtype=np.float32))
+    found = candidates_of([scores], owned, np.array([9, 5, 2, 0], dtype=np.float32), [Trait(genre, genre)])
     activity, five, two = -4, np.log(5) - 4, np.log(2) - 4
     far = -np.log2(3)
     expected = [
-        [far, far * activity, far * five, -1, -activity, -five, five, five * activity],
-        [-1, -activity, -two, 1, activity, two, two, two * activity],
+        [far, far * activity, far * five, -1, -activity, -five, five, five * activity, 0, 0],
+        [-1, -activity, -two, 1, activity, two, two, two * activity, 0, 0],
     ]
     assert_array_equal(found.rows, [0, 0])
     assert_array_equal(found.items, [1, 2])
@@ -63,12 +70,11 @@ def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
 
 
 def test_candidates_score_above_all_other_titles_in_the_order_of_the_logit(data: TrainingData) -> None:
-    weights = np.random.default_rng(3).normal(size=14).tolist()
-    blend = Blend(BlendParams(members=["ease", "item_knn"], weights=weights)).fit(data)
+    blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     users = everybody(data)[:50]
-    members = [model_class(name)(seed=42).fit(data) for name in ("ease", "item_knn")]
-    found = candidates_of([member._scores(users) for member in members], blend.seen_[users], blend.popularity_)
-    logits = found.features @ np.array(weights, dtype=np.float32)
+    scores = [model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
+    found = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
+    logits = found.features @ blend.weights_
     scores = blend._scores(users)
     mine = found.rows == 7
     assert_array_equal(np.argsort(scores[7, found.items[mine]]), np.argsort(logits[mine]))
@@ -100,63 +106,72 @@ def drawn_examples(weights: np.ndarray, n_users: int) -> Examples:
 
 def test_the_logit_finds_the_weights_that_the_positives_were_drawn_by() -> None:
     weights = np.array([1.5, 0, -0.5, 0.8, 0, 0, 0.3, 0], dtype=np.float32)
-    assert_allclose(logit_weights(drawn_examples(weights, 2000)), weights, atol=0.1)
+    assert_allclose(logit_weights(drawn_examples(weights, 4000)), weights, atol=0.1)
 
 
 def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> None:
     # The member puts the one positive of two users first, and the 25 of a third, who weighs five, last.
     rows = np.repeat([0, 1, 2], [10, 10, 50])
-    features = np.zeros((70, 8), dtype=np.float32)
+    features = np.zeros((70, 14), dtype=np.float32)
     features[:, 0] = np.concatenate([-np.arange(10), -np.arange(10), -np.arange(50)])
     relevant = np.isin(np.arange(70), [0, 10, *range(45, 70)])
     examples = Examples(rows, features, relevant, np.array([1, 1, 25]))
     assert logit_weights(examples)[0] < 0
-    assert_array_equal(best_weights(examples), [1, 0, 0, 0, 0, 0, 0, 0])
+    assert_array_equal(best_weights(examples), [1] + [0] * 13)
 
 
-def test_on_the_validation_fold_it_is_never_worse_than_a_member(data: TrainingData) -> None:
+@pytest.mark.parametrize("max_users", [1, 30, 2000])
+def test_its_examples_are_people_whom_the_members_never_saw(data: TrainingData, max_users: int) -> None:
+    """118 users have pairs: 1, 24 and 24, or five times 24 at the most are asked, each once."""
+    blend = Blend(BlendParams(members=["popularity"], max_users=max_users)).fit(data)
+    fitted: list[TrainingData] = []
+
+    def remembering(members: list, known: TrainingData) -> list[Model]:
+        fitted.append(known)
+        return Blend._fitted(blend, members, known)
+
+    blend._fitted = remembering  # type: ignore[method-assign]
+    examples = blend._examples([member_of("popularity")], data)
+    known = [np.unique(one.train.users) for one in fitted]
+    held_out = np.concatenate([np.setdiff1d(data.train.users, users) for users in known])
+    assert len(held_out) == len(np.unique(held_out)) == {1: 1, 30: 48, 2000: 118}[max_users]
+    assert 0 < len(examples.n_relevant) <= len(held_out)
+    assert_array_equal(np.unique(examples.rows), np.arange(len(examples.n_relevant)))
+
+
+def test_on_the_people_held_out_it_is_never_worse_than_a_member(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
-    seen = data.train.matrix(data.n_users, data.n_items)
-    popularity = seen.sum(axis=0)
-    positives = data.validation.positive(data.like_threshold).matrix(data.n_users, data.n_items).toarray()
-    positives[:, popularity == 0] = 0
-    users = np.flatnonzero(positives.any(axis=1) & (seen.sum(axis=1) > 0)).astype(np.int32)
-    members = [model_class(name)(seed=42).fit(data) for name in MEMBERS]
-    found = candidates_of([member._scores(users) for member in members], seen[users], popularity)
-    relevant = positives[users][found.rows, found.items] > 0
-    examples = Examples(found.rows, found.features, relevant, positives[users].sum(axis=1).astype(int))
-    alone = [mean_ndcg(found.features[:, 6 * member], examples) for member in range(len(MEMBERS))]
-    assert mean_ndcg(found.features @ blend.weights_, examples) >= max(alone)
+    examples = blend._examples([member_of(name) for name in MEMBERS], data)
+    alone = [mean_ndcg(examples.features[:, 6 * member], examples) for member in range(len(MEMBERS))]
+    assert mean_ndcg(examples.features @ blend.weights_, examples) >= max(alone)
 
 
-def test_a_refit_keeps_the_weights_and_learns_from_everything(data: TrainingData) -> None:
+def test_the_validation_fold_is_never_looked_at(data: TrainingData) -> None:
+    blends = [Blend(BlendParams(members=MEMBERS)).fit(data)]
+    blends.append(Blend(BlendParams(members=MEMBERS)).fit(replace(data, validation=Interactions.empty())))
+    assert_array_equal(blends[0].weights_, blends[1].weights_)
+    assert_array_equal(*(blend.recommend(everybody(data), 5).items for blend in blends))
+
+
+def test_its_members_learn_from_everybody(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
-    everything = data.with_all(Interactions.empty())
-    again = Blend(blend.refit_params()).fit(everything)
-    assert_allclose(again.weights_, blend.weights_, rtol=1e-6)
-    assert [member.name for member in again._members] == [member.name for member in blend._members]
-    for member in again._members:
-        assert_array_equal(member.popularity_, again.popularity_)
-
-
-def test_without_a_validation_fold_the_weights_are_learnt_on_pairs_held_out_and_the_members_on_all() -> None:
-    data = world_of(random_likes(80, 12))
-    blend = Blend(BlendParams(members=["item_knn", "popularity"])).fit(data)
-    held_out = np.random.default_rng(42).random(len(data.train)) < 0.1
-    parts = replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))
-    assert_array_equal(blend.weights_, Blend(blend.params).fit(parts).weights_)
     for member in blend._members:
-        assert_array_equal(member.popularity_, np.bincount(data.train.items, minlength=12))
+        assert_array_equal(member.popularity_, blend.popularity_)
 
 
-def test_it_is_fitted_on_everything_with_weights_learnt_on_a_tenth(data: TrainingData) -> None:
-    blend = fit_on_all(Blend, data, seed=42)
-    assert blend.params.weights is not None
-    assert_array_equal(blend.popularity_, np.bincount(data.train.items, minlength=data.n_items))
+def test_a_member_may_be_a_preset(data: TrainingData) -> None:
+    kind, params = member_of("ease:smooth")
+    assert (kind.name, params) == ("ease", kind.presets["smooth"])
+    with pytest.raises(UsageError, match="ease has no preset 'rough'; known: steck_2019, smooth"):
+        Blend(BlendParams(members=["ease:rough"])).fit(data)
 
 
-def test_members_without_weight_are_not_saved(data: TrainingData, tmp_path: Path) -> None:
-    blend = Blend(BlendParams(members=MEMBERS, weights=[1] * 6 + [0] * 6 + [1] * 6 + [0, 0])).fit(data)
+def test_members_without_weight_are_not_kept(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = np.array([1] * 6 + [0] * 6 + [1] * 6 + [0] * 8, dtype=np.float32)
+    monkeypatch.setattr("recsys_dagster.models.blend.best_weights", lambda _: weights)
+    blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     blend.save(tmp_path)
     again = Blend.load(tmp_path)
     assert [member.name for member in again._members] == ["ease", "popularity"]
@@ -164,7 +179,7 @@ def test_members_without_weight_are_not_saved(data: TrainingData, tmp_path: Path
 
 
 def test_a_stranger_is_ranked_like_a_user_of_the_same_history(data: TrainingData) -> None:
-    blend = Blend(BlendParams(members=["ease", "item_knn"], weights=[0.6] * 6 + [0.4] * 8)).fit(data)
+    blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     known = data.train.where(data.train.users == 10)
     history = Interactions(known.users - np.int32(10), known.items, known.ratings, known.times)
     assert_array_equal(blend.recommend_for(10, history=history).items, blend.recommend(np.array([10]), 10).items)
@@ -180,12 +195,7 @@ def test_a_blend_is_no_member_of_a_blend(data: TrainingData) -> None:
         Blend(BlendParams(members=["blend"])).fit(data)
 
 
-def test_weights_are_as_many_as_features(data: TrainingData) -> None:
-    with pytest.raises(UsageError, match="1 weights for 3 members, which have 20"):
-        Blend(BlendParams(members=MEMBERS, weights=[1])).fit(data)
-
-
-def test_a_validation_fold_without_positives_is_refused(data: TrainingData) -> None:
-    disliked = replace(data.validation, ratings=np.ones_like(data.validation.ratings))
+def test_training_pairs_without_a_positive_are_refused(data: TrainingData) -> None:
+    disliked = replace(data.train, ratings=np.ones_like(data.train.ratings))
     with pytest.raises(RecsysError, match="nobody has a positive to learn the weights on"):
-        Blend(BlendParams(members=MEMBERS)).fit(replace(data, validation=disliked))
+        Blend(BlendParams(members=["popularity"])).fit(replace(data, train=disliked))
