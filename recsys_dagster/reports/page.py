@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.papers import FAULTS, explained
 from recsys_dagster.reports.board import board_columns, metric_table
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.data_profile import Fold, Profile
@@ -124,6 +125,7 @@ def write_report(path: Path, report: Report) -> None:
         data_figures=profile_figures(report.profile),
         importance_figures={card.name: plot_importance(card.importances) for card in report.models if card.importances},
         lies=_lies(report.faults),
+        fault_said={row.fault: explained(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         said_of=SAID_OF_PEOPLE,
         genre_figures={

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from report_of import report
 
+from recsys_dagster.papers import explained
 from recsys_dagster.reports import write_report
 
 
@@ -128,8 +129,10 @@ def test_figures_of_papers_stand_beside_ours_and_beside_what_costs_nothing(page:
 
 def test_faults_are_shown_by_their_effect(path: Path, page: Outline) -> None:
     text = " ".join(page.text.split())
-    assert "leaky tastes 003 two_tower RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500" in text
-    assert "genre by substring 003 titles titles flagged 410 530 +120" in text
+    assert (
+        f"leaky tastes {explained('leaky-tastes')} 003 two_tower RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500" in text
+    )
+    assert f"genre by substring {explained('genre-by-substring')} 003 titles titles flagged 410 530 +120" in text
     drawn = path.read_text(encoding="utf-8").partition("What each fault does to the score")[2].partition("</figure>")[0]
     assert "-10.0 %" in drawn
     assert "substring" not in drawn, "a count is no score"
