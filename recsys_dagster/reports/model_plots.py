@@ -214,7 +214,8 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
             color=INK,
             ha="center",
         )
-    axes.set_yticks(range(len(rows)), [f"{row.fault.replace('-', ' ')}\n{named_metric(row.metric)}" for row in rows])
+    names = [f"{row.fault.replace('-', ' ')}\n{row.system}, {named_metric(row.metric)}" for row in rows]
+    axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", labelcolor=INK, labelsize=8, length=0)
     axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.margins(x=0.12)
