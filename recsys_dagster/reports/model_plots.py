@@ -191,7 +191,7 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
     axes.margins(x=0.18)
     axes.grid(visible=False, axis="y")
     axes.locator_params(axis="x", nbins=5)
-    axes.set_xlabel(f"added {metric_label((importances[0].metric, None))}, without: {importances[0].whole:.3f}")
+    axes.set_xlabel(f"added {metric_label((importances[0].metric, None))} (as it is: {importances[0].whole:.3f})")
     return figure
 
 
@@ -271,7 +271,7 @@ def slice_figures(slices: "Sequence[SliceRow]") -> "list[tuple[str, Figure]]":
     figures = []
     for (metric, k), title in titles.items():
         rows = [row for row in slices if (row.metric, row.k) == (metric, k)]
-        if rows:
+        if len({row.part for row in rows}) > 1:
             figures.append((title, plot_slices(rows)))
     return figures
 
@@ -286,7 +286,11 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
     for row in slices:
         divisions.setdefault(row.dimension, []).append(row)
     shown: list[SliceRow | str] = []
-    for dimension, rows in divisions.items():
+    for dimension, rows in sorted(
+        divisions.items(), key=lambda division: [*DIMENSIONS, division[0]].index(division[0])
+    ):
+        if len(rows) < 2:
+            continue
         most = sorted(rows, key=lambda row: -row.pairs)[:PARTS_SHOWN]
         shown += [dimension, *sorted(most, key=lambda row: row.position)]
     figure, axes = new_figure(0.7 + 0.19 * len(shown))

@@ -118,6 +118,7 @@ def test_people_are_shown_with_history_and_every_models_list(path: Path, page: O
 def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "popularity What popularity is." in text
+    assert "Recommends to Light" in text
     assert "damping 5.0 patience – seed 42" in text
     assert "RMSE 0.8765 0.8665 – 0.8865" in text
 

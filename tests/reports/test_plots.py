@@ -43,7 +43,7 @@ FIGURES = {
         {f"model_{n}": (1.0 + n % 3, 0.1) for n in range(12)} | {"far": (1e4, 0.2)}, "seconds to fit", "NDCG@10", "far"
     ),
     "confusion": lambda: plot_confusion(CONFUSION),
-    "slices": lambda: plot_slices(SLICES[:3]),
+    "slices": lambda: plot_slices([*SLICES[:3], replace(SLICES[2], part="War", position=1)]),
     "importance": lambda: plot_importance(IMPORTANCES),
     "lies": lambda: plot_lies(
         [FaultRow(name, "003", "d", "m", "rmse", 1.2, 1.1, -0.2, -0.05) for name in ("leaky-tastes", "other")]
