@@ -42,6 +42,7 @@ from recsys_dagster.evaluation.protocols import (
     protocol_names,
 )
 from recsys_dagster.evaluation.remarks import Concern, Remark, suspects
+from recsys_dagster.evaluation.sentences import verdicts
 from recsys_dagster.evaluation.significance import Paired, compare_all
 from recsys_dagster.evaluation.slices import Slice
 from recsys_dagster.evaluation.store import (
@@ -57,7 +58,6 @@ from recsys_dagster.evaluation.store import (
     write_per_user,
 )
 from recsys_dagster.evaluation.summary import Metric
-from recsys_dagster.evaluation.verdicts import verdicts
 
 __all__ = [
     "BASELINES",

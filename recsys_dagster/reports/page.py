@@ -124,6 +124,7 @@ def write_report(path: Path, report: Report) -> None:
         tradeoffs=_tradeoffs(report),
         data_figures=profile_figures(report.profile),
         importance_figures={card.name: plot_importance(card.importances) for card in report.models if card.importances},
+        remarks_of={row.model: row.remarks for row in report.leaderboard.rows},
         lies=_lies(report.faults),
         fault_said={row.fault: explained(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},

@@ -6,6 +6,7 @@ import duckdb
 import numpy as np
 
 from recsys_dagster.evaluation import (
+    Concern,
     ConfusionRow,
     Example,
     Importance,
@@ -14,6 +15,7 @@ from recsys_dagster.evaluation import (
     LeaderboardRow,
     ListedTitle,
     MetricRow,
+    Remark,
     SliceRow,
 )
 from recsys_dagster.interactions import Interactions
@@ -54,11 +56,18 @@ def leaderboard() -> Leaderboard:
         "embedding_mlp": [metric("embedding_mlp", "ndcg", 10, 0.12), metric("embedding_mlp", "rmse", None, 0.8765)],
         "constant": [metric("constant", "rmse", None, 1.0432)],
     }
+    told = {"popularity": [Remark(Concern.SAME_LIST, "recommends the same list to everybody")]}
     behind = {"embedding_mlp": (Interval(-0.0034, -0.02, 0.01), 0.6)}
     return Leaderboard(
         [
             LeaderboardRow(
-                model, "v", rank, None, {(row.metric, row.k): row for row in rows}, *behind.get(model, (None, None))
+                model,
+                "v",
+                rank,
+                None,
+                {(row.metric, row.k): row for row in rows},
+                *behind.get(model, (None, None)),
+                remarks=told.get(model, []),
             )
             for rank, (model, rows) in enumerate(shown.items(), 1)
         ]

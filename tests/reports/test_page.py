@@ -85,7 +85,7 @@ def test_the_leaderboard_has_intervals_the_champion_and_what_is_missing(path: Pa
     rows = [" ".join(Outline(row).text.split()) for row in re.findall(r"<tr.*?</tr>", board[0], re.DOTALL)]
     assert rows == [
         "Model NDCG@10 Coverage@10 RMSE Fit, s Memory, MB",
-        "popularity champion 0.1234 0.1134 – 0.1334 0.5000 – 12.3 456",
+        "popularity champion same list 0.1234 0.1134 – 0.1334 0.5000 – 12.3 456",
         "embedding_mlp not distinguishable from the best 0.1200 0.1100 – 0.1300 – 0.8765 0.8665 – 0.8865 12.3 456",
         "constant – – 1.0432 1.0332 – 1.0532 – –",
     ]
@@ -119,6 +119,7 @@ def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "popularity What popularity is." in text
     assert "Recommends to Light" in text
+    assert "popularity recommends the same list to everybody." in text
     assert "damping 5.0 patience – seed 42" in text
     assert "RMSE 0.8765 0.8665 – 0.8865" in text
 
