@@ -21,36 +21,38 @@ class RatingKnnParams(UserItemBiasParams):
 
     neighbours: int = Field(60, ge=1, description="Neighbours kept of each title, the most similar ones.")
     shrinkage: float = Field(
-        50.0, ge=0, description="Common raters without correlation that are added to those of two titles."
+        200.0, ge=0, description="Common raters without correlation that are added to those of two titles."
     )
     damping: float = Field(
-        0.1, gt=0, description="Weight of no deviation from the baseline beside the neighbours' similarities."
+        0.01, gt=0, description="Weight of no deviation from the baseline beside the neighbours' similarities."
     )
     amplification: float = Field(
-        2.0, gt=0, description="Power of the correlation's size, by which the closest neighbours say the more."
+        3.0, gt=0, description="Power of the correlation's size, by which the closest neighbours say the more."
     )
 
     searched: ClassVar = {
         "neighbours": Whole(5, 300, log=True),
-        "shrinkage": Real(1, 500, log=True),
-        "damping": Real(0.01, 5, log=True),
-        "amplification": Real(0.5, 4),
+        "shrinkage": Real(1, 1000, log=True),
+        "damping": Real(0.0003, 3, log=True),
+        "amplification": Real(0.5, 5),
     }
 
 
 class RatingKnn(UserItemBias):
-    """r̂_ui = b_ui + Σ s_ij·e_uj / (damping + Σ |s_ij|) over the neighbours j of i that the user has rated.
+    """r̂_ui = b_ui + Σ w_ij·e_uj / (damping + Σ |w_ij|) over the neighbours j of i that the user has rated.
 
     b_ui is the damped bias and e = r − b. The similarity s_ij = Σ_u e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)) is the
     correlation over the n_ij users who rated both, shrunk towards 0 where these are few (Koren 2010, "Factor in the
     Neighbors", §2.2); σ_i² is the item's variance of e, damped. A title's neighbours are those of the largest |s_ij|.
+    w_ij has the sign of s_ij and the size |s_ij|^amplification (Breese et al. 1998, "Empirical Analysis of Predictive
+    Algorithms for Collaborative Filtering", §2.3): the closest few outvote the many.
 
     Seasons of one series and parts of one franchise are judged alike beyond what few factors can tell. That is what
     this model adds to a factorisation.
 
     Attributes:
         residuals_: (n_users, n_items) CSR of e, columns sorted in each row.
-        similarities_: (n_items, n_items) CSR, the neighbours of an item in its row.
+        similarities_: (n_items, n_items) CSR of w, the neighbours of an item in its row.
     """
 
     name = "rating_knn"

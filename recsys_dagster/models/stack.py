@@ -17,6 +17,7 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.ensemble import Ensemble
 from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.refit import hold_out
 from recsys_dagster.models.registry import model_class
 
 
@@ -29,7 +30,7 @@ class StackParams(RatingParams):
         description="Names of the rating models that are stacked, each with its default parameters.",
     )
     folds: int = Field(
-        3, ge=3, description="Parts of the training ratings; each is predicted by members trained without it."
+        2, ge=2, description="Parts of the training ratings; each is predicted by members trained without it."
     )
 
 
@@ -43,9 +44,9 @@ class Stack(Ensemble, RatingModel):
     """r̂ = intercept + Σ weight · the member's prediction, clipped to the scale.
 
     The training ratings are dealt to `folds` parts by the seed. For each part the members are trained on the others, to
-    stop early on the validation fold or, where there is none, on the part that follows, which is then left out too.
-    Their predictions of the part are what the regression learns from. The members that are kept are trained once more
-    on all of the training fold, for as many epochs as the last of those runs found best.
+    stop early on the validation fold or, where there is none, on a random tenth of the training pairs that is held out
+    throughout. Their predictions of the part are what the regression learns from. The members that are kept are trained
+    once more on all of the training fold, for as many epochs as the last of those runs found best.
 
     Attributes:
         weights_: (n_members,) float32.
@@ -65,23 +66,24 @@ class Stack(Ensemble, RatingModel):
 
     def _fit(self, data: TrainingData) -> None:
         kinds = [rating_model(name) for name in self.params.members]
-        rated = np.flatnonzero(~np.isnan(data.train.ratings))
+        known = data if len(data.validation) else hold_out(data, seed=self.seed)
+        rated = np.flatnonzero(~np.isnan(known.train.ratings))
         if len(rated) < self.params.folds:
             raise RecsysError(f"{self.name}: {len(rated)} ratings cannot be dealt to {self.params.folds} folds")
-        fold_of = np.full(len(data.train), -1, dtype=np.int8)
+        fold_of = np.full(len(known.train), -1, dtype=np.int8)
         dealt = np.arange(len(rated)) % self.params.folds
         fold_of[rated] = np.random.default_rng(self.seed).permutation(dealt)
         predictions = np.empty((len(rated), len(kinds)), dtype=np.float32)
         self._members = []
         for column, kind in enumerate(kinds):
             for fold in range(self.params.folds):
-                left_out = data.train.where(fold_of == fold)
-                member = kind(seed=self.seed).fit(without(data, fold_of, fold, self.params.folds))
+                left_out = known.train.where(fold_of == fold)
+                member = kind(seed=self.seed).fit(replace(known, train=known.train.where(fold_of != fold)))
                 predictions[fold_of[rated] == fold, column] = member.predict(left_out.users, left_out.items)
             kept = kind(member.refit_params(), seed=self.seed).fit(replace(data, validation=Interactions.empty()))
             kept.seen_ = self.seen_
             self._members.append(kept)
-        regression = self._regression().fit(predictions, data.train.ratings[rated])
+        regression = self._regression().fit(predictions, known.train.ratings[rated])
         self.weights_ = regression.coef_.astype(np.float32)
         self.intercept_ = float(regression.intercept_)
 
@@ -133,19 +135,3 @@ def rating_model(name: str) -> type[RatingModel]:
     if not issubclass(kind, RatingModel):
         raise UsageError(f"{name} predicts no ratings and cannot be stacked")
     return kind
-
-
-def without(data: TrainingData, fold_of: NDArray[np.int8], fold: int, folds: int) -> TrainingData:
-    """Return the data without one fold of the training ratings, and with a validation fold in any case.
-
-    Args:
-        data: all of it.
-        fold_of: (len(data.train),) the fold of each pair, -1 where it is in none and always kept.
-        fold: the one to leave out.
-        folds: how many there are.
-    """
-    if len(data.validation):
-        return replace(data, train=data.train.where(fold_of != fold))
-    following = (fold + 1) % folds
-    train = data.train.where((fold_of != fold) & (fold_of != following))
-    return replace(data, train=train, validation=data.train.where(fold_of == following))

@@ -10,17 +10,14 @@ from sklearn.linear_model import LinearRegression
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models import model_class
-from recsys_dagster.models.stack import RidgeStackParams, StackLinear, StackParams, StackRidge, without
+from recsys_dagster.models.refit import hold_out
+from recsys_dagster.models.stack import RidgeStackParams, StackLinear, StackParams, StackRidge
 
 MEMBERS = ["user_item_bias", "als"]
 
 
 def fit(data: TrainingData) -> StackLinear:
     return StackLinear(StackParams(members=MEMBERS, folds=3)).fit(data)
-
-
-def pairs_of(fold: Interactions) -> set[tuple[int, int]]:
-    return set(zip(fold.users.tolist(), fold.items.tolist(), strict=True))
 
 
 def test_a_prediction_is_the_weighted_sum_of_the_members(data: TrainingData) -> None:
@@ -47,18 +44,16 @@ def test_the_weights_are_fitted_on_predictions_of_ratings_that_members_did_not_s
     assert stack.intercept_ == pytest.approx(peer.intercept_, abs=1e-3)
 
 
-@pytest.mark.parametrize("fold", [0, 1, 2])
-def test_without_a_validation_fold_members_stop_on_a_part_that_is_neither_learnt_from_nor_predicted(
-    data: TrainingData, fold: int
+def test_without_a_validation_fold_a_tenth_stands_in_for_it_and_the_kept_members_learn_from_all(
+    data: TrainingData,
 ) -> None:
     alone = replace(data, validation=Interactions.empty())
-    fold_of = np.random.default_rng(0).integers(-1, 3, len(data.train)).astype(np.int8)
-    part = without(alone, fold_of, fold, 3)
-    left_out = data.train.where(fold_of == fold)
-    assert len(part.validation)
-    assert not pairs_of(part.train) & pairs_of(part.validation)
-    assert not (pairs_of(part.train) | pairs_of(part.validation)) & pairs_of(left_out)
-    assert pairs_of(data.train.where(fold_of == -1)) <= pairs_of(part.train)
+    parts = hold_out(alone, seed=42)
+    stack, peer = fit(alone), fit(parts)
+    np.testing.assert_array_equal(stack.weights_, peer.weights_)
+    for member in stack._members:
+        np.testing.assert_array_equal(member.popularity_, stack.popularity_)
+    assert stack._members[1].params == peer._members[1].params
 
 
 def test_a_heavy_penalty_leaves_only_the_mean(data: TrainingData) -> None:
@@ -82,6 +77,6 @@ def test_a_member_that_only_ranks_is_refused(data: TrainingData) -> None:
 
 
 def test_fewer_ratings_than_folds_are_refused(data: TrainingData) -> None:
-    few = replace(data, train=data.train.rated.where(np.arange(len(data.train.rated)) < 2))
-    with pytest.raises(RecsysError, match="2 ratings cannot be dealt to 3 folds"):
+    few = replace(data, train=data.train.rated.where(np.arange(len(data.train.rated)) < 1))
+    with pytest.raises(RecsysError, match="1 ratings cannot be dealt to 2 folds"):
         StackLinear(StackParams(members=MEMBERS)).fit(few)
