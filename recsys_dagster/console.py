@@ -26,7 +26,7 @@ def console() -> Console:
 
 
 def contestants_table(contestants: "Sequence[Contestant]") -> Table:
-    """One row a model, the best value of each metric in bold."""
+    """One row a model, the best value of each metric in bold; ± the standard deviation over seeds."""
     found = dict.fromkeys(label for one in contestants for label in one.values)
     labels = [label for label in ("rmse", "mae") if label in found] + [label for label in found if "@" in label]
     columns = {label: [one.values.get(label) for one in contestants] for label in labels}
@@ -37,7 +37,10 @@ def contestants_table(contestants: "Sequence[Contestant]") -> Table:
         table.add_column(heading, justify="right")
     for row, one in enumerate(contestants):
         cells = [
-            Text("" if value is None else f"{value:.4f}", style="bold" if value == best[label] else "")
+            Text(
+                "" if value is None else _with_spread(value, one.spread.get(label)),
+                style="bold" if value == best[label] else "",
+            )
             for label, value in ((label, values[row]) for label, values in columns.items())
         ]
         table.add_row(one.model, *cells, f"{one.fit.wall_seconds:.1f}", f"{one.peak_megabytes:,.0f}")
@@ -54,6 +57,12 @@ def history_table(decisions: "Sequence[Decision]") -> Table:
         at = row.at.partition("+")[0].replace("T", " ")
         table.add_row(at, row.previous_model or "", row.model, row.version, row.by, known, row.reason)
     return table
+
+
+def _with_spread(value: float | None, spread: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if spread is None else f"{value:.4f} ± {spread:.4f}"
 
 
 def list_table(titles: "Sequence[Recommendation]") -> Table:

@@ -193,3 +193,12 @@ def test_half_a_question_is_refused(capsys: pytest.CaptureFixture[str], words: s
     typed = Typed(capsys, "evaluate", *words.split())
     assert (typed.code, typed.out) == (2, "")
     assert message in typed.err
+
+
+def test_several_seeds_show_their_spread_where_a_model_is_random(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    typed = Typed(capsys, *words, "--models", "als,popularity", "--seeds", "2")
+    als, popularity = typed.out.splitlines()[1:]
+    assert re.match(r"als +[\d.]+ ± 0\.\d{4} ", als)
+    assert "±" not in popularity

@@ -48,6 +48,9 @@ def evaluate(
         ),
     ] = None,
     models: Annotated[str, typer.Option("--models", "-m", help=f"Names, separated by commas, or {ALL}.")] = ALL,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Fit models that are random with so many seeds; shown as ± spread.")
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the results; of a protocol, one under RECSYS_HOME unless given."),
@@ -87,13 +90,14 @@ def evaluate(
     for name in names:
         model_class(name)
     if domain is not None and protocol is not None:
-        show(_by_protocol(domain, protocol, test_share, names, out))
+        show(_by_protocol(domain, protocol, test_share, names, seeds, out))
     elif train is not None and test is not None and scale is not None and out is not None:
-        show(_by_files(train, test, fold_in, titles, scale, like_threshold, names or list(model_names()), out))
+        chosen = names or list(model_names())
+        show(_by_files(train, test, fold_in, titles, scale, like_threshold, chosen, seeds, out))
 
 
 def _by_protocol(
-    domain_name: str, protocol_name: str, test_share: float | None, names: list[str], out: Path | None
+    domain_name: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
 ) -> "list[Contestant]":
     from recsys_dagster.evaluation import evaluate_split, get_protocol
     from recsys_dagster.models import model_names
@@ -113,7 +117,9 @@ def _by_protocol(
     files = protocol.export(workspace.warehouse(domain), domain, out / "split")
     split = protocol.load(files, domain, memory_limit=settings.memory_limit)
     names = names or list(protocol.presets or model_names())
-    return evaluate_split(split, names, out, seed=settings.seed, ranked=protocol.ranked, presets=protocol.presets)
+    return evaluate_split(
+        split, names, out, seed=settings.seed, seeds=seeds, ranked=protocol.ranked, presets=protocol.presets
+    )
 
 
 def _by_files(
@@ -124,6 +130,7 @@ def _by_files(
     scale: tuple[float, float],
     like_threshold: float | None,
     names: list[str],
+    seeds: int,
     out: Path,
 ) -> "list[Contestant]":
     threshold = like_threshold_of(scale) if like_threshold is None else like_threshold
@@ -144,7 +151,7 @@ def _by_files(
         scratch=out,
         memory_limit=settings.memory_limit,
     )
-    return evaluate_split(split, names, out, seed=settings.seed)
+    return evaluate_split(split, names, out, seed=settings.seed, seeds=seeds)
 
 
 def show(contestants: "list[Contestant]") -> None:

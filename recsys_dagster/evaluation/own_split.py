@@ -10,6 +10,7 @@ it because nobody has it in the training part.
 
 import contextlib
 import logging
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +48,8 @@ class Contestant:
         left_out: why there are no results of it; None where there are.
         metrics: RMSE, MAE and MSE where it predicted ratings, then the ranked ones, each with its interval.
         params: what it was fitted with.
-        fit, scoring: what fitting, and then predicting and ranking, cost.
+        fit, scoring: what fitting, and then predicting and ranking, cost; with several seeds, with the first.
+        by_seed: the metrics by label of each seed, the first among them, where several were asked for and it matters.
     """
 
     model: str
@@ -56,6 +58,14 @@ class Contestant:
     params: dict[str, Any] = field(default_factory=dict)
     fit: Cost = field(default_factory=Cost)
     scoring: Cost = field(default_factory=Cost)
+    by_seed: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def spread(self) -> dict[str, float]:
+        """The standard deviation of each metric over the seeds, by label; empty for a model that is not random."""
+        if len(self.by_seed) < 2:
+            return {}
+        return {label: float(np.std([values[label] for values in self.by_seed], ddof=1)) for label in self.by_seed[0]}
 
     @property
     def peak_megabytes(self) -> float:
@@ -73,6 +83,8 @@ class Contestant:
             "metrics": self.values,
             "intervals": {_label(metric): [metric.low, metric.high] for metric in self.metrics},
             "users": {_label(metric): metric.users for metric in self.metrics},
+            "by_seed": self.by_seed,
+            "spread": self.spread,
             "fit_seconds": round(self.fit.wall_seconds, 3),
             "score_seconds": round(self.scoring.wall_seconds, 3),
             "peak_memory_mb": round(self.peak_megabytes, 1),
@@ -86,6 +98,7 @@ def evaluate_split(
     out: Path,
     *,
     seed: int,
+    seeds: int = 1,
     ranked: Sequence[tuple[str, int]] = RANKED,
     presets: Mapping[str, str] | None = None,
 ) -> list[Contestant]:
@@ -102,13 +115,15 @@ def evaluate_split(
         names: of the models.
         out: the folder, which exists.
         seed: of the models and the intervals.
+        seeds: how many to fit each model with, from `seed` on, to see the spread; a model that comes out the same
+            with the second is not random, and is fitted no more. What is written down is of the first.
         ranked: metrics and lengths of lists, up to `LIST_LENGTH`, to report; `recall` is `capped_recall`.
         presets: by model, the name of the parameters to fit it with; the others, and `default`, have their defaults.
     """
     found: list[Contestant] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
-        contestant = _contest(split, name, out, seed, ranked, (presets or {}).get(name))
+        contestant = _contest(split, name, out, seed, seeds, ranked, (presets or {}).get(name))
         found.append(contestant)
         write_json(out / "metrics.json", _described(split, found, seed))
         announce(f"{name}: {contestant.left_out or _outcome(contestant)}")
@@ -141,7 +156,7 @@ def _outcome(contestant: Contestant) -> str:
 
 
 def _contest(
-    split: Split, name: str, out: Path, seed: int, ranked: Sequence[tuple[str, int]], preset: str | None
+    split: Split, name: str, out: Path, seed: int, seeds: int, ranked: Sequence[tuple[str, int]], preset: str | None
 ) -> Contestant:
     kind = model_class(name)
     predicted, listed = (out / folder / f"{name}.parquet" for folder in ("predictions", "lists"))
@@ -150,12 +165,20 @@ def _contest(
     unable = _unable(kind, split)
     if unable:
         return Contestant(name, unable)
+    params = kind.presets[preset] if preset else None
     try:
         with measuring() as fitting:
-            params = None if preset in (None, "default") else kind.presets[preset]
             model = fit_on_all(kind, split.data, seed=seed, params=params)
         with measuring() as scoring:
             metrics = _judge(model, split, predicted, listed, seed, ranked)
+        first = {_label(metric): metric.value for metric in metrics}
+        by_seed = [first]
+        while len(by_seed) < seeds and by_seed[1:2] != [first]:
+            other = fit_on_all(kind, split.data, seed=seed + len(by_seed), params=params)
+            with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as folder:
+                again = _judge(other, split, Path(folder) / "p.parquet", Path(folder) / "l.parquet", seed, ranked)
+            by_seed.append({_label(metric): metric.value for metric in again})
+        random = by_seed if by_seed[1:2] not in ([], [first]) else []
     except RecsysError as error:
         return Contestant(name, str(error).removeprefix(f"{name}: "))
     except MemoryError:
@@ -163,7 +186,7 @@ def _contest(
     except Exception as error:  # whatever a library raises is that one model's failure, and is shown as such
         log.debug("%s failed", name, exc_info=True)
         return Contestant(name, f"{type(error).__name__}: {error}")
-    return Contestant(name, None, metrics, model.params.model_dump(), fitting, scoring)
+    return Contestant(name, None, metrics, model.params.model_dump(), fitting, scoring, random)
 
 
 def _unable(kind: type[Model], split: Split) -> str | None:

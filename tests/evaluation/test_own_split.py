@@ -240,3 +240,17 @@ def test_equal_seeds_give_equal_results(tmp_path: Path, known_users: Split) -> N
     assert first.metrics == second.metrics
     for folder in ("predictions", "lists"):
         assert read(tmp_path / f"first/{folder}/als.parquet") == read(tmp_path / f"second/{folder}/als.parquet")
+
+
+def test_random_models_are_fitted_with_several_seeds_and_the_others_are_not(tmp_path: Path, known_users: Split) -> None:
+    als, bias = evaluate_split(known_users, ["als", "user_item_bias"], tmp_path / "out", seed=5, seeds=3)
+    assert len(als.by_seed) == 3
+    assert als.by_seed[0] == als.values
+    assert als.spread["rmse"] == pytest.approx(np.std([values["rmse"] for values in als.by_seed], ddof=1))
+    assert als.spread["rmse"] > 0
+    assert (bias.by_seed, bias.spread) == ([], {})
+    written = json.loads((tmp_path / "out/metrics.json").read_text())["models"]
+    assert written["als"]["spread"] == als.spread
+    (alone,) = evaluate_split(known_users, ["als"], tmp_path / "alone", seed=6)
+    assert als.by_seed[1] == alone.values
+    assert sorted(path.name for path in (tmp_path / "out/lists").iterdir()) == ["als.parquet", "user_item_bias.parquet"]
