@@ -153,7 +153,7 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
     options = [
         word for pair in zip(("--train", "--test", "--fold-in", "--titles"), again, strict=True) for word in pair
     ]
-    own = Typed(capsys, "evaluate", *options, "--scale", "0.5", "5", "--out", "own", "-m", "ease")
+    own = Typed(capsys, "evaluate", *options, "--scale", "0.5", "5", "--out", str(tmp_path / "own"), "-m", "ease")
     assert own.out.splitlines()[1].split()[:5] == rows[0].split()[:5], "the files that are kept are the split itself"
 
 

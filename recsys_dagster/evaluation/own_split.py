@@ -165,7 +165,7 @@ def _contest(
     unable = _unable(kind, split)
     if unable:
         return Contestant(name, unable)
-    params = kind.presets[preset] if preset else None
+    params = None if preset in (None, "default") else kind.presets[preset]
     try:
         with measuring() as fitting:
             model = fit_on_all(kind, split.data, seed=seed, params=params)
