@@ -125,8 +125,8 @@ def read_json(path: Path, cure: str) -> dict[str, Any]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs left beside their targets; call it only while holding the folder's lock."""
-    for leftover in folder.glob(".tmp-*"):
+    """Remove what killed runs left beside their targets, at any depth; only while holding the folder's lock."""
+    for leftover in list(folder.rglob(".tmp-*")):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -154,8 +154,9 @@ def lock_domain(layout: Layout, domain: str) -> None:
         raise RecsysError(
             f"another run of the domain {domain!r} is under way (process {holder}); wait for it to end, then run again"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
+    with explaining_disk_full(path):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
     _held[path] = descriptor
 
 

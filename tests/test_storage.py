@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.storage import Layout, lock_domain, replacing, write_json
+from recsys_dagster.storage import Layout, holder_of, lock_domain, remove_leftovers, replacing, write_json
 
 HOLD = """
 import sys
@@ -78,3 +78,24 @@ def test_a_domain_belongs_to_one_process_until_it_ends(tmp_path: Path) -> None:
         holder.kill()
     lock_domain(Layout(tmp_path), "movie")
     lock_domain(Layout(tmp_path), "movie")
+
+
+def test_what_killed_runs_left_is_removed_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
+    for folder in (".tmp-version-x", "version/.tmp-model.json-y", "version/kept"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "file").touch()
+    remove_leftovers(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("file")] == ["version/kept/file"]
+
+
+def test_the_holder_of_a_domain_is_another_process_and_never_oneself(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert holder_of(layout, "movie") is None
+    lock_domain(layout, "movie")
+    assert holder_of(layout, "movie") is None
+    asking = (
+        "import sys, pathlib; from recsys_dagster.storage import Layout, holder_of\n"
+        "print(holder_of(Layout(pathlib.Path(sys.argv[1])), 'movie'))"
+    )
+    told = subprocess.run([sys.executable, "-c", asking, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == str(os.getpid())

@@ -156,14 +156,17 @@ def mirrored(tmp_path: Path) -> Settings:
     """A home whose movie domain takes `ml-latest-small` from a mirror that holds a small one."""
     (tmp_path / "mirror").mkdir()
     chosen = settings(tmp_path / "home", mirror=str(tmp_path / "mirror"), movie_dataset="ml-latest-small")
-    drop(chosen, seed=1)
+    drop(chosen)
     return chosen
 
 
-def drop(chosen: Settings, seed: int, age_seconds: float = 3600) -> None:
-    """Put other ratings into the mirror."""
+def drop(chosen: Settings, without: int = 0, age_seconds: float = 3600) -> None:
+    """Put ratings into the mirror, the last so many left out."""
     mirror = Path(str(chosen.mirror))
-    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=seed)
+    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
+    ratings = mirror / "files" / "ratings.csv"
+    lines = ratings.read_text(encoding="utf-8").splitlines(keepends=True)
+    ratings.write_text("".join(lines[: len(lines) - without]), encoding="utf-8")
     archive = mirror / "ml-latest-small.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
         for file in sorted((mirror / "files").iterdir()):
@@ -187,7 +190,7 @@ def test_new_files_are_retrained_on_once(mirrored: Settings, instance: dg.Dagste
     assert domains_of(after) == []
     assert after.skip_message == "no new files"
 
-    drop(mirrored, seed=2, age_seconds=1800)
+    drop(mirrored, without=9, age_seconds=1800)
     second = look(mirrored, instance, after.cursor)
     assert domains_of(second) == ["movie"]
     assert second.run_requests[0].run_key != first.run_requests[0].run_key
@@ -198,17 +201,17 @@ def test_files_that_were_fetched_and_never_published_are_retrained_on(
 ) -> None:
     assert retrain(mirrored, instance).success
     seen = look(mirrored, instance).cursor
-    drop(mirrored, seed=2, age_seconds=1800)
+    drop(mirrored, without=9, age_seconds=1800)
     ingest = build_definitions(mirrored).resolve_job_def("ingest")
     assert ingest.execute_in_process(partition_key="movie", instance=instance).success
     assert domains_of(look(mirrored, instance, seen)) == ["movie"]
 
 
 def test_a_file_that_is_still_being_copied_is_waited_for(mirrored: Settings, instance: dg.DagsterInstance) -> None:
-    drop(mirrored, seed=2, age_seconds=5)
+    drop(mirrored, without=9, age_seconds=5)
     found = look(mirrored, instance)
     assert domains_of(found) == []
-    drop(mirrored, seed=2)
+    drop(mirrored, without=9)
     assert domains_of(look(mirrored, instance, found.cursor)) == ["movie"]
 
 
