@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from recsys_dagster.commands.backtest import backtest
 from recsys_dagster.commands.datasets import datasets
 from recsys_dagster.commands.evaluate import evaluate
 from recsys_dagster.commands.history import history
@@ -96,5 +97,5 @@ def recsys(
         typer.echo(context.get_help())
 
 
-for _command in (run, datasets, recommend, evaluate, tune, report, history, promote, rollback):
+for _command in (run, datasets, recommend, evaluate, tune, report, history, promote, rollback, backtest):
     app.command()(_command)

@@ -115,7 +115,7 @@ class TestRecommend:
         (
             "frobnicate",
             "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
-            "promote, rollback",
+            "promote, rollback, backtest",
         ),
         ("run --domain book", "unknown domain 'book'; known: anime, movie"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie"),

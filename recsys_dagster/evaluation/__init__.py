@@ -16,7 +16,7 @@ from recsys_dagster.evaluation.importance import (
     read_importance,
     write_importance,
 )
-from recsys_dagster.evaluation.intervals import Interval, interval, resampled_sums
+from recsys_dagster.evaluation.intervals import Interval, interval, paired_differences, resampled_sums
 from recsys_dagster.evaluation.leaderboard import (
     BASELINES,
     COMPARED_COLUMNS,
@@ -107,6 +107,7 @@ __all__ = [
     "interval",
     "judge",
     "mean",
+    "paired_differences",
     "permutation_importance",
     "pick_examples",
     "predictions",

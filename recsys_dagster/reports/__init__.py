@@ -4,6 +4,7 @@ What belongs here: turning plain data into pictures and pages, and the few aggre
 Importing this package imports neither matplotlib nor jinja2; drawing and writing do.
 """
 
+from recsys_dagster.reports.backtest_page import write_backtest
 from recsys_dagster.reports.comparison import (
     DomainResults,
     comparison_figures,
@@ -74,6 +75,7 @@ __all__ = [
     "slice_figures",
     "to_png",
     "to_svg",
+    "write_backtest",
     "write_comparison",
     "write_report",
 ]

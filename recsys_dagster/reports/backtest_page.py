@@ -1,0 +1,53 @@
+"""The page of a backtest: each model over past windows, and what retraining would have been worth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys_dagster.reports.figures import MUTED, new_figure, to_png
+from recsys_dagster.reports.page import render
+from recsys_dagster.storage import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from recsys_dagster.backtest import Backtest
+
+LABELS = {"ndcg": "NDCG@10", "rmse": "RMSE"}
+
+
+def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
+    """Draw NDCG@10 and RMSE of each model that has it, a line a model, by the first day of each window."""
+    from matplotlib import colormaps
+
+    models = list(dict.fromkeys(row.model for row in found.windows))
+    colors = dict(zip(models, colormaps["tab20"].colors, strict=False))  # type: ignore[attr-defined]
+    figures = {}
+    for metric, label in LABELS.items():
+        figure, axes = new_figure(2.6)
+        for model in models:
+            rows = [row for row in found.windows if row.model == model and getattr(row, metric) is not None]
+            if rows:
+                values = [getattr(row, metric) for row in rows]
+                days = [row.start.timestamp() / 86_400 for row in rows]
+                axes.plot(days, values, marker="o", markersize=3, label=model, color=colors.get(model, MUTED))
+        axes.xaxis_date()
+        axes.set_ylabel(label)
+        axes.tick_params(axis="x", rotation=30)
+        axes.legend(fontsize=7)
+        figures[label] = figure
+    return figures
+
+
+def write_backtest(path: Path, domain: str, found: "Backtest") -> None:
+    """Write the page to `path`, and each plot beside it as `<page>-<metric>.png`, each replaced in one step.
+
+    Raises:
+        RecsysError: the disk is full.
+    """
+    figures = backtest_figures(found)
+    for metric, label in LABELS.items():
+        with replacing(path.with_name(f"{path.stem}-{metric}.png")) as beside:
+            beside.write_bytes(to_png(figures[label]))
+    html = render("backtest.html", domain=domain, found=found, figures=list(figures.items()))
+    with replacing(path) as beside:
+        beside.write_text(html, encoding="utf-8")
