@@ -33,7 +33,7 @@ def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
         axes.xaxis_date()
         axes.set_ylabel(label)
         axes.tick_params(axis="x", rotation=30)
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
         figures[label] = figure
     return figures
 
