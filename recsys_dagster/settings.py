@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from recsys_dagster.domains import Domain
@@ -26,12 +26,20 @@ class Settings(BaseSettings):
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Names of the models that a run fits, separated by commas; `all`; empty: all but the costly.",
+        description="Names of the models that a run fits, separated by commas; `all`; empty: all within the budget.",
     )
     model_seconds: float = Field(
         4 * 3600,
         gt=0,
         description="Wall time that the fit of one model may take, and its evaluation; beyond it the model has failed.",
+    )
+    budget_seconds: float = Field(
+        1200,
+        gt=0,
+        description="Wall time that a model may be expected to take, to be among those that a run fits unless named.",
+    )
+    budget_memory: ByteSize | None = Field(
+        None, description="Memory that it may be expected to take, such as '4GiB'; None: what the machine has left."
     )
     schedules: bool = Field(False, description="Whether schedules and sensors run unless the UI says otherwise.")
     retrain_cron: str = Field(

@@ -2,10 +2,10 @@
 
 A trial is fitted on a quarter of the users first, and given up there if it does worse than most did; then on all of
 them. Everything tried is kept in `models/<domain>/<model>/tuning.db`, so that a search goes on where it was left, and
-the best of it in `tuned.json` beside.
+the best of it in `tuned.json` beside, which the next fit of the model on the domain goes by.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,8 @@ import numpy as np
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation import evaluate, predictions
 from recsys_dagster.interactions import TrainingData
-from recsys_dagster.models import Model, model_class, model_names
+from recsys_dagster.models import Model, Tuned, model_class, model_names, write_tuned
 from recsys_dagster.progress import announce
-from recsys_dagster.storage import write_json
 from recsys_dagster.warehouse import id_map_hash, load_training_data
 from recsys_dagster.workspace import Workspace
 
@@ -31,34 +30,6 @@ LEAST_JUDGED = 50
 TRIALS_BEFORE_PRUNING = 5
 DEFAULT = "default"
 """Marks the trial of the model's default parameters."""
-RESULT = "tuned.json"
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The best that a search has found so far.
-
-    Attributes:
-        model, domain, dataset, data_version: what was tuned, on which data.
-        date: when this was written, UTC.
-        metric: `rmse` for a model that predicts ratings, else `ndcg@100`; on the validation fold.
-        value: of the best parameters.
-        default_value: of the model's default parameters; None if these fail.
-        params: the best, all of them.
-        trials, pruned: how many were tried, and how many of those given up on a part of the users.
-    """
-
-    model: str
-    domain: str
-    dataset: str
-    data_version: str
-    date: str
-    metric: str
-    value: float
-    default_value: float | None
-    params: dict[str, Any]
-    trials: int
-    pruned: int
 
 
 def tune(workspace: Workspace, domain_name: str, name: str, trials: int) -> Tuned:
@@ -126,7 +97,7 @@ def tune(workspace: Workspace, domain_name: str, name: str, trials: int) -> Tune
         trials=len(_tried(study)),
         pruned=len(_tried(study)) - len(_tried(study, pruned=False)),
     )
-    write_json(home / RESULT, asdict(tuned))
+    write_tuned(workspace.layout, tuned)
     return tuned
 
 

@@ -22,7 +22,7 @@ from recsys_dagster.evaluation import (
     read_slices,
 )
 from recsys_dagster.ingest import Dataset, Manifest, get_dataset, read_manifest
-from recsys_dagster.models import ModelStore, Outcome, State, model_class, model_names, read_outcomes
+from recsys_dagster.models import Budget, ModelStore, Outcome, State, model_class, model_names, read_outcomes
 from recsys_dagster.settings import Settings
 from recsys_dagster.storage import Layout, lock_domain
 from recsys_dagster.warehouse import Warehouse, id_map_hash
@@ -91,19 +91,24 @@ class Workspace:
     def models(self) -> tuple[str, ...]:
         """Return the models that a run fits, the baselines always among them.
 
-        Those that the settings name; `all` stands for all; where they name none, all but the costly ones.
+        Those that the settings name; `all` stands for all. Where they name none it is all as well, but one that is not
+        within the `budget` at the size of the data is left out when its turn comes.
 
         Raises:
             UsageError: the settings name a model that does not exist; the message lists those that do.
         """
         chosen = set(self.settings.models)
-        if not chosen:
-            chosen = {name for name in model_names() if not model_class(name).costly}
-        elif chosen == {"all"}:
+        if chosen in (set(), {"all"}):
             chosen = set(model_names())
         for name in chosen:
             model_class(name)
         return tuple(name for name in model_names() if name in chosen | set(BASELINES))
+
+    def budget(self, model: str) -> Budget | None:
+        """Return what a run may spend on a model; None, for whatever it takes, where it is named or a baseline."""
+        if self.settings.models or model in BASELINES:
+            return None
+        return Budget(self.settings.budget_seconds, self.settings.budget_memory)
 
     def metrics(self, domain: Domain) -> list[MetricRow]:
         """Return the metrics of what is comparable: the constant, and each current version trained on today's index.

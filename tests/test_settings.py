@@ -6,7 +6,7 @@ import pytest
 
 from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.models import model_class, model_names
+from recsys_dagster.models import Budget, model_names
 from recsys_dagster.settings import Settings
 from recsys_dagster.workspace import Workspace
 
@@ -20,9 +20,14 @@ def test_names_of_models_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch
     assert Settings(_env_file=None).models == ("ease", "als")
 
 
-def test_a_run_fits_all_but_the_costly_models_unless_told_otherwise(tmp_path: Path) -> None:
-    usual = Workspace(settings(tmp_path)).models()
-    assert {name for name in model_names() if model_class(name).costly} == set(model_names()) - set(usual)
+def test_a_run_fits_all_models_within_the_budget_and_those_that_are_named_whatever_they_cost(tmp_path: Path) -> None:
+    usual = Workspace(settings(tmp_path, budget_seconds=60, budget_memory="2GiB"))
+    assert usual.models() == model_names()
+    assert usual.budget("ease") == Budget(60, 2 * 2**30)
+    assert usual.budget("popularity") is None, "without the baselines no figure means anything"
+    for chosen in ("all", "ease"):
+        named = Workspace(settings(tmp_path, models=chosen, budget_seconds=60))
+        assert named.budget("ease") is None
     assert Workspace(settings(tmp_path, models="all")).models() == model_names()
 
 

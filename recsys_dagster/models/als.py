@@ -12,6 +12,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.als_kernel import solve_rows, sum_rows
 from recsys_dagster.models.base import Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.search import Real, Whole
@@ -84,6 +85,17 @@ class Als(RatingModel):
     items_: NDArray[np.float32]
     implicit_items_: NDArray[np.float32]
     iterations_: int
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: both factorisations, and compiling them."""
+        rank = self.params.rank
+        sweep = 4 * size.pairs * rank**2 + 2 * (size.users + size.items) * rank**3 / 3
+        return Estimate.of_work(
+            size,
+            fit=10 + 2 * self.params.maxIter * sweep / FLOPS,
+            score=2 * rank / FLOPS,
+            memory=4 * 4 * rank * (size.users + size.items),
+        )
 
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated

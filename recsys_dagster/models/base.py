@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.search import Range
 
 STATE_FILE = "state.json"
@@ -61,7 +62,6 @@ class Model(ABC):
     Attributes:
         name, summary: what it is called, and one sentence about it.
         kinds: the libraries that do its work, as the graph shows them.
-        costly: it takes many times as long as others of its quality, so a run fits it only when asked for it.
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
         needs_titles: whether it is nothing without the features of the titles.
@@ -79,7 +79,6 @@ class Model(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]] = ("numpy",)
-    costly: ClassVar[bool] = False
     params_type: ClassVar[type[Params]] = Params
     presets: ClassVar[Mapping[str, Params]] = {}
     predicts_ratings: ClassVar[bool] = False
@@ -120,6 +119,10 @@ class Model(ABC):
     @abstractmethod
     def _fit(self, data: TrainingData) -> None:
         """Learn the model's own state."""
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost; here, of a model that only counts and averages."""
+        return Estimate.of_work(size)
 
     def refit_params(self) -> Params:
         """The parameters for a refit on all folds, where nothing is left to stop early on."""

@@ -18,6 +18,7 @@ from pydantic import Field
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Titles, TrainingData
 from recsys_dagster.models.base import Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.ensemble import REHEARSAL
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.rating import RatingModel, RatingParams
@@ -84,6 +85,17 @@ class BayesianFm(RatingModel):
     item_biases_: NDArray[np.float32]
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: each draw goes through all pairs once a factor."""
+        draws = self.params.draws + self.params.burn_in
+        kept = self.params.kept_factors
+        return Estimate.of_work(
+            size,
+            fit=40 + 0.2e-6 * draws * sum(self.params.ranks) * size.pairs,
+            score=2 * kept / FLOPS,
+            memory=100 * size.pairs + 16 * kept * (size.users + size.items),
+        )
 
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated

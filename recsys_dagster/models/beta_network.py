@@ -47,7 +47,6 @@ class BetaNetwork128(BetaNetwork):
     """The second network, with 128 features."""
 
     name = "beta_network_128"
-    costly = True
     summary = "Yung 2022: embeddings of 128 features through dense layers with dropout, by absolute error."
     embedding_size = 128
     hidden_units = (128,)
@@ -57,7 +56,6 @@ class BetaNetwork150(BetaNetwork):
     """The third network, with 150 features."""
 
     name = "beta_network_150"
-    costly = True
     summary = "Yung 2022: embeddings of 150 features through dense layers with dropout, by absolute error."
     embedding_size = 150
     hidden_units = (150,)

@@ -14,6 +14,7 @@ from scipy.special import expit, log_softmax
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.neural import Examples, NeuralModel, NeuralParams, import_keras, seed_everything, train
 from recsys_dagster.models.search import Real, Whole
 from recsys_dagster.models.sequences import Histories
@@ -34,8 +35,9 @@ class BiLstmParams(NeuralParams):
     batch_size: int = Field(
         512, ge=1, description="Sequences a step; each needs a score of every title, a few times over."
     )
+    epochs: int = Field(60, ge=1, description="Times at most that `max_sequences` are gone through.")
     patience: int | None = Field(
-        5, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
+        3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
     )
     units: int = Field(
         100, ge=2, description="Units of the first layer in each direction; the second has half as many. Paper: 200."
@@ -45,7 +47,10 @@ class BiLstmParams(NeuralParams):
         1, ge=1, description="Of each history, every how manyth title, from the last backwards, is a target; paper: 18."
     )
     max_sequences: int | None = Field(
-        20_000, ge=1, description="Sequences an epoch at most; the next epoch goes on with others. None: no limit."
+        8_000,
+        ge=1,
+        description="Sequences of an epoch at most, the next one goes on with others; validation takes half as many. "
+        "None: no limit.",
     )
     start_at_popularity: bool = Field(
         True, description="Start the output's biases at the log of the titles' popularity; the paper: at 0."
@@ -80,7 +85,6 @@ class BiLstm(NeuralModel):
     """
 
     name = "bilstm"
-    costly = True
     summary = "Yung 2022: a bidirectional LSTM over the last titles of a history tells the next one."
     params_type = BiLstmParams
     folds_in = True
@@ -88,6 +92,7 @@ class BiLstm(NeuralModel):
         "default": BiLstmParams(),
         "paper": BiLstmParams(
             learning_rate=0.001,
+            epochs=30,
             patience=3,
             units=200,
             dropout=0.5,
@@ -99,6 +104,21 @@ class BiLstm(NeuralModel):
 
     weights_: list[NDArray[np.float32]]
     latest_: NDArray[np.int32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: both are products of matrices, title by title."""
+        units, limit = self.params.units, self.params.max_sequences
+        layers = 2 * WINDOW * ((EMBEDDING_SIZE + units) * 4 * units + (2 * units + units // 2) * 2 * units)
+        of_window, of_score = 2 * layers, 2 * units
+        examples = size.pairs // self.params.stride
+        return self.training_estimate(
+            size,
+            examples=min(limit or examples, examples),
+            flops=of_window + of_score * size.items,
+            weights=(EMBEDDING_SIZE + units + 1) * size.items + layers / WINDOW,
+            score=of_score / FLOPS + of_window / FLOPS / size.items + 10e-9,
+            step_bytes=4 * 4 * self.params.batch_size * size.items,
+        )
 
     def _fit(self, data: TrainingData) -> None:
         histories = self._histories(data.train, data.n_users)
@@ -141,7 +161,8 @@ class BiLstm(NeuralModel):
             return Examples((np.empty((0, WINDOW), np.int32),), np.empty(0, np.int32))
         histories = self._histories(Interactions.concatenate(data.train, data.validation), data.n_users)
         targets = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
-        return _examples(histories, targets, self.params.max_sequences or len(targets), random)
+        limit = self.params.max_sequences
+        return _examples(histories, targets, max(1, limit // 2) if limit else len(targets), random)
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._log_probabilities(self.latest_[users])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.positives import PositivesModel, PositivesParams
 from recsys_dagster.models.search import Real, Whole
 
@@ -41,12 +42,21 @@ class Bpr(PositivesModel):
     """
 
     name = "bpr"
-    costly = True
     summary = "Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009)."
     params_type = BprParams
 
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: as many steps a pass as there are positives."""
+        factors = self.params.factors
+        return Estimate.of_work(
+            size,
+            fit=8e-9 * factors * self.params.iterations * size.pairs,
+            score=2 * factors / FLOPS,
+            memory=8 * factors * (size.users + size.items),
+        )
 
     def _learn(self, positives: sp.csr_array) -> None:
         from implicit.cpu.bpr import BayesianPersonalizedRanking

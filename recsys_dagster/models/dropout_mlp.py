@@ -31,7 +31,6 @@ class DropoutMlp(RatingNetwork):
     """
 
     name = "dropout_mlp"
-    costly = True
     summary = "Hahn 2024: embeddings of 100 features through two dense layers with dropout to a rating."
     params_type = DropoutMlpParams
     presets: ClassVar[Mapping[str, Params]] = {

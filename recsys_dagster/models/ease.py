@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.linalg import lapack
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.memory import require
 from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search import Real
@@ -68,6 +69,16 @@ class Ease(PositivesModel):
 
     positives_: sp.csr_array
     weights_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: a matrix of the titles, inverted."""
+        degree = size.pairs / size.users
+        return Estimate.of_work(
+            size,
+            fit=1.3 * size.items**3 / (2.5 * FLOPS) + 4e-9 * size.pairs * degree,
+            score=0.5e-9 * degree,
+            memory=4 * size.items**2,
+        )
 
     def _learn(self, positives: sp.csr_array) -> None:
         n = len(self.columns_)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from recsys_dagster.models.base import STATE_FILE, Model
+from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.registry import model_class
 
 REHEARSAL = "rehearsal"
@@ -16,6 +17,20 @@ class Ensemble(Model):
     """A model with members, which are saved to numbered folders within its own."""
 
     _members: Sequence[Model]
+
+    @property
+    def _fits_of_a_member(self) -> int:
+        """How often each member is fitted at most: to learn how to put them together, and to be kept."""
+        return 2
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what the members are expected to cost together."""
+        members = [model_class(name)().estimate(size) for name in self.params.members]
+        return Estimate(
+            self._fits_of_a_member * sum(member.fit for member in members),
+            sum(member.ranking for member in members),
+            sum(member.bytes for member in members),
+        )
 
     def save(self, folder: Path) -> None:
         """Write what was learnt to `folder`, which exists, and each member to a folder within."""

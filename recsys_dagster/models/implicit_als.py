@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.positives import PositivesModel, PositivesParams
 from recsys_dagster.models.search import Real, Whole
 
@@ -53,6 +54,17 @@ class ImplicitAls(PositivesModel):
     penalty_: float
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: conjugate gradients for each user and title."""
+        factors = self.params.factors
+        sweep = 16 * size.pairs * factors + 8 * (size.users + size.items) * factors**2
+        return Estimate.of_work(
+            size,
+            fit=self.params.iterations * sweep / FLOPS,
+            score=2 * factors / FLOPS,
+            memory=8 * factors * (size.users + size.items),
+        )
 
     def _learn(self, positives: sp.csr_array) -> None:
         self.penalty_ = self.params.regularisation * penalty_scale(positives, self.params.alpha)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.likes import LikeModel, LikeParams, TitleInputs, sigmoid
 from recsys_dagster.models.neural import (
     Examples,
@@ -92,6 +93,16 @@ class LikeClassifier(NeuralModel, LikeModel):
     year_sums_: NDArray[np.float32]
     output_: NDArray[np.float32]
     bias_: float
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost."""
+        return self.training_estimate(
+            size,
+            examples=size.pairs,
+            flops=2 * len(INPUTS) * EMBEDDING_SIZE * HIDDEN_UNITS,
+            weights=EMBEDDING_SIZE * (size.users + size.items),
+            score=3e-9 * HIDDEN_UNITS,
+        )
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
         inputs = TitleInputs.of(data.titles)

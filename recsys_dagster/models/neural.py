@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.progress import progress_bar
 
 VALIDATION_BATCH = 65536
 """Pairs that are predicted at once on the validation fold."""
+LONG_TRAINING = 2000
+"""Steps from which on they are taken many at once: a step then costs 2 ms less, the first half a second more."""
+STEPS_AT_ONCE = 32
+START_SECONDS, START_BYTES = 4.0, 8e8
+"""What it takes to trace a network's steps, and to have TensorFlow."""
+SECONDS_A_STEP, SECONDS_AN_EXAMPLE = 4e-3, 3e-6
+"""What training takes beside the products of matrices: to start a step's operations, to draw, gather and drop out."""
 
 
 class NeuralParams(Params):
@@ -35,6 +43,10 @@ class NeuralParams(Params):
         3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
     )
 
+    def batch_of(self, examples: int) -> int:
+        """Return the examples a step where there are so many in all."""
+        return self.batch_size or int(np.clip(examples // 100, 512, 8192))
+
 
 class NeuralModel(Model):
     """A model whose training may stop early, and that is refitted with as many epochs as were best."""
@@ -42,6 +54,30 @@ class NeuralModel(Model):
     kinds = ("keras",)
 
     best_epoch_: int
+
+    def training_estimate(
+        self, size: Size, *, examples: int, flops: float, weights: float, score: float, step_bytes: float = 0
+    ) -> Estimate:
+        """Return what training and an evaluation are expected to cost.
+
+        Args:
+            size: of the data.
+            examples: of an epoch.
+            flops: operations on one example, forwards.
+            weights: numbers that are learnt; Adam goes through all of them in each step, and keeps two more of each.
+            score: seconds to work out one score.
+            step_bytes: memory of one step beside the weights.
+        """
+        params = self.params
+        epochs = params.epochs if params.patience is None else params.epochs / 2
+        steps = examples / params.batch_of(examples)
+        an_epoch = examples * (3 * flops / FLOPS + SECONDS_AN_EXAMPLE) + steps * (SECONDS_A_STEP + 4e-9 * weights)
+        return Estimate.of_work(
+            size,
+            fit=START_SECONDS + epochs * an_epoch,
+            score=score,
+            memory=START_BYTES + 24 * weights + 30 * size.pairs + step_bytes,
+        )
 
     def refit_params(self) -> Params:
         """The same parameters with the best number of epochs and no early stopping."""
@@ -71,7 +107,7 @@ class Training:
 
     Attributes:
         curves: `loss` and the further metrics, and each as `val_…` where there was a validation fold; one value an
-            epoch, penalties left out.
+            epoch.
         best_epoch: the epoch, from 1, whose weights the network has.
     """
 
@@ -129,31 +165,33 @@ def train(
         params: how to train.
         train: examples to learn from, shuffled anew each epoch.
         validation: examples to stop early on; may be empty.
-        loss: a Keras loss that is also a metric, such as "mean_squared_error", or a function of targets and outputs.
+        loss: Keras's name of a loss, such as "mean_squared_error", or a function of targets and outputs.
         description: stands beside the progress bar.
         metrics: Keras's names of further curves to record, such as "binary_accuracy".
         validation_batch: validation examples that go through the network at once.
         parts: epochs in which the training examples are gone through once; what makes no whole batch is left out.
     """
     keras = import_keras()
-    recorded_loss = loss if isinstance(loss, str) else loss.__name__
+    batch_size = params.batch_of(len(train))
+    steps = max(1, len(train) // (batch_size * parts)) if parts > 1 else None
+    used = len(train) if steps is None else steps * batch_size * parts
+    long = parts == 1 and params.epochs * used > LONG_TRAINING * batch_size
     network.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss=loss,
-        metrics=[loss, *metrics],
+        metrics=list(metrics),
         # XLA's compilation takes longer than it saves on TensorFlow and a CPU; JAX is nothing without it.
         jit_compile=keras.backend.backend() != "tensorflow",
+        steps_per_execution=STEPS_AT_ONCE if long else 1,
     )
-    batch_size = params.batch_size or int(np.clip(len(train) // 100, 512, 8192))
-    steps = max(1, len(train) // (batch_size * parts)) if parts > 1 else None
-    used = len(train) if steps is None else steps * batch_size * parts
+    _create_variables(network, train)
     validated = len(validation) > 0
     stopping = validated and params.patience is not None
     callbacks = []
     if stopping:
         callbacks.append(
             keras.callbacks.EarlyStopping(
-                monitor=f"val_{recorded_loss}", mode="min", patience=params.patience, restore_best_weights=True
+                monitor="val_loss", mode="min", patience=params.patience, restore_best_weights=True
             )
         )
     with progress_bar(description, total=params.epochs) as advance:
@@ -169,14 +207,17 @@ def train(
             callbacks=callbacks,
             verbose=0,
         ).history
-    curves = {
-        prefix + shown: [float(value) for value in history[prefix + recorded]]
-        for shown, recorded in (("loss", recorded_loss), *((metric, metric) for metric in metrics))
-        for prefix in ("", "val_")
-        if prefix + recorded in history
-    }
+    curves = {name: [float(value) for value in values] for name, values in history.items()}
     best_epoch = int(np.argmin(curves["val_loss"])) + 1 if stopping else len(curves["loss"])
     return Training(curves, best_epoch)
+
+
+def _create_variables(network: Any, examples: Examples) -> None:
+    """Create the optimiser's and the metrics' variables: TensorFlow traces a step twice, for a second, that does so."""
+    network.optimizer.build(network.trainable_variables)
+    first = [array[:1] for array in examples.inputs]
+    network.compute_metrics(first, examples.targets[:1], network(first))
+    network.reset_metrics()
 
 
 def with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:

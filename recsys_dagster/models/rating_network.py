@@ -3,6 +3,7 @@
 The network is trained by Keras; ratings are worked out from its weights in NumPy, so a loaded model needs no Keras.
 """
 
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.neural import (
     Examples,
     NeuralModel,
@@ -80,6 +82,18 @@ class RatingNetwork(NeuralModel, RatingModel):
         for units in self.hidden_units:
             values = dense(values, units, "relu")
         return keras.Model([user, item], dense(values, 1, None))
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: the widest layer is gone through for each score."""
+        widths = (2 * self.embedding_size, *self.hidden_units, 1)
+        products = [before * after for before, after in pairwise(widths)]
+        return self.training_estimate(
+            size,
+            examples=size.pairs,
+            flops=2 * sum(products),
+            weights=self.embedding_size * (size.users + size.items) + sum(products),
+            score=2 * sum(products[1:]) / FLOPS + 2e-9 * self.hidden_units[0],
+        )
 
     def _examples(self, rated: Interactions) -> Interactions:
         """Return the pairs to learn from out of all rated ones of the training fold."""

@@ -54,11 +54,15 @@ class Stack(Ensemble, RatingModel):
     """
 
     params_type = StackParams
-    costly = True
 
     weights_: NDArray[np.float32]
     intercept_: float
     _members: list[RatingModel]
+
+    @property
+    def _fits_of_a_member(self) -> int:
+        folds: int = self.params.folds
+        return folds + 1
 
     @abstractmethod
     def _regression(self) -> Any:

@@ -43,6 +43,7 @@ class ModelRecord:
         fit_seconds, peak_bytes: wall time of the fit, and the largest resident memory of the process during it.
         files: SHA-256 of each file of the version, by its path within.
         code_version: of this project; empty in records from before it was kept.
+        params_from: where the parameters come from: a preset, or the search that found them; empty where nobody said.
     """
 
     model: str
@@ -57,6 +58,7 @@ class ModelRecord:
     peak_bytes: int
     files: dict[str, str]
     code_version: str = ""
+    params_from: str = ""
 
 
 class ModelStore:
@@ -66,7 +68,15 @@ class ModelStore:
         self._layout = layout
 
     def save(
-        self, domain: str, model: Model, *, data_version: str, id_map_hash: str, cost: Cost, current: bool = True
+        self,
+        domain: str,
+        model: Model,
+        *,
+        data_version: str,
+        id_map_hash: str,
+        cost: Cost,
+        current: bool = True,
+        params_from: str = "",
     ) -> str:
         """Keep a fitted model as its name's current version, or beside it; return the version.
 
@@ -88,6 +98,7 @@ class ModelStore:
                 id_map_hash=id_map_hash,
                 metrics={},
                 code_version=code_version(),
+                params_from=params_from,
                 packages=loaded_packages(),
                 fit_seconds=cost.wall_seconds,
                 peak_bytes=cost.peak_bytes,

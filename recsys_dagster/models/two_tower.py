@@ -3,6 +3,7 @@ Model").
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, Titles, TrainingData
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.factors import pair_products
 from recsys_dagster.models.neural import (
     Examples,
@@ -78,6 +80,13 @@ class TwoTower(NeuralModel, RatingModel):
     users_: NDArray[np.float32]
     titles_: NDArray[np.float32]
     features_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost; the inputs are some fifty a tower."""
+        weights = 2 * sum(before * after for before, after in pairwise((50, *LAYER_UNITS)))
+        return self.training_estimate(
+            size, examples=size.pairs, flops=2 * weights, weights=weights, score=2 * LAYER_UNITS[-1] / FLOPS
+        )
 
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated

@@ -9,7 +9,9 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import IncompleteError, RecsysError
+from recsys_dagster.models import State
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.trouble import failed_checks, failed_steps
 from recsys_dagster.serving import Published
@@ -40,6 +42,9 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
             gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
             if not causes:
                 console.print(_summary(workspace, name), soft_wrap=True)
+                for outcome in workspace.missing(get_domain(name)):
+                    if outcome.state is State.LEFT_OUT and outcome.model in workspace.models():
+                        console.print(f"{name}: {outcome}", style="dim", markup=False, highlight=False, soft_wrap=True)
         if any(workspace.layout.published(name).exists() for name in domains):
             failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)
     if failures:

@@ -72,8 +72,6 @@ def _left_out(workspace: Workspace, shown: set[str]) -> dict[str, str]:
             continue
         if name in chosen:
             reasons[name] = "has no results for today's data; train and evaluate it"
-        elif model_class(name).costly and not workspace.settings.models:
-            reasons[name] = "takes many times as long as others of its quality, and is fitted only when asked for"
         else:
             reasons[name] = "not among the models that this run was asked for"
     return reasons

@@ -7,39 +7,75 @@ import dagster as dg
 from pydantic import Field, create_model
 
 from recsys_dagster.costs import measuring
-from recsys_dagster.models import Model, Params, State, attempt, model_class, model_names
+from recsys_dagster.domains import Domain
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models import (
+    Model,
+    Params,
+    Size,
+    State,
+    attempt,
+    model_class,
+    model_names,
+    read_tuned,
+    tuned_path,
+)
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
+from recsys_dagster.progress import announce
 from recsys_dagster.reports import plot_learning_curves
 from recsys_dagster.warehouse import id_map_hash, load_training_data
 from recsys_dagster.workspace import Workspace
+
+TUNED, DEFAULT = "tuned", "default"
 
 
 def config_type(cls: type[Model]) -> type[dg.Config]:
     """The parameters of a model as Dagster's Launchpad shows them, and the choice of a preset."""
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in cls.params_type.model_fields.items()}
-    presets = ", ".join(["default", *(name for name in cls.presets if name != "default")])
-    fields["preset"] = (str, Field("default", description=f"Where unset parameters come from: {presets}."))
+    presets = ", ".join([DEFAULT, *(name for name in cls.presets if name != DEFAULT)])
+    description = f"Where unset parameters come from: {TUNED} by `recsys tune`, or else default; or {presets}."
+    fields["preset"] = (str, Field(TUNED, description=description))
     return create_model(f"{cls.__name__}Config", __base__=dg.Config, **fields)
 
 
-def chosen_params(cls: type[Model], config: dg.Config) -> Params:
-    """The preset's parameters, with those that differ from the defaults laid over them.
+def chosen_params(cls: type[Model], config: dg.Config, workspace: Workspace, domain: Domain) -> tuple[Params, str]:
+    """The preset's parameters, with those that differ from the defaults laid over them; and where they come from.
+
+    A search's result that does not fit the model or the data is passed over, and it is said why.
 
     Raises:
-        dg.DagsterInvalidConfigError: there is no preset of that name.
+        dg.Failure: there is no preset of that name.
     """
     values = config.model_dump()
     preset = values.pop("preset")
-    if preset == "default":
-        return cls.params_type(**values)
-    if preset not in cls.presets:
-        raise dg.Failure(f"{cls.name} has no preset {preset!r}; known: default, {', '.join(cls.presets)}")
     defaults = cls.params_type().model_dump()
     changed = {name: value for name, value in values.items() if value != defaults[name]}
-    return cls.params_type(**{**cls.presets[preset].model_dump(), **changed})
+    if preset == TUNED:
+        base, source = _tuned_params(cls, workspace, domain)
+    elif preset == DEFAULT:
+        base, source = cls.params_type(), DEFAULT
+    elif preset in cls.presets:
+        base, source = cls.presets[preset], preset
+    else:
+        raise dg.Failure(f"{cls.name} has no preset {preset!r}; known: {TUNED}, {DEFAULT}, {', '.join(cls.presets)}")
+    if changed:
+        source += f"; changed by hand: {', '.join(changed)}"
+    return cls.params_type(**{**base.model_dump(), **changed}), source
+
+
+def _tuned_params(cls: type[Model], workspace: Workspace, domain: Domain) -> tuple[Params, str]:
+    try:
+        found = read_tuned(workspace.layout, domain.name, cls, workspace.dataset(domain).id)
+    except RecsysError as error:
+        announce(f"{cls.name}: fitted with its defaults. {error}")
+        return cls.params_type(), f"{DEFAULT}, for {error}"
+    if found is None:
+        return cls.params_type(), DEFAULT
+    params, tuned = found
+    return params, f"{tuned}; to go back, remove {tuned_path(workspace.layout, domain.name, cls.name)}"
 
 
 def _model_asset(name: str) -> dg.AssetsDefinition:
@@ -62,20 +98,31 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         domain = workspace.claim(context.partition_key)
         warehouse = workspace.warehouse(domain)
         data = load_training_data(warehouse, domain)
-        model = cls(chosen_params(cls, config), seed=workspace.settings.seed)
-        index = id_map_hash(warehouse)
-        with measuring() as cost:
-            outcome = attempt(
-                name, lambda: model.fit(data), seconds=workspace.settings.model_seconds, id_map_hash=index
-            )
+        params, params_from = chosen_params(cls, config, workspace, domain)
+        model = cls(params, seed=workspace.settings.seed)
+        budget = workspace.budget(name)
         metadata: dict[str, Any] = {
             "training_pairs": len(data.train),
             "params": dg.MetadataValue.json(model.params.model_dump()),
-            **cost_metadata(cost),
+            "params_from": params_from,
         }
+
+        def fit() -> None:
+            estimate = model.estimate(Size.of(data))
+            metadata["expected"] = str(estimate)
+            if budget is not None:
+                budget.require(estimate)
+            model.fit(data)
+
+        index = id_map_hash(warehouse)
+        with measuring() as cost:
+            outcome = attempt(name, fit, seconds=workspace.settings.model_seconds, id_map_hash=index)
+        metadata |= cost_metadata(cost)
         if outcome.state is State.FITTED:
             data_version = workspace.manifest(domain).data_version
-            version = workspace.store.save(domain.name, model, data_version=data_version, id_map_hash=index, cost=cost)
+            version = workspace.store.save(
+                domain.name, model, data_version=data_version, id_map_hash=index, cost=cost, params_from=params_from
+            )
             outcome = replace(outcome, version=version)
             metadata["version"] = version
             if model.history_:
