@@ -25,7 +25,7 @@ class Ensemble(Model):
 
     def estimate(self, size: Size) -> Estimate:
         """Return what the members are expected to cost together."""
-        members = [model_class(name)().estimate(size) for name in self.params.members]
+        members = [model_class(name.partition(":")[0])().estimate(size) for name in self.params.members]
         return Estimate(
             self._fits_of_a_member * sum(member.fit for member in members),
             sum(member.ranking for member in members),
