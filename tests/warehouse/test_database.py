@@ -85,7 +85,7 @@ def test_a_killed_build_leaves_the_previous_tables(tmp_path: Path, table: str, l
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": OLD}, features=True)
     new = tmp_path / "new.csv"
     new.write_text(NEW)
-    killed = python(KILLED, Path(__file__).parent, tmp_path, table, new)
+    killed = python(KILLED, Path(__file__).parents[1], tmp_path, table, new)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert warehouse.scratch.exists()
     assert rows(warehouse, COUNTS) == [left]
@@ -125,7 +125,7 @@ def test_a_warehouse_open_elsewhere_is_refused_in_one_line(tmp_path: Path) -> No
 @pytest.mark.parametrize("limit", [1_000_000, 4_000_000])
 def test_a_full_disk_is_said_in_words_and_leaves_the_previous_tables(tmp_path: Path, limit: int) -> None:
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": OLD}, features=True)
-    full = python(CRAMPED, Path(__file__).parent, tmp_path, str(limit))
+    full = python(CRAMPED, Path(__file__).parents[1], tmp_path, str(limit))
     assert full.returncode == 7, full.stderr
     assert full.stdout.count("\n") == 1
     assert "movie.duckdb: the disk is full; free some space" in full.stdout
