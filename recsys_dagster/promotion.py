@@ -20,6 +20,7 @@ from recsys_dagster.evaluation import (
     Trial,
     choose_champion,
     evaluate,
+    headline,
     judge,
     read_per_user,
     suspects,
@@ -144,10 +145,7 @@ def _champion_today(workspace: Workspace, domain: Domain, candidates: list[Candi
         current=False,
     )
     rows = found.rows(name, fitted, HOLDOUT, "validation")
-    headline = {
-        f"validation_{row.metric}" + (f"_{row.k}" if row.k else ""): row.value for row in rows if row.k in (None, 10)
-    }
-    workspace.store.record_metrics(domain.name, name, fitted, headline)
+    workspace.store.record_metrics(domain.name, name, fitted, headline(rows))
     return Candidate(name, fitted, rows, found.per_user)
 
 
