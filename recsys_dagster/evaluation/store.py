@@ -1,14 +1,15 @@
 """Where results are kept: tables of the schema `evaluation`, and one Parquet file of per-user results an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.rows import create_table, insert_rows, read_rows
 from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
@@ -67,14 +68,10 @@ class ConfusionRow:
     pairs: int
 
 
-_Row = TypeVar("_Row", MetricRow, SliceRow, ConfusionRow)
-_TABLES: dict[type, str] = {MetricRow: "metrics", SliceRow: "slices", ConfusionRow: "confusion"}
-_TYPES: dict[Any, str] = {
-    str: "VARCHAR NOT NULL",
-    int: "BIGINT NOT NULL",
-    float: "DOUBLE NOT NULL",
-    int | None: "INTEGER",
-    float | None: "DOUBLE",
+_TABLES: dict[type, str] = {
+    MetricRow: "evaluation.metrics",
+    SliceRow: "evaluation.slices",
+    ConfusionRow: "evaluation.confusion",
 }
 
 
@@ -101,16 +98,11 @@ def store_metrics(
     stored: dict[type, Sequence[Any]] = {MetricRow: rows, SliceRow: slices, ConfusionRow: confusion}
     connection.begin()
     try:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS evaluation")
         for kind, added in stored.items():
-            table = f"evaluation.{_TABLES[kind]}"
-            columns = ", ".join(f"{field.name} {_TYPES[field.type]}" for field in fields(kind))
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+            create_table(connection, _TABLES[kind], kind)
             for model, protocol in sorted({(row.model, row.protocol) for row in rows}):
-                connection.execute(f"DELETE FROM {table} WHERE model = ? AND protocol = ?", [model, protocol])
-            if added:
-                marks = ", ".join("?" for _ in fields(kind))
-                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [astuple(row) for row in added])
+                connection.execute(f"DELETE FROM {_TABLES[kind]} WHERE model = ? AND protocol = ?", [model, protocol])
+            insert_rows(connection, _TABLES[kind], added)
     except BaseException:
         connection.rollback()
         raise
@@ -119,30 +111,17 @@ def store_metrics(
 
 def read_metrics(connection: "duckdb.DuckDBPyConnection") -> list[MetricRow]:
     """Return every row of `evaluation.metrics`, in a fixed order; none if nothing was ever stored."""
-    return _read(connection, MetricRow, "model, protocol, fold, metric, k")
+    return read_rows(connection, _TABLES[MetricRow], MetricRow, "model, protocol, fold, metric, k")
 
 
 def read_slices(connection: "duckdb.DuckDBPyConnection") -> list[SliceRow]:
     """Return every row of `evaluation.slices`, in a fixed order; none if nothing was ever stored."""
-    return _read(connection, SliceRow, "model, protocol, fold, dimension, position, metric, k")
+    return read_rows(connection, _TABLES[SliceRow], SliceRow, "model, protocol, fold, dimension, position, metric, k")
 
 
 def read_confusion(connection: "duckdb.DuckDBPyConnection") -> list[ConfusionRow]:
     """Return every row of `evaluation.confusion`, in a fixed order; none if nothing was ever stored."""
-    return _read(connection, ConfusionRow, "model, protocol, fold, rating, predicted")
-
-
-def _read(connection: "duckdb.DuckDBPyConnection", kind: type[_Row], order: str) -> list[_Row]:
-    exists = connection.execute(
-        "SELECT count(*) FROM information_schema.tables"
-        " WHERE table_schema = 'evaluation' AND table_name = ? AND table_catalog = current_database()",
-        [_TABLES[kind]],
-    ).fetchall()
-    if not exists[0][0]:
-        return []
-    names = ", ".join(field.name for field in fields(kind))
-    found = connection.execute(f"SELECT {names} FROM evaluation.{_TABLES[kind]} ORDER BY {order}").fetchall()
-    return [kind(*row) for row in found]
+    return read_rows(connection, _TABLES[ConfusionRow], ConfusionRow, "model, protocol, fold, rating, predicted")
 
 
 def write_per_user(per_user: PerUser, path: Path) -> None:

@@ -4,8 +4,10 @@ Each kind is a table of the schema `evaluation` in the domain's warehouse, named
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from recsys_dagster.rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,29 +93,25 @@ class PaperConfusion:
     pairs: int
 
 
-TABLES: dict[type, str] = {PaperRow: "papers", FaultRow: "faults", PaperConfusion: "paper_confusions"}
-_COLUMN_TYPES = {"str": "VARCHAR NOT NULL", "int": "BIGINT NOT NULL", "float": "DOUBLE NOT NULL"}
-_NULLABLE = "DOUBLE"
+TABLES: dict[type, str] = {
+    PaperRow: "evaluation.papers",
+    FaultRow: "evaluation.faults",
+    PaperConfusion: "evaluation.paper_confusions",
+}
 
 Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion)
 
 
 def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], dataset: str, rows: Sequence[Row]) -> None:
     """Replace, in one transaction, what is stored for the dataset of the papers, or faults, that the rows are of."""
-    table = f"evaluation.{TABLES[kind]}"
-    columns = ", ".join(
-        f"{f.name} {_COLUMN_TYPES.get(getattr(f.type, '__name__', ''), _NULLABLE)}" for f in fields(kind)
-    )
+    table = TABLES[kind]
     connection.begin()
     try:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS evaluation")
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        create_table(connection, table, kind)
         about = "fault" if kind is FaultRow else "paper"
         for name in sorted({getattr(row, about) for row in rows}):
             connection.execute(f"DELETE FROM {table} WHERE dataset = ? AND {about} = ?", [dataset, name])
-        if rows:
-            marks = ", ".join("?" for _ in fields(kind))
-            connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [astuple(row) for row in rows])
+        insert_rows(connection, table, rows)
     except BaseException:
         connection.rollback()
         raise
@@ -122,13 +120,4 @@ def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], data
 
 def read_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row]) -> list[Row]:
     """Return every row of that kind in the order in which they were stored; none if nothing ever was."""
-    exists: Any = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database()"
-        " AND schema_name = 'evaluation' AND table_name = ?",
-        [TABLES[kind]],
-    ).fetchall()
-    if not exists[0][0]:
-        return []
-    names = ", ".join(field.name for field in fields(kind))
-    found = connection.execute(f"SELECT {names} FROM evaluation.{TABLES[kind]} ORDER BY rowid").fetchall()
-    return [kind(*row) for row in found]
+    return read_rows(connection, TABLES[kind], kind, "rowid")
