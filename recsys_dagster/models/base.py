@@ -339,11 +339,12 @@ def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArr
     rows = np.arange(n)[:, None]
     if k < width:
         chosen = np.argpartition(scores, width - k, axis=1)[:, width - k :]
-        edge = scores[rows, chosen].min(axis=1)
-        tied = np.flatnonzero((scores >= edge[:, None]).sum(axis=1) > k)
-        for row in tied:
-            above = np.flatnonzero(scores[row] > edge[row])
-            chosen[row] = np.concatenate([above, np.flatnonzero(scores[row] == edge[row])[: k - len(above)]])
+        edge = scores[rows, chosen].min(axis=1, keepdims=True)
+        tied = np.flatnonzero((scores >= edge).sum(axis=1) > k)
+        if len(tied):
+            above, level = scores[tied] > edge[tied], scores[tied] == edge[tied]
+            free = k - above.sum(axis=1, keepdims=True)
+            chosen[tied] = np.nonzero(above | (level & (level.cumsum(axis=1, dtype=np.int32) <= free)))[1].reshape(-1, k)
         chosen.sort(axis=1)
     else:
         chosen = np.broadcast_to(np.arange(width), (n, width))

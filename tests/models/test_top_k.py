@@ -1,0 +1,27 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from recsys_dagster.models.base import top_k
+
+FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0])
+
+
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=FEW_VALUES), st.data())
+def test_the_best_come_first_and_of_equal_ones_the_lower_column(scores: NDArray[np.float32], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, scores.shape[1]))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, axis=1)
+
+    items, values = top_k(scores, k)
+
+    np.testing.assert_array_equal(values, best)
+    np.testing.assert_array_equal(items, np.where(np.isneginf(best), -1, order))
+
+
+def test_a_row_without_enough_finite_scores_has_a_short_list() -> None:
+    items, values = top_k(np.array([[-np.inf, 1, -np.inf, -np.inf], [3, 3, 3, 3]], dtype=np.float32), 2)
+    np.testing.assert_array_equal(items, [[1, -1], [0, 1]])
+    np.testing.assert_array_equal(values, [[1, -np.inf], [3, 3]])
