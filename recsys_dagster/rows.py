@@ -1,7 +1,7 @@
 """Dataclasses as rows of DuckDB tables: a column a field, in its order, of the type that the field's stands for."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -27,9 +27,14 @@ def create_table(connection: "duckdb.DuckDBPyConnection", table: str, kind: type
 
 def insert_rows(connection: "duckdb.DuckDBPyConnection", table: str, rows: Sequence[Any]) -> None:
     """Add the rows, all of one dataclass, to the table `schema.table` that was created for it."""
+    import pyarrow as pa
+
     if rows:
-        marks = ", ".join("?" for _ in fields(rows[0]))
-        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [astuple(row) for row in rows])
+        names = [field.name for field in fields(rows[0])]
+        # In one go: DuckDB takes a millisecond for each row of an `executemany`.
+        connection.register("rows_in", pa.table({name: [getattr(row, name) for row in rows] for name in names}))
+        connection.execute(f"INSERT INTO {table} SELECT * FROM rows_in")
+        connection.unregister("rows_in")
 
 
 def read_rows(connection: "duckdb.DuckDBPyConnection", table: str, kind: type[Row], order: str) -> list[Row]:
