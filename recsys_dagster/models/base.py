@@ -344,7 +344,9 @@ def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArr
         if len(tied):
             above, level = scores[tied] > edge[tied], scores[tied] == edge[tied]
             free = k - above.sum(axis=1, keepdims=True)
-            chosen[tied] = np.nonzero(above | (level & (level.cumsum(axis=1, dtype=np.int32) <= free)))[1].reshape(-1, k)
+            chosen[tied] = np.nonzero(above | (level & (level.cumsum(axis=1, dtype=np.int32) <= free)))[1].reshape(
+                -1, k
+            )
         chosen.sort(axis=1)
     else:
         chosen = np.broadcast_to(np.arange(width), (n, width))

@@ -9,11 +9,8 @@ import dagster as dg
 from recsys_dagster.costs import Cost
 from recsys_dagster.evaluation import Trial, said
 from recsys_dagster.models import Decision
-from recsys_dagster.reports import to_png
+from recsys_dagster.reports import standalone
 from recsys_dagster.warehouse import TableSummary
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     Materialized = dg.MaterializeResult[None]
@@ -89,6 +86,7 @@ def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[o
     return columns, rows
 
 
-def picture(figure: "Figure") -> dg.MarkdownMetadataValue:
-    """A plot inside the metadata itself, so that it is there wherever the UI runs."""
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(to_png(figure)).decode()})")
+def picture(svg: str) -> dg.MarkdownMetadataValue:
+    """A plot, as `to_svg` returns it, inside the metadata itself, so that it is there wherever the UI runs."""
+    image = base64.b64encode(standalone(svg).encode()).decode()
+    return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{image})")

@@ -24,9 +24,10 @@ from recsys_dagster.reports.data_plots import (
     profile_figures,
 )
 from recsys_dagster.reports.data_profile import Fold, Profile, folds, profile
-from recsys_dagster.reports.figures import to_png, to_svg
+from recsys_dagster.reports.figures import drawn, standalone, to_png, to_svg
 from recsys_dagster.reports.gathering import gather_report
 from recsys_dagster.reports.model_plots import (
+    learning_curves,
     plot_confusion,
     plot_importance,
     plot_leaderboard,
@@ -51,8 +52,10 @@ __all__ = [
     "comparison_figures",
     "comparison_records",
     "describe_people",
+    "drawn",
     "folds",
     "gather_report",
+    "learning_curves",
     "name_titles",
     "plot_activity",
     "plot_confusion",
@@ -73,6 +76,7 @@ __all__ = [
     "profile_figures",
     "published_results",
     "slice_figures",
+    "standalone",
     "to_png",
     "to_svg",
     "write_backtest",

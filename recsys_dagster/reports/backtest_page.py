@@ -1,9 +1,10 @@
 """The page of a backtest: each model over past windows, and what retraining would have been worth."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_dagster.reports.figures import MUTED, new_figure, to_png
+from recsys_dagster.reports.figures import MUTED, new_figure, to_png, to_svg
 from recsys_dagster.reports.page import render
 from recsys_dagster.storage import replacing
 
@@ -23,7 +24,8 @@ def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
     colors = dict(zip(models, colormaps["tab20"].colors, strict=False))  # type: ignore[attr-defined]
     figures = {}
     for metric, label in LABELS.items():
-        figure, axes = new_figure(2.6)
+        legend = 0.15 + 0.15 * math.ceil(len(models) / 3)
+        figure, axes = new_figure(2.4 + legend, bottom=0.6, top=legend)
         for model in models:
             rows = [row for row in found.windows if row.model == model and getattr(row, metric) is not None]
             if rows:
@@ -48,6 +50,11 @@ def write_backtest(path: Path, domain: str, found: "Backtest") -> None:
     for metric, label in LABELS.items():
         with replacing(path.with_name(f"{path.stem}-{metric}.png")) as beside:
             beside.write_bytes(to_png(figures[label]))
-    html = render("backtest.html", domain=domain, found=found, figures=list(figures.items()))
+    html = render(
+        "backtest.html",
+        domain=domain,
+        found=found,
+        figures=[(label, to_svg(figure)) for label, figure in figures.items()],
+    )
     with replacing(path) as beside:
         beside.write_text(html, encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation import CONSTANT, MetricRow
-from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, new_figure
+from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_rows, margin_of, new_figure, to_svg
 from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
 from recsys_dagster.serving import Provenance, Published
@@ -113,24 +113,19 @@ def plot_yardstick(results: Mapping[str, DomainResults], yardstick: Yardstick) -
     ]
     if not models:
         return None
-    figure, axes = new_figure(0.9 + 0.3 * len(models))
+    figure, axes = new_figure(0.9 + 0.3 * len(models), left=margin_of(models), top=0.35)
     axes.axvline(1, color=MUTED, linewidth=0.8)
     for turn, (domain, rows) in enumerate(relative.items()):
         color, shift = DOMAIN_COLORS[turn % len(DOMAIN_COLORS)], 0.24 * (turn - (len(relative) - 1) / 2)
-        for place, model in enumerate(models):
-            if model not in rows:
-                continue
-            row = rows[model]
-            if row.low is not None and row.high is not None:
-                axes.barh(place + shift, row.high - row.low, left=row.low, height=0.2, color=color, alpha=0.35)
-            axes.plot([row.value], [place + shift], marker="o", markersize=4, color=color)
+        known = [(place + shift, rows[model]) for place, model in enumerate(models) if model in rows]
+        draw_rows(axes, [place for place, _ in known], [row for _, row in known], color, size=4, thickness=4)
         axes.plot([], [], marker="o", markersize=4, linestyle="", color=color, label=domain)
     axes.set_yticks(range(len(models)), models)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.set_ylim(len(models) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(yardstick.label)
-    figure.legend(loc="outside upper right", ncols=len(relative), labelcolor=INK, frameon=False)
+    figure.legend(loc="upper right", ncols=len(relative), labelcolor=INK, frameon=False)
     return figure
 
 
@@ -140,17 +135,19 @@ def comparison_figures(results: Mapping[str, DomainResults]) -> "list[tuple[str,
     return [(title, figure) for title, figure in drawn if figure is not None]
 
 
-def write_comparison(path: Path, results: Mapping[str, DomainResults]) -> None:
-    """Write the page to `path`, replacing what is there in one step.
+def write_comparison(path: Path, results: Mapping[str, DomainResults]) -> list[tuple[str, str]]:
+    """Write the page to `path`, replacing what is there in one step; return the titled SVGs of its plots.
 
     Raises:
         RecsysError: the disk is full.
     """
+    figures = [(title, to_svg(figure)) for title, figure in comparison_figures(results)]
     html = render(
         "comparison.html",
         results=results,
         records=comparison_records(results),
-        figures=comparison_figures(results),
+        figures=figures,
     )
     with replacing(path) as beside:
         beside.write_text(html, encoding="utf-8")
+    return figures

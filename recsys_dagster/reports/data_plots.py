@@ -12,9 +12,12 @@ from recsys_dagster.reports.figures import (
     MUTED,
     SECOND,
     WIDTH,
+    drawn,
     label_counts,
+    margin_of,
     new_figure,
     plot_columns,
+    set_margins,
     short,
     styled,
 )
@@ -24,24 +27,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def profile_figures(profile: Profile) -> "list[tuple[str, Figure]]":
-    """Return titled plots of all that the source knows; what it does not know has none."""
-    candidates: list[tuple[str, Sequence[Any], Callable[[Any], Figure]]] = [
-        ("How often each rating was given", profile.ratings, plot_ratings),
-        ("Mean rating and number of ratings of each title", profile.joint, plot_joint),
-        ("Interactions over time", profile.months, plot_over_time),
-        ("Interactions of a user", profile.per_user, lambda data: plot_activity(data, of="users")),
-        ("Interactions of a title", profile.per_title, lambda data: plot_activity(data, of="titles")),
-        ("Titles by year of release", profile.years, plot_years),
-        ("Titles by kind", profile.kinds, lambda data: plot_counts(data, label="titles")),
-        ("Titles by genre", profile.genres, lambda data: plot_counts(data, label="titles")),
-        ("Most rated titles", profile.most_rated, lambda data: plot_titles(data, label="ratings")),
-        ("Titles with most members", profile.most_members, lambda data: plot_titles(data, label="members")),
-        ("Most members of each kind", profile.kind_members, lambda data: plot_titles(data, label="members")),
-        ("Titles with most episodes", profile.most_episodes, lambda data: plot_titles(data, label="episodes")),
-        ("Words in the titles", profile.words, plot_words),
+def profile_figures(profile: Profile) -> list[tuple[str, str]]:
+    """Return the titled SVGs of all that the source knows; what it does not know has none."""
+    candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
+        ("How often each rating was given", profile.ratings, plot_ratings, {}),
+        ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),
+        ("Interactions over time", profile.months, plot_over_time, {}),
+        ("Interactions of a user", profile.per_user, plot_activity, {"of": "users"}),
+        ("Interactions of a title", profile.per_title, plot_activity, {"of": "titles"}),
+        ("Titles by year of release", profile.years, plot_years, {}),
+        ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
+        ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
+        ("Most rated titles", profile.most_rated, plot_titles, {"label": "ratings"}),
+        ("Titles with most members", profile.most_members, plot_titles, {"label": "members"}),
+        ("Most members of each kind", profile.kind_members, plot_titles, {"label": "members"}),
+        ("Titles with most episodes", profile.most_episodes, plot_titles, {"label": "episodes"}),
+        ("Words in the titles", profile.words, plot_words, {}),
     ]
-    return [(title, draw(data)) for title, data, draw in candidates if len(data) > 1]
+    return [(title, drawn(plot, tuple(data), **named)) for title, data, plot, named in candidates if len(data) > 1]
 
 
 def plot_ratings(counts: Sequence[tuple[float, int]]) -> "Figure":
@@ -63,7 +66,9 @@ def plot_joint(counts: Sequence[tuple[int, int, int]]) -> "Figure":
         from matplotlib.colors import to_rgba
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.4))
+        set_margins(figure)
+        figure.subplots_adjust(wspace=0.08, hspace=0.1)
         grid = figure.subplots(2, 2, width_ratios=(4, 1), height_ratios=(1, 3), sharex="col", sharey="row")
         (top, corner), (joint, side) = grid
         corner.remove()
@@ -103,6 +108,7 @@ def plot_activity(counts: Sequence[tuple[int, int]], *, of: str) -> "Figure":
     figure = plot_columns(labels, [found.get(b, 0) for b in bins], f"interactions of one of the {of}", of)
     if sum(map(len, labels)) > 30:
         figure.axes[0].tick_params(axis="x", labelrotation=40)
+        set_margins(figure, bottom=0.85)
     return figure
 
 
@@ -133,12 +139,12 @@ def plot_over_time(counts: Sequence[tuple[date, int]]) -> "Figure":
 
 def plot_counts(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
     """Draw named counts as horizontal bars in the order given, the first on top, their names beside them."""
-    figure, axes = new_figure(0.6 + 0.21 * max(3, len(counts)))
-    places = range(len(counts))
+    names, places = [name for name, _ in counts], range(len(counts))
+    figure, axes = new_figure(0.6 + 0.21 * max(3, len(counts)), left=margin_of(names))
     axes.barh(places, [n for _, n in counts], height=0.7, color=ACCENT, alpha=0.85)
     for place, (_, n) in enumerate(counts):
         axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
-    axes.set_yticks(places, [name for name, _ in counts])
+    axes.set_yticks(places, names)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.margins(x=0.14, y=0.02)
     _tidy_bars(axes, label)
@@ -147,7 +153,7 @@ def plot_counts(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
 
 def plot_titles(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
     """Draw counts of titles as horizontal bars with the name, which may be long, above each."""
-    figure, axes = new_figure(0.6 + 0.36 * max(3, len(counts)))
+    figure, axes = new_figure(0.6 + 0.36 * max(3, len(counts)), left=0.32)
     places = range(len(counts))
     axes.barh(places, [n for _, n in counts], height=0.28, color=ACCENT, alpha=0.85)
     for place, (name, n) in enumerate(counts):

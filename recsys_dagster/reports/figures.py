@@ -1,17 +1,23 @@
 """The look of every plot, and how it becomes a PNG or an SVG; one width, for a phone and a wide page alike.
 
-`to_png` gives a figure its light colours (for the Dagster UI); `to_svg` leaves the colours to the page that it is put
-into, so that it follows light and dark. No pyplot: nothing global is touched, and no display is needed.
+`to_svg` leaves the colours to the page that it is put into, so that it follows light and dark; `standalone` gives them
+back, for the Dagster UI. No pyplot: nothing global is touched, and no display is needed. Margins are fixed and not
+searched for: a layout engine draws every plot two times more.
 """
 
+import functools
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from recsys_dagster.evaluation import MetricRow, SliceRow
+
+    Estimated = MetricRow | SliceRow
 
 WIDTH = 4.3
 """Inches; at the 72 points of an SVG that is 310 units, about what a phone shows one to one."""
@@ -20,6 +26,8 @@ INK, MUTED, GRID = "#1c2128", "#66707c", "#e1e5ea"
 ACCENT, SECOND = "#2f6db5", "#d07a1f"
 PAPER = "#fdfdfd"
 """What is written with on a filled shape."""
+INTERVAL = 0.35
+"""Opacity of the bar of a 95 % interval."""
 
 _THEME = {INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", SECOND: "second", PAPER: "card"}
 
@@ -79,6 +87,20 @@ def to_svg(figure: "Figure") -> str:
     return svg
 
 
+def standalone(svg: str) -> str:
+    """Return what `to_svg` returned as an image of its own: on white, in its light colours."""
+    for color, name in _THEME.items():
+        svg = svg.replace(f"var(--{name})", color)
+    look = f'width="{WIDTH}in" style="background: white; font-family: sans-serif"'
+    return svg.replace("<svg", f'<svg xmlns="http://www.w3.org/2000/svg" {look}', 1)
+
+
+@functools.lru_cache(maxsize=256)
+def drawn(plot: "Callable[..., Figure]", *data: Hashable, **named: Hashable) -> str:
+    """Return `to_svg` of `plot(*data, **named)`, drawn once: an asset shows in Dagster what the page shows later on."""
+    return to_svg(plot(*data, **named))
+
+
 def _rounded(number: re.Match[str]) -> str:
     """A coordinate to a hundredth of a point, which nobody sees; a third of the size."""
     return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
@@ -92,13 +114,66 @@ def styled() -> Any:
     return matplotlib.rc_context(style)
 
 
-def new_figure(height: float) -> "tuple[Figure, Axes]":
-    """Return a figure of the page's width and so many inches, and its one plot."""
+def new_figure(height: float, **margins: float) -> "tuple[Figure, Axes]":
+    """Return a figure of the page's width and so many inches, and its one plot; see `set_margins`."""
     with styled():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height))
+        set_margins(figure, **margins)
         return figure, figure.subplots()
+
+
+def set_margins(
+    figure: "Figure", *, left: float = 0.75, right: float = 0.13, bottom: float = 0.5, top: float = 0.1
+) -> None:
+    """Leave so many inches around the plots; by default what numbers and a label beside and beneath them take."""
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+
+
+def margin_of(names: Iterable[str], size: float = 10) -> float:
+    """Return the left margin, in inches, that names of so many points take where they label the rows of a plot."""
+    return 0.12 + max((_font().getlength(line) for name in names for line in name.split("\n")), default=0) * size / 7200
+
+
+@functools.cache
+def _font() -> Any:
+    """DejaVu Sans, 100 points high; the fonts of a page are narrower."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", 100)
+
+
+def draw_rows(
+    axes: "Axes",
+    places: Sequence[float],
+    rows: "Sequence[Estimated]",
+    colors: str | Sequence[str],
+    *,
+    size: float = 5,
+    thickness: float = 9,
+) -> None:
+    """Draw one value a row of the plot: a dot, and its 95 % interval as a bar where it has one.
+
+    Args:
+        axes: where.
+        places: of the rows.
+        rows: what has a value, and may have a low and a high.
+        colors: one for all, or one a row.
+        size, thickness: of a dot and of a bar, in points.
+    """
+    each = [colors] * len(rows) if isinstance(colors, str) else colors
+    bars = [
+        (place, row.low, row.high, color)
+        for place, row, color in zip(places, rows, each, strict=True)
+        if row.low is not None and row.high is not None
+    ]
+    if bars:
+        at, lows, highs, shades = zip(*bars, strict=True)
+        axes.hlines(at, lows, highs, colors=shades, alpha=INTERVAL, linewidth=thickness)
+    axes.scatter([row.value for row in rows], places, s=size**2, c=each, zorder=3)
 
 
 def plot_columns(labels: Sequence[str], counts: Sequence[int], xlabel: str, ylabel: str) -> "Figure":

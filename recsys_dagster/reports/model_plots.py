@@ -1,14 +1,28 @@
 """Plots of models: how good they are, what that costs, how they learnt."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from recsys_dagster.reports.figures import ACCENT, INK, MUTED, PAPER, SECOND, WIDTH, new_figure, short, styled
+from recsys_dagster.reports.figures import (
+    ACCENT,
+    INK,
+    INTERVAL,
+    MUTED,
+    PAPER,
+    SECOND,
+    WIDTH,
+    draw_rows,
+    drawn,
+    margin_of,
+    new_figure,
+    set_margins,
+    short,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
 
     from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, SliceRow
     from recsys_dagster.papers import FaultRow
@@ -59,20 +73,17 @@ def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] 
     A dot is the value, the bar its 95 % interval; the champion is the coloured one.
     """
     rows = [row.shown[column] for row in leaderboard.rows if column in row.shown]
-    figure, axes = new_figure(0.7 + 0.3 * len(rows))
+    names = [row.model for row in rows]
+    figure, axes = new_figure(0.7 + 0.3 * len(rows), left=margin_of(names))
+    draw_rows(axes, range(len(rows)), rows, [ACCENT if name == leaderboard.champion else MUTED for name in names])
     for place, row in enumerate(rows):
-        color = ACCENT if row.model == leaderboard.champion else MUTED
-        if row.low is not None and row.high is not None:
-            axes.barh(place, row.high - row.low, left=row.low, height=0.45, color=color, alpha=0.35)
-        axes.plot([row.value], [place], marker="o", markersize=5, color=color)
         edge = row.value if row.high is None else row.high
         axes.annotate(
             f"{row.value:.3f}", (edge, place), xytext=(6, 0), textcoords="offset points", va="center", color=INK
         )
-    axes.set_yticks(range(len(rows)), [row.model for row in rows])
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
-    axes.use_sticky_edges = False
     axes.margins(x=0.2)
     axes.grid(visible=False, axis="y")
     axes.locator_params(axis="x", nbins=5)
@@ -86,24 +97,31 @@ def named_metric(name: str) -> str:
     return metric_label((metric, int(k) if k else None))
 
 
-def plot_learning_curves(curves: Mapping[str, Sequence[float]]) -> "Figure":
+def learning_curves(curves: Mapping[str, Sequence[float]]) -> str:
+    """Return the SVG of a model's training, see `plot_learning_curves`."""
+    return drawn(plot_learning_curves, tuple((name, tuple(values)) for name, values in curves.items()))
+
+
+def plot_learning_curves(curves: Mapping[str, Sequence[float]] | Iterable[tuple[str, Sequence[float]]]) -> "Figure":
     """Draw a model's training: one plot for each quantity, its validation curve (`val_…`) beside it.
 
     Args:
         curves: values by epoch, as Keras names them: `loss`, `val_loss`, `mae`, …
     """
-    quantities = list(dict.fromkeys(name.removeprefix("val_") for name in curves))
+    values = dict(curves)
+    quantities = list(dict.fromkeys(name.removeprefix("val_") for name in values))
     with styled():
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        figure = Figure(figsize=(WIDTH, 0.4 + 2.0 * len(quantities)), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 0.4 + 2.0 * len(quantities)))
+        set_margins(figure)
         grid = figure.subplots(len(quantities), 1, sharex=True, squeeze=False)
         for axes, quantity in zip(grid[:, 0], quantities, strict=True):
             for name, label, color in ((quantity, "training", ACCENT), (f"val_{quantity}", "validation", SECOND)):
-                if name in curves:
-                    epochs = range(1, len(curves[name]) + 1)
-                    axes.plot(epochs, curves[name], color=color, label=label, marker=".", markersize=4)
+                if name in values:
+                    epochs = range(1, len(values[name]) + 1)
+                    axes.plot(epochs, values[name], color=color, label=label, marker=".", markersize=4)
             axes.set_ylabel(quantity.replace("_", " "))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.legend(labelcolor=INK)
@@ -129,8 +147,8 @@ def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel
         axes.xaxis.set_minor_formatter(lambda *_: "")
         if max(xs) < 100 * min(xs):
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    for name, (x, y) in points.items():
-        axes.plot([x], [y], marker="o", markersize=5, color=ACCENT if name == champion else MUTED)
+    colors = [ACCENT if name == champion else MUTED for name in points]
+    axes.scatter(xs, [y for _, y in points.values()], s=25, c=colors, zorder=2)
     axes.margins(x=0.15, y=0.12)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -176,16 +194,18 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
 
 def plot_importance(importances: "Sequence[Importance]") -> "Figure":
     """Draw what permuting each input adds to the loss, with its 95 % interval, in the order given."""
-    figure, axes = new_figure(0.7 + 0.32 * len(importances))
+    names, places = [importance.input for importance in importances], range(len(importances))
+    figure, axes = new_figure(0.7 + 0.32 * len(importances), left=margin_of(names))
+    axes.barh(places, [importance.value for importance in importances], height=0.6, color=ACCENT, alpha=0.85)
+    lows, highs = [importance.low for importance in importances], [importance.high for importance in importances]
+    axes.hlines(places, lows, highs, color=INK, linewidth=1.2)
     for place, importance in enumerate(importances):
-        axes.barh(place, importance.value, height=0.6, color=ACCENT, alpha=0.85)
-        axes.plot([importance.low, importance.high], [place, place], color=INK, linewidth=1.2)
         edge = max(importance.high, 0)
         axes.annotate(
             f"{importance.value:+.3f}", (edge, place), xytext=(5, 0), textcoords="offset points", va="center", color=INK
         )
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(range(len(importances)), [importance.input for importance in importances])
+    axes.set_yticks(places, names)
     axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.invert_yaxis()
     axes.margins(x=0.18)
@@ -197,13 +217,16 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
 
 def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
     """Draw by what share each fault changes the score of a system, with its 95 % interval where there is one."""
-    figure, axes = new_figure(0.7 + 0.4 * max(3, len(rows)))
+    names = [f"{row.fault.replace('-', ' ')}\n{row.system}, {named_metric(row.metric)}" for row in rows]
+    figure, axes = new_figure(0.7 + 0.4 * max(3, len(rows)), left=margin_of(names, 8))
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for place, row in enumerate(rows):
         scale = 100 / abs(row.honest)
         change = scale * (row.faulty - row.honest)
         if row.low is not None and row.high is not None:
-            axes.barh(place, scale * (row.high - row.low), left=scale * row.low, height=0.4, color=SECOND, alpha=0.35)
+            axes.barh(
+                place, scale * (row.high - row.low), left=scale * row.low, height=0.4, color=SECOND, alpha=INTERVAL
+            )
         axes.plot([change], [place], marker="o", markersize=5, color=SECOND)
         axes.annotate(
             f"{change:+.1f} %",
@@ -214,7 +237,6 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
             color=INK,
             ha="center",
         )
-    names = [f"{row.fault.replace('-', ' ')}\n{row.system}, {named_metric(row.metric)}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.tick_params(axis="y", labelcolor=INK, labelsize=8, length=0)
     axes.set_ylim(len(rows) - 0.4, -0.7)
@@ -232,6 +254,8 @@ def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
         cells: of one model and fold.
     """
     import numpy as np
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import to_rgba
 
     given, predicted = np.array([cell.rating for cell in cells]), np.array([cell.predicted for cell in cells])
     pairs = np.array([cell.pairs for cell in cells])
@@ -239,11 +263,13 @@ def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
     row, column = np.searchsorted(steps, given), np.searchsorted(steps, predicted)
     shares = pairs / np.bincount(row, pairs)[row]
     figure, axes = new_figure(3.6)
+    corners = 0.47 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    squares: Any = np.stack([column, row], axis=1)[:, None, :] + corners
+    axes.add_collection(PolyCollection(squares, facecolors=[to_rgba(ACCENT, max(share, 0.03)) for share in shares]))
     for x, y, share in zip(column, row, shares, strict=True):
-        axes.add_patch(_cell(x, y, share))
         if share >= LEAST_NAMED_SHARE:
             color = PAPER if share > LARGE_SHARE else INK
-            axes.annotate(f"{100 * share:.0f}", (x, y), ha="center", va="center", fontsize=8, color=color)
+            axes.text(x, y, f"{100 * share:.0f}", ha="center", va="center", fontsize=8, color=color)
     axes.plot([-0.5, len(steps) - 0.5], [-0.5, len(steps) - 0.5], color=SECOND, linewidth=0.8)
     labels = [f"{step:g}" for step in steps]
     axes.set_xticks(range(len(steps)), labels)
@@ -259,20 +285,15 @@ def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
 LEAST_NAMED_SHARE, LARGE_SHARE = 0.05, 0.6
 
 
-def _cell(x: float, y: float, share: float) -> "Patch":
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=ACCENT, alpha=max(float(share), 0.03), linewidth=0)
-
-
-def slice_figures(slices: "Sequence[SliceRow]") -> "list[tuple[str, Figure]]":
-    """Return a titled plot of each metric that is known of parts in more than one division."""
+def slice_figures(slices: "Sequence[SliceRow]") -> list[tuple[str, str]]:
+    """Return the titled SVG of each metric that is known of parts in more than one division."""
     titles = {("recall", 10): "Likes found, by parts", ("rmse", None): "Rating errors, by parts"}
     figures = []
     for (metric, k), title in titles.items():
         rows = [row for row in slices if (row.metric, row.k) == (metric, k)]
+        rows.sort(key=lambda row: (row.dimension, row.position))  # as evaluated or as stored, it is the same drawing
         if len({row.part for row in rows}) > 1:
-            figures.append((title, plot_slices(rows)))
+            figures.append((title, drawn(plot_slices, tuple(rows))))
     return figures
 
 
@@ -293,16 +314,13 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
             continue
         most = sorted(rows, key=lambda row: -row.pairs)[:PARTS_SHOWN]
         shown += [dimension, *sorted(most, key=lambda row: row.position)]
-    figure, axes = new_figure(0.7 + 0.19 * len(shown))
-    names = []
-    for place, line in enumerate(shown):
-        if isinstance(line, str):
-            names.append(DIMENSIONS.get(line, line))
-            continue
-        names.append(f"{line.part}  ({short(line.pairs)})")
-        if line.low is not None and line.high is not None:
-            axes.barh(place, line.high - line.low, left=line.low, height=0.5, color=ACCENT, alpha=0.35)
-        axes.plot([line.value], [place], marker="o", markersize=4, color=ACCENT)
+    names = [
+        DIMENSIONS.get(line, line) if isinstance(line, str) else f"{line.part}  ({short(line.pairs)})" for line in shown
+    ]
+    figure, axes = new_figure(0.7 + 0.19 * len(shown), left=margin_of(names, 8))
+    places = [place for place, line in enumerate(shown) if not isinstance(line, str)]
+    parts = [line for line in shown if not isinstance(line, str)]
+    draw_rows(axes, places, parts, ACCENT, size=4, thickness=6.5)
     axes.set_yticks(range(len(shown)), names)
     for label, line in zip(axes.get_yticklabels(), shown, strict=True):
         label.set(color=MUTED if isinstance(line, str) else INK, fontsize=8)

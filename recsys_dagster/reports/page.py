@@ -12,14 +12,14 @@ from recsys_dagster.papers import FAULTS, explained
 from recsys_dagster.reports.board import board_columns, metric_table
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.data_profile import Fold, Profile
-from recsys_dagster.reports.figures import to_svg
+from recsys_dagster.reports.figures import drawn, to_svg
 from recsys_dagster.reports.model_plots import (
+    learning_curves,
     metric_label,
     named_metric,
     plot_confusion,
     plot_importance,
     plot_leaderboard,
-    plot_learning_curves,
     plot_lies,
     plot_tradeoff,
     slice_figures,
@@ -29,8 +29,6 @@ from recsys_dagster.serving import Provenance, format_score
 from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, ListedTitle, MetricRow, SliceRow
     from recsys_dagster.models import ModelRecord
     from recsys_dagster.papers import FaultRow, PaperRow
@@ -123,14 +121,16 @@ def write_report(path: Path, report: Report) -> None:
         score_figures=_score_figures(report.leaderboard),
         tradeoffs=_tradeoffs(report),
         data_figures=profile_figures(report.profile),
-        importance_figures={card.name: plot_importance(card.importances) for card in report.models if card.importances},
+        importance_figures={
+            card.name: drawn(plot_importance, tuple(card.importances)) for card in report.models if card.importances
+        },
         remarks_of={row.model: row.remarks for row in report.leaderboard.rows},
         lies=_lies(report.faults),
         fault_said={row.fault: explained(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         said_of=SAID_OF_PEOPLE,
         genre_figures={
-            person.name: plot_counts(person.genres, label="titles") for person in report.people if person.genres
+            person.name: to_svg(plot_counts(person.genres, label="titles")) for person in report.people if person.genres
         },
         model_figures={card.name: _model_figures(card) for card in report.models},
     )
@@ -158,34 +158,36 @@ def render(template: str, **values: Any) -> str:
     environment.filters["metric"] = lambda value: f"{value:.4f}"
     environment.filters["figure"] = lambda value: f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
     environment.filters["signed"] = lambda value: f"{value:+,.0f}" if float(value).is_integer() else f"{value:+.4f}"
-    environment.filters["svg"] = lambda figure: Markup(to_svg(figure))  # noqa: S704 - matplotlib escapes its text
+    environment.filters["svg"] = Markup
     environment.globals["script"] = Markup(script)  # noqa: S704 - the project's own
     environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(**values)
 
 
-def _score_figures(leaderboard: "Leaderboard") -> "list[tuple[str, Figure]]":
+def _score_figures(leaderboard: "Leaderboard") -> list[tuple[str, str]]:
     known = {column for row in leaderboard.rows for column in row.shown}
-    return [(metric_label(column), plot_leaderboard(leaderboard, column)) for column in DRAWN if column in known]
+    return [
+        (metric_label(column), to_svg(plot_leaderboard(leaderboard, column))) for column in DRAWN if column in known
+    ]
 
 
-def _model_figures(card: ModelCard) -> "list[tuple[str, Figure]]":
+def _model_figures(card: ModelCard) -> list[tuple[str, str]]:
     """How a model learnt, where it errs, and for whom it works."""
     figures = []
     if card.curves:
-        figures.append(("Learning curves", plot_learning_curves(card.curves)))
+        figures.append(("Learning curves", learning_curves(card.curves)))
     if card.confusion:
-        figures.append(("Predicted against given ratings", plot_confusion(card.confusion)))
+        figures.append(("Predicted against given ratings", drawn(plot_confusion, tuple(card.confusion))))
     return figures + slice_figures(card.slices)
 
 
-def _lies(faults: "Sequence[FaultRow]") -> "Figure | None":
+def _lies(faults: "Sequence[FaultRow]") -> str | None:
     """Draw the faults that change a score; a mere count has no interval, and stands in the table alone."""
     scored = [row for row in faults if row.low is not None and row.honest]
-    return plot_lies(scored) if scored else None
+    return to_svg(plot_lies(scored)) if scored else None
 
 
-def _tradeoffs(report: Report) -> "list[tuple[str, Figure]]":
+def _tradeoffs(report: Report) -> list[tuple[str, str]]:
     """What the accuracy of a list costs: in variety, in time, in memory."""
     board = {row.model: row.shown for row in report.leaderboard.rows}
     records = {card.name: card.record for card in report.models}
@@ -207,5 +209,6 @@ def _tradeoffs(report: Report) -> "list[tuple[str, Figure]]":
             if name in costs and accuracy in shown
         }
         if len(points) > 1:
-            figures.append((title, plot_tradeoff(points, label, metric_label(accuracy), report.leaderboard.champion)))
+            plot = plot_tradeoff(points, label, metric_label(accuracy), report.leaderboard.champion)
+            figures.append((title, to_svg(plot)))
     return figures

@@ -10,7 +10,9 @@ FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0])
 
 
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=FEW_VALUES), st.data())
-def test_the_best_come_first_and_of_equal_ones_the_lower_column(scores: NDArray[np.float32], data: st.DataObject) -> None:
+def test_the_best_come_first_and_of_equal_ones_the_lower_column(
+    scores: NDArray[np.float32], data: st.DataObject
+) -> None:
     k = data.draw(st.integers(1, scores.shape[1]))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     best = np.take_along_axis(scores, order, axis=1)

@@ -66,7 +66,10 @@ def test_steps_tell_what_they_cost(movie_run: Any) -> None:
 
 
 def test_a_neural_model_shows_its_learning_curve(movie_run: Any) -> None:
-    assert "data:image/png;base64," in materialized(movie_run)["models/embedding_mlp"].metadata["learning_curves"].value
+    assert (
+        "data:image/svg+xml;base64,"
+        in materialized(movie_run)["models/embedding_mlp"].metadata["learning_curves"].value
+    )
 
 
 def test_every_check_passed_and_shows_what_was_expected_beside_what_was_found(movie_run: Any) -> None:

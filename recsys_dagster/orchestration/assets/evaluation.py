@@ -30,7 +30,7 @@ from recsys_dagster.models import State, attempt, model_names, read_outcome
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import plot_confusion, plot_importance, plot_leaderboard, slice_figures
+from recsys_dagster.reports import drawn, plot_confusion, plot_importance, plot_leaderboard, slice_figures, to_svg
 from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
 from recsys_dagster.workspace import Workspace
 
@@ -42,11 +42,11 @@ def _pictures(
     figures = {}
     cells = [row for row in confusion if row.fold == "test"]
     if cells:
-        figures["confusion"] = plot_confusion(cells)
+        figures["confusion"] = drawn(plot_confusion, tuple(cells))
     figures |= dict(slice_figures([row for row in parts if row.fold == "test"]))
     if importances:
-        figures["importance"] = plot_importance(importances)
-    return {title: picture(figure) for title, figure in figures.items()}
+        figures["importance"] = drawn(plot_importance, tuple(importances))
+    return {title: picture(svg) for title, svg in figures.items()}
 
 
 def _evaluation_asset(name: str) -> dg.AssetsDefinition:
@@ -149,8 +149,8 @@ def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     return dg.MaterializeResult(
         metadata={
             "leaderboard": markdown_table(list(records[0]), [list(record.values()) for record in records]),
-            "ndcg_10": picture(plot_leaderboard(board, ("ndcg", 10))),
-            "rmse": picture(plot_leaderboard(board, ("rmse", None))),
+            "ndcg_10": picture(to_svg(plot_leaderboard(board, ("ndcg", 10)))),
+            "rmse": picture(to_svg(plot_leaderboard(board, ("rmse", None)))),
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
             "dagster/row_count": len(records),
         }

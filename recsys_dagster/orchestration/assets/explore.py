@@ -22,5 +22,5 @@ def data_profile(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[
     with measuring() as cost:
         with workspace.warehouse(domain).connect() as connection:
             found = profile(connection)
-        pictures = {title: picture(figure) for title, figure in profile_figures(found)}
+        pictures = {title: picture(svg) for title, svg in profile_figures(found)}
     return dg.MaterializeResult(metadata={**found.counts, **pictures, **cost_metadata(cost)})

@@ -25,7 +25,7 @@ from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.progress import announce
-from recsys_dagster.reports import plot_learning_curves
+from recsys_dagster.reports import learning_curves
 from recsys_dagster.warehouse import id_map_hash, load_training_data
 from recsys_dagster.workspace import Workspace
 
@@ -126,7 +126,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
             outcome = replace(outcome, version=version)
             metadata["version"] = version
             if model.history_:
-                metadata["learning_curves"] = picture(plot_learning_curves(model.history_))
+                metadata["learning_curves"] = picture(learning_curves(model.history_))
         return conclude(workspace, domain.name, outcome, metadata)
 
     return train

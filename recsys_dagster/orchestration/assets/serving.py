@@ -19,7 +19,6 @@ from recsys_dagster.promotion import choose
 from recsys_dagster.publication import build_lists, publish_built
 from recsys_dagster.quality import overlap_with_published
 from recsys_dagster.reports import (
-    comparison_figures,
     comparison_records,
     gather_report,
     published_results,
@@ -136,14 +135,14 @@ def domain_comparison(workspace: dg.ResourceParam[Workspace]) -> Materialized:
         raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")
     path = workspace.layout.comparison()
     with measuring() as cost:
-        write_comparison(path, results)
+        figures = write_comparison(path, results)
     records = comparison_records(results)
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.path(path),
             "domains": len(results),
             "models": markdown_table(list(records[0]), [list(record.values()) for record in records]),
-            **{title: picture(figure) for title, figure in comparison_figures(results)},
+            **{title: picture(svg) for title, svg in figures},
             **cost_metadata(cost),
         }
     )
