@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation import CONSTANT, MetricRow
-from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_rows, margin_of, new_figure, to_svg
+from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_rows, new_rows, to_svg
 from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
 from recsys_dagster.serving import Provenance, Published
@@ -113,17 +113,13 @@ def plot_yardstick(results: Mapping[str, DomainResults], yardstick: Yardstick) -
     ]
     if not models:
         return None
-    figure, axes = new_figure(0.9 + 0.3 * len(models), left=margin_of(models), top=0.35)
+    figure, axes = new_rows(models, 0.3, top=0.35)
     axes.axvline(1, color=MUTED, linewidth=0.8)
     for turn, (domain, rows) in enumerate(relative.items()):
         color, shift = DOMAIN_COLORS[turn % len(DOMAIN_COLORS)], 0.24 * (turn - (len(relative) - 1) / 2)
         known = [(place + shift, rows[model]) for place, model in enumerate(models) if model in rows]
         draw_rows(axes, [place for place, _ in known], [row for _, row in known], color, size=4, thickness=4)
         axes.plot([], [], marker="o", markersize=4, linestyle="", color=color, label=domain)
-    axes.set_yticks(range(len(models)), models)
-    axes.tick_params(axis="y", labelcolor=INK, length=0)
-    axes.set_ylim(len(models) - 0.4, -0.6)
-    axes.grid(visible=False, axis="y")
     axes.set_xlabel(yardstick.label)
     figure.legend(loc="upper right", ncols=len(relative), labelcolor=INK, frameon=False)
     return figure

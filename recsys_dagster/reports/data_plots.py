@@ -14,8 +14,8 @@ from recsys_dagster.reports.figures import (
     WIDTH,
     drawn,
     label_counts,
-    margin_of,
     new_figure,
+    new_rows,
     plot_columns,
     set_margins,
     short,
@@ -139,14 +139,11 @@ def plot_over_time(counts: Sequence[tuple[date, int]]) -> "Figure":
 
 def plot_counts(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
     """Draw named counts as horizontal bars in the order given, the first on top, their names beside them."""
-    names, places = [name for name, _ in counts], range(len(counts))
-    figure, axes = new_figure(0.6 + 0.21 * max(3, len(counts)), left=margin_of(names))
-    axes.barh(places, [n for _, n in counts], height=0.7, color=ACCENT, alpha=0.85)
+    figure, axes = new_rows([name for name, _ in counts], 0.21)
+    axes.barh(range(len(counts)), [n for _, n in counts], height=0.7, color=ACCENT, alpha=0.85)
     for place, (_, n) in enumerate(counts):
         axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
-    axes.set_yticks(places, names)
-    axes.tick_params(axis="y", labelcolor=INK, length=0)
-    axes.margins(x=0.14, y=0.02)
+    axes.margins(x=0.14)
     _tidy_bars(axes, label)
     return figure
 
@@ -160,7 +157,7 @@ def plot_titles(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
         shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
         axes.annotate(shown, (0, place - 0.43), xytext=(2, 0), textcoords="offset points", va="center", color=INK)
         axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=MUTED)
-    axes.set_ylim(-0.9, len(counts) - 0.6)
+    axes.set_ylim(len(counts) - 0.6, -0.9)
     axes.set_yticks([])
     axes.set_ylabel("title")
     axes.margins(x=0.14)
@@ -173,7 +170,6 @@ LONGEST_NAME = 46
 
 
 def _tidy_bars(axes: "Axes", label: str) -> None:
-    axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(label)
     axes.xaxis.set_major_formatter(lambda value, _: short(value))

@@ -8,7 +8,7 @@ searched for: a layout engine draws every plot two times more.
 import functools
 import io
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -132,9 +132,28 @@ def set_margins(
     figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
 
 
-def margin_of(names: Iterable[str], size: float = 10) -> float:
-    """Return the left margin, in inches, that names of so many points take where they label the rows of a plot."""
-    return 0.12 + max((_font().getlength(line) for name in names for line in name.split("\n")), default=0) * size / 7200
+def new_rows(
+    names: Sequence[str], row: float, *, size: float = 10, colors: Sequence[str] = (), top: float = 0.1
+) -> "tuple[Figure, Axes]":
+    """Return a figure of rows of so many inches with their names at the left, the first on top, and its one plot.
+
+    Args:
+        names: in the order of the rows, which are at 0, 1, …
+        row: height of each.
+        size: of the names, in points.
+        colors: of each name; by default that of text.
+        top: inches above the plot.
+    """
+    widest = max(_font().getlength(line) for name in names for line in name.split("\n")) * size / 7200
+    figure, axes = new_figure(0.6 + top + row * max(3, len(names)), left=widest + 0.12, top=top)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks([])
+    # Not as labels of ticks: with all that belongs to one, a tick takes several times as long to draw as a text.
+    across = axes.get_yaxis_transform()
+    for place, (name, color) in enumerate(zip(names, colors or [INK] * len(names), strict=True)):
+        axes.text(-0.02, place, name, transform=across, ha="right", va="center", fontsize=size, color=color)
+    axes.locator_params(axis="x", nbins=5)
+    return figure, axes
 
 
 @functools.cache

@@ -13,8 +13,8 @@ from recsys_dagster.reports.figures import (
     WIDTH,
     draw_rows,
     drawn,
-    margin_of,
     new_figure,
+    new_rows,
     set_margins,
     short,
     styled,
@@ -74,19 +74,14 @@ def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] 
     """
     rows = [row.shown[column] for row in leaderboard.rows if column in row.shown]
     names = [row.model for row in rows]
-    figure, axes = new_figure(0.7 + 0.3 * len(rows), left=margin_of(names))
+    figure, axes = new_rows(names, 0.3)
     draw_rows(axes, range(len(rows)), rows, [ACCENT if name == leaderboard.champion else MUTED for name in names])
     for place, row in enumerate(rows):
         edge = row.value if row.high is None else row.high
         axes.annotate(
             f"{row.value:.3f}", (edge, place), xytext=(6, 0), textcoords="offset points", va="center", color=INK
         )
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.tick_params(axis="y", labelcolor=INK, length=0)
     axes.margins(x=0.2)
-    axes.grid(visible=False, axis="y")
-    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(metric_label(column))
     return figure
 
@@ -195,7 +190,7 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
 def plot_importance(importances: "Sequence[Importance]") -> "Figure":
     """Draw what permuting each input adds to the loss, with its 95 % interval, in the order given."""
     names, places = [importance.input for importance in importances], range(len(importances))
-    figure, axes = new_figure(0.7 + 0.32 * len(importances), left=margin_of(names))
+    figure, axes = new_rows(names, 0.32)
     axes.barh(places, [importance.value for importance in importances], height=0.6, color=ACCENT, alpha=0.85)
     lows, highs = [importance.low for importance in importances], [importance.high for importance in importances]
     axes.hlines(places, lows, highs, color=INK, linewidth=1.2)
@@ -205,12 +200,7 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
             f"{importance.value:+.3f}", (edge, place), xytext=(5, 0), textcoords="offset points", va="center", color=INK
         )
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(places, names)
-    axes.tick_params(axis="y", labelcolor=INK, length=0)
-    axes.invert_yaxis()
     axes.margins(x=0.18)
-    axes.grid(visible=False, axis="y")
-    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"added {metric_label((importances[0].metric, None))} (as it is: {importances[0].whole:.3f})")
     return figure
 
@@ -218,7 +208,7 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
 def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
     """Draw by what share each fault changes the score of a system, with its 95 % interval where there is one."""
     names = [f"{row.fault.replace('-', ' ')}\n{row.system}, {named_metric(row.metric)}" for row in rows]
-    figure, axes = new_figure(0.7 + 0.4 * max(3, len(rows)), left=margin_of(names, 8))
+    figure, axes = new_rows(names, 0.4, size=8)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for place, row in enumerate(rows):
         scale = 100 / abs(row.honest)
@@ -237,12 +227,8 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
             color=INK,
             ha="center",
         )
-    axes.set_yticks(range(len(rows)), names)
-    axes.tick_params(axis="y", labelcolor=INK, labelsize=8, length=0)
     axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.margins(x=0.12)
-    axes.grid(visible=False, axis="y")
-    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("change of the score, %")
     return figure
 
@@ -317,18 +303,12 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
     names = [
         DIMENSIONS.get(line, line) if isinstance(line, str) else f"{line.part}  ({short(line.pairs)})" for line in shown
     ]
-    figure, axes = new_figure(0.7 + 0.19 * len(shown), left=margin_of(names, 8))
+    colors = [MUTED if isinstance(line, str) else INK for line in shown]
+    figure, axes = new_rows(names, 0.19, size=8, colors=colors)
     places = [place for place, line in enumerate(shown) if not isinstance(line, str)]
     parts = [line for line in shown if not isinstance(line, str)]
     draw_rows(axes, places, parts, ACCENT, size=4, thickness=6.5)
-    axes.set_yticks(range(len(shown)), names)
-    for label, line in zip(axes.get_yticklabels(), shown, strict=True):
-        label.set(color=MUTED if isinstance(line, str) else INK, fontsize=8)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.margins(x=0.06)
-    axes.grid(visible=False, axis="y")
-    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel(f"{metric_label((slices[0].metric, slices[0].k))} (of so many pairs)")
     return figure
 

@@ -61,7 +61,7 @@ def test_every_axis_has_a_label_and_nothing_falls_off_the_figure(name: str) -> N
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
         beside = axes.get_shared_y_axes().get_siblings(axes)
-        assert any(one.get_ylabel() or [text.get_text() for text in one.get_yticklabels()][:1] > [""] for one in beside)
+        assert any(one.get_ylabel() or one.texts for one in beside)
         box = axes.get_tightbbox()
         assert box is not None
         assert box.x0 >= -1
@@ -95,7 +95,7 @@ def test_the_same_figure_is_the_same_svg() -> None:
 
 def test_the_leaderboard_shows_the_models_that_have_the_metric_best_first() -> None:
     figure = plot_leaderboard(leaderboard(), ("rmse", None))
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["embedding_mlp", "constant"]
+    assert [text.get_text() for text in figure.axes[0].texts][:2] == ["embedding_mlp", "constant"]
     assert figure.axes[0].get_xlabel() == "RMSE"
 
 
@@ -131,7 +131,7 @@ def test_a_cell_of_a_confusion_is_its_share_of_the_ratings_given() -> None:
 
 def test_of_a_division_with_many_parts_those_with_most_pairs_are_shown_in_their_order() -> None:
     many = [replace(SLICES[0], dimension="genre", part=f"g{n}", position=n, pairs=100 - n % 20) for n in range(40)]
-    labels = [label.get_text() for label in plot_slices(many).axes[0].get_yticklabels()]
+    labels = [text.get_text() for text in plot_slices(many).axes[0].texts]
     assert labels == ["Genres:", *(f"g{n}  ({100 - n % 20})" for n in (0, 1, 2, 3, 4, 20, 21, 22, 23, 24))]
 
 
