@@ -13,7 +13,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions
 from recsys_dagster.models import Model
 from recsys_dagster.storage import replacing
@@ -145,9 +144,9 @@ def write_example_lists(listed: Sequence[ListedTitle], path: Path) -> None:
 
 
 def read_example_lists(path: Path) -> list[ListedTitle]:
-    """Return what `write_example_lists` wrote; raise RecsysError if there is no such file."""
+    """Return what `write_example_lists` wrote; nothing of a model that was evaluated before lists were kept."""
     import pyarrow.parquet as pq
 
     if not path.exists():
-        raise RecsysError(f"{path}: no lists of example users there; evaluate the model again")
+        return []
     return [ListedTitle(**row) for row in pq.read_table(path).to_pylist()]

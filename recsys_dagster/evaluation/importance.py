@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import paired_differences
 from recsys_dagster.evaluation.metrics import mean, root_mean
 from recsys_dagster.interactions import Interactions
@@ -106,8 +105,8 @@ def write_importance(found: Sequence[Importance], path: Path) -> None:
 
 
 def read_importance(path: Path) -> list[Importance]:
-    """Return what `write_importance` wrote; raise RecsysError if there is no such file."""
+    """Return what `write_importance` wrote; nothing of a model that was evaluated before it was kept."""
     if not path.exists():
-        raise RecsysError(f"{path}: no importance of inputs there; evaluate the model again")
+        return []
     found: Any = json.loads(path.read_text(encoding="utf-8"))
     return [Importance(**importance) for importance in found]

@@ -68,7 +68,7 @@ def plot_joint(counts: Sequence[tuple[int, int, int]]) -> "Figure":
 
         figure = Figure(figsize=(WIDTH, 3.4))
         set_margins(figure)
-        figure.subplots_adjust(wspace=0.08, hspace=0.1)
+        figure.subplots_adjust(wspace=0.2, hspace=0.1)
         grid = figure.subplots(2, 2, width_ratios=(4, 1), height_ratios=(1, 3), sharex="col", sharey="row")
         (top, corner), (joint, side) = grid
         corner.remove()

@@ -1,11 +1,17 @@
 """What a whole run leaves behind, on the sample of the movie domain."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
+
+from recsys_dagster.domains import get_domain
+from recsys_dagster.reports import gather_report, write_report
+from recsys_dagster.workspace import Workspace
 
 pytestmark = pytest.mark.usefixtures("movie_run")
 
@@ -123,3 +129,24 @@ def test_the_report_is_one_page_with_the_leaderboard(movie_run: Any) -> None:
 
 def test_nothing_temporary_is_left(movie_run: Any) -> None:
     assert not [path for path in movie_run.settings.home.rglob(".*") if path.name != ".lock"]
+
+
+def test_a_model_that_was_evaluated_before_lists_were_kept_is_on_the_page_without_them(
+    movie_run: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(movie_run.layout.home, home)
+    workspace = Workspace(movie_run.settings.model_copy(update={"home": home}))
+    domain = get_domain("movie")
+    workspace.example_lists(domain, "ease").unlink()
+    workspace.importance(domain, "embedding_mlp").unlink()
+
+    report = gather_report(workspace, domain)
+
+    cards = {card.name: card for card in report.models}
+    assert cards["ease"].lists == []
+    assert cards["ease"].metrics
+    assert cards["popularity"].lists
+    assert cards["embedding_mlp"].importances == []
+    write_report(tmp_path / "index.html", report)
+    assert 'id="model-ease"' in (tmp_path / "index.html").read_text(encoding="utf-8")
