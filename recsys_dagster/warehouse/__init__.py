@@ -1,6 +1,14 @@
 """From verified raw files to clean tables, features and arrays, in DuckDB. Public names only are imported elsewhere."""
 
-from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, load_owned, load_training_data
+from recsys_dagster.warehouse.arrays import (
+    Holdout,
+    id_map_hash,
+    load_fold,
+    load_holdout,
+    load_ids,
+    load_owned,
+    load_training_data,
+)
 from recsys_dagster.warehouse.build import FileAccount, TableSummary, build_clean, build_features, reconcile
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.folds import FoldFiles, export_folds
@@ -11,6 +19,7 @@ from recsys_dagster.warehouse.tables import SqlTable, sql_tables
 __all__ = [
     "FileAccount",
     "FoldFiles",
+    "Holdout",
     "SqlTable",
     "TableSummary",
     "Warehouse",
@@ -20,6 +29,7 @@ __all__ = [
     "export_folds",
     "id_map_hash",
     "load_fold",
+    "load_holdout",
     "load_ids",
     "load_owned",
     "load_split",

@@ -31,7 +31,7 @@ from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, m
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.reports import drawn, plot_confusion, plot_importance, plot_leaderboard, slice_figures, to_svg
-from recsys_dagster.warehouse import id_map_hash, load_fold, load_ids, load_training_data
+from recsys_dagster.warehouse import load_holdout
 from recsys_dagster.workspace import Workspace
 
 
@@ -62,14 +62,13 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
     def evaluation(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
         domain = workspace.claim(context.partition_key)
         warehouse = workspace.warehouse(domain)
-        index = id_map_hash(warehouse)
         fit = read_outcome(workspace.layout, domain.name, name)
         if fit is not None and not fit.version:
             return conclude(workspace, domain.name, fit, {})
-        data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+        holdout = load_holdout(warehouse, domain)
+        data, test, index = holdout.data, holdout.test, holdout.id_map_hash
         owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
         examples = pick_examples(data.train, test, domain.like_threshold)
-        _, item_ids = load_ids(warehouse)
         found: dict[str, Evaluation] = {}
         lists: list[ListedTitle] = []
         importances: list[Importance] = []
@@ -85,7 +84,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                     data=data,
                     seed=workspace.settings.seed,
                 )
-            lists.extend(example_lists(model, examples, owned["test"], item_ids))
+            lists.extend(example_lists(model, examples, owned["test"], holdout.item_ids))
             importances.extend(permutation_importance(model, test, domain.like_threshold, seed=workspace.settings.seed))
 
         with measuring() as cost:
@@ -137,7 +136,8 @@ def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     """All models side by side, the constant among them, with intervals and plain words on who beats whom."""
     domain = workspace.claim(context.partition_key)
     warehouse = workspace.warehouse(domain)
-    data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    holdout = load_holdout(warehouse, domain)
+    data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
     for fold, pairs in {"validation": data.validation, "test": test}.items():
         constant = constant_rating_metrics(data.train, pairs, seed=workspace.settings.seed)
