@@ -10,14 +10,15 @@ from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_under_way: list["Cost"] = []
 
 
-@dataclass
+@dataclass(eq=False)
 class Cost:
     """Filled in when the measured block ends.
 
     Attributes:
-        wall_seconds: elapsed time.
+        wall_seconds: elapsed time, and what was charged.
         cpu_seconds: processor time of all threads, user and system.
         peak_bytes: the largest resident memory of the process during the block, what it held before included.
     """
@@ -31,14 +32,32 @@ class Cost:
 def measuring() -> Iterator[Cost]:
     """Measure the block; its Cost is complete after the block, also when that raises."""
     cost = Cost()
+    _note_peak()
     _reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
+    _under_way.append(cost)
     try:
         yield cost
     finally:
-        cost.wall_seconds = time.perf_counter() - wall
-        cost.cpu_seconds = time.process_time() - cpu
-        cost.peak_bytes = _peak()
+        _note_peak()
+        _under_way.remove(cost)
+        cost.wall_seconds += time.perf_counter() - wall
+        cost.cpu_seconds += time.process_time() - cpu
+
+
+def charge(cost: Cost) -> None:
+    """Add, to the blocks that are being measured, what it cost to make something that is used again in them."""
+    for block in _under_way:
+        block.wall_seconds += cost.wall_seconds
+        block.cpu_seconds += cost.cpu_seconds
+        block.peak_bytes = max(block.peak_bytes, cost.peak_bytes)
+
+
+def _note_peak() -> None:
+    """Keep the peak until now for all blocks that are being measured."""
+    peak = _peak()
+    for block in _under_way:
+        block.peak_bytes = max(block.peak_bytes, peak)
 
 
 def _reset_peak() -> None:

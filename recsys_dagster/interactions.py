@@ -115,6 +115,12 @@ class TrainingData:
     scale: tuple[float, float]
     like_threshold: float
 
+    @property
+    def contents(self) -> list[object]:
+        """All of it in arrays and numbers: equal contents have equal hashes."""
+        folds = [(fold.users, fold.items, fold.ratings, fold.times) for fold in (self.train, self.validation)]
+        return [*folds, self.n_users, self.n_items, vars(self.titles), self.scale, self.like_threshold]
+
     def with_all(self, test: Interactions) -> "TrainingData":
         """The same data with every fold in `train` and nothing to validate on: what published lists are made from."""
         train = Interactions.concatenate(self.train, self.validation, test)

@@ -120,6 +120,7 @@ class LikeClassifier(NeuralModel, LikeModel):
             examples(rated),
             examples(data.validation.rated),
             loss=params.loss,
+            seed=self.seed,
             description=self.name,
             metrics=["binary_accuracy"],
         )

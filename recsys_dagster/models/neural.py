@@ -18,13 +18,13 @@ from pydantic import Field
 
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.loops import Loop, Score, build_loop
 from recsys_dagster.progress import progress_bar
 
 VALIDATION_BATCH = 65536
 """Pairs that are predicted at once on the validation fold."""
-LONG_TRAINING = 2000
-"""Steps from which on they are taken many at once: a step then costs 2 ms less, the first half a second more."""
-STEPS_AT_ONCE = 32
+BLOCK_EXAMPLES = 2**18
+"""Training examples that are handed over to the backend at once."""
 START_SECONDS, START_BYTES = 4.0, 8e8
 """What it takes to trace a network's steps, and to have TensorFlow."""
 SECONDS_A_STEP, SECONDS_AN_EXAMPLE = 4e-3, 3e-6
@@ -150,7 +150,8 @@ def train(
     train: Examples,
     validation: Examples,
     *,
-    loss: str | Callable[[Any, Any], Any],
+    loss: str | Score,
+    seed: int,
     description: str,
     metrics: Sequence[str] = (),
     validation_batch: int = VALIDATION_BATCH,
@@ -158,66 +159,79 @@ def train(
 ) -> Training:
     """Train `network` with Adam; leave it with the weights of the epoch that was best on the validation examples.
 
-    Without validation examples or without patience it trains all epochs and keeps the last weights.
+    Without validation examples or without patience it trains all epochs and keeps the last weights. What makes no whole
+    batch is left out of an epoch, another time something else.
 
     Args:
-        network: a keras.Model, not yet compiled.
+        network: a keras.Model.
         params: how to train.
-        train: examples to learn from, shuffled anew each epoch.
+        train: examples to learn from, shuffled anew each time they are gone through.
         validation: examples to stop early on; may be empty.
         loss: Keras's name of a loss, such as "mean_squared_error", or a function of targets and outputs.
+        seed: of the order of the examples.
         description: stands beside the progress bar.
         metrics: Keras's names of further curves to record, such as "binary_accuracy".
         validation_batch: validation examples that go through the network at once.
-        parts: epochs in which the training examples are gone through once; what makes no whole batch is left out.
+        parts: epochs in which the training examples are gone through once.
     """
     keras = import_keras()
-    batch_size = params.batch_of(len(train))
-    steps = max(1, len(train) // (batch_size * parts)) if parts > 1 else None
-    used = len(train) if steps is None else steps * batch_size * parts
-    long = parts == 1 and params.epochs * used > LONG_TRAINING * batch_size
-    network.compile(
-        optimizer=keras.optimizers.Adam(params.learning_rate),
-        loss=loss,
-        metrics=list(metrics),
-        # XLA's compilation takes longer than it saves on TensorFlow and a CPU; JAX is nothing without it.
-        jit_compile=keras.backend.backend() != "tensorflow",
-        steps_per_execution=STEPS_AT_ONCE if long else 1,
-    )
-    _create_variables(network, train)
-    validated = len(validation) > 0
-    stopping = validated and params.patience is not None
-    callbacks = []
-    if stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss", mode="min", patience=params.patience, restore_best_weights=True
-            )
-        )
+    scores = {"loss": getattr(keras.losses, loss) if isinstance(loss, str) else loss}
+    scores |= {name: getattr(keras.metrics, name) for name in metrics}
+    loop = build_loop(network, keras.optimizers.Adam(params.learning_rate), list(scores.values()))
+    patience = params.patience if len(validation) else None
+    batches = _batches(len(train), params.batch_of(len(train)), parts, np.random.default_rng(seed))
+    of_epochs, best_epoch, best = [], 0, (np.inf, loop.weights())
     with progress_bar(description, total=params.epochs) as advance:
-        callbacks.append(keras.callbacks.LambdaCallback(on_epoch_end=lambda _epoch, _logs: advance(1)))
-        history = network.fit(
-            [array[:used] for array in train.inputs],
-            train.targets[:used],
-            batch_size=batch_size,
-            steps_per_epoch=steps,
-            epochs=params.epochs,
-            validation_data=(list(validation.inputs), validation.targets) if validated else None,
-            validation_batch_size=validation_batch,
-            callbacks=callbacks,
-            verbose=0,
-        ).history
-    curves = {name: [float(value) for value in values] for name, values in history.items()}
-    best_epoch = int(np.argmin(curves["val_loss"])) + 1 if stopping else len(curves["loss"])
+        for epoch, rows in zip(range(1, params.epochs + 1), batches, strict=False):
+            means = _take_steps(loop, train, rows, advance)
+            if len(validation):
+                means = np.concatenate([means, _judge(loop, validation, validation_batch)])
+                if means[len(scores)] < best[0]:
+                    best_epoch, best = epoch, (means[len(scores)], loop.weights())
+            of_epochs.append(means)
+            if patience is not None and epoch - best_epoch >= patience:
+                break
+    if patience is None or not best_epoch:
+        best_epoch = len(of_epochs)
+    loop.restore(best[1] if best_epoch < len(of_epochs) else loop.weights())
+    names = [*scores, *(f"val_{name}" for name in scores)]
+    curves = {name: [float(value) for value in of] for name, of in zip(names, np.transpose(of_epochs), strict=False)}
     return Training(curves, best_epoch)
 
 
-def _create_variables(network: Any, examples: Examples) -> None:
-    """Create the optimiser's and the metrics' variables: TensorFlow traces a step twice, for a second, that does so."""
-    network.optimizer.build(network.trainable_variables)
-    first = [array[:1] for array in examples.inputs]
-    network.compute_metrics(first, examples.targets[:1], network(first))
-    network.reset_metrics()
+def _batches(n: int, batch_size: int, parts: int, random: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+    """Yield the (steps, batch) examples of each epoch, for ever."""
+    batch_size = min(batch_size, n)
+    steps = max(1, n // (batch_size * parts))
+    while True:
+        order = random.permutation(np.arange(n, dtype=np.int32))
+        order = order[: n // batch_size * batch_size].reshape(-1, batch_size)
+        yield from (order[start : start + steps] for start in range(0, len(order) - steps + 1, steps))
+
+
+def _take_steps(
+    loop: Loop, train: Examples, rows: NDArray[np.int32], advance: Callable[[float], None]
+) -> NDArray[np.float32]:
+    """Take the steps of an epoch, a block of batches at once; return the means of their scores."""
+    steps, batch_size = rows.shape
+    at_once = max(1, BLOCK_EXAMPLES // batch_size)
+    sums = []
+    for start in range(0, steps, at_once):
+        block = rows[start : start + at_once]
+        sums.append(loop.steps([column[block] for column in train.inputs], train.targets[block]))
+        advance(len(block) / steps)
+    means: NDArray[np.float32] = np.sum(sums, axis=0) / steps
+    return means
+
+
+def _judge(loop: Loop, validation: Examples, batch_size: int) -> NDArray[np.float32]:
+    """Return the mean scores of the validation examples."""
+    batches = [slice(start, start + batch_size) for start in range(0, len(validation), batch_size)]
+    means = [
+        loop.judge([column[batch] for column in validation.inputs], validation.targets[batch]) for batch in batches
+    ]
+    sizes = [len(validation.targets[batch]) for batch in batches]
+    return np.average(means, axis=0, weights=sizes)
 
 
 def with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -113,6 +113,7 @@ class RatingNetwork(NeuralModel, RatingModel):
             Examples((rated.users, rated.items), rated.ratings),
             Examples((held_out.users, held_out.items), held_out.ratings),
             loss=self.loss,
+            seed=self.seed,
             description=self.name,
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch

@@ -6,19 +6,42 @@ did not see.
 """
 
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recsys_dagster.costs import Cost, charge, measuring
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.ensemble import Ensemble
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
 from recsys_dagster.models.registry import model_class
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What a stack is made of before the regression, and what that cost.
+
+    Attributes:
+        members: fitted on all of the training fold.
+        predictions: (n, n_members) float32, of the ratings that a member did not see.
+        ratings: (n,) float32.
+        cost: of the fits.
+    """
+
+    members: list[RatingModel]
+    predictions: NDArray[np.float32]
+    ratings: NDArray[np.float32]
+    cost: Cost
+
+
+_LAST: dict[str, _Learnt] = {}
+"""What the last stack was made of, until another one has taken it: the two differ in the regression alone."""
 
 
 class StackParams(RatingParams):
@@ -69,6 +92,29 @@ class Stack(Ensemble, RatingModel):
         """Return the unfitted regression of scikit-learn."""
 
     def _fit(self, data: TrainingData) -> None:
+        learnt = self._learnt(data)
+        self._members = learnt.members
+        for member in self._members:
+            member.seen_ = self.seen_
+        regression = self._regression().fit(learnt.predictions, learnt.ratings)
+        self.weights_ = regression.coef_.astype(np.float32)
+        self.intercept_ = float(regression.intercept_)
+
+    def _learnt(self, data: TrainingData) -> "_Learnt":
+        """Return what is regressed on what; what another stack has just learnt from the same is taken, at its cost."""
+        asked = joblib.hash([self.params.members, self.params.folds, self.seed, *data.contents])
+        if asked in _LAST:
+            learnt = _LAST.pop(asked)
+            charge(learnt.cost)
+            return learnt
+        with measuring() as cost:
+            learnt = _Learnt(*self._learn(data), cost)
+        _LAST.clear()
+        _LAST[asked] = learnt
+        return learnt
+
+    def _learn(self, data: TrainingData) -> tuple[list[RatingModel], NDArray[np.float32], NDArray[np.float32]]:
+        """Return the members, their (n, n_members) out-of-fold predictions and the (n,) ratings."""
         kinds = [rating_model(name) for name in self.params.members]
         known = data if len(data.validation) else hold_out(data, seed=self.seed)
         rated = np.flatnonzero(~np.isnan(known.train.ratings))
@@ -78,18 +124,15 @@ class Stack(Ensemble, RatingModel):
         dealt = np.arange(len(rated)) % self.params.folds
         fold_of[rated] = np.random.default_rng(self.seed).permutation(dealt)
         predictions = np.empty((len(rated), len(kinds)), dtype=np.float32)
-        self._members = []
+        members = []
         for column, kind in enumerate(kinds):
             for fold in range(self.params.folds):
                 left_out = known.train.where(fold_of == fold)
                 member = kind(seed=self.seed).fit(replace(known, train=known.train.where(fold_of != fold)))
                 predictions[fold_of[rated] == fold, column] = member.predict(left_out.users, left_out.items)
-            kept = kind(member.refit_params(), seed=self.seed).fit(replace(data, validation=Interactions.empty()))
-            kept.seen_ = self.seen_
-            self._members.append(kept)
-        regression = self._regression().fit(predictions, known.train.ratings[rated])
-        self.weights_ = regression.coef_.astype(np.float32)
-        self.intercept_ = float(regression.intercept_)
+            kept = kind(member.refit_params(), seed=self.seed)
+            members.append(kept.fit(replace(data, validation=Interactions.empty())))
+        return members, predictions, known.train.ratings[rated]
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         ratings = np.full(len(users), self.intercept_, dtype=np.float32)

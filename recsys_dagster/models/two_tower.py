@@ -111,6 +111,7 @@ class TwoTower(NeuralModel, RatingModel):
             self._examples(rated, fold),
             self._examples(held_out, np.full(len(held_out), FOLDS, dtype=np.int32)),
             loss="mean_squared_error",
+            seed=self.seed,
             description=self.name,
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from recsys_dagster.costs import measuring
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models import model_class
@@ -54,6 +55,17 @@ def test_without_a_validation_fold_a_tenth_stands_in_for_it_and_the_kept_members
     for member in stack._members:
         np.testing.assert_array_equal(member.popularity_, stack.popularity_)
     assert stack._members[1].params == peer._members[1].params
+
+
+def test_a_second_stack_of_the_same_takes_what_the_first_learnt_and_bears_its_cost(data: TrainingData) -> None:
+    with measuring() as first:
+        linear = StackLinear(StackParams(members=MEMBERS, folds=4)).fit(data)
+    with measuring() as second:
+        ridge = StackRidge(RidgeStackParams(members=MEMBERS, folds=4, alpha=0)).fit(data)
+    assert ridge._members[1] is linear._members[1]
+    np.testing.assert_allclose(ridge.weights_, linear.weights_, rtol=1e-3)
+    assert second.cpu_seconds > 0.5 * first.cpu_seconds
+    assert StackRidge(RidgeStackParams(members=MEMBERS, folds=4)).fit(data)._members[1] is not linear._members[1]
 
 
 def test_a_heavy_penalty_leaves_only_the_mean(data: TrainingData) -> None:
