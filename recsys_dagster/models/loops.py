@@ -111,6 +111,8 @@ class TensorFlowLoop(Loop):
 class JaxLoop(Loop):
     """The loop in a jax.lax.scan, compiled; what is learnt is a state that the network gets back when it is asked."""
 
+    _state: Any
+
     def __init__(self, network: Any, optimizer: Any, scores: Sequence[Score]) -> None:
         super().__init__(network, optimizer, scores)
         import jax
@@ -141,7 +143,7 @@ class JaxLoop(Loop):
             self._state, sums = compiled(self._state, inputs, targets)
             return sums
 
-        self._state: Any = tuple(
+        self._state = tuple(
             [variable.value for variable in variables]
             for variables in (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
         )
