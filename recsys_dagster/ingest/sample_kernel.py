@@ -1,4 +1,4 @@
-"""The compiled inner loop of the sample generator: one user after another, one title after another.
+"""The compiled inner loops of the sample generator: one user after another, one title after another; and their lines.
 
 A title is drawn by popularity and accepted by taste, which needs no user × item scores; time and memory follow the
 rows. Every user has a random stream of their own, so that the outcome does not depend on how users are cut into blocks.
@@ -18,6 +18,8 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _BATCH = 16  # candidates looked at together, without a branch for the processor to guess wrong
 _REFILLS = 12  # after so many batches the next free title is taken: a heavy user has seen the head
 _YEAR = 365.25 * 86400
+_TWO, _TEN = np.uint32(2), np.uint32(10)
+_ZERO, _POINT, _COMMA, _NEWLINE = (np.uint32(ord(sign)) for sign in "0.,\n")
 
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
@@ -240,3 +242,37 @@ def _next_free(item, seen, user, released, second):  # type: ignore[no-untyped-d
             if unseen < 0:
                 unseen = candidate
     return unseen
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def write_lines(columns: NDArray[np.uint32], halved: NDArray[np.bool_], lines: NDArray[np.uint8]) -> int:
+    """Fill `lines` with the rows as CSV, from its end to its beginning: so no number's width need be known.
+
+    Args:
+        columns: (n_columns, n_rows).
+        halved: (n_columns,) whether half of the number is written, with one decimal.
+        lines: (bytes,) long enough for all rows.
+
+    Returns:
+        Where in `lines` the first row begins.
+    """
+    n_columns, n_rows = columns.shape
+    at = len(lines)
+    for row in range(n_rows - 1, -1, -1):
+        for column in range(n_columns - 1, -1, -1):
+            rest = columns[column, row]
+            at -= 1
+            lines[at] = _NEWLINE if column == n_columns - 1 else _COMMA
+            if halved[column]:
+                at -= 2
+                lines[at] = _POINT
+                lines[at + 1] = _ZERO + 5 * (rest % _TWO)
+                rest //= _TWO
+            while True:
+                at -= 1
+                tens = rest // _TEN
+                lines[at] = _ZERO + rest - tens * _TEN
+                rest = tens
+                if rest == 0:
+                    break
+    return at

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from recsys_dagster.ingest.sample_csv import Encoded, encode, write_blocks, write_table
+from recsys_dagster.ingest.sample_csv import Encoded, encode, encode_text, write_blocks, write_table
 from recsys_dagster.ingest.sample_titles import movie_titles
 from recsys_dagster.ingest.sample_world import Block, Climate, Titles, activity, make_world
 
@@ -20,7 +20,6 @@ _CLIMATE = Climate(
     levels=10, mean=6.0, item_spread=1.0, user_spread=0.9, affinity=1.2, noise=1.4, whole_stars=0.4,
     opened=1996.2, closed=2018.7, oldest=1915, head=0.005, tail=1.4, activity=1.4, least=20, fullest=0.5,
 )  # fmt: skip
-_STARS = pa.array([f"{level / 2:.1f}" for level in range(1, 11)])
 _TAGS = (
     "atmospheric", "surreal", "funny", "thought-provoking", "quirky", "Funny", "twist ending", "visually appealing",
     "boring", "based on a book", "great soundtrack", '"artsy"', "slow, but worth it",
@@ -38,12 +37,11 @@ def write_movielens(folder: Path, n_users: int, n_items: int, n_ratings: int, se
     def encode_block(block: Block) -> Encoded:
         order = np.argsort(block.users.astype(np.int64) * n_items + block.items)
         users, items, seconds = block.users[order] + 1, block.items[order], block.seconds[order]
-        stars = pa.DictionaryArray.from_arrays(block.codes[order], _STARS)
         tagged, said, later = _tag(block.number, users, seed)
         words = pa.DictionaryArray.from_arrays(tags[items[tagged], said], pa.array([*_CLIMATE.genres, *_TAGS]))
         return {
-            "ratings.csv": encode([users, titles.ids[items], stars, seconds]),
-            "tags.csv": encode([users[tagged], titles.ids[items[tagged]], words, seconds[tagged] + later], quoted=True),
+            "ratings.csv": encode([users, titles.ids[items], block.codes[order] + 1, seconds], halved=[2]),
+            "tags.csv": encode_text([users[tagged], titles.ids[items[tagged]], words, seconds[tagged] + later]),
         }
 
     headers = {"ratings.csv": "userId,movieId,rating,timestamp", "tags.csv": "userId,movieId,tag,timestamp"}

@@ -144,13 +144,13 @@ def anime_titles(
     franchise: NDArray[np.int32], part: NDArray[np.int32], kind: list[str], rng: np.random.Generator
 ) -> tuple[list[str], list[str], list[str]]:
     """Return titles romanised, in English (mostly `Unknown`, as on the site) and in katakana."""
-    syllables = list(_KANA)
+    syllables = tuple(_KANA)
 
     def word() -> str:
-        return " ".join(syllables[i] for i in rng.integers(len(syllables), size=rng.integers(2, 5)))
+        return " ".join(_one(syllables, rng) for _ in range(int(rng.integers(2, 5))))
 
     def name() -> str:
-        return _one((f"{word()}|no|{word()}", word(), f"{word()}|{word()}", f"{word()}|to|{word()}"), rng)
+        return _one(("{}|no|{}", "{}", "{}|{}", "{}|to|{}"), rng).format(word(), word())
 
     def english() -> str:
         adjective, noun = _one(_ADJECTIVES, rng), _one(_NOUNS, rng)
