@@ -17,19 +17,19 @@ _STORED = ("repeated_interactions", "dropped_interactions")
 """The staging tables that are computed once: few rows from a long computation. The others are views."""
 
 _IDENTIFIED = """
-SELECT user_id, item_id, source_file FROM staging.interactions WHERE user_id IS NOT NULL AND item_id IS NOT NULL
+SELECT user_id, item_id FROM staging.interactions
+WHERE source_file = '{file}' AND user_id IS NOT NULL AND item_id IS NOT NULL
 """
 
 _OUT_OF_ORDER = """
-SELECT count(*) FROM (
-    SELECT
-        user_id, item_id, source_file,
-        lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item, lag(source_file) OVER () AS last_file
+SELECT 1 FROM (
+    SELECT user_id, item_id, lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item
     FROM ({interactions})
 )
-WHERE last_file IS NOT NULL AND NOT (user_id, item_id, source_file) > (last_user, last_item, last_file)
+WHERE last_user IS NOT NULL AND NOT (user_id, item_id) > (last_user, last_item)
+LIMIT 1
 """
-"""Counts the rows that do not come after the one before them. Where there is none, no pair comes twice: in whichever
+"""Finds a row that does not come after the one before it. Where there is none, no pair comes twice: in whichever
 order the engine hands the rows over, a strictly rising sequence has no equals."""
 
 
@@ -67,7 +67,7 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
             for table in clean_build_order(fmt.name):
                 if table.schema == "staging" and table.name not in _STORED:
                     connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
-                elif table.name == "repeated_interactions" and _has_no_pair_twice(connection):
+                elif table.name == "repeated_interactions" and _has_no_pair_twice(connection, loaded):
                     connection.execute(f"CREATE TABLE staging.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
                 else:
                     _create(connection, table)
@@ -139,14 +139,17 @@ def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[N
         raise
 
 
-def _has_no_pair_twice(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether surely no pair comes twice in a file; what the SQL finds by grouping, at a third of its cost.
+def _has_no_pair_twice(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> bool:
+    """Tell whether surely no pair comes twice in a file; what the SQL finds by grouping, at a fraction of its cost.
 
     The files of some publishers are sorted by user and title, where a glance is enough; others are sorted first.
     """
-    return any(
-        connection.execute(_OUT_OF_ORDER.format(interactions=interactions)).fetchall() == [(0,)]
-        for interactions in (_IDENTIFIED, f"{_IDENTIFIED} ORDER BY user_id, item_id, source_file")
+    return all(
+        any(
+            not connection.execute(_OUT_OF_ORDER.format(interactions=interactions)).fetchall()
+            for interactions in (identified, f"{identified} ORDER BY user_id, item_id")
+        )
+        for identified in (_IDENTIFIED.format(file=file.name) for file in loaded)
     )
 
 
