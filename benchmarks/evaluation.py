@@ -1,101 +1,135 @@
-"""Time and memory of a full-ranking evaluation: every user, every title, lists of 100, all metrics, slices, intervals.
+"""How long it takes to judge the lists of everybody, beside `ranx` and RecTools judging the same lists.
 
-    python benchmarks/evaluation.py --users 100000 --titles 20000
-
-The model is a table of random factors, so that what is measured is the ranking and the judging; the pairs are drawn
-with the popularity of a catalogue (Zipf). Peak memory is that of the whole process, the data and the model included.
+RecTools wants older versions of NumPy and pandas than this project: it runs in an environment of its own, which `uv`
+makes, on the same lists in Parquet files.
 """
 
-import argparse
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from recsys_dagster.costs import measuring
+from benchmarks.figures import Figure, at_least, at_most, peak, ratio
+from benchmarks.measuring import FOLDER, ROOT, measure
+from benchmarks.sizes import Size
+from benchmarks.worlds import Factors, made
+from recsys_dagster.costs import Cost, measuring
 from recsys_dagster.evaluation import evaluate
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
-from recsys_dagster.models import Model
+from recsys_dagster.evaluation.lists import RelevantPairs
+from recsys_dagster.evaluation.metrics import RANKING_METRICS
 
-FACTORS = 32
-GENRES = 20
-TRAIN, TEST = 30, 10
-"""Pairs of each user."""
-
-
-class Factors(Model):
-    """Scores are products of random factors; ratings lean on them."""
-
-    name = "factors"
-    summary = "A table of random factors."
-    predicts_ratings = True
-
-    def _fit(self, data: TrainingData) -> None:
-        generator = np.random.default_rng(0)
-        self.user_factors_ = generator.standard_normal((data.n_users, FACTORS), dtype=np.float32)
-        self.item_factors_ = generator.standard_normal((data.n_items, FACTORS), dtype=np.float32)
-
-    def _scores(self, users):
-        return self.user_factors_[users] @ self.item_factors_.T
-
-    def _predict(self, users, items):
-        return 3 + np.einsum("nf,nf->n", self.user_factors_[users], self.item_factors_[items]) / 10
+TITLE = "Evaluation"
+TITLES, TRAIN, TEST = 20_000, 30, 10
+"""Titles, and pairs of each user."""
+KS = (5, 10, 20, 50, 100)
+LIKED = 4
+RECTOOLS = "rectools==0.19.0"
 
 
-def made(n_users: int, n_titles: int) -> tuple[TrainingData, Interactions]:
-    """Return the training data, and the test."""
-    generator = np.random.default_rng(1)
-    chances = np.cumsum(1 / np.arange(1, n_titles + 1) ** 0.8)
-    users = np.repeat(np.arange(n_users), TRAIN + TEST)
-    items = np.searchsorted(chances, generator.random(len(users)) * chances[-1])
-    keys = generator.permutation(np.unique(users * np.int64(n_titles) + items))
-    users, items = (part.astype(np.int32) for part in np.divmod(keys, n_titles))
-    pairs = Interactions(users, items, generator.integers(1, 6, len(users)).astype(np.float32))
-    held_out = generator.random(len(users)) < TEST / (TRAIN + TEST)
-    titles = Titles(
-        genres=sp.csr_array(generator.random((n_titles, GENRES)) < 2 / GENRES).astype(np.float32),
-        genre_names=tuple(f"genre {n}" for n in range(GENRES)),
-        kinds=generator.integers(0, 4, n_titles).astype(np.int16),
-        kind_names=("TV", "Movie", "OVA", "Special"),
-        years=np.full(n_titles, np.nan, np.float32),
-        site_scores=np.full(n_titles, np.nan, np.float32),
-    )
-    train = pairs.where(~held_out)
-    return TrainingData(train, Interactions.empty(), n_users, n_titles, titles, (1, 5), 4), pairs.where(held_out)
+def judged(users: int) -> tuple[Cost, dict[str, Any]]:
+    """From arrays of lists and likes to the means of all ranking metrics at all cut-offs."""
+    listed, liked = (pq.read_table(path) for path in _files(users))
+    items = listed["item_id"].to_numpy().reshape(users, -1)
+    rows, wanted = (liked[name].to_numpy() for name in ("user_id", "item_id"))
+    with measuring() as cost:
+        relevant = RelevantPairs.of(rows, wanted, TITLES)
+        counts = relevant.counts(users)
+        hits = relevant.positions(np.arange(users), items) >= 0
+        found = {
+            f"{name}@{k}": float(np.nanmean(metric(hits, counts, k)))
+            for name, metric in RANKING_METRICS.items()
+            for k in KS
+        }
+    return cost, {"means": found}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--titles", type=int, default=20_000)
-    asked = parser.parse_args()
-    data, test = made(asked.users, asked.titles)
+def ranx_judged(users: int) -> tuple[Cost, dict[str, Any]]:
+    """`ranx.evaluate`, compiled beforehand; what it takes to bring the lists into its own form is told apart."""
+    import ranx
+
+    listed, liked = (pq.read_table(path).to_pandas() for path in _files(users))
+    listed["score"] = -listed["rank"].astype(float)
+    liked["score"] = 1
+    for table in (listed, liked):
+        for name in ("user_id", "item_id"):
+            table[name] = table[name].astype(str).astype(object)
+    names = [f"{name}@{k}" for name in RANKING_METRICS for k in KS]
+
+    def forms(some: int) -> tuple[Any, Any]:
+        columns = {"q_id_col": "user_id", "doc_id_col": "item_id", "score_col": "score"}
+        asked = liked.user_id.isin(liked.user_id.unique()[:some])
+        known = listed.user_id.isin(liked.user_id[asked].unique())
+        return ranx.Qrels.from_df(liked[asked], **columns), ranx.Run.from_df(listed[known], **columns)
+
+    ranx.evaluate(*forms(100), names, make_comparable=True)
+    with measuring() as building:
+        qrels, run = forms(users)
+    with measuring() as cost:
+        found = ranx.evaluate(qrels, run, names, make_comparable=True)
+    return cost, {"means": {name: float(value) for name, value in found.items()}, "building": building.wall_seconds}
+
+
+def rectools_judged(users: int) -> tuple[Cost, dict[str, Any]]:
+    """`rectools.metrics.calc_metrics`, in its own environment."""
+    script = Path(__file__).with_name("rectools_judge.py")
+    process = subprocess.run(
+        ["uv", "run", "--no-project", "--quiet", "--python", sys.executable, "--with", RECTOOLS, "--with", "pyarrow",
+         "python", script, *_files(users), json.dumps(KS)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(process.stdout.splitlines()[-1])
+    return Cost(**told.pop("cost")), told
+
+
+def whole(users: int) -> tuple[Cost, dict[str, Any]]:
+    """`evaluate`: ranking every title for every user, all metrics, slices and intervals."""
+    data, test = made(users, TITLES, TRAIN, TEST)
     model = Factors().fit(data)
-    with measuring() as lists:
-        for start in range(0, asked.users, 8192):
-            model.recommend(np.arange(start, min(asked.users, start + 8192), dtype=np.int32), 100)
-    with measuring() as everything:
-        found = evaluate(model, test, None, like_threshold=4, data=data, seed=0)
-    print(
-        json.dumps(
-            {
-                "users": asked.users,
-                "titles": asked.titles,
-                "judged_users": int(np.count_nonzero(found.per_user["relevant"])),
-                "test_pairs": len(test),
-                "metrics": len(found.metrics),
-                "slices": len(found.slices),
-                "lists_alone": {"wall_s": round(lists.wall_seconds, 1), "cpu_s": round(lists.cpu_seconds, 1)},
-                "evaluation": {
-                    "wall_s": round(everything.wall_seconds, 1),
-                    "cpu_s": round(everything.cpu_seconds, 1),
-                    "peak_mib": round(everything.peak_bytes / 2**20),
-                },
-            },
-            indent=2,
+    with measuring() as cost:
+        found = evaluate(model, test, None, like_threshold=LIKED, data=data, seed=0)
+    return cost, {"metrics": len(found.metrics), "slices": len(found.slices)}
+
+
+def figures(size: Size) -> list[Figure]:
+    """The peers' times as multiples of ours, the largest difference, and a whole evaluation."""
+    users = size.judged_users
+    ours, everything = measure(judged, users=users), measure(whole, users=users)
+    asked = f"lists of {users:,} users, {len(RANKING_METRICS)} metrics at {len(KS)} cut-offs"
+    found = []
+    for name, way, target in (("ranx", ranx_judged, 2), ("RecTools", rectools_judged, 5)):
+        theirs = measure(way, users=users)
+        differences = [abs(ours.facts["means"][key] - value) for key, value in theirs.facts["means"].items()]
+        found += [
+            at_least(f"{asked}: {name}", ratio(ours, theirs), target, "× our time", ours, theirs),
+            at_most(f"{asked}: {name}, largest difference", max(differences), 1e-9, "", ours, theirs),
+        ]
+    return [*found, peak(f"a whole evaluation, {users:,} users × {TITLES:,} titles", 4, everything)]
+
+
+def _files(users: int) -> tuple[Path, Path]:
+    """Return the lists and the likes as Parquet files, made if they are not there."""
+    folder = FOLDER / "lists" / str(users)
+    listed, liked = folder / "lists.parquet", folder / "likes.parquet"
+    if not liked.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        data, test = made(users, TITLES, TRAIN, TEST)
+        items = Factors().fit(data).recommend(np.arange(users, dtype=np.int32), max(KS)).items
+        everybody = np.repeat(np.arange(users), max(KS))
+        ranks = np.tile(np.arange(1, max(KS) + 1), users)
+        pq.write_table(pa.table({"user_id": everybody, "item_id": items.ravel(), "rank": ranks}), listed)
+        likes = test.liked(LIKED)
+        # Random lists hold hardly a like: a few of what they hold is liked as well, so that there is something to judge.
+        hits = np.random.default_rng(2).random(items.size) < 0.03
+        pairs = {"user_id": [likes.users, everybody[hits]], "item_id": [likes.items, items.ravel()[hits]]}
+        both = (
+            pa.table({name: np.concatenate(parts) for name, parts in pairs.items()}).group_by(list(pairs)).aggregate([])
         )
-    )
-
-
-if __name__ == "__main__":
-    main()
+        pq.write_table(both, liked)
+    return listed, liked

@@ -1,0 +1,93 @@
+"""How long it takes from clean tables to folds, genres and tastes, beside paper 003's notebook doing less in pandas."""
+
+from typing import Any
+
+from benchmarks import samples
+from benchmarks.figures import Figure, at_least, peak, ratio
+from benchmarks.measuring import measure
+from benchmarks.sizes import ANIME_2020, ML_20M, Size
+from recsys_dagster.costs import Cost, measuring
+from recsys_dagster.warehouse import build_features, load_training_data
+
+TITLE = "Features"
+
+
+def tables(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+    """Build users, items, interactions with their folds, genres and tastes."""
+    warehouse = samples.cleaned(format_name, ratings)
+    with measuring() as cost:
+        built = build_features(warehouse, samples.domain_of(format_name), samples.SEED)
+    return cost, {f"{table.name}": table.rows for table in built}
+
+
+def arrays(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+    """Load the training and validation folds, as models are given them."""
+    warehouse = samples.featured(format_name, ratings)
+    with measuring() as cost:
+        data = load_training_data(warehouse, samples.domain_of(format_name))
+    pairs = (data.train, data.validation)
+    columns = [column for fold in pairs for column in vars(fold).values() if column is not None]
+    return cost, {"pairs": sum(map(len, pairs)), "bytes": sum(column.nbytes for column in columns)}
+
+
+def notebook(ratings: int) -> tuple[Cost, dict[str, Any]]:
+    """Cells 6 to 37 of paper 003, as printed but for what pandas 3 refuses; the files are read beforehand."""
+    import numpy as np
+    import pandas as pd
+
+    folder = samples.sample(ANIME_2020[0], ratings).folder
+    anime_data = pd.read_csv(folder / "anime.csv")
+    user_data = pd.read_csv(folder / "rating_complete.csv")
+    with measuring() as cost:
+        proc_ad = anime_data[["MAL_ID", "Name", "English name", "Aired", "Score", "Genres"]]
+        proc_ad = proc_ad[proc_ad.Aired != "Unknown"]
+        proc_ad = proc_ad[proc_ad.Genres != "Unknown"]
+        proc_ad["Aired"] = proc_ad.Aired.str.extract(r"(\d{4})")
+        proc_ad["Score"] = proc_ad.Score.replace("Unknown", "0.0")  # the notebook puts a number among the texts
+        proc_ad = proc_ad.reset_index(drop=True)
+        genres = list(proc_ad.Genres.str.split(", ", expand=True).stack().dropna().unique())  # noqa: PD013
+        for genre in genres:
+            proc_ad[genre] = 0
+        for index, row in proc_ad.iterrows():
+            for genre in genres:
+                if genre in row["Genres"]:
+                    proc_ad.loc[index, genre] = 1
+        proc_ad = proc_ad.drop(["Genres"], axis=1)
+        proc_ud = user_data.join(proc_ad.set_index("MAL_ID"), on="anime_id")
+        proc_ud = proc_ud.dropna()
+        proc_ud = proc_ud.reset_index(drop=True)
+        for genre in genres:
+            proc_ud[genre] = proc_ud[genre].multiply(proc_ud["rating"], axis="index")
+        user_ratings = proc_ud.drop(["anime_id", "rating", "Name", "English name", "Aired", "Score"], axis=1)
+        user_ratings.loc[user_ratings.user_id == 0, "user_id"] = -1
+        user_ratings = user_ratings.replace(0.0, np.nan)
+        user_ratings.loc[user_ratings.user_id == -1, "user_id"] = 0
+        user_ratings = user_ratings.groupby("user_id").mean()
+        user_ratings = user_ratings.fillna(0)
+        user_ratings[genres] = user_ratings[genres].round(2)
+    return cost, {"users": len(user_ratings), "genres": len(genres)}
+
+
+def figures(size: Size) -> list[Figure]:
+    """The notebook's time as a multiple of ours, and time and memory at full size."""
+    theirs = measure(notebook, ratings=size.notebook)
+    ours = measure(tables, format_name=ANIME_2020[0], ratings=size.notebook)
+    asked = f"the notebook of paper 003 in pandas, {size.notebook:,} ratings"
+    found = [at_least(asked, ratio(ours, theirs), 30, "× our time", ours, theirs)]
+    for (format_name, _), ratings in ((ML_20M, size.movies), (ANIME_2020, size.anime)):
+        made = measure(tables, format_name=format_name, ratings=ratings)
+        loaded = measure(arrays, format_name=format_name, ratings=ratings)
+        asked = f"{format_name}, {ratings:,} ratings"
+        speed = made.facts["interactions"] / made.cost.wall_seconds / 1e6
+        found += [
+            Figure(f"{asked}: tables", f"{speed:.2f} M rows/s", "", None, (made,)),
+            peak(f"{asked}: tables", 4, made),
+            Figure(
+                f"{asked}: arrays",
+                f"{loaded.facts['bytes'] / loaded.facts['pairs']:.0f} bytes a pair",
+                "",
+                None,
+                (loaded,),
+            ),
+        ]
+    return found

@@ -1,0 +1,46 @@
+"""How long it takes from CSV to clean tables, beside DuckDB reading the same files into tables and doing no more."""
+
+from typing import Any
+
+import duckdb
+
+from benchmarks import samples
+from benchmarks.figures import Figure, at_most, peak, ratio
+from benchmarks.measuring import FOLDER, measure
+from benchmarks.sizes import ANIME_2020, ML_20M, Size
+from recsys_dagster.costs import Cost, measuring
+from recsys_dagster.warehouse import reconcile
+
+TITLE = "Ingest and clean"
+
+
+def clean(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+    """Build the clean tables of a sample."""
+    manifest = samples.sample(format_name, ratings)
+    with measuring() as cost:
+        warehouse = samples.clean(format_name, ratings, manifest)
+    accounts = reconcile(warehouse)
+    return cost, {"rows": sum(account.rows_in for account in accounts)}
+
+
+def plain_tables(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+    """CREATE TABLE … AS SELECT * FROM read_csv(…) of the same files."""
+    manifest = samples.sample(format_name, ratings)
+    path = FOLDER / "plain.duckdb"
+    path.unlink(missing_ok=True)
+    with measuring() as cost, duckdb.connect(path, config={"memory_limit": samples.MEMORY_LIMIT}) as connection:
+        for number, file in enumerate(manifest.files.values()):
+            connection.execute(f"CREATE TABLE file_{number} AS SELECT * FROM read_csv('{file.path}')")
+    path.unlink()
+    return cost, {}
+
+
+def figures(size: Size) -> list[Figure]:
+    """Ours as a multiple of the plain tables, and the peak memory."""
+    found = []
+    for (format_name, _), ratings in ((ML_20M, size.movies), (ANIME_2020, size.anime)):
+        plain = measure(plain_tables, format_name=format_name, ratings=ratings)
+        ours = measure(clean, format_name=format_name, ratings=ratings)
+        asked = f"{format_name}, {ratings:,} ratings, {ours.facts['rows']:,} rows"
+        found += [at_most(asked, 1 / ratio(ours, plain), 2.5, "× plain read_csv", ours, plain), peak(asked, 4, ours)]
+    return found

@@ -1,0 +1,81 @@
+"""What is measured on: generated samples and the tables made of them, on disk until somebody removes them."""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.measuring import FOLDER
+from benchmarks.sizes import ANIME_2020, ML_20M
+from recsys_dagster.domains import Domain, get_domain
+from recsys_dagster.ingest import FORMATS, Manifest, ManifestFile, write_sample
+from recsys_dagster.warehouse import Warehouse, build_clean, build_features
+
+SEED = 42
+MEMORY_LIMIT = "3GB"
+"""Of DuckDB (RECSYS_MEMORY_LIMIT); what it holds beside its buffers comes on top."""
+_WHOLE = {ML_20M: (138_493, 26_744), ANIME_2020: (310_059, 16_872)}
+"""Users and titles that are in the ratings of each whole dataset."""
+
+
+def people_and_titles(format_name: str, ratings: int) -> tuple[int, int]:
+    """Return how many users and titles a sample has: all titles, and users in proportion to the ratings."""
+    (_, whole), (users, titles) = next(item for item in _WHOLE.items() if item[0][0] == format_name)
+    return max(1, round(users * ratings / whole)), titles
+
+
+def domain_of(format_name: str) -> Domain:
+    """Return the domain of a format."""
+    return get_domain("movie" if format_name == "movielens" else "anime")
+
+
+def generate(format_name: str, ratings: int) -> Path:
+    """Write a sample anew and return its folder."""
+    folder = FOLDER / "samples" / f"{format_name}-{ratings}"
+    beside = folder.with_suffix(".part")
+    shutil.rmtree(beside, ignore_errors=True)
+    users, titles = people_and_titles(format_name, ratings)
+    write_sample(format_name, beside, n_users=users, n_items=titles, n_ratings=ratings, seed=SEED)
+    shutil.rmtree(folder, ignore_errors=True)
+    return beside.rename(folder)
+
+
+def sample(format_name: str, ratings: int) -> Manifest:
+    """Return the files of a sample, which is generated if it is not there; unverified, as nobody but us wrote them."""
+    folder = FOLDER / "samples" / f"{format_name}-{ratings}"
+    if not folder.exists():
+        generate(format_name, ratings)
+    files = {}
+    for source in FORMATS[format_name].files:
+        path = folder / source.name
+        with path.open("rb") as file:
+            header = tuple(name.strip() for name in file.readline().decode().rstrip("\n").split(","))
+            lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(2**24), b""))
+        files[source.name] = ManifestFile(path, path.stat().st_size, "", lines, header)
+    return Manifest(folder.name, "", "", "", "", files, folder)
+
+
+def clean(format_name: str, ratings: int, manifest: Manifest) -> Warehouse:
+    """Build the clean tables of a sample anew, in place of what its warehouse was."""
+    warehouse = _warehouse(format_name, ratings)
+    warehouse.path.unlink(missing_ok=True)
+    build_clean(warehouse, domain_of(format_name), FORMATS[format_name], manifest)
+    return warehouse
+
+
+def cleaned(format_name: str, ratings: int) -> Warehouse:
+    """Return the warehouse of a sample, with its clean tables."""
+    warehouse = _warehouse(format_name, ratings)
+    return warehouse if warehouse.path.exists() else clean(format_name, ratings, sample(format_name, ratings))
+
+
+def featured(format_name: str, ratings: int) -> Warehouse:
+    """Return the warehouse of a sample, with its features."""
+    warehouse = cleaned(format_name, ratings)
+    with warehouse.connect() as connection:
+        done = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'features'").fetchall()
+    if done == [(0,)]:
+        build_features(warehouse, domain_of(format_name), SEED)
+    return warehouse
+
+
+def _warehouse(format_name: str, ratings: int) -> Warehouse:
+    return Warehouse(FOLDER / "warehouses" / f"{format_name}-{ratings}.duckdb", MEMORY_LIMIT)

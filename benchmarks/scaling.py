@@ -1,0 +1,67 @@
+"""How time and memory grow with the rows, from CSV to features; `plot` draws it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import features, generate, ingest
+from benchmarks.figures import Figure, at_most
+from benchmarks.measuring import Measurement, measure
+from benchmarks.sizes import ANIME_2020, Size
+
+TITLE = "Scaling"
+STEPS = {
+    "generate": generate.write,
+    "plain read_csv": ingest.plain_tables,
+    "ingest and clean": ingest.clean,
+    "features": features.tables,
+    "load arrays": features.arrays,
+}
+
+
+def curves(size: Size) -> dict[str, list[Measurement]]:
+    """Return of each step the measurements at rising numbers of anime ratings."""
+    return {
+        step: [measure(way, format_name=ANIME_2020[0], ratings=ratings) for ratings in size.curve]
+        for step, way in STEPS.items()
+    }
+
+
+def slope(points: list[Measurement]) -> float:
+    """Return the exponent b of seconds ∝ ratings^b, by least squares over the larger half of the points."""
+    upper = points[len(points) // 2 - 1 :]
+    ratings, seconds = ([f(point) for point in upper] for f in (_ratings, lambda point: point.cost.wall_seconds))
+    return float(np.polyfit(np.log(ratings), np.log(seconds), 1)[0])
+
+
+def figures(size: Size) -> list[Figure]:
+    """What doubling the rows does to the time of each step."""
+    return [
+        at_most(f"twice the rows: {step}", 2 ** slope(points), 2.1, "× the time", *points)
+        for step, points in curves(size).items()
+    ]
+
+
+def plot(size: Size, path: Path) -> None:
+    """Draw seconds and GiB over rows, both axes logarithmic, with the slope of each curve, as SVG."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Drawing
+
+    mpl.rcParams["svg.hashsalt"] = "scaling"
+    drawing = Drawing(figsize=(11, 4.5), layout="constrained")
+    time, memory = drawing.subplots(1, 2)
+    for step, points in curves(size).items():
+        rows = [_ratings(point) / 1e6 for point in points]
+        time.plot(rows, [p.cost.wall_seconds for p in points], "o-", label=f"{step}: slope {slope(points):.2f}")
+        memory.plot(rows, [p.cost.peak_bytes / 2**30 for p in points], "o-", label=step)
+    for axes, title in ((time, "seconds"), (memory, "peak memory, GiB")):
+        axes.set(xscale="log", yscale="log", xlabel="million ratings (and 1.9 times as many list entries)", title=title)
+        axes.set_xticks([ratings / 1e6 for ratings in size.curve], [f"{ratings / 1e6:.3g}" for ratings in size.curve])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.legend()
+    drawing.savefig(path, format="svg", metadata={"Date": None})
+
+
+def _ratings(point: Measurement) -> float:
+    return float(point.arguments["ratings"])

@@ -1,0 +1,55 @@
+"""Data and a model whose making takes no time: pairs as popularity draws them, scores out of random factors."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from recsys_dagster.interactions import Interactions, Titles, TrainingData
+from recsys_dagster.models import Model
+
+GENRES = 20
+
+
+class Factors(Model):
+    """Scores are products of random factors; ratings lean on them.
+
+    Attributes:
+        factors: length of the vectors.
+    """
+
+    name = "factors"
+    summary = "A table of random factors."
+    predicts_ratings = True
+    factors = 64
+
+    def _fit(self, data: TrainingData) -> None:
+        generator = np.random.default_rng(0)
+        self.user_factors_ = generator.standard_normal((data.n_users, self.factors), dtype=np.float32)
+        self.item_factors_ = generator.standard_normal((data.n_items, self.factors), dtype=np.float32)
+
+    def _scores(self, users):
+        return self.user_factors_[users] @ self.item_factors_.T
+
+    def _predict(self, users, items):
+        return 3 + np.einsum("nf,nf->n", self.user_factors_[users], self.item_factors_[items]) / 10
+
+
+def made(n_users: int, n_titles: int, train: int, test: int) -> tuple[TrainingData, Interactions]:
+    """Return training data and a test, of about so many pairs a user, titles drawn by popularity (Zipf)."""
+    generator = np.random.default_rng(1)
+    chances = np.cumsum(1 / np.arange(1, n_titles + 1) ** 0.8)
+    users = np.repeat(np.arange(n_users), train + test)
+    items = np.searchsorted(chances, generator.random(len(users)) * chances[-1])
+    keys = np.unique(users * np.int64(n_titles) + items)
+    users, items = (part.astype(np.int32) for part in np.divmod(keys, n_titles))
+    pairs = Interactions(users, items, generator.integers(1, 6, len(users)).astype(np.float32))
+    held_out = generator.random(len(users)) < test / (train + test)
+    titles = Titles(
+        genres=sp.csr_array(generator.random((n_titles, GENRES)) < 2 / GENRES).astype(np.float32),
+        genre_names=tuple(f"genre {n}" for n in range(GENRES)),
+        kinds=generator.integers(0, 4, n_titles).astype(np.int16),
+        kind_names=("TV", "Movie", "OVA", "Special"),
+        years=np.full(n_titles, np.nan, np.float32),
+        site_scores=np.full(n_titles, np.nan, np.float32),
+    )
+    known = pairs.where(~held_out)
+    return TrainingData(known, Interactions.empty(), n_users, n_titles, titles, (1, 5), 4), pairs.where(held_out)
