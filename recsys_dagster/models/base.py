@@ -170,7 +170,7 @@ class Model(ABC):
 
     @abstractmethod
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (len(users), n_items) float32: the higher, the sooner the item is recommended to the user."""
+        """Return (len(users), n_items) float32, new or a view: the higher, the sooner the item is recommended."""
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         """Return (n_users, n_items) scores for people known only by `history`, whose users count from 0."""
@@ -197,7 +197,8 @@ class Model(ABC):
 
         def score(start: int, stop: int) -> NDArray[np.float32]:
             block = users[start:stop]
-            scores = np.array(self._scores(block), dtype=np.float32)
+            # A view, such as one row for everybody, is copied before it is written to; all else is new.
+            scores = np.require(self._scores(block), np.float32, ["C", "W", "O"])
             scores[np.diff(self.seen_.indptr)[block] == 0] = self.popularity_
             for mask in masks:
                 scores[mask[block].nonzero()] = -np.inf
@@ -335,23 +336,7 @@ def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArr
     Of equal scores the lower column comes first, also at the edge of the list. A score of -inf is never listed:
     its column is given as -1.
     """
-    n, width = scores.shape
-    rows = np.arange(n)[:, None]
-    if k < width:
-        chosen = np.argpartition(scores, width - k, axis=1)[:, width - k :]
-        edge = scores[rows, chosen].min(axis=1, keepdims=True)
-        tied = np.flatnonzero((scores >= edge).sum(axis=1) > k)
-        if len(tied):
-            above, level = scores[tied] > edge[tied], scores[tied] == edge[tied]
-            free = k - above.sum(axis=1, keepdims=True)
-            chosen[tied] = np.nonzero(above | (level & (level.cumsum(axis=1, dtype=np.int32) <= free)))[1].reshape(
-                -1, k
-            )
-        chosen.sort(axis=1)
-    else:
-        chosen = np.broadcast_to(np.arange(width), (n, width))
-    values = scores[rows, chosen]
-    order = np.argsort(-values, axis=1, kind="stable")
-    values = values[rows, order]
-    items = np.where(np.isneginf(values), -1, chosen[rows, order]).astype(np.int32)
+    from recsys_dagster.models.top_kernel import highest  # what only looks models up need not wait for the compiler
+
+    items, values = highest(np.ascontiguousarray(scores, np.float32), k)
     return items, values
