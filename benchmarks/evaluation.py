@@ -125,7 +125,7 @@ def _files(users: int) -> tuple[Path, Path]:
         ranks = np.tile(np.arange(1, max(KS) + 1), users)
         pq.write_table(pa.table({"user_id": everybody, "item_id": items.ravel(), "rank": ranks}), listed)
         likes = test.liked(LIKED)
-        # Random lists hold hardly a like: a few of what they hold is liked as well, so that there is something to judge.
+        # Random lists hold hardly a like: a few of what they hold is liked as well, for there to be hits.
         hits = np.random.default_rng(2).random(items.size) < 0.03
         pairs = {"user_id": [likes.users, everybody[hits]], "item_id": [likes.items, items.ravel()[hits]]}
         both = (

@@ -4,22 +4,20 @@ import shutil
 from pathlib import Path
 
 from benchmarks.measuring import FOLDER
-from benchmarks.sizes import ANIME_2020, ML_20M
 from recsys_dagster.domains import Domain, get_domain
-from recsys_dagster.ingest import FORMATS, Manifest, ManifestFile, write_sample
+from recsys_dagster.ingest import FORMATS, Generated, Manifest, ManifestFile, get_dataset, write_sample
 from recsys_dagster.warehouse import Warehouse, build_clean, build_features
 
 SEED = 42
 MEMORY_LIMIT = "3GB"
 """Of DuckDB (RECSYS_MEMORY_LIMIT); what it holds beside its buffers comes on top."""
-_WHOLE = {ML_20M: (138_493, 26_744), ANIME_2020: (310_059, 16_872)}
-"""Users and titles that are in the ratings of each whole dataset."""
 
 
 def people_and_titles(format_name: str, ratings: int) -> tuple[int, int]:
     """Return how many users and titles a sample has: all titles, and users in proportion to the ratings."""
-    (_, whole), (users, titles) = next(item for item in _WHOLE.items() if item[0][0] == format_name)
-    return max(1, round(users * ratings / whole)), titles
+    whole = get_dataset(f"sample-{domain_of(format_name).name}-full").source
+    assert isinstance(whole, Generated)
+    return max(1, round(whole.n_users * ratings / whole.n_ratings)), whole.n_items
 
 
 def domain_of(format_name: str) -> Domain:

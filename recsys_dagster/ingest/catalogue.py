@@ -70,6 +70,18 @@ def _sample(domain: str, format_name: str) -> Dataset:
     )
 
 
+def _full_sample(domain: str, format_name: str, like: str, source: Generated) -> Dataset:
+    return Dataset(
+        id=f"sample-{domain}-full",
+        domain=domain,
+        format=FORMATS[format_name],
+        source=source,
+        summary=f"generated, as large as {like}: {source.n_ratings:,} ratings of {source.n_items:,} titles",
+        licence="made by this project's generator; free for any use",
+        homepage="",
+    )
+
+
 def _movielens(archive: str, summary: str) -> Dataset:
     return Dataset(
         id=archive,
@@ -99,6 +111,8 @@ CATALOGUE: dict[str, Dataset] = {
     for dataset in (
         _sample("movie", "movielens"),
         _sample("anime", "anime-2020"),
+        _full_sample("movie", "movielens", "MovieLens-20M", Generated(138_493, 26_744, 20_000_263)),
+        _full_sample("anime", "anime-2020", "Anime 2020", Generated(310_059, 16_872, 57_633_278)),
         _movielens("ml-latest-small", "100,836 ratings of 9,742 movies by 610 users"),
         _movielens("ml-20m", "20,000,263 ratings of 27,278 movies by 138,493 users"),
         _movielens("ml-25m", "25,000,095 ratings of 62,423 movies by 162,541 users"),

@@ -19,12 +19,14 @@ else:
 """What an asset returns: it has stored its value itself, and says so."""
 
 
-def cost_metadata(cost: Cost) -> dict[str, Any]:
-    """Wall and processor time in seconds, peak memory in MB."""
+def cost_metadata(cost: Cost, rows: int | None = None) -> dict[str, Any]:
+    """Wall and processor time in seconds, peak memory in MB; where so many rows were made or read, rows a second."""
+    speed = {} if rows is None else {"rows_per_second": dg.MetadataValue.int(round(rows / cost.wall_seconds))}
     return {
         "wall_seconds": dg.MetadataValue.float(round(cost.wall_seconds, 3)),
         "cpu_seconds": dg.MetadataValue.float(round(cost.cpu_seconds, 3)),
         "peak_memory_mb": dg.MetadataValue.float(round(cost.peak_bytes / 1e6, 1)),
+        **speed,
     }
 
 

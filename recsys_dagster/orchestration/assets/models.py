@@ -117,7 +117,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         index = id_map_hash(warehouse)
         with measuring() as cost:
             outcome = attempt(name, fit, seconds=workspace.settings.model_seconds, id_map_hash=index)
-        metadata |= cost_metadata(cost)
+        metadata |= cost_metadata(cost, len(data.train))
         if outcome.state is State.FITTED:
             data_version = workspace.manifest(domain).data_version
             version = workspace.store.save(

@@ -37,6 +37,6 @@ def raw_files(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Wor
             "bytes": sum(file.bytes for file in manifest.files.values()),
             "files": markdown_table(["file", "bytes", "lines", "sha256"], rows),
             "dagster/column_schema": dg.TableSchema(columns),
-            **cost_metadata(cost),
+            **cost_metadata(cost, sum(file.lines for file in manifest.files.values())),
         },
     )

@@ -76,7 +76,7 @@ def lists(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspa
             "users": written.users,
             "file": dg.MetadataValue.path(workspace.layout.built(domain.name)),
             **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
-            **cost_metadata(cost),
+            **cost_metadata(cost, written.rows),
         }
     )
 

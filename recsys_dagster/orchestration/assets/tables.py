@@ -59,11 +59,12 @@ def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]])
         domain = workspace.claim(context.partition_key)
         with measuring() as cost:
             summaries = {summary.name: summary for summary in build(workspace, domain)}
+        rows = sum(summary.rows for summary in summaries.values())  # the cost too is that of the whole group
         for name, table in tables.items():
             lineage = column_lineage(table, workspace.dataset(domain).format)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
-                metadata={**table_metadata(summaries[name], lineage), **cost_metadata(cost)},
+                metadata={**table_metadata(summaries[name], lineage), **cost_metadata(cost, rows)},
             )
 
     return assets
