@@ -63,8 +63,8 @@ def _sample(domain: str, format_name: str) -> Dataset:
         id=f"sample-{domain}",
         domain=domain,
         format=FORMATS[format_name],
-        source=Generated(n_users=600, n_items=800, n_ratings=40_000),
-        summary="generated: 40,000 ratings of 800 titles by 600 users",
+        source=Generated(n_users=400, n_items=500, n_ratings=16_000),
+        summary="generated: 16,000 ratings of 500 titles by 400 users",
         licence="made by this project's generator; free for any use",
         homepage="",
     )

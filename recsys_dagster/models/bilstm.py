@@ -35,7 +35,7 @@ class BiLstmParams(NeuralParams):
     batch_size: int = Field(
         512, ge=1, description="Sequences a step; each needs a score of every title, a few times over."
     )
-    epochs: int = Field(25, ge=1, description="Times at most that `max_sequences` are gone through.")
+    epochs: int = Field(15, ge=1, description="Times at most that `max_sequences` are gone through.")
     patience: int | None = Field(
         3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
     )
@@ -47,7 +47,7 @@ class BiLstmParams(NeuralParams):
         1, ge=1, description="Of each history, every how manyth title, from the last backwards, is a target; paper: 18."
     )
     max_sequences: int | None = Field(
-        8_000,
+        4_000,
         ge=1,
         description="Sequences of an epoch at most, the next one goes on with others; validation takes half as many. "
         "None: no limit.",

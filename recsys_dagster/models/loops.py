@@ -1,9 +1,7 @@
 """Training steps and validation inside the graph of Keras's backend, many to a call.
 
 Keras's `fit` goes back to Python for every step or few, and its adapter copies each batch on the way. Here a block of
-batches is handed over at once and a loop of the backend's own goes through it; that is twice as fast at 10,000 examples
-a step and three times at 512, on two cores. Gradients of embeddings are added up to dense ones, for Adam changes every
-row in every step as it is: what Keras does instead, to sort them out by row, takes longer.
+batches is handed over at once and a loop of the backend's own goes through it, with the same steps in twice the speed.
 """
 
 from collections.abc import Callable, Sequence
@@ -77,16 +75,11 @@ class TensorFlowLoop(Loop):
         variables = network.trainable_variables
         values = [variable.value for variable in variables]
 
-        def dense(gradient: Any) -> Any:
-            if isinstance(gradient, tf.IndexedSlices):
-                return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, gradient.dense_shape[0])
-            return gradient
-
         def step(number: Any, sums: Any, inputs: Any, targets: Any) -> Any:
             with tf.GradientTape() as tape:
                 outputs = network([column[number] for column in inputs], training=True)
                 scored = self._scored(targets[number], outputs)
-            optimizer.apply([dense(gradient) for gradient in tape.gradient(scored[0], values)], variables)
+            optimizer.apply(tape.gradient(scored[0], values), variables)
             return number + 1, sums + tf.stack(scored)
 
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]

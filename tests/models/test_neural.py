@@ -1,6 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
+from recsys_dagster.models.loops import build_loop
 from recsys_dagster.models.neural import Examples, NeuralParams, import_keras, train
 
 
@@ -17,3 +20,24 @@ def test_in_parts_each_epoch_goes_on_where_the_last_one_ended(epochs: int, seen:
     (moved,) = network.get_weights()
     assert (moved != 0).sum() == seen
     assert len(training.curves["loss"]) == training.best_epoch == epochs
+
+
+def test_the_loop_takes_the_steps_of_fit() -> None:
+    keras = import_keras()
+    random = np.random.default_rng(0)
+    rows = random.integers(9, size=(20, 8), dtype=np.int32)
+    targets = random.random((20, 8), dtype=np.float32)
+
+    def network() -> Any:
+        keras.utils.set_random_seed(1)
+        index = keras.Input((), dtype="int32")
+        return keras.Model([index], keras.layers.Dense(1)(keras.layers.Embedding(9, 4)(index)))
+
+    fitted = network()
+    fitted.compile(optimizer=keras.optimizers.Adam(0.01), loss="mean_squared_error")
+    (loss,) = fitted.fit(rows.ravel(), targets.ravel(), batch_size=8, shuffle=False, verbose=0).history["loss"]
+    looped = network()
+    loop = build_loop(looped, keras.optimizers.Adam(0.01), [keras.losses.mean_squared_error])
+    assert loop.steps([rows], targets)[0] / 20 == pytest.approx(loss, rel=1e-5)
+    for ours, peers in zip(loop.weights(), fitted.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, peers, rtol=1e-4, atol=1e-6)

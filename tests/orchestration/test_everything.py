@@ -41,7 +41,7 @@ def test_every_selected_asset_is_materialized(movie_run: Any) -> None:
 
 def test_sql_assets_show_rows_schema_and_column_lineage(movie_run: Any) -> None:
     metadata = materialized(movie_run)["clean/ratings"].metadata
-    assert metadata["dagster/row_count"].value == movie_run.rows("SELECT count(*) FROM clean.ratings")[0][0] == 40_000
+    assert metadata["dagster/row_count"].value == movie_run.rows("SELECT count(*) FROM clean.ratings")[0][0] == 16_000
     schema = metadata["dagster/column_schema"].value
     assert {column.name: column.type for column in schema.columns} == {
         "user_id": "BIGINT",
@@ -84,7 +84,7 @@ def test_every_check_passed_and_shows_what_was_expected_beside_what_was_found(mo
     assert {"every_row_is_kept_or_rejected", "no_pair_is_in_two_folds", "lists_hold_nothing_seen"} <= set(evaluations)
     rows = evaluations["every_row_is_kept_or_rejected"]
     assert rows.asset_key == dg.AssetKey(["clean", "ratings"])
-    assert "| rows of ratings.csv | 40,000 | 40,000 kept + 0 rejected | yes |" in rows.metadata["findings"].value
+    assert "| rows of ratings.csv | 16,000 | 16,000 kept + 0 rejected | yes |" in rows.metadata["findings"].value
 
 
 def test_everybody_gets_a_whole_list_without_what_they_have(movie_run: Any) -> None:
@@ -106,7 +106,7 @@ def test_the_champion_is_the_best_on_validation_and_its_lists_are_published(movi
     assert [(pointer["model"], pointer["version"])] == best
     assert published(movie_run, "SELECT DISTINCT model, version FROM recommendations") == best
     assert published(movie_run, "SELECT model, version FROM history") == best
-    assert published(movie_run, "SELECT model, version, trained_rows FROM provenance") == [(*best[0], 40_000)]
+    assert published(movie_run, "SELECT model, version, trained_rows FROM provenance") == [(*best[0], 16_000)]
 
 
 def test_the_metrics_of_each_fold_have_intervals(movie_run: Any) -> None:
