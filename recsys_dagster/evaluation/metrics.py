@@ -62,10 +62,9 @@ def ndcg(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> ND
     """
     discounts = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[1], np.cumsum(discounts)])  # [0] is never a result: those users are left out
-    top = hits[:, :k]
-    gained = np.cumsum(top * discounts[: top.shape[1]], axis=1)[
-        :, -1
-    ]  # added in the ideal's order: perfect is exactly 1
+    rows, ranks = np.nonzero(hits[:, :k])
+    # Added up in the order of the ideal's sum, so that a perfect list gives exactly 1.
+    gained = np.bincount(rows, discounts[ranks], len(hits))
     return _of_users_with_relevant(gained / ideal[np.minimum(n_relevant, k)], n_relevant)
 
 
@@ -89,9 +88,10 @@ def average_precision(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], 
 
     Source: Buckley, Voorhees, Evaluating evaluation measure stability, SIGIR 2000.
     """
-    top = hits[:, :k]
-    precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
-    summed = np.cumsum(precisions * top, axis=1)[:, -1]
+    rows, ranks = np.nonzero(hits[:, :k])
+    counts = np.bincount(rows, minlength=len(hits))
+    hit = np.arange(1, len(rows) + 1) - (np.cumsum(counts) - counts)[rows]
+    summed = np.bincount(rows, hit / (ranks + 1), len(hits))
     return _of_users_with_relevant(summed / np.maximum(n_relevant, 1), n_relevant)
 
 
@@ -184,7 +184,7 @@ RATING_METRICS: dict[str, tuple[str, Statistic]] = {
 
 
 def _count(hits: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
-    counted: NDArray[np.int64] = np.count_nonzero(hits[:, :k], axis=1)
+    counted: NDArray[np.int64] = hits[:, :k].sum(axis=1, dtype=np.int32)
     return counted
 
 
