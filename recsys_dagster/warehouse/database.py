@@ -47,6 +47,8 @@ class Warehouse:
                 # Whoever has the file open is alone with the scratch folder too.
                 shutil.rmtree(self.scratch, ignore_errors=True)
                 self.scratch.mkdir()
+                # Its bar goes to standard output, which is the command's own.
+                connection.execute("SET enable_progress_bar = false")
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
                 connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
                 connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")
