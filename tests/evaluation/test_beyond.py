@@ -14,7 +14,7 @@ GENRES = sp.csr_array(np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 
 HISTORIES = sp.csr_array(np.array([[1, 1, 1, 0, 0], [1, 0, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32))
 CATALOGUE = beyond.Catalogue.of(HISTORIES, GENRES)
 LISTS = np.array([[3, 0, 4], [1, 2, -1], [1, 2, 3], [-1, -1, -1]], np.int32)
-unhurried = settings(deadline=None, max_examples=50)
+unhurried = settings(max_examples=50)
 
 
 def test_popularity_is_a_share_of_the_users_who_have_anything():

@@ -92,7 +92,7 @@ def test_a_confusion_matrix_agrees_with_scikit_learn():
     assert_array_equal(matrix, sklearn.confusion_matrix(ratings, np.round(predicted), labels=range(1, 11)))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays(bool, 12), arrays(np.float64, 12, elements=st.floats(0, 1)), st.permutations(range(12)))
 def test_neither_the_order_of_pairs_nor_the_side_that_is_taken_changes_the_auc(liked, scores, order):
     value = auc(liked, scores)

@@ -13,7 +13,7 @@ from recsys_dagster.evaluation import metrics
 HITS = np.array([[1, 0, 1, 0, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0]], dtype=bool)
 N_RELEVANT = np.array([3, 7, 1])
 
-unhurried = settings(deadline=None, max_examples=50)
+unhurried = settings(max_examples=50)
 
 
 @pytest.mark.parametrize(

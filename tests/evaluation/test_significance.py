@@ -75,7 +75,7 @@ def test_holm_matches_numbers_worked_out_by_hand():
     assert holm([]) == []
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_a_correction_keeps_the_order_and_is_between_p_and_n_p(ps):
     corrected = np.array(holm(ps))

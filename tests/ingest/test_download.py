@@ -158,7 +158,7 @@ def test_a_download_too_large_for_the_disk_is_told(server, url, small_disk, leng
         download(url, small_disk / "raw" / "ml-25m.zip.part")
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(st.one_of(st.integers(0, 300_000).map(Cut), st.just(Status(500))), max_size=ATTEMPTS - 1))
 def test_whatever_fails_on_the_way_the_bytes_are_the_same(server, url, part, faults):
     discard(part)

@@ -37,7 +37,7 @@ def test_a_bias_alone_is_the_damped_mean_of_what_the_other_side_leaves() -> None
     assert solved[0, 0] == pytest.approx((0.5 + 3.5) / (2 + 2))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 999),
     share=st.floats(0.02, 1),

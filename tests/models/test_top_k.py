@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
@@ -9,7 +9,6 @@ from recsys_dagster.models.base import top_k
 FEW_VALUES = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0])
 
 
-@settings(deadline=None)  # the first example waits for the compiler
 @given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=FEW_VALUES), st.data())
 def test_the_best_come_first_and_of_equal_ones_the_lower_column(
     scores: NDArray[np.float32], data: st.DataObject

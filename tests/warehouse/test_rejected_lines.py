@@ -160,7 +160,7 @@ def test_a_user_keeps_the_pseudonym_in_every_build(tmp_path: Path) -> None:
         assert len(set(users)) == len(users) == 2 + bool(more)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
