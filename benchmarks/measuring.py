@@ -4,7 +4,6 @@ A measurement stands as long as the machine, the sources that it ran through and
 they were. `python -m benchmarks.measuring MODULE FUNCTION ARGUMENTS` is the process; its last line is the result.
 """
 
-import hashlib
 import importlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_dagster.costs import Cost
-from recsys_dagster.storage import write_json
+from recsys_dagster.storage import sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("BENCHMARKS_FOLDER", ROOT / "data" / "benchmarks"))
@@ -101,7 +100,7 @@ def machine() -> str:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.exists() else ""
+    return sha256(path)[:16] if path.exists() else ""
 
 
 def _sources() -> dict[str, str]:

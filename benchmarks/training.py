@@ -1,7 +1,10 @@
 """How many ratings a second `embedding_mlp` learns from, beside plain `model.fit` over the same NumPy arrays."""
 
 import os
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from benchmarks import samples
 from benchmarks.figures import Figure, at_least, at_most
@@ -68,7 +71,6 @@ def _model_and_data(backend: str, ratings: int) -> tuple[Any, TrainingData]:
     data = load_training_data(samples.featured(ANIME_2020[0], ratings), domain).with_all(Interactions.empty())
     cls = model_class("embedding_mlp")
     params = {"batch_size": BATCH, "patience": None}
-    few = Interactions(*(column[:BATCH] for column in (data.train.users, data.train.items, data.train.ratings)))
-    sizes = {**vars(data), "train": few}
-    cls(cls.params_type(**params, epochs=1)).fit(TrainingData(**sizes))
+    few = data.train.where(np.arange(len(data.train)) < BATCH)
+    cls(cls.params_type(**params, epochs=1)).fit(replace(data, train=few))
     return cls(cls.params_type(**params, epochs=EPOCHS)), data

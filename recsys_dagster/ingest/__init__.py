@@ -1,5 +1,6 @@
 """From a dataset's name to verified files on disk. Public names only are imported from elsewhere."""
 
+from recsys_dagster.ingest.archive import examine_file
 from recsys_dagster.ingest.catalogue import CATALOGUE, Dataset, Download, Generated, Kaggle, get_dataset
 from recsys_dagster.ingest.fetching import archive_identity, archive_in_mirror, fetch
 from recsys_dagster.ingest.formats import FORMATS, Column, Format, SourceFile
@@ -20,6 +21,7 @@ __all__ = [
     "SourceFile",
     "archive_identity",
     "archive_in_mirror",
+    "examine_file",
     "fetch",
     "get_dataset",
     "read_manifest",

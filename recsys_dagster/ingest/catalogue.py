@@ -58,25 +58,17 @@ class Dataset:
     homepage: str
 
 
-def _sample(domain: str, format_name: str) -> Dataset:
-    return Dataset(
-        id=f"sample-{domain}",
-        domain=domain,
-        format=FORMATS[format_name],
-        source=Generated(n_users=400, n_items=500, n_ratings=16_000),
-        summary="generated: 16,000 ratings of 500 titles by 400 users",
-        licence="made by this project's generator; free for any use",
-        homepage="",
-    )
+_SMALL = Generated(n_users=400, n_items=500, n_ratings=16_000)
 
 
-def _full_sample(domain: str, format_name: str, like: str, source: Generated) -> Dataset:
+def _sample(domain: str, format_name: str, source: Generated = _SMALL, like: str = "") -> Dataset:
+    size = f"{source.n_ratings:,} ratings of {source.n_items:,} titles by {source.n_users:,} users"
     return Dataset(
-        id=f"sample-{domain}-full",
+        id=f"sample-{domain}-full" if like else f"sample-{domain}",
         domain=domain,
         format=FORMATS[format_name],
         source=source,
-        summary=f"generated, as large as {like}: {source.n_ratings:,} ratings of {source.n_items:,} titles",
+        summary=f"generated, as large as {like}: {size}" if like else f"generated: {size}",
         licence="made by this project's generator; free for any use",
         homepage="",
     )
@@ -111,8 +103,8 @@ CATALOGUE: dict[str, Dataset] = {
     for dataset in (
         _sample("movie", "movielens"),
         _sample("anime", "anime-2020"),
-        _full_sample("movie", "movielens", "MovieLens-20M", Generated(138_493, 26_744, 20_000_263)),
-        _full_sample("anime", "anime-2020", "Anime 2020", Generated(310_059, 16_872, 57_633_278)),
+        _sample("movie", "movielens", Generated(138_493, 26_744, 20_000_263), "MovieLens-20M"),
+        _sample("anime", "anime-2020", Generated(310_059, 16_872, 57_633_278), "Anime 2020"),
         _movielens("ml-latest-small", "100,836 ratings of 9,742 movies by 610 users"),
         _movielens("ml-20m", "20,000,263 ratings of 27,278 movies by 138,493 users"),
         _movielens("ml-25m", "25,000,095 ratings of 62,423 movies by 162,541 users"),

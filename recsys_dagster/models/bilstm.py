@@ -70,7 +70,7 @@ class BiLstmParams(NeuralParams):
 class BiLstm(NeuralModel):
     """Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all titles.
 
-    These are the paper's widths (preset `paper`); by default both are a third as wide, which takes a tenth of the time.
+    These are the paper's widths (preset `paper`); by default both are a third as wide, a seventh of the arithmetic.
 
     A sequence is 18 titles of one user in the order of time, ties by a hash; the last one is the target, and a shorter
     one is padded in front. Rated or only watched, liked or not, each title counts. Without times the order is that of

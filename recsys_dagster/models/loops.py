@@ -32,7 +32,7 @@ class Loop:
     _weights: Callable[[], list[Any]]
 
     def __init__(self, network: Any, optimizer: Any, scores: Sequence[Score]) -> None:
-        self.network, self.optimizer, self.scores = network, optimizer, scores
+        self.network, self.scores = network, scores
         optimizer.build(network.trainable_variables)
 
     def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:

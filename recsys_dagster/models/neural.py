@@ -100,6 +100,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def at(self, rows: NDArray[np.int32] | slice) -> "Examples":
+        """Return the examples at these rows, laid out as the rows are."""
+        return Examples([column[rows] for column in self.inputs], self.targets[rows])
+
 
 @dataclass(frozen=True)
 class Training:
@@ -179,24 +183,25 @@ def train(
     scores |= {name: getattr(keras.metrics, name) for name in metrics}
     loop = build_loop(network, keras.optimizers.Adam(params.learning_rate), list(scores.values()))
     patience = params.patience if len(validation) else None
+    best_epoch, best_loss, best_weights = 0, np.inf, None
     batches = _batches(len(train), params.batch_of(len(train)), parts, np.random.default_rng(seed))
-    of_epochs, best_epoch, best = [], 0, (np.inf, loop.weights())
+    of_epochs = []
     with progress_bar(description, total=params.epochs) as advance:
         for epoch, rows in zip(range(1, params.epochs + 1), batches, strict=False):
             means = _take_steps(loop, train, rows, advance)
             if len(validation):
                 means = np.concatenate([means, _judge(loop, validation, validation_batch)])
-                if means[len(scores)] < best[0]:
-                    best_epoch, best = epoch, (means[len(scores)], loop.weights())
             of_epochs.append(means)
-            if patience is not None and epoch - best_epoch >= patience:
+            if patience is None:
+                continue
+            if means[len(scores)] < best_loss:
+                best_epoch, best_loss, best_weights = epoch, means[len(scores)], loop.weights()
+            elif epoch - best_epoch >= patience:
                 break
-    if patience is None or not best_epoch:
-        best_epoch = len(of_epochs)
-    loop.restore(best[1] if best_epoch < len(of_epochs) else loop.weights())
+    loop.restore(best_weights or loop.weights())
     names = [*scores, *(f"val_{name}" for name in scores)]
     curves = {name: [float(value) for value in of] for name, of in zip(names, np.transpose(of_epochs), strict=False)}
-    return Training(curves, best_epoch)
+    return Training(curves, best_epoch or len(of_epochs))
 
 
 def _batches(n: int, batch_size: int, parts: int, random: np.random.Generator) -> Iterator[NDArray[np.int32]]:
@@ -218,7 +223,8 @@ def _take_steps(
     sums = []
     for start in range(0, steps, at_once):
         block = rows[start : start + at_once]
-        sums.append(loop.steps([column[block] for column in train.inputs], train.targets[block]))
+        part = train.at(block)
+        sums.append(loop.steps(part.inputs, part.targets))
         advance(len(block) / steps)
     means: NDArray[np.float32] = np.sum(sums, axis=0) / steps
     return means
@@ -226,12 +232,9 @@ def _take_steps(
 
 def _judge(loop: Loop, validation: Examples, batch_size: int) -> NDArray[np.float32]:
     """Return the mean scores of the validation examples."""
-    batches = [slice(start, start + batch_size) for start in range(0, len(validation), batch_size)]
-    means = [
-        loop.judge([column[batch] for column in validation.inputs], validation.targets[batch]) for batch in batches
-    ]
-    sizes = [len(validation.targets[batch]) for batch in batches]
-    return np.average(means, axis=0, weights=sizes)
+    parts = [validation.at(slice(start, start + batch_size)) for start in range(0, len(validation), batch_size)]
+    means = [loop.judge(part.inputs, part.targets) for part in parts]
+    return np.average(means, axis=0, weights=[len(part) for part in parts])
 
 
 def with_mean_of_trained(vectors: NDArray[np.float32], trained: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -100,7 +100,7 @@ class Stack(Ensemble, RatingModel):
         self.weights_ = regression.coef_.astype(np.float32)
         self.intercept_ = float(regression.intercept_)
 
-    def _learnt(self, data: TrainingData) -> "_Learnt":
+    def _learnt(self, data: TrainingData) -> _Learnt:
         """Return what is regressed on what; what another stack has just learnt from the same is taken, at its cost."""
         asked = joblib.hash([self.params.members, self.params.folds, self.seed, *data.contents])
         if asked in _LAST:
