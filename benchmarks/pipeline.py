@@ -1,17 +1,18 @@
-"""`recsys run` at full size, from raw files to published lists: what each asset takes."""
+"""`recsys run` at full size, from raw files to published lists: what each step takes."""
 
 import os
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, peak
 from benchmarks.measuring import FOLDER, ROOT, measure
 from benchmarks.sizes import Size
-from recsys_dagster.costs import Cost
+from recsys_dagster.costs import Cost, StepCost
 from recsys_dagster.ingest import get_dataset
 
 TITLE = "From raw files to published lists"
@@ -19,11 +20,10 @@ MODELS = "popularity,user_item_bias,als,ease,embedding_mlp"
 MEMORY_LIMIT = "3GB"
 COMMAND = "from recsys_dagster.cli import main; main()"
 """`recsys`, of this checkout."""
-_COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")
 
 
 def run(dataset: str) -> tuple[Cost, dict[str, Any]]:
-    """`recsys run` of a domain on a dataset, from nothing; the costs of the assets come from Dagster's records."""
+    """`recsys run` of a domain on a dataset, from nothing; the costs of the steps come from Dagster's records."""
     domain = get_dataset(dataset).domain
     home = FOLDER / "pipeline" / dataset
     history = home / "dagster"
@@ -46,15 +46,15 @@ def run(dataset: str) -> tuple[Cost, dict[str, Any]]:
     after = os.times()
     if process.returncode:
         raise SystemExit(f"recsys run ended with {process.returncode}")
-    assets = _assets(domain)
-    highest = max([highest, *(int(costs["peak_memory_mb"] * 1e6) for costs in assets.values())])
+    steps = _steps(domain)
+    highest = max([highest, *(step.peak_bytes for step in steps)])
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     shutil.rmtree(home)
-    return Cost(time.perf_counter() - started, processor, highest), {"assets": assets}
+    return Cost(time.perf_counter() - started, processor, highest), {"steps": [asdict(step) for step in steps]}
 
 
 def figures(size: Size) -> list[Figure]:
-    """The peak memory of the whole; `results` lists the assets."""
+    """The peak memory of the whole; `results` lists the steps."""
     found = []
     for dataset in size.pipeline:
         measurement = measure(run, dataset=dataset)
@@ -66,21 +66,17 @@ def figures(size: Size) -> list[Figure]:
     return found
 
 
-def _assets(domain: str) -> dict[str, dict[str, float]]:
-    """Return the costs of each asset that the last run materialised, by key."""
+def _steps(domain: str) -> list[StepCost]:
+    """Return the cost of each step of the run."""
     import dagster as dg
 
+    from recsys_dagster.orchestration.step_costs import step_costs
+
     with dg.DagsterInstance.get() as instance:
-        keys = sorted(instance.all_asset_keys(), key=str)
-        events = {key.to_user_string(): instance.get_latest_materialization_event(key) for key in keys}
-    costs = {}
-    for key, event in events.items():
-        told = event.asset_materialization.metadata if event and event.asset_materialization else {}
-        if all(name in told for name in _COSTS):
-            costs[key] = {name: float(told[name].value) for name in _COSTS}
-    if not costs:
-        raise SystemExit(f"no asset of the domain {domain} has told its cost")
-    return costs
+        steps = step_costs(instance, domain)
+    if not steps:
+        raise SystemExit(f"no step of the domain {domain} has told its cost")
+    return steps
 
 
 def _resident(pid: int) -> int:

@@ -7,6 +7,7 @@ from benchmarks import pipeline
 from benchmarks.figures import Figure
 from benchmarks.measuring import Measurement, machine
 from benchmarks.sizes import Size
+from recsys_dagster.costs import StepCost
 
 CURVES = "scaling.svg"
 _VERSIONS = ("duckdb", "implicit", "jax", "keras", "numba", "numpy", "pandas", "ranx", "scipy", "tensorflow")
@@ -39,7 +40,7 @@ def write(path: Path, size: Size, answers: Mapping[str, Sequence[Figure]]) -> No
         lines += ["", f"## {title}", "", *_table(("what", "figure", "target", "met"), rows)]
         if title == pipeline.TITLE:
             for run in _distinct({title: figures}):
-                lines += ["", f"Assets of {run.arguments['dataset']}:", "", *_assets(run)]
+                lines += ["", f"Steps of {run.arguments['dataset']}:", "", *_steps(run)]
     lines += ["", "## Scaling curves", "", f"![Time and memory over rows]({CURVES})"]
     lines += ["", "## Every measurement", "", *_costs(measurements), ""]
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -69,12 +70,19 @@ def _costs(measurements: Sequence[Measurement]) -> list[str]:
     return _table(("what", "of", "wall s", "processor s", "peak GiB", "load"), rows)
 
 
-def _assets(run: Measurement) -> list[str]:
+def _steps(run: Measurement) -> list[str]:
+    steps = [StepCost(**told) for told in run.facts["steps"]]
     rows = [
-        (key, f"{cost['wall_seconds']:,.1f}", f"{cost['cpu_seconds']:,.1f}", f"{cost['peak_memory_mb'] / 1e3:.2f}")
-        for key, cost in sorted(run.facts["assets"].items(), key=lambda item: -item[1]["wall_seconds"])
+        (
+            step.step,
+            f"{step.wall_seconds:,.1f}",
+            f"{step.cpu_seconds:,.1f}",
+            f"{step.peak_bytes / 2**30:.2f}",
+            "" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
+        )
+        for step in sorted(steps, key=lambda step: -step.wall_seconds)
     ]
-    return _table(("asset", "wall s", "processor s", "peak GB"), rows)
+    return _table(("step", "wall s", "processor s", "peak GiB", "rows/s"), rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

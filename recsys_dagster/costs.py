@@ -28,6 +28,25 @@ class Cost:
     peak_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class StepCost:
+    """What a step of the pipeline cost when it last ran.
+
+    Attributes:
+        step: its name.
+        wall_seconds, cpu_seconds, peak_bytes: as of Cost.
+        rows_per_second: made or read; None where rows are not what it takes time for.
+        ended_at: seconds since the epoch.
+    """
+
+    step: str
+    wall_seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    rows_per_second: float | None
+    ended_at: float
+
+
 @contextlib.contextmanager
 def measuring() -> Iterator[Cost]:
     """Measure the block; its Cost is complete after the block, also when that raises."""

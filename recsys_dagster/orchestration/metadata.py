@@ -18,14 +18,17 @@ else:
     Materialized = dg.MaterializeResult  # where an asset has a check, dagster knows it only without the parameter
 """What an asset returns: it has stored its value itself, and says so."""
 
+WALL_SECONDS, CPU_SECONDS = "wall_seconds", "cpu_seconds"
+PEAK_MEMORY, ROWS_PER_SECOND = "peak_memory_mb", "rows_per_second"
+
 
 def cost_metadata(cost: Cost, rows: int | None = None) -> dict[str, Any]:
     """Wall and processor time in seconds, peak memory in MB; where so many rows were made or read, rows a second."""
-    speed = {} if rows is None else {"rows_per_second": dg.MetadataValue.int(round(rows / cost.wall_seconds))}
+    speed = {} if rows is None else {ROWS_PER_SECOND: dg.MetadataValue.int(round(rows / cost.wall_seconds))}
     return {
-        "wall_seconds": dg.MetadataValue.float(round(cost.wall_seconds, 3)),
-        "cpu_seconds": dg.MetadataValue.float(round(cost.cpu_seconds, 3)),
-        "peak_memory_mb": dg.MetadataValue.float(round(cost.peak_bytes / 1e6, 1)),
+        WALL_SECONDS: dg.MetadataValue.float(round(cost.wall_seconds, 3)),
+        CPU_SECONDS: dg.MetadataValue.float(round(cost.cpu_seconds, 3)),
+        PEAK_MEMORY: dg.MetadataValue.float(round(cost.peak_bytes / 1e6, 1)),
         **speed,
     }
 

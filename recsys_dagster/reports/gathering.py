@@ -1,5 +1,8 @@
 """From a workspace to the page's contents: reads what the steps before left behind, and computes nothing anew."""
 
+from collections.abc import Sequence
+
+from recsys_dagster.costs import StepCost
 from recsys_dagster.domains import Domain
 from recsys_dagster.evaluation import pick_examples, read_example_lists, read_importance, verdicts
 from recsys_dagster.models import model_class, model_names
@@ -14,8 +17,14 @@ from recsys_dagster.workspace import Workspace
 SHOWN_FOLD = "test"
 
 
-def gather_report(workspace: Workspace, domain: Domain) -> Report:
-    """Return what the page of a domain shows, after everything else of the domain was made."""
+def gather_report(workspace: Workspace, domain: Domain, costs: Sequence[StepCost] = ()) -> Report:
+    """Return what the page of a domain shows, after everything else of the domain was made.
+
+    Args:
+        workspace: holds all of it but the costs.
+        domain: whose page it is.
+        costs: of the steps that made it, where anybody kept them.
+    """
     warehouse = workspace.warehouse(domain)
     board = workspace.leaderboard(domain)
     cards = _cards(workspace, domain, [row.model for row in board.rows])
@@ -38,6 +47,7 @@ def gather_report(workspace: Workspace, domain: Domain) -> Report:
             titles=name_titles(connection, {card.name: card.lists for card in cards}),
             papers=read_records(connection, PaperRow),
             faults=read_records(connection, FaultRow),
+            costs=costs,
         )
 
 

@@ -29,6 +29,7 @@ from recsys_dagster.serving import Provenance, format_score
 from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
+    from recsys_dagster.costs import StepCost
     from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, ListedTitle, MetricRow, SliceRow
     from recsys_dagster.models import ModelRecord
     from recsys_dagster.papers import FaultRow, PaperRow
@@ -88,6 +89,7 @@ class Report:
         titles: those on any of their lists, by id.
         papers: figures of papers beside ours.
         faults: what the faults of papers do to a score.
+        costs: what each step cost when it last ran, in the order they ran in.
     """
 
     provenance: Provenance
@@ -102,6 +104,7 @@ class Report:
     titles: Mapping[int, ShownTitle]
     papers: "Sequence[PaperRow]" = ()
     faults: "Sequence[FaultRow]" = ()
+    costs: "Sequence[StepCost]" = ()
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -157,11 +160,19 @@ def render(template: str, **values: Any) -> str:
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["metric"] = lambda value: f"{value:.4f}"
     environment.filters["figure"] = lambda value: f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+    environment.filters["duration"] = _duration
+    environment.filters["megabytes"] = lambda n: f"{n / 1e6:,.0f}"
     environment.filters["signed"] = lambda value: f"{value:+,.0f}" if float(value).is_integer() else f"{value:+.4f}"
     environment.filters["svg"] = Markup
     environment.globals["script"] = Markup(script)  # noqa: S704 - the project's own
     environment.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(**values)
+
+
+def _duration(seconds: float) -> str:
+    """Say how long something took, to the second where it was long."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 60 else f"{minutes} min {rest} s"
 
 
 def _score_figures(leaderboard: "Leaderboard") -> list[tuple[str, str]]:

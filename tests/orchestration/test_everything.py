@@ -1,6 +1,7 @@
 """What a whole run leaves behind, on the sample of the movie domain."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def test_steps_tell_what_they_cost(movie_run: Any) -> None:
         metadata = materialized(movie_run)[key].metadata
         assert metadata["wall_seconds"].value > 0
         assert metadata["peak_memory_mb"].value > 10
+
+
+def test_the_page_has_a_line_for_each_step_in_the_order_they_ran_in(movie_run: Any) -> None:
+    html = movie_run.layout.report("movie").read_text(encoding="utf-8")
+    steps = re.findall(r'<th scope="row" data-value="([\w/]+)">', html.partition('id="costs"')[2])
+    assert set(steps) >= {"raw/files", "clean_tables", "features_tables", "models/ease", "evaluation/leaderboard"}
+    assert "evaluation/als" not in steps, "the run left it out"
+    order = [steps.index(step) for step in ("raw/files", "clean_tables", "models/ease", "serving/champion")]
+    assert order == sorted(order)
+    assert "serving/report" not in steps, "not of this run: the page was not there yet"
 
 
 def test_a_neural_model_shows_its_learning_curve(movie_run: Any) -> None:

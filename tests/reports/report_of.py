@@ -5,6 +5,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from recsys_dagster.costs import StepCost
 from recsys_dagster.evaluation import (
     Concern,
     ConfusionRow,
@@ -167,6 +168,10 @@ def report(**changes: Any) -> Report:
         "faults": [
             FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.08, -0.2, -0.05),
             FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),
+        ],
+        "costs": [
+            StepCost("clean_tables", 75.0, 140.0, 2_345_600_000, 250_000.4, 1.0),
+            StepCost("serving/champion", 0.5, 0.4, 1_000_000, None, 2.0),
         ],
         "people": people(connection),
         "titles": name_titles(connection, lists),

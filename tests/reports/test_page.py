@@ -124,6 +124,13 @@ def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
     assert "RMSE 0.8765 0.8665 – 0.8865" in text
 
 
+def test_the_cost_of_each_step_is_told_and_which_were_the_heaviest(page: Outline) -> None:
+    text = " ".join(page.text.split())
+    assert "All steps took 1 min 16 s; the longest, clean_tables, 1 min 15 s." in text
+    assert "Most memory was held by clean_tables: 2,346 MB." in text
+    assert "clean_tables 75.0 140.0 2,346 250,000 serving/champion 0.5 0.4 1 –" in text
+
+
 def test_figures_of_papers_stand_beside_ours_and_beside_what_costs_nothing(page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "003 two_tower MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 tested on 30" in text

@@ -139,12 +139,13 @@ def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
     holdout = load_holdout(warehouse, domain)
     data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
-    for fold, pairs in {"validation": data.validation, "test": test}.items():
-        constant = constant_rating_metrics(data.train, pairs, seed=workspace.settings.seed)
-        rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
-    with warehouse.connect() as connection:
-        store_metrics(connection, rows)
-    board = workspace.compare(domain)
+    with measuring() as cost:
+        for fold, pairs in {"validation": data.validation, "test": test}.items():
+            constant = constant_rating_metrics(data.train, pairs, seed=workspace.settings.seed)
+            rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
+        with warehouse.connect() as connection:
+            store_metrics(connection, rows)
+        board = workspace.compare(domain)
     records = board.records()
     return dg.MaterializeResult(
         metadata={
@@ -153,5 +154,6 @@ def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[W
             "rmse": picture(to_svg(plot_leaderboard(board, ("rmse", None)))),
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
             "dagster/row_count": len(records),
+            **cost_metadata(cost),
         }
     )

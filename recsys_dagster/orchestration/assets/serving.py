@@ -15,6 +15,7 @@ from recsys_dagster.orchestration.metadata import (
 )
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
+from recsys_dagster.orchestration.step_costs import step_costs
 from recsys_dagster.promotion import choose
 from recsys_dagster.publication import build_lists, publish_built
 from recsys_dagster.quality import overlap_with_published
@@ -43,7 +44,8 @@ def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Work
     of the least active users must be within the tolerances. Else the champion stays, fitted on the new data.
     """
     domain = workspace.claim(context.partition_key)
-    chosen = choose(workspace, domain)
+    with measuring() as cost:
+        chosen = choose(workspace, domain)
     decision = chosen.decision
     return dg.MaterializeResult(
         metadata={
@@ -52,6 +54,7 @@ def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Work
             "reason": decision.reason,
             "challengers": markdown_table(*challengers_table(chosen.trials)),
             "history": markdown_table(*history_table(workspace.store.history(domain.name))),
+            **cost_metadata(cost),
         }
     )
 
@@ -115,7 +118,7 @@ def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Worksp
     domain = workspace.claim(context.partition_key)
     path = workspace.layout.report(domain.name)
     with measuring() as cost:
-        write_report(path, gather_report(workspace, domain))
+        write_report(path, gather_report(workspace, domain, step_costs(context.instance, domain.name)))
     return dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **cost_metadata(cost)}
     )
