@@ -17,6 +17,7 @@ from recsys_dagster.models.neural import (
     Examples,
     NeuralModel,
     NeuralParams,
+    hidden_dtype,
     import_keras,
     relu,
     seed_everything,
@@ -217,6 +218,8 @@ def build_network(sizes: Sequence[int], input_dropout: float, hidden_dropout: fl
         for name, size, index in zip(INPUTS, sizes, inputs, strict=True)
     ]
     values = keras.layers.Dropout(input_dropout)(keras.layers.Concatenate()(embedded))
-    hidden = keras.layers.Dense(HIDDEN_UNITS, activation="relu", kernel_initializer="he_normal", name="hidden")(values)
-    kept = keras.layers.Dropout(hidden_dropout)(hidden)
+    hidden = keras.layers.Dense(
+        HIDDEN_UNITS, activation="relu", kernel_initializer="he_normal", name="hidden", dtype=hidden_dtype()
+    )
+    kept = keras.layers.Dropout(hidden_dropout)(hidden(values))
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid", name="like")(kept))

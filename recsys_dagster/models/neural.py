@@ -128,6 +128,16 @@ def import_keras() -> Any:
     return sys.modules["keras"]
 
 
+def hidden_dtype() -> str:
+    """Return Keras's name of what dense layers before the output compute in, on the devices that there are.
+
+    On a GPU that is bfloat16, for its tensor cores, with weights in float32; its exponents are float32's, so no loss
+    needs scaling. Outputs, and a loss made of them, need more than its three digits.
+    """
+    devices = import_keras().distribution.list_devices()
+    return "mixed_bfloat16" if any(device.startswith("gpu") for device in devices) else "float32"
+
+
 @contextlib.contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Drop what is written to file descriptor 2: TensorFlow greets there before it reads its log level."""

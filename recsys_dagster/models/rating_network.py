@@ -17,6 +17,7 @@ from recsys_dagster.models.neural import (
     Examples,
     NeuralModel,
     NeuralParams,
+    hidden_dtype,
     import_keras,
     relu,
     seed_everything,
@@ -71,17 +72,18 @@ class RatingNetwork(NeuralModel, RatingModel):
         """Return a keras.Model of two (batch,) int32 inputs, user and item, and a (batch, 1) output."""
         keras = import_keras()
 
-        def dense(values: Any, units: int, activation: str | None) -> Any:
+        def dense(values: Any, units: int, activation: str | None, dtype: str) -> Any:
             kept = keras.layers.Dropout(self.params.dropout)(values) if self.params.dropout else values
-            return keras.layers.Dense(units, activation=activation, kernel_initializer=self.initializer)(kept)
+            layer = keras.layers.Dense(units, activation, kernel_initializer=self.initializer, dtype=dtype)
+            return layer(kept)
 
         user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
         of_user = keras.layers.Embedding(n_users, self.embedding_size)(user)
         of_item = keras.layers.Embedding(n_items, self.embedding_size)(item)
         values = keras.layers.Concatenate()([of_user, of_item])
         for units in self.hidden_units:
-            values = dense(values, units, "relu")
-        return keras.Model([user, item], dense(values, 1, None))
+            values = dense(values, units, "relu", hidden_dtype())
+        return keras.Model([user, item], dense(values, 1, None, "float32"))
 
     def estimate(self, size: Size) -> Estimate:
         """Return what a fit and an evaluation are expected to cost: the widest layer is gone through for each score."""

@@ -18,6 +18,7 @@ from recsys_dagster.models.neural import (
     Examples,
     NeuralModel,
     NeuralParams,
+    hidden_dtype,
     import_keras,
     relu,
     seed_everything,
@@ -248,7 +249,7 @@ def build_tower(n_features: int) -> Any:
     """Return a keras.Sequential of (batch, n_features) → (batch, 32), linear at the end."""
     keras = import_keras()
     *hidden, last = LAYER_UNITS
-    layers = [keras.layers.Dense(units, activation="relu") for units in hidden]
+    layers = [keras.layers.Dense(units, activation="relu", dtype=hidden_dtype()) for units in hidden]
     return keras.Sequential([keras.Input((n_features,)), *layers, keras.layers.Dense(last)])
 
 

@@ -9,6 +9,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models import Model
 from recsys_dagster.models.embedding_mlp import EmbeddingMlp, EmbeddingMlpParams
+from recsys_dagster.models.neural import import_keras
 
 
 @pytest.fixture
@@ -54,6 +55,21 @@ def test_the_validation_fold_stops_it_and_the_best_epoch_is_kept(data: TrainingD
     error = model._predict(warm.users, warm.items) - warm.ratings
     assert (error**2).mean() == pytest.approx(min(losses), rel=1e-3)
     assert model.refit_params() == params.model_copy(update={"epochs": model.best_epoch_, "patience": None})
+
+
+def test_on_a_gpu_hidden_layers_compute_in_half_precision_and_the_loss_is_the_same(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = EmbeddingMlpParams(epochs=3, patience=None)
+    expected = EmbeddingMlp(params).fit(data).history_["loss"]
+    # There is no GPU in most machines that run this: the layers are told of one, and compute where they are.
+    monkeypatch.setattr(import_keras().distribution, "list_devices", lambda: ["gpu:0"])
+    layers = EmbeddingMlp(params).build_network(9, 9).layers[-4:]
+    assert [layer.compute_dtype for layer in layers] == ["bfloat16", "bfloat16", "bfloat16", "float32"]
+    assert {layer.variable_dtype for layer in layers} == {"float32"}
+    found = EmbeddingMlp(params).fit(data).history_["loss"]
+    assert found != expected
+    assert found == pytest.approx(expected, rel=0.02)
 
 
 def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> None:

@@ -115,7 +115,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                 **headline(rows),
                 **_pictures(confusion, parts, importances),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
-                **cost_metadata(cost),
+                **cost_metadata(cost, len(data.validation) + len(test)),
             },
         )
 
