@@ -110,7 +110,7 @@ def figures(size: Size) -> list[Figure]:
             at_least(f"{asked}: {name}", ratio(ours, theirs), target, "× our time", ours, theirs),
             at_most(f"{asked}: {name}, largest difference", max(differences), 1e-9, "", ours, theirs),
         ]
-    return [*found, peak(f"a whole evaluation, {users:,} users × {TITLES:,} titles", 4, everything)]
+    return [*found, peak(f"a whole evaluation, {users:,} users × {TITLES:,} titles", 2, everything)]
 
 
 def _files(users: int) -> tuple[Path, Path]:

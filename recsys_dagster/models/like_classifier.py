@@ -102,7 +102,7 @@ class LikeClassifier(NeuralModel, LikeModel):
             examples=size.pairs,
             flops=2 * len(INPUTS) * EMBEDDING_SIZE * HIDDEN_UNITS,
             weights=EMBEDDING_SIZE * (size.users + size.items),
-            score=3e-9 * HIDDEN_UNITS,
+            score=3e-10 * HIDDEN_UNITS,
         )
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
@@ -166,12 +166,9 @@ class LikeClassifier(NeuralModel, LikeModel):
 
     def _log_odds_of(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (n, n_items) log-odds of people with these (n, 10) sums."""
-        log_odds = np.empty((len(sums), self.n_items_), dtype=np.float32)
-        step = max(1, BLOCK_PAIRS // self.n_items_)
-        for start in range(0, len(sums), step):
-            block = slice(start, start + step)
-            log_odds[block] = self._upper(sums[block, None, :] + self.titles_)
-        return log_odds
+        from recsys_dagster.models.dense_kernel import upper_layers
+
+        return upper_layers(sums, self.titles_, [self.output_[:, None]], [np.array([self.bias_])])
 
     def _upper(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the log-odds of (…, 10) sums of user and title, which are overwritten."""
