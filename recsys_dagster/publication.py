@@ -32,7 +32,9 @@ def build_lists(workspace: Workspace, domain: Domain) -> Written:
     chosen, record = store.load(domain.name, name, version, id_map_hash=id_map_hash(warehouse))
     user_ids, item_ids = load_ids(warehouse)
     data = load_training_data(warehouse, domain).with_all(load_fold(warehouse, "test"))
-    model = type(chosen)(chosen.refit_params(), seed=chosen.seed).fit(data)
+    model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
+    del chosen  # what it learnt may take gigabytes, and so may what is learnt now
+    model.fit(data)
     owned = load_owned(warehouse)
     with warehouse.connect() as connection:
         titles = connection.sql("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()

@@ -274,10 +274,10 @@ class Model(ABC):
         for start in range(0, n, rows):
             stop = min(n, start + rows)
             scores = score(start, stop)
-            if np.isnan(scores).any():
-                raise RecsysError(f"{self.name}: scores are not numbers; the model did not converge")
             scores[:, outside] = -np.inf
             items[start:stop], values[start:stop] = top_k(scores, k)
+            if np.isnan(values[start:stop, 0]).any():
+                raise RecsysError(f"{self.name}: scores are not numbers; the model did not converge")
         return TopN(items, values)
 
     # -- keeping

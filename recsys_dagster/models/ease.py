@@ -103,8 +103,9 @@ class Ease(PositivesModel):
         return self._column_scores_for(self.positives_[users])
 
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = positives @ self.weights_
-        return scores
+        from recsys_dagster.models.columns_kernel import sparse_by_dense
+
+        return sparse_by_dense(positives, self.weights_)
 
 
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:

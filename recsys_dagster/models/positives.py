@@ -5,7 +5,6 @@ positives have no column: they cost no memory, and are listed after all that hav
 """
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -86,9 +85,9 @@ class PositivesModel(Model):
 
     def _widened(self, scores: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return (n, n_items) scores: items without a column below all others, popularity for the unknown."""
-        wide: NDArray[Any] = np.empty((len(scores), self.n_items_), dtype=np.float32)
-        wide[:] = scores.min(axis=1, keepdims=True) - 1
-        wide[:, self.columns_] = scores
+        from recsys_dagster.models.columns_kernel import scores_of_all
+
+        wide = scores_of_all(scores, self.columns_, self.n_items_)
         wide[~known] = self.popularity_
         return wide
 

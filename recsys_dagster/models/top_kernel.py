@@ -34,10 +34,11 @@ def highest(scores: Any, k: int) -> tuple[Any, Any]:
     """Return the columns and the values of the k highest scores of each row, best first.
 
     Of equal scores the lower column comes first, also at the edge of the list. A score of -inf is never listed: where
-    a row has fewer than k others, its columns end in -1 and its values in -inf.
+    a row has fewer than k others, its columns end in -1 and its values in -inf. The values of a row that holds a NaN
+    begin with it.
 
     Args:
-        scores: (n, width) float32, no NaN.
+        scores: (n, width) float32.
         k: at least 1.
 
     Returns:
@@ -48,12 +49,19 @@ def highest(scores: Any, k: int) -> tuple[Any, Any]:
     values = np.full((n, k), -np.inf, np.float32)
     for row in numba.prange(n):
         best, of = values[row], columns[row]
+        numbers = True
         for column in range(width):
-            # An equal score further right comes after all that are in the heap.
-            if scores[row, column] > best[0]:
-                _sift(best, of, k, scores[row, column], column)
+            score = scores[row, column]
+            # An equal score further right comes after all that are in the heap; a NaN is never at most anything.
+            if not score <= best[0]:
+                if score > best[0]:
+                    _sift(best, of, k, score, column)
+                else:
+                    numbers = False
         for size in range(k - 1, 0, -1):
             value, column = best[size], of[size]
             best[size], of[size] = best[0], of[0]
             _sift(best, of, size, value, column)
+        if not numbers:
+            best[0] = np.nan
     return columns, values

@@ -27,3 +27,8 @@ def test_a_row_without_enough_finite_scores_has_a_short_list() -> None:
     items, values = top_k(np.array([[-np.inf, 1, -np.inf, -np.inf], [3, 3, 3, 3]], dtype=np.float32), 2)
     np.testing.assert_array_equal(items, [[1, -1], [0, 1]])
     np.testing.assert_array_equal(values, [[1, -np.inf], [3, 3]])
+
+
+def test_a_row_that_holds_a_nan_begins_with_it() -> None:
+    _, values = top_k(np.array([[1, np.nan, 2], [1, 3, 2]], dtype=np.float32), 2)
+    np.testing.assert_array_equal(values[:, 0], [np.nan, 3])
