@@ -18,6 +18,19 @@ from recsys_dagster.ingest import get_dataset
 TITLE = "From raw files to published lists"
 MODELS = "popularity,user_item_bias,als,ease,embedding_mlp"
 MEMORY_LIMIT = "3GB"
+BOUNDS = {
+    "raw/files": "the generator: drawing pairs, and writing them as text",
+    "clean_tables": "reading and sorting text in DuckDB, all cores",
+    "features_tables": "joins and sorts in DuckDB, all cores",
+    "models/als": "arithmetic: factors² for each rating, factors³ for each user and title",
+    "models/ease": "arithmetic: the inverse of titles × titles by Cholesky, and before it their products, sparse",
+    "models/embedding_mlp": "memory: rows of embeddings here and there, and Adam over all of them at each step",
+    "evaluation/als": "arithmetic: users × titles × factors, then the choice of 100 and the bootstrap",
+    "evaluation/ease": "memory: a row of titles × titles for each title of each user",
+    "evaluation/embedding_mlp": "arithmetic: 6,700 operations for each of users × titles, twice, for two folds",
+    "serving/lists": "the champion fitted once more, on all folds, then users × titles as in its evaluation",
+}
+"""What the heavier steps spend their time on."""
 COMMAND = "from recsys_dagster.cli import main; main()"
 """`recsys`, of this checkout."""
 

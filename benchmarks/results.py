@@ -79,10 +79,11 @@ def _steps(run: Measurement) -> list[str]:
             f"{step.cpu_seconds:,.1f}",
             f"{step.peak_bytes / 2**30:.2f}",
             "" if step.rows_per_second is None else f"{step.rows_per_second:,.0f}",
+            pipeline.BOUNDS.get(step.step, ""),
         )
         for step in sorted(steps, key=lambda step: -step.wall_seconds)
     ]
-    return _table(("step", "wall s", "processor s", "peak GiB", "rows/s"), rows)
+    return _table(("step", "wall s", "processor s", "peak GiB", "rows/s", "spent on"), rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
