@@ -76,7 +76,7 @@ class Ease(PositivesModel):
         return Estimate.of_work(
             size,
             fit=1.3 * size.items**3 / (2.5 * FLOPS) + 4e-9 * size.pairs * degree,
-            score=0.5e-9 * degree,
+            score=0.2e-9 * degree,
             memory=4 * size.items**2,
         )
 
