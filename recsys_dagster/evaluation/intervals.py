@@ -30,11 +30,6 @@ class Interval:
     high: float
 
     @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero."""
-        return self.low > 0 or self.high < 0
-
-    @property
     def negated(self) -> "Interval":
         """The same of what is subtracted the other way round."""
         return Interval(-self.value, -self.high, -self.low)

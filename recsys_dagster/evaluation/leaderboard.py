@@ -118,22 +118,6 @@ class Leaderboard:
         """The model that validation chooses."""
         return next(row.model for row in self.rows if not row.is_suspect)
 
-    def leaders(self, metric: str, k: int | None) -> list[str]:
-        """Return the best model by a metric of `COMPARED` on the reported fold, then those not distinguishable from it.
-
-        Corrected for the number of models that are compared with the best; empty where nothing is compared.
-        """
-        pairs = [pair for pair in self.pairs if (pair.metric, pair.k) == (metric, k)]
-        values = {row.model: row.shown[metric, k].value for row in self.rows if (metric, k) in row.shown}
-        compared = {name for pair in pairs for name in (pair.model, pair.other)} & values.keys()
-        if not compared:
-            return []
-        sign = 1 if metric in RATING_METRICS else -1
-        best = min(compared, key=lambda model: (sign * values[model], *_simpler_first(model)))
-        against = _against(pairs, best)
-        equals = [row.model for row in self.rows if row.model in against and against[row.model][1] >= SIGNIFICANT]
-        return [best, *equals]
-
     def records(self) -> list[dict[str, Any]]:
         """Return the rows flat: rank, model, version, champion, distinguishable, p, state, reason, remarks,
         `validation_ndcg_10`, each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is
