@@ -1,4 +1,4 @@
-"""The compiled loops over scores of columns: histories times weights between titles, and columns to titles."""
+"""The compiled loops over columns: what occurs together, histories times weights between titles, columns to titles."""
 
 from typing import Any
 
@@ -8,6 +8,43 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.models.als_kernel import FAST
+
+CHUNKS = 64
+"""Parts that rows are dealt to in turn: the threads are equally busy, although rows are longer at one end."""
+
+
+def cooccurrences(
+    by_column: sp.csr_array, by_user: sp.csr_array, weights: NDArray[np.float32], columns: slice
+) -> NDArray[np.float32]:
+    """Return XᵀWX, or some of its rows: the weights of the users who have both of two columns.
+
+    Each number is added up in the order of the users, whatever the number of threads.
+
+    Args:
+        by_column: (n_columns, n_users) CSR, Xᵀ; what it holds counts as ones.
+        by_user: (n_users, n_columns) CSR, X.
+        weights: (n_users,) float32, the diagonal of W.
+        columns: the rows to return.
+
+    Returns:
+        (len(columns), n_columns) float32.
+    """
+    start, stop, _ = columns.indices(by_column.shape[0])
+    found = np.zeros((stop - start, by_user.shape[1]), np.float32)
+    _cooccur(by_column.indptr, by_column.indices, by_user.indptr, by_user.indices, weights, start, found)
+    return found
+
+
+@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _cooccur(of_columns: Any, users: Any, of_users: Any, columns: Any, weights: Any, start: Any, found: Any) -> None:
+    for chunk in numba.prange(CHUNKS):
+        for row in range(chunk, len(found), CHUNKS):
+            column, sums = start + row, found[row]
+            for entry in range(of_columns[column], of_columns[column + 1]):
+                user = users[entry]
+                weight = weights[user]
+                for place in range(of_users[user], of_users[user + 1]):
+                    sums[columns[place]] += weight
 
 
 def sparse_by_dense(left: sp.csr_array, right: NDArray[np.float32]) -> NDArray[np.float32]:

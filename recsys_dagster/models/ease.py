@@ -1,6 +1,6 @@
 """EASE: the linear item-item model with a closed form."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,8 +14,6 @@ from recsys_dagster.models.memory import require
 from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search import Real
 
-BLOCK_BYTES = 256 * 2**20
-"""Bytes of one block of the Gram matrix while it is formed: sparse (8 an entry at the worst), then dense (4)."""
 MIRROR_ROWS = 1024
 """Rows of a block when one triangle is copied to the other: small enough for the processor's cache."""
 
@@ -75,7 +73,7 @@ class Ease(PositivesModel):
         degree = size.pairs / size.users
         return Estimate.of_work(
             size,
-            fit=1.3 * size.items**3 / (2.5 * FLOPS) + 4e-9 * size.pairs * degree,
+            fit=1.3 * size.items**3 / (2.5 * FLOPS) + 3e-9 * size.pairs * degree,
             score=0.2e-9 * degree,
             memory=4 * size.items**2,
         )
@@ -83,7 +81,7 @@ class Ease(PositivesModel):
     def _learn(self, positives: sp.csr_array) -> None:
         n = len(self.columns_)
         require(
-            4 * n * n + BLOCK_BYTES,
+            4 * n * n,
             f"{self.name}: a matrix of {n} × {n} titles",
             "raise min_positives, or use item_knn, which needs no such matrix",
         )
@@ -109,21 +107,15 @@ class Ease(PositivesModel):
 
 
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:
-    """Return XᵀW²X, (n_columns, n_columns) float32; only its upper triangle is to be read.
+    """Return XᵀW²X, (n_columns, n_columns) float32.
 
     W scales each row of X by its number of entries to the power −`activity_power`, and all alike so that the trace
-    remains the number of entries. The product is formed sparse, a block of rows at a time, so that nothing dense but
-    the result exists.
+    remains the number of entries.
     """
-    n = positives.shape[1]
-    right: Any = sp.csr_array(sp.diags_array(activity_weights(positives, activity_power)) @ positives)
-    left = positives.T.tocsr()
-    gram = np.zeros((n, n), dtype=np.float32)
-    rows = max(1, BLOCK_BYTES // (12 * n))
-    for start in range(0, n, rows):
-        stop = min(n, start + rows)
-        gram[start:stop, start:] = (left[start:stop] @ right[:, start:]).toarray()
-    return gram
+    from recsys_dagster.models.columns_kernel import cooccurrences
+
+    weights = activity_weights(positives, activity_power)
+    return cooccurrences(positives.T.tocsr(), positives, weights, slice(None))
 
 
 def invert_in_place(matrix: NDArray[np.float32]) -> None:

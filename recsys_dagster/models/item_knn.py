@@ -1,6 +1,6 @@
 """Item-based neighbours: what people had who had this."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -64,7 +64,7 @@ class ItemKnn(PositivesModel):
         """Return what a fit and an evaluation are expected to cost: pairs of titles that somebody has both of."""
         return Estimate.of_work(
             size,
-            fit=60e-9 * size.pairs * size.pairs / size.users,
+            fit=1e-8 * size.pairs * size.pairs / size.users,
             score=20e-9,
             memory=12 * self.params.neighbours * size.items,
         )
@@ -88,19 +88,20 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
         positives: (n_users, n) CSR of ones.
         params: which similarity, and how many neighbours.
 
-    The co-occurrences of a block of titles with all others are formed sparse and ranked dense, so that the memory is
-    that of a block whatever n is.
+    The co-occurrences of a block of titles with all others are formed and ranked at a time, so that the memory is that
+    of a block whatever n is.
     """
+    from recsys_dagster.models.columns_kernel import cooccurrences
+
     n = positives.shape[1]
     weights = activity_weights(positives, params.activity_power)
     left = positives.T.tocsr()
-    right: Any = sp.csr_array(sp.diags_array(weights) @ positives)
-    totals: NDArray[np.float32] = right.sum(axis=0)
+    totals: NDArray[np.float32] = positives.T @ weights
     rows = max(1, BLOCK_BYTES // (4 * n))
     blocks = []
     for start in range(0, n, rows):
         stop = min(n, start + rows)
-        together = (left[start:stop] @ right).toarray()
+        together = cooccurrences(left, positives, weights, slice(start, stop))
         values = together / (_denominators(totals, slice(start, stop), params) + params.shrinkage)
         values[values == 0] = -np.inf
         values[np.arange(stop - start), np.arange(start, stop)] = -np.inf
