@@ -23,7 +23,7 @@ BOUNDS = {
     "clean_tables": "reading and sorting text in DuckDB, all cores",
     "features_tables": "joins and sorts in DuckDB, all cores",
     "models/als": "arithmetic: factors² for each rating, factors³ for each user and title",
-    "models/ease": "arithmetic: the inverse of titles × titles by Cholesky, and before it their products, sparse",
+    "models/ease": "arithmetic: the inverse of titles × titles by Cholesky, and before it what occurs together",
     "models/embedding_mlp": "memory: rows of embeddings here and there, and Adam over all of them at each step",
     "evaluation/als": "arithmetic: users × titles × factors, then the choice of 100 and the bootstrap",
     "evaluation/ease": "memory: a row of titles × titles for each title of each user",

@@ -10,13 +10,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNKS = 64
-"""Parts that the rows are dealt to; many more than threads, so that none waits long for the last."""
+from recsys_dagster.models.compiling import CHUNKS, FAST
+
 STRIDE = 8
 """Entries that are added to the normal equations in one pass over them."""
-
-FAST = {"contract", "reassoc", "nsz", "arcp"}
-"""Liberties of LLVM that vectorise sums of products; numbers that are not numbers stay what they are."""
 
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]

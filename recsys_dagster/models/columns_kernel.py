@@ -7,10 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.models.als_kernel import FAST
-
-CHUNKS = 64
-"""Parts that rows are dealt to in turn: the threads are equally busy, although rows are longer at one end."""
+from recsys_dagster.models.compiling import CHUNKS, FAST
 
 
 def cooccurrences(

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.models.als_kernel import FAST
+from recsys_dagster.models.compiling import FAST
 
 STRIP = 128
 """Titles that go through the layers at once."""

@@ -96,7 +96,7 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
     n = positives.shape[1]
     weights = activity_weights(positives, params.activity_power)
     left = positives.T.tocsr()
-    totals: NDArray[np.float32] = positives.T @ weights
+    totals: NDArray[np.float32] = left @ weights
     rows = max(1, BLOCK_BYTES // (4 * n))
     blocks = []
     for start in range(0, n, rows):

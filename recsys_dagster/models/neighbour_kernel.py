@@ -6,8 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNKS = 64
-"""Parts that the items are dealt to; many more than threads, so that none waits long for the last."""
+from recsys_dagster.models.compiling import CHUNKS
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
