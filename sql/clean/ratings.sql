@@ -4,7 +4,5 @@ SELECT
     item_id,
     cast(rating AS FLOAT) AS rating,
     happened_at AS rated_at
-FROM staging.judged_interactions
-WHERE
-    reason IS NULL
-    AND rating IS NOT NULL
+FROM staging.kept_interactions
+WHERE rating IS NOT NULL

@@ -6,10 +6,8 @@ WITH listed AS (
         status,
         progress,
         happened_at
-    FROM staging.judged_interactions
-    WHERE
-        reason IS NULL
-        AND is_listing
+    FROM staging.kept_interactions
+    WHERE is_listing
 ),
 
 others AS (
@@ -20,10 +18,8 @@ others AS (
         progress,
         happened_at,
         rating IS NOT NULL AS is_rated
-    FROM staging.judged_interactions
-    WHERE
-        reason IS NULL
-        AND NOT is_listing
+    FROM staging.kept_interactions
+    WHERE NOT is_listing
 ),
 
 -- Where one file rates a title and another lists it, they are one watch; the list knows how far the user got.

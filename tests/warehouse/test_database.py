@@ -22,14 +22,15 @@ from pathlib import Path
 from handmade import MOVIES, build
 from recsys_dagster.warehouse import build as build_module
 
-create = build_module._create
+def and_die(create):
+    def create_and_die(connection, table, *rest):
+        create(connection, table, *rest)
+        if f"{table.schema}.{table.name}" == sys.argv[3]:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return create_and_die
 
-def create_and_die(connection, table):
-    create(connection, table)
-    if f"{table.schema}.{table.name}" == sys.argv[3]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-build_module._create = create_and_die
+for name in ("_create", "_create_by_users"):
+    setattr(build_module, name, and_die(getattr(build_module, name)))
 files = {"movies.csv": MOVIES, "ratings.csv": Path(sys.argv[4]).read_text()}
 build(Path(sys.argv[2]), "movielens", files, features=True)
 """

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
+from recsys_dagster.warehouse import build as build_module
+
 ANIME_2020 = (
     "MAL_ID,Name,Score,{genres},English name,Japanese name,Type,Episodes,Aired,Premiered,Rating,Members\n"
     '1,Death &amp; Rebirth,8.78,"Action, Sci-Fi",Unknown,x,TV,26,"Apr 3, 1998 to Apr 24, 1999",-,PG,10\n'
@@ -88,7 +90,11 @@ def test_both_spellings_of_the_2020_headers_give_the_same_titles(tmp_path: Path,
     ]
 
 
-def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows_a_block", [1, 3, 2**24])
+def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_a_block: int
+) -> None:
+    monkeypatch.setattr(build_module, "ROWS_A_BLOCK", rows_a_block)
     files = {
         "anime.csv": ANIME_2020.format(genres="Genres"),
         "rating_complete.csv": RATINGS_2020,
