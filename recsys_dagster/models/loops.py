@@ -16,14 +16,17 @@ Score = Callable[[Any, Any], Any]
 """A function of (batch, …) targets and outputs, such as those of keras.losses, to (batch,) values or their mean."""
 
 
-class Loop:
-    """A network, its optimiser and what it is scored by; the first score is the loss.
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+"""Of Adam (Kingma and Ba 2015), with the epsilon of the paper's section 2 that Keras and TensorFlow take."""
 
-    A subclass sets what the methods call.
+
+class Loop:
+    """A network that Adam trains, and what it is scored by; the first score is the loss.
+
+    A subclass takes Adam's step size besides, and sets what the methods call.
 
     Args:
         network: a keras.Model.
-        optimizer: a keras.optimizers.Optimizer.
         scores: what is worked out on each batch.
     """
 
@@ -31,9 +34,8 @@ class Loop:
     _judge: Callable[[list[NDArray[Any]], NDArray[Any]], Any]
     _weights: Callable[[], list[Any]]
 
-    def __init__(self, network: Any, optimizer: Any, scores: Sequence[Score]) -> None:
+    def __init__(self, network: Any, scores: Sequence[Score]) -> None:
         self.network, self.scores = network, scores
-        optimizer.build(network.trainable_variables)
 
     def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
         """Take a step on each of n batches; return the (n_scores,) sums over them of the batches' mean scores.
@@ -66,20 +68,44 @@ class Loop:
 
 
 class TensorFlowLoop(Loop):
-    """The loop in a tf.function."""
+    """The loop in a tf.function, Adam in TensorFlow's own operation.
 
-    def __init__(self, network: Any, optimizer: Any, scores: Sequence[Score]) -> None:
-        super().__init__(network, optimizer, scores)
+    That goes through a variable once where Keras's Adam goes through it thirty times. And it squares the gradient of an
+    embedding, as Adam is defined and as JAX has it; Keras on TensorFlow adds up the squares of its parts, one for each
+    occurrence of the id in a batch.
+    """
+
+    def __init__(self, network: Any, learning_rate: float, scores: Sequence[Score]) -> None:
+        super().__init__(network, scores)
         import tensorflow as tf
 
-        variables = network.trainable_variables
-        values = [variable.value for variable in variables]
+        values = [variable.value for variable in network.trainable_variables]
+        moments = [[tf.Variable(tf.zeros_like(value)) for _ in range(2)] for value in values]
+        powers = [tf.Variable(1.0) for _ in range(2)]
+
+        def apply(gradients: Any) -> None:
+            beta_1_power, beta_2_power = (
+                power.assign(power * beta) for power, beta in zip(powers, (BETA_1, BETA_2), strict=True)
+            )
+            for value, (first, second), gradient in zip(values, moments, gradients, strict=True):
+                tf.raw_ops.ResourceApplyAdam(
+                    var=value.handle,
+                    m=first.handle,
+                    v=second.handle,
+                    beta1_power=beta_1_power,
+                    beta2_power=beta_2_power,
+                    lr=learning_rate,
+                    beta1=BETA_1,
+                    beta2=BETA_2,
+                    epsilon=EPSILON,
+                    grad=tf.convert_to_tensor(gradient),
+                )
 
         def step(number: Any, sums: Any, inputs: Any, targets: Any) -> Any:
             with tf.GradientTape() as tape:
                 outputs = network([column[number] for column in inputs], training=True)
                 scored = self._scored(targets[number], outputs)
-            optimizer.apply(tape.gradient(scored[0], values), variables)
+            apply(tape.gradient(scored[0], values))
             return number + 1, sums + tf.stack(scored)
 
         @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -98,7 +124,7 @@ class TensorFlowLoop(Loop):
             return tf.stack(self._scored(targets, network(inputs, training=False)))
 
         self._steps, self._judge = steps, judge
-        self._weights = lambda: [variable.numpy() for variable in variables]
+        self._weights = lambda: [value.numpy() for value in values]
 
 
 class JaxLoop(Loop):
@@ -106,10 +132,14 @@ class JaxLoop(Loop):
 
     _state: Any
 
-    def __init__(self, network: Any, optimizer: Any, scores: Sequence[Score]) -> None:
-        super().__init__(network, optimizer, scores)
+    def __init__(self, network: Any, learning_rate: float, scores: Sequence[Score]) -> None:
+        super().__init__(network, scores)
         import jax
+        import keras
         from jax import numpy as jnp
+
+        optimizer = keras.optimizers.Adam(learning_rate, BETA_1, BETA_2, EPSILON)
+        optimizer.build(network.trainable_variables)
 
         def loss(trainable: Any, fixed: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
             outputs, fixed = network.stateless_call(trainable, fixed, inputs, training=True)
@@ -145,14 +175,14 @@ class JaxLoop(Loop):
         self._weights = lambda: self._state[0]
 
 
-LOOPS: dict[str, type[Loop]] = {"tensorflow": TensorFlowLoop, "jax": JaxLoop}
+LOOPS: dict[str, Callable[[Any, float, Sequence[Score]], Loop]] = {"tensorflow": TensorFlowLoop, "jax": JaxLoop}
 
 
-def build_loop(network: Any, optimizer: Any, scores: Sequence[Score]) -> Loop:
+def build_loop(network: Any, learning_rate: float, scores: Sequence[Score]) -> Loop:
     """Return the loop of Keras's backend; raise UsageError where that is another than TensorFlow or JAX."""
     import keras
 
     backend = keras.backend.backend()
     if backend not in LOOPS:
         raise UsageError(f"KERAS_BACKEND={backend} trains nothing here; set it to {' or '.join(LOOPS)}")
-    return LOOPS[backend](network, optimizer, scores)
+    return LOOPS[backend](network, learning_rate, scores)

@@ -191,7 +191,7 @@ def train(
     keras = import_keras()
     scores = {"loss": getattr(keras.losses, loss) if isinstance(loss, str) else loss}
     scores |= {name: getattr(keras.metrics, name) for name in metrics}
-    loop = build_loop(network, keras.optimizers.Adam(params.learning_rate), list(scores.values()))
+    loop = build_loop(network, params.learning_rate, list(scores.values()))
     patience = params.patience if len(validation) else None
     best_epoch, best_loss, best_weights = 0, np.inf, None
     batches = _batches(len(train), params.batch_of(len(train)), parts, np.random.default_rng(seed))
