@@ -31,7 +31,7 @@ SELECT 1 FROM (
     SELECT user_id, item_id, lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item
     FROM ({interactions})
 )
-WHERE last_user IS NOT NULL AND NOT (user_id, item_id) > (last_user, last_item)
+WHERE user_id < last_user OR (user_id = last_user AND item_id <= last_item)
 LIMIT 1
 """
 """Finds a row that does not come after the one before it. Where there is none, no pair comes twice: in whichever
@@ -173,7 +173,7 @@ def _create_by_users(connection: duckdb.DuckDBPyConnection, table: SqlTable, sou
     order of the users, each block reads its own part of them only.
     """
     low, high = connection.execute(
-        f"SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.{source.name}"
+        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.interactions"
     ).fetchall()[0]
     n_blocks = math.ceil(rows / ROWS_A_BLOCK)
     view = f"CREATE OR REPLACE VIEW staging.{source.name} AS SELECT * FROM ({source.sql})"
