@@ -100,6 +100,14 @@ def confusion(
         (rating, predicted, pairs), by rating and prediction rising; what never happens is left out.
     """
     step = 1.0 if np.array_equal(ratings, np.floor(ratings)) else 0.5
-    cells = [np.floor(np.clip(values.astype(np.float64), *scale) / step + 0.5) for values in (ratings, predicted)]
-    found, counts = np.unique(np.stack(cells, axis=1), axis=0, return_counts=True)
-    return [(float(a * step), float(b * step), int(n)) for (a, b), n in zip(found, counts, strict=True)]
+    low, high = (np.floor(bound / step + 0.5) for bound in scale)
+    width = int(high - low) + 1
+    given, guessed = (
+        (np.floor(np.clip(values.astype(np.float64), *scale) / step + 0.5) - low).astype(np.int64)
+        for values in (ratings, predicted)
+    )
+    found, counts = np.unique(given * width + guessed, return_counts=True)
+    return [
+        (float((cell // width + low) * step), float((cell % width + low) * step), int(n))
+        for cell, n in zip(found, counts, strict=True)
+    ]

@@ -1,32 +1,92 @@
-"""The compiled selection of the highest scores of each row: one pass over the scores, a heap of the best so far."""
+"""The compiled selection of the highest scores of each row.
+
+Columns are dealt to groups; the k-th highest of the groups' maxima is a score that k columns reach at least, and hardly
+more do. Two passes that the processor's vectors take, and a handful of columns to put in order, where a heap of the
+best so far is changed hundreds of times a row.
+"""
 
 from typing import Any
 
 import numba
 import numpy as np
 
+from recsys_dagster.models.compiling import CHUNKS
+
+SPAN = 64
+"""Columns that are compared to the bound at once."""
+LEAST_GROUPS = 256
+LAST_COLUMN = 2**31 - 1
+
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _sift(values: Any, columns: Any, size: int, value: Any, column: int) -> None:
-    """Put an entry in place of the first of a heap of `size` entries, whose first is the last to be listed.
+def _to_front(values: Any, k: int) -> Any:
+    """Reorder the values so that the k highest come first; return the k-th highest (Hoare's selection)."""
+    low, high = 0, len(values) - 1
+    while low < high:
+        first, middle, last = values[low], values[(low + high) // 2], values[high]
+        pivot = max(min(first, middle), min(max(first, middle), last))
+        left, right = low, high
+        while left <= right:
+            while values[left] > pivot:
+                left += 1
+            while values[right] < pivot:
+                right -= 1
+            if left <= right:
+                values[left], values[right] = values[right], values[left]
+                left += 1
+                right -= 1
+        if k - 1 <= right:
+            high = right
+        elif k - 1 >= left:
+            low = left
+        else:
+            break
+    return values[k - 1]
 
-    Of two entries the lower value is listed later, and of equal values the higher column.
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _bound(scores: Any, k: int, maxima: Any) -> Any:
+    """Return a score that at least k of the row reach; -inf where it is too short for groups.
+
+    Column c belongs to group c modulo their number, so that neighbours which score alike are dealt out.
     """
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= size:
-            break
-        other = child + 1
-        if other < size and (
-            values[other] < values[child] or (values[other] == values[child] and columns[other] > columns[child])
-        ):
-            child = other
-        if values[child] > value or (values[child] == value and columns[child] < column):
-            break
-        values[place], columns[place] = values[child], columns[child]
-        place = child
-    values[place], columns[place] = value, column
+    groups = len(maxima)
+    if len(scores) < 2 * groups:
+        return np.float32(-np.inf)
+    maxima[:] = scores[:groups]
+    for start in range(groups, len(scores) - groups + 1, groups):
+        part = scores[start : start + groups]
+        for group in range(groups):
+            maxima[group] = part[group] if part[group] > maxima[group] else maxima[group]
+    return _to_front(maxima, k)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _collect(scores: Any, bound: Any, keys: Any) -> int:
+    """Write a key of each score that reaches the bound and is above -inf; return how many, or -1 if there is a NaN.
+
+    A key is the score's bits, in the order of the scores, and below them what is the higher the lower the column is.
+    """
+    found, score = 0, np.empty(1, np.float32)
+    bits = score.view(np.int32)
+    for start in range(0, len(scores), SPAN):
+        part = scores[start : start + SPAN]
+        reached = SPAN - len(part)
+        if reached == 0:
+            for place in range(SPAN):
+                reached += not part[place] < bound  # a NaN is below nothing
+        if reached == 0:
+            continue
+        for place in range(len(part)):
+            score[0] = part[place] + np.float32(0)  # of two zeros neither is the higher
+            if score[0] >= bound and score[0] > -np.inf:
+                key = np.int64(bits[0])
+                key = key if key >= 0 else key ^ LAST_COLUMN
+                keys[found] = (key << 32) | (LAST_COLUMN - start - place)
+                found += 1
+            elif np.isnan(score[0]):
+                return -1
+    return found
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
@@ -47,21 +107,21 @@ def highest(scores: Any, k: int) -> tuple[Any, Any]:
     n, width = scores.shape
     columns = np.full((n, k), -1, np.int32)
     values = np.full((n, k), -np.inf, np.float32)
-    for row in numba.prange(n):
-        best, of = values[row], columns[row]
-        numbers = True
-        for column in range(width):
-            score = scores[row, column]
-            # An equal score further right comes after all that are in the heap; a NaN is never at most anything.
-            if not score <= best[0]:
-                if score > best[0]:
-                    _sift(best, of, k, score, column)
-                else:
-                    numbers = False
-        for size in range(k - 1, 0, -1):
-            value, column = best[size], of[size]
-            best[size], of[size] = best[0], of[0]
-            _sift(best, of, size, value, column)
-        if not numbers:
-            best[0] = np.nan
+    for chunk in numba.prange(CHUNKS):
+        maxima = np.empty(max(4 * k, LEAST_GROUPS), np.float32)
+        keys = np.empty(width, np.int64)
+        for row in range(chunk, n, CHUNKS):
+            of_row = scores[row]
+            found = _collect(of_row, _bound(of_row, k, maxima), keys)
+            if found < 0:
+                values[row, 0] = np.nan
+                continue
+            if found > k:
+                _to_front(keys[:found], k)
+                found = k
+            best = keys[:found]
+            best.sort()
+            for place in range(found):
+                column = LAST_COLUMN - (best[found - 1 - place] & LAST_COLUMN)
+                columns[row, place], values[row, place] = column, of_row[column]
     return columns, values

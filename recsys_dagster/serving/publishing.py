@@ -1,13 +1,13 @@
 """Writing the published file: streamed in blocks of users, checked, swapped in whole."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
+from recsys_dagster.ahead import one_ahead
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.storage import replacing
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from recsys_dagster.models import Decision, TopN
 
 _MEMORY_LIMIT = "512MB"
-_Block = TypeVar("_Block")
 
 _TABLES = """
 CREATE TABLE users (user_id BIGINT);
@@ -135,7 +134,7 @@ def _insert_lists(
     import pyarrow as pa
 
     last: int | None = None
-    for users, top in _one_ahead(iter(lists)):
+    for users, top in one_ahead(iter(lists)):
         ids = user_ids[users].astype(np.int64)
         if (np.diff(ids) <= 0).any() or (len(ids) and last is not None and ids[0] <= last):
             raise ValueError("the user ids of the lists do not rise; go through np.argsort(user_ids)")
@@ -155,15 +154,6 @@ def _insert_lists(
             {"model": provenance.model, "version": provenance.version},
         )
         connection.unregister("block")
-
-
-def _one_ahead(blocks: Iterator[_Block]) -> Iterator[_Block]:
-    """Yield the blocks; while one is written, a thread finds the next."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = pool.submit(next, blocks, None)
-            yield block
 
 
 def _indexed(index: str, name: str, values: "Sequence[str] | NDArray[np.int32]") -> "pa.Table":
