@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -19,6 +20,25 @@ def test_the_best_come_first_and_of_equal_ones_the_lower_column(
 
     items, values = top_k(scores, k)
 
+    np.testing.assert_array_equal(values, best)
+    np.testing.assert_array_equal(items, np.where(np.isneginf(best), -1, order))
+
+
+@pytest.mark.parametrize("width", [511, 512, 800, 3001])
+@pytest.mark.parametrize("k", [1, 10, 100])
+@pytest.mark.parametrize("steps", [0.3, 1000.0])
+def test_the_best_of_a_long_row_are_those_that_sorting_finds(width: int, k: int, steps: float) -> None:
+    random = np.random.default_rng(width)
+    # Coarse steps make ties, a rising row has its best side by side, and one row has fewer scores than are asked for.
+    scores = np.round(random.standard_normal((9, width)) * steps).astype(np.float32)
+    scores[0] = np.sort(scores[0])
+    scores[1, 5:] = -np.inf
+    scores[2, ::2] *= 0
+
+    items, values = top_k(scores, k)
+
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, axis=1)
     np.testing.assert_array_equal(values, best)
     np.testing.assert_array_equal(items, np.where(np.isneginf(best), -1, order))
 
