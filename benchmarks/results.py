@@ -26,7 +26,7 @@ def write(path: Path, size: Size, answers: Mapping[str, Sequence[Figure]]) -> No
         "# What it costs",
         "",
         f"`make bench{'' if size.name == 'full' else f' SIZE={size.name}'}` wrote this page; size {size.name}, "
-        f"measured from {days[0]} to {days[-1]}.",
+        f"measured {f'on {days[0]}' if days[0] == days[-1] else f'from {days[0]} to {days[-1]}'}.",
         "",
         f"- Machine: {machine()}",
         f"- Versions: {', '.join(f'{name} {found}' for name, found in sorted(versions.items()))}",
