@@ -54,9 +54,13 @@ def plot(size: Size, path: Path) -> None:
         rows = [_ratings(point) / 1e6 for point in points]
         time.plot(rows, [p.cost.wall_seconds for p in points], "o-", label=f"{step}: slope {slope(points):.2f}")
         memory.plot(rows, [p.cost.peak_bytes / 2**30 for p in points], "o-", label=step)
-    for axes, title in ((time, "seconds"), (memory, "peak memory, GiB")):
+    for axes, title, ticks in (
+        (time, "seconds", (0.1, 0.3, 1, 3, 10, 30)),
+        (memory, "peak memory, GiB", (0.125, 0.25, 0.5, 1, 2, 4)),
+    ):
         axes.set(xscale="log", yscale="log", xlabel="million ratings (and 1.9 times as many list entries)", title=title)
         axes.set_xticks([ratings / 1e6 for ratings in size.curve], [f"{ratings / 1e6:.3g}" for ratings in size.curve])
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend()
