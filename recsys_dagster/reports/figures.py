@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH = 4.3
 """Inches; at the 72 points of an SVG that is 310 units, about what a phone shows one to one."""
+NAMES_SHARE = 0.5
+"""Of the width, that the names of rows may take."""
 
 INK, MUTED, GRID = "#1c2128", "#66707c", "#e1e5ea"
 ACCENT, SECOND = "#2f6db5", "#d07a1f"
@@ -138,13 +140,14 @@ def new_rows(
     """Return a figure of rows of so many inches with their names at the left, the first on top, and its one plot.
 
     Args:
-        names: in the order of the rows, which are at 0, 1, …
+        names: in the order of the rows, which are at 0, 1, …; what takes more than its share of the width is cut.
         row: height of each.
         size: of the names, in points.
         colors: of each name; by default that of text.
         top: inches above the plot.
     """
-    widest = max(_font().getlength(line) for name in names for line in name.split("\n")) * size / 7200
+    names = ["\n".join(_cut(line, size) for line in name.split("\n")) for name in names]
+    widest = max(_inches(line, size) for name in names for line in name.split("\n"))
     figure, axes = new_figure(0.6 + top + row * max(3, len(names)), left=widest + 0.12, top=top)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks([])
@@ -154,6 +157,21 @@ def new_rows(
         axes.text(-0.02, place, name, transform=across, ha="right", va="center", fontsize=size, color=color)
     axes.locator_params(axis="x", nbins=5)
     return figure, axes
+
+
+def _inches(line: str, size: float) -> float:
+    """Return the width of a line of text of so many points."""
+    inches: float = _font().getlength(line) * size / 7200
+    return inches
+
+
+def _cut(line: str, size: float) -> str:
+    """Return the line, or as much of it as NAMES_SHARE of the width holds."""
+    room = NAMES_SHARE * WIDTH
+    if _inches(line, size) <= room:
+        return line
+    fitting = next(end for end in range(len(line), 0, -1) if _inches(f"{line[:end]}…", size) <= room)
+    return f"{line[:fitting].rstrip(' ,')}…"
 
 
 @functools.cache

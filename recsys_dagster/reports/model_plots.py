@@ -207,7 +207,7 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
 
 def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
     """Draw by what share each fault changes the score of a system, with its 95 % interval where there is one."""
-    names = [f"{row.fault.replace('-', ' ')}\n{row.system}, {named_metric(row.metric)}" for row in rows]
+    names = [f"{row.fault.replace('-', ' ')}: {named_metric(row.metric)}\n{row.system}" for row in rows]
     figure, axes = new_rows(names, 0.4, size=8)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for place, row in enumerate(rows):

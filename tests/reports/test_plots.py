@@ -46,7 +46,10 @@ FIGURES = {
     "slices": lambda: plot_slices([*SLICES[:3], replace(SLICES[2], part="War", position=1)]),
     "importance": lambda: plot_importance(IMPORTANCES),
     "lies": lambda: plot_lies(
-        [FaultRow(name, "003", "d", "m", "rmse", 1.2, 1.1, -0.2, -0.05) for name in ("leaky-tastes", "other")]
+        [
+            FaultRow("stack-in-sample", "002", "d", system, "rmse", 1.2, 1.1, -0.2, -0.05)
+            for system in ("als", f"stack of {', '.join(['beta_network_100'] * 9)}")
+        ]
     ),
     "counts": lambda: plot_counts([("Drama <& $x$", 9), ("Škola", 2)], label="titles"),
 }
