@@ -228,7 +228,7 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
             ha="center",
         )
     axes.set_ylim(len(rows) - 0.4, -0.7)
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     axes.set_xlabel("change of the score, %")
     return figure
 
