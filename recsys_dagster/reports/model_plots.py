@@ -214,9 +214,7 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
         scale = 100 / abs(row.honest)
         change = scale * (row.faulty - row.honest)
         if row.low is not None and row.high is not None:
-            axes.barh(
-                place, scale * (row.high - row.low), left=scale * row.low, height=0.4, color=SECOND, alpha=INTERVAL
-            )
+            axes.hlines(place, scale * row.low, scale * row.high, color=SECOND, alpha=INTERVAL, linewidth=9)
         axes.plot([change], [place], marker="o", markersize=5, color=SECOND)
         axes.annotate(
             f"{change:+.1f} %",
