@@ -39,7 +39,7 @@ def disturbed(how: str, folder: Path, points: int) -> list[dict[str, Any]]:
 
 def test_a_retrain_killed_at_points_spread_over_all_its_writes_harms_nobody(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
-    told = disturbed("kill", tmp_path / "home", int(POINTS or 8))
+    told = disturbed("kill", tmp_path / "home", int(POINTS or 5))
     assert {point["ended"] for point in told[:-1]} == {-signal.SIGKILL}
 
 
