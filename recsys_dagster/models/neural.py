@@ -28,7 +28,7 @@ BLOCK_EXAMPLES = 2**18
 """Training examples that are handed over to the backend at once."""
 START_SECONDS, START_BYTES = 4.0, 8e8
 """What it takes to trace a network's steps, and to have TensorFlow."""
-SECONDS_A_STEP, SECONDS_AN_EXAMPLE = 4e-3, 3e-6
+SECONDS_A_STEP, SECONDS_AN_EXAMPLE = 4e-3, 1e-6
 """What training takes beside the products of matrices: to start a step's operations, to draw, gather and drop out."""
 
 
@@ -72,7 +72,7 @@ class NeuralModel(Model):
         params = self.params
         epochs = params.epochs if params.patience is None else params.epochs / 2
         steps = examples / params.batch_of(examples)
-        an_epoch = examples * (3 * flops / FLOPS + SECONDS_AN_EXAMPLE) + steps * (SECONDS_A_STEP + 4e-9 * weights)
+        an_epoch = examples * (3 * flops / FLOPS + SECONDS_AN_EXAMPLE) + steps * (SECONDS_A_STEP + 2e-9 * weights)
         return Estimate.of_work(
             size,
             fit=START_SECONDS + epochs * an_epoch,

@@ -93,7 +93,7 @@ class RatingNetwork(NeuralModel, RatingModel):
             examples=size.pairs,
             flops=2 * sum(products),
             weights=self.embedding_size * (size.users + size.items) + sum(products),
-            score=2 * sum(products[1:]) / FLOPS + 3e-10 * self.hidden_units[0],
+            score=sum(products[1:]) / FLOPS + 1e-10 * self.hidden_units[0],
         )
 
     def _examples(self, rated: Interactions) -> Interactions:
