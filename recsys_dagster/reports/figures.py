@@ -127,7 +127,7 @@ def new_figure(height: float, **margins: float) -> "tuple[Figure, Axes]":
 
 
 def set_margins(
-    figure: "Figure", *, left: float = 0.75, right: float = 0.13, bottom: float = 0.5, top: float = 0.1
+    figure: "Figure", *, left: float = 0.8, right: float = 0.13, bottom: float = 0.5, top: float = 0.1
 ) -> None:
     """Leave so many inches around the plots; by default what numbers and a label beside and beneath them take."""
     width, height = figure.get_size_inches()
