@@ -133,15 +133,16 @@ def test_the_cost_of_each_step_is_told_and_which_were_the_heaviest(page: Outline
 
 def test_figures_of_papers_stand_beside_ours_and_beside_what_costs_nothing(page: Outline) -> None:
     text = " ".join(page.text.split())
-    assert "003 two_tower MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 tested on 30" in text
+    assert "two_tower paper 003, MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 tested on 30" in text
 
 
 def test_faults_are_shown_by_their_effect(path: Path, page: Outline) -> None:
     text = " ".join(page.text.split())
     assert (
-        f"leaky tastes {explained('leaky-tastes')} 003 two_tower RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500" in text
+        f"leaky tastes {explained('leaky-tastes')} two_tower paper 003, RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500"
+        in text
     )
-    assert f"genre by substring {explained('genre-by-substring')} 003 titles titles flagged 410 530 +120" in text
+    assert f"genre by substring {explained('genre-by-substring')} titles paper 003, titles flagged 410 530 +120" in text
     drawn = path.read_text(encoding="utf-8").partition("What each fault does to the score")[2].partition("</figure>")[0]
     assert "-10.0 %" in drawn
     assert "substring" not in drawn, "a count is no score"
