@@ -220,7 +220,7 @@ def _batches(n: int, batch_size: int, parts: int, random: np.random.Generator) -
     batch_size = min(batch_size, n)
     steps = max(1, n // (batch_size * parts))
     while True:
-        # To sort random numbers with the positions in their lower halves takes a quarter of a shuffle in place.
+        # To sort random numbers with the positions in their lower halves takes half of a shuffle in place.
         order = np.sort(random.integers(2**31, size=n) << 32 | np.arange(n)).astype(np.int32)
         order = order[: n // batch_size * batch_size].reshape(-1, batch_size)
         yield from (order[start : start + steps] for start in range(0, len(order) - steps + 1, steps))

@@ -75,7 +75,7 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
                 if table.schema == "staging" and table.name not in _STORED:
                     connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
                 elif table.name == "repeated_interactions" and _has_no_pair_twice(connection, loaded):
-                    connection.execute(f"CREATE TABLE staging.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+                    _create_empty(connection, table)
                 elif table.name == "watches":
                     _create_by_users(connection, table, kept, sum(file.rows_read for file in loaded))
                 else:
@@ -166,6 +166,10 @@ def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
     connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS {table.sql}")
 
 
+def _create_empty(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
+    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+
+
 def _create_by_users(connection: duckdb.DuckDBPyConnection, table: SqlTable, source: SqlTable, rows: int) -> None:
     """Create a table out of the view `source` of `rows` rows, of some users after the other.
 
@@ -177,7 +181,7 @@ def _create_by_users(connection: duckdb.DuckDBPyConnection, table: SqlTable, sou
     ).fetchall()[0]
     n_blocks = math.ceil(rows / ROWS_A_BLOCK)
     view = f"CREATE OR REPLACE VIEW staging.{source.name} AS SELECT * FROM ({source.sql})"
-    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+    _create_empty(connection, table)
     for start, end in pairwise(low + (high + 1 - low) * block // n_blocks for block in range(n_blocks + 1)):
         connection.execute(f"{view} WHERE user_id >= {start} AND user_id < {end}")
         connection.execute(f"INSERT INTO {table.schema}.{table.name} {table.sql}")
