@@ -19,10 +19,10 @@ from benchmarks.figures import Figure, at_least, at_most, peak, ratio
 from benchmarks.measuring import FOLDER, ROOT, measure
 from benchmarks.sizes import Size
 from benchmarks.worlds import Factors, made
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.evaluation import evaluate
+from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.lists import RelevantPairs
-from recsys_dagster.evaluation.metrics import RANKING_METRICS
+from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS
+from recsys_dagster.runtime.resource_usage import Cost, measuring
 
 TITLE = "Evaluation"
 TITLES, TRAIN, TEST = 20_000, 30, 10

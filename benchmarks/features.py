@@ -6,8 +6,9 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_least, peak, ratio
 from benchmarks.measuring import measure
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.warehouse import build_features, load_training_data
+from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.warehouse.arrays import load_training_data
+from recsys_dagster.warehouse.build import build_features
 
 TITLE = "Features"
 

@@ -7,8 +7,8 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_least, peak
 from benchmarks.measuring import FOLDER, measure
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.ingest import write_sample
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.runtime.resource_usage import Cost, measuring
 
 TITLE = "Generating samples"
 

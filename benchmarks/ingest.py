@@ -8,8 +8,8 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_most, peak, ratio
 from benchmarks.measuring import FOLDER, measure
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.warehouse import reconcile
+from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.warehouse.build import reconcile
 
 TITLE = "Ingest and clean"
 

@@ -17,8 +17,8 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from recsys_dagster.costs import Cost
-from recsys_dagster.storage import sha256, write_json
+from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.storage import sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(os.environ.get("BENCHMARKS_FOLDER", ROOT / "data" / "benchmarks"))

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.figures import Figure, peak
 from benchmarks.measuring import FOLDER, ROOT, measure
 from benchmarks.sizes import Size
-from recsys_dagster.costs import Cost, StepCost
-from recsys_dagster.ingest import get_dataset
+from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.runtime.resource_usage import Cost, StepCost
 
 TITLE = "From raw files to published lists"
 MODELS = "popularity,user_item_bias,als,ease,embedding_mlp"
@@ -31,7 +31,7 @@ BOUNDS = {
     "serving/lists": "the champion fitted once more, on all folds, then users × titles as in its evaluation",
 }
 """What the heavier steps spend their time on."""
-COMMAND = "from recsys_dagster.cli import main; main()"
+COMMAND = "from recsys_dagster.cli.main import main; main()"
 """`recsys`, of this checkout."""
 
 
@@ -83,7 +83,7 @@ def _steps(domain: str) -> list[StepCost]:
     """Return the cost of each step of the run."""
     import dagster as dg
 
-    from recsys_dagster.orchestration.step_costs import step_costs
+    from recsys_dagster.orchestration.step_usage import step_costs
 
     with dg.DagsterInstance.get() as instance:
         steps = step_costs(instance, domain)

@@ -12,10 +12,11 @@ from benchmarks.figures import Figure, at_least, at_most, peak, ratio
 from benchmarks.measuring import FOLDER, measure
 from benchmarks.sizes import Size
 from benchmarks.worlds import Factors, made
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.models import TopN
-from recsys_dagster.publication import USERS_A_BLOCK
-from recsys_dagster.serving import Provenance, publish
+from recsys_dagster.lifecycle.publication import USERS_A_BLOCK
+from recsys_dagster.models.base import TopN
+from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.publishing import publish
 
 TITLE = "Top 100 for everybody"
 K = 100

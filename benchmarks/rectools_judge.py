@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pandas as pd
 from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
 
-from recsys_dagster.costs import measuring
+from recsys_dagster.runtime.resource_usage import measuring
 
 METRICS = {
     "precision": lambda k: Precision(k=k),

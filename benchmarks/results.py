@@ -7,7 +7,7 @@ from benchmarks import pipeline
 from benchmarks.figures import Figure
 from benchmarks.measuring import Measurement, machine
 from benchmarks.sizes import Size
-from recsys_dagster.costs import StepCost
+from recsys_dagster.runtime.resource_usage import StepCost
 
 CURVES = "scaling.svg"
 _VERSIONS = ("duckdb", "implicit", "jax", "keras", "numba", "numpy", "pandas", "ranx", "scipy", "tensorflow")

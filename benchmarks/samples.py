@@ -5,8 +5,13 @@ from pathlib import Path
 
 from benchmarks.measuring import FOLDER
 from recsys_dagster.domains import Domain, get_domain
-from recsys_dagster.ingest import FORMATS, Generated, Manifest, examine_file, get_dataset, write_sample
-from recsys_dagster.warehouse import Warehouse, build_clean, build_features
+from recsys_dagster.ingest.archive import examine_file
+from recsys_dagster.ingest.catalogue import Generated, get_dataset
+from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.ingest.manifest import Manifest
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.warehouse.build import build_clean, build_features
+from recsys_dagster.warehouse.database import Warehouse
 
 SEED = 42
 MEMORY_LIMIT = "3GB"

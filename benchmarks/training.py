@@ -10,10 +10,11 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_least, at_most
 from benchmarks.measuring import Measurement, measure
 from benchmarks.sizes import ANIME_2020, Size
-from recsys_dagster.costs import Cost, measuring
-from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models import model_class
-from recsys_dagster.warehouse import load_training_data
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.registry import model_class
+from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.warehouse.arrays import load_training_data
 
 TITLE = "Training"
 BATCH, EPOCHS = 10_000, 3

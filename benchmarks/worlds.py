@@ -3,8 +3,10 @@
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
-from recsys_dagster.models import Model
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.base import Model
 
 GENRES = 20
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from recsys_dagster.domains import DOMAINS, Domain
-from recsys_dagster.ingest import FORMATS, Format, Manifest, ManifestFile
-from recsys_dagster.warehouse import Warehouse, build_clean, build_features
+from recsys_dagster.ingest.formats import FORMATS, Format
+from recsys_dagster.ingest.manifest import Manifest, ManifestFile
+from recsys_dagster.warehouse.build import build_clean, build_features
+from recsys_dagster.warehouse.database import Warehouse
 
 MOVIES = "movieId,title,genres\n1,Heat (1995),Action|Crime\n2,Alien (1979),Horror|Sci-Fi\n3,Big (1988),Comedy\n"
 RATINGS_HEADER = "userId,movieId,rating,timestamp\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from recsys_dagster.models import TopN
-from recsys_dagster.serving import Provenance, Written, publish
+from recsys_dagster.models.base import TopN
+from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.publishing import Written, publish
 
 TITLES = [
     {"item_id": 100, "title": "Kimi no Na wa.", "title_english": "Your Name.", "kind": "Movie", "year": 2016},

@@ -6,9 +6,10 @@ import pytest
 
 from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.models import Budget, model_names
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.models.budget import Budget
+from recsys_dagster.models.registry import model_names
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 
 def settings(tmp_path: Path, **chosen: object) -> Settings:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.intervals import paired_differences
-from recsys_dagster.evaluation.metrics import mean, root_mean
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import Model
-from recsys_dagster.storage import write_json
+from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.models.base import Model
+from recsys_dagster.runtime.storage import write_json
 
 MOST_PAIRS = 50_000
 REPEATS = 5

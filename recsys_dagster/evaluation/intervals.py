@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation.metrics import Statistic
+from recsys_dagster.evaluation.metrics.accuracy import Statistic
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95

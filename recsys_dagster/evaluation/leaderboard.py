@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.diagnostics import Concern, Remark, remarks, suspects
 from recsys_dagster.evaluation.intervals import Interval
-from recsys_dagster.evaluation.metrics import RATING_METRICS, mean
-from recsys_dagster.evaluation.remarks import Concern, Remark, remarks, suspects
+from recsys_dagster.evaluation.metrics.accuracy import RATING_METRICS, mean
 from recsys_dagster.evaluation.significance import SIGNIFICANT, Paired, compare_all, holm
 from recsys_dagster.evaluation.store import MetricRow, PerUser
-from recsys_dagster.models import Outcome, State
-from recsys_dagster.storage import write_json
+from recsys_dagster.models.attempt import Outcome, State
+from recsys_dagster.runtime.storage import write_json
 
 HOLDOUT = "holdout"
 CHOOSING = ("ndcg", 10)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.models import Model
+from recsys_dagster.models.base import Model
 
 USERS_A_BLOCK = 8192
 OVERLAP_USERS = 200

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import UsageError
+from recsys_dagster.evaluation.custom_split import RANKED
 from recsys_dagster.evaluation.leaderboard import HOLDOUT
-from recsys_dagster.evaluation.own_split import RANKED
-from recsys_dagster.interactions import Split
-from recsys_dagster.warehouse import FoldFiles, Warehouse, export_folds, load_split
+from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.folds import FoldFiles, export_folds
+from recsys_dagster.warehouse.split import load_split
 
 
 @dataclass(frozen=True)

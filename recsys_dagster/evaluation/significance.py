@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.evaluation.intervals import BLOCK_BYTES, RESAMPLES, Interval, interval, resampled_sums
-from recsys_dagster.evaluation.metrics import Statistic
+from recsys_dagster.evaluation.metrics.accuracy import Statistic
 
 SWAPS = 10_000
 SIGNIFICANT = 0.05

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.interactions import Titles
+from recsys_dagster.data.items import Titles
 
 SLICE_K = 10
 COLD = 5

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.rows import create_table, insert_rows, read_rows
-from recsys_dagster.storage import replacing
+from recsys_dagster.runtime.storage import replacing
+from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation.beyond import lift
 from recsys_dagster.evaluation.intervals import RESAMPLES, interval, resampled_sums
-from recsys_dagster.evaluation.metrics import RATING_METRICS, Statistic, mean
+from recsys_dagster.evaluation.metrics.accuracy import RATING_METRICS, Statistic, mean
+from recsys_dagster.evaluation.metrics.beyond_accuracy import lift
 
 
 @dataclass(frozen=True)

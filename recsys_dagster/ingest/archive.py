@@ -15,7 +15,7 @@ from typing import IO
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import Format, SourceFile
 from recsys_dagster.ingest.manifest import ManifestFile
-from recsys_dagster.storage import explaining_disk_full
+from recsys_dagster.runtime.storage import explaining_disk_full
 
 MAX_BYTES = 64 * 2**30
 """The most that one archive may unpack to; the largest known dataset needs 3 GiB."""

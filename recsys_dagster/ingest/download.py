@@ -12,8 +12,8 @@ import tenacity
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import require_space
-from recsys_dagster.progress import progress_bar
-from recsys_dagster.storage import explaining_disk_full, write_json
+from recsys_dagster.runtime.progress import progress_bar
+from recsys_dagster.runtime.storage import explaining_disk_full, write_json
 
 ATTEMPTS = 5
 """Tries in a row that bring nothing new before a download is given up."""

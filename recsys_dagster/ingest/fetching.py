@@ -28,10 +28,10 @@ from recsys_dagster.ingest.manifest import (
     read_manifest,
     write_manifest,
 )
-from recsys_dagster.ingest.sample import write_sample
-from recsys_dagster.progress import announce
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.runtime.progress import announce
+from recsys_dagster.runtime.storage import explaining_disk_full, remove_leftovers, sha256
 from recsys_dagster.settings import Settings
-from recsys_dagster.storage import explaining_disk_full, remove_leftovers, sha256
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def archive_identity(archive: Path) -> str:
 
 def _generator_hash(source: Generated, seed: int) -> str:
     """Return 16 hex digits that change with the sizes, the seed or the generator's code."""
-    code = [sha256(path) for path in sorted(Path(__file__).parent.glob("sample*.py"))]
+    code = [sha256(path) for path in sorted(Path(__file__).with_name("samples").glob("*.py"))]
     told = json.dumps([asdict(source), seed, code], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

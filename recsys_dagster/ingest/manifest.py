@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recsys_dagster.ingest.catalogue import Dataset
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.storage import write_json
 from recsys_dagster.settings import Settings
-from recsys_dagster.storage import Layout, write_json
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.budget import Estimate, Size
-from recsys_dagster.models.search import Range
+from recsys_dagster.models.search_space import Range
 
 STATE_FILE = "state.json"
 """Name of the file, in a model's folder, that says which model it is and with which parameters."""
@@ -336,7 +337,7 @@ def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArr
     Of equal scores the lower column comes first, also at the edge of the list. A score of -inf is never listed:
     its column is given as -1.
     """
-    from recsys_dagster.models.top_kernel import highest  # what only looks models up need not wait for the compiler
+    from recsys_dagster.models.kernels.top_k import highest  # what only looks models up need not wait for the compiler
 
     items, values = highest(np.ascontiguousarray(scores, np.float32), k)
     return items, values

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys_dagster.interactions import TrainingData
-from recsys_dagster.models.memory import GIB, available_bytes
-from recsys_dagster.models.outcomes import LeftOutError
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.attempt import LeftOutError
+from recsys_dagster.runtime.memory import GIB, available_bytes
 
 FLOPS = 4e10
 """Floating-point operations a second in products of small matrices, forwards and backwards, on two cores."""

@@ -11,8 +11,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.interactions import Interactions, TrainingData
 from recsys_dagster.models.base import Model, Params
 
 
@@ -85,7 +86,7 @@ class PositivesModel(Model):
 
     def _widened(self, scores: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return (n, n_items) scores: items without a column below all others, popularity for the unknown."""
-        from recsys_dagster.models.columns_kernel import scores_of_all
+        from recsys_dagster.models.kernels.columns import scores_of_all
 
         wide = scores_of_all(scores, self.columns_, self.n_items_)
         wide[~known] = self.popularity_

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys_dagster.interactions import Interactions
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.models.base import Model, Params
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsys_dagster.interactions import Interactions, TrainingData
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, Params
 
 VALIDATION_SHARE = 0.1

@@ -9,35 +9,35 @@ from recsys_dagster.errors import UsageError
 from recsys_dagster.models.base import Model
 
 REGISTRY: dict[str, str] = {
-    "popularity": "popularity:Popularity",
-    "user_item_bias": "user_item_bias:UserItemBias",
-    "embedding_mlp": "embedding_mlp:EmbeddingMlp",
-    "beta_network_100": "beta_network:BetaNetwork100",
-    "beta_network_128": "beta_network:BetaNetwork128",
-    "beta_network_150": "beta_network:BetaNetwork150",
-    "dropout_mlp": "dropout_mlp:DropoutMlp",
-    "rating_knn": "rating_knn:RatingKnn",
-    "als": "als:Als",
-    "bayesian_fm": "bayesian_fm:BayesianFm",
-    "rating_blend": "rating_blend:RatingBlend",
-    "stack_linear": "stack:StackLinear",
-    "stack_ridge": "stack:StackRidge",
-    "two_tower": "two_tower:TwoTower",
-    "like_classifier": "like_classifier:LikeClassifier",
-    "like_logistic": "like_logistic:LikeLogistic",
-    "like_forest": "like_forest:LikeForest",
-    "like_naive_bayes": "like_naive_bayes:LikeNaiveBayes",
-    "genre_similarity": "genre_similarity:GenreSimilarity",
-    "item_knn": "item_knn:ItemKnn",
-    "ease": "ease:Ease",
-    "implicit_als": "implicit_als:ImplicitAls",
-    "bpr": "bpr:Bpr",
-    "bilstm": "bilstm:BiLstm",
-    "blend": "blend:Blend",
+    "popularity": "baselines.popularity:Popularity",
+    "user_item_bias": "baselines.user_item_bias:UserItemBias",
+    "embedding_mlp": "networks.embedding_mlp:EmbeddingMlp",
+    "beta_network_100": "networks.beta_network:BetaNetwork100",
+    "beta_network_128": "networks.beta_network:BetaNetwork128",
+    "beta_network_150": "networks.beta_network:BetaNetwork150",
+    "dropout_mlp": "networks.dropout_mlp:DropoutMlp",
+    "rating_knn": "neighbours.rating_knn:RatingKnn",
+    "als": "factorization.als:Als",
+    "bayesian_fm": "factorization.bayesian_fm:BayesianFm",
+    "rating_blend": "ensembles.rating_blend:RatingBlend",
+    "stack_linear": "ensembles.stack:StackLinear",
+    "stack_ridge": "ensembles.stack:StackRidge",
+    "two_tower": "networks.two_tower:TwoTower",
+    "like_classifier": "classifiers.like_classifier:LikeClassifier",
+    "like_logistic": "classifiers.like_logistic:LikeLogistic",
+    "like_forest": "classifiers.like_forest:LikeForest",
+    "like_naive_bayes": "classifiers.like_naive_bayes:LikeNaiveBayes",
+    "genre_similarity": "neighbours.genre_similarity:GenreSimilarity",
+    "item_knn": "neighbours.item_knn:ItemKnn",
+    "ease": "linear.ease:Ease",
+    "implicit_als": "factorization.implicit_als:ImplicitAls",
+    "bpr": "factorization.bpr:Bpr",
+    "bilstm": "sequences.bilstm:BiLstm",
+    "blend": "ensembles.blend:Blend",
 }
 """Name of each model → "module:Class" within this package."""
 
-AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "two_tower_as_published:TwoTowerAsPublished"}
+AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "networks.two_tower_as_published:TwoTowerAsPublished"}
 """The same of models with a paper's faults, which only what shows the faults' effects asks for by name."""
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from recsys_dagster.models import model_names
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.models.registry import model_names
 from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
@@ -12,7 +13,6 @@ from recsys_dagster.orchestration.schedules import build_schedules
 from recsys_dagster.orchestration.sensors import build_sensors
 from recsys_dagster.orchestration.staleness import lists_are_fresh
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 
 def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:

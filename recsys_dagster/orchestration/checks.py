@@ -9,10 +9,10 @@ import warnings
 import dagster as dg
 
 from recsys_dagster.domains import get_domain
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.quality import Check, all_checks
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.quality.checks import Check, all_checks
 
 # Checks with partitions are a preview in 1.13: that, and no other warning, is expected.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)

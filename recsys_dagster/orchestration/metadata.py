@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from recsys_dagster.costs import Cost
-from recsys_dagster.evaluation import Trial, said
-from recsys_dagster.models import Decision
-from recsys_dagster.reports import standalone
-from recsys_dagster.warehouse import TableSummary
+from recsys_dagster.lifecycle.gate import Trial, said
+from recsys_dagster.model_store.decisions import Decision
+from recsys_dagster.reports.figures import standalone
+from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.warehouse.build import TableSummary
 
 if TYPE_CHECKING:
     Materialized = dg.MaterializeResult[None]

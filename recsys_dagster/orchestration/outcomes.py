@@ -10,10 +10,11 @@ from typing import Any
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import BASELINES
-from recsys_dagster.models import Outcome, State, write_outcome
+from recsys_dagster.evaluation.leaderboard import BASELINES
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.outcomes import write_outcome
+from recsys_dagster.models.attempt import Outcome, State
 from recsys_dagster.orchestration.metadata import Materialized
-from recsys_dagster.workspace import Workspace
 
 FITTED = "fitted"
 """The name of the check."""

@@ -11,12 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import IncompleteError, RecsysError
-from recsys_dagster.models import State
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.models.attempt import State
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.orchestration.trouble import failed_checks, failed_steps
-from recsys_dagster.serving import Published
+from recsys_dagster.orchestration.failures import failed_checks, failed_steps
+from recsys_dagster.serving.lookup import Published
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 
 def run_domains(settings: Settings, domains: list[str]) -> None:

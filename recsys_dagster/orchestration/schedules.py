@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.orchestration.under_way import under_way
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.orchestration.active_runs import under_way
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 
 def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:

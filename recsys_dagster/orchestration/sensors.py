@@ -10,14 +10,15 @@ import dagster as dg
 
 from recsys_dagster.domains import DOMAINS, Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import archive_identity, archive_in_mirror, read_manifest
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.ingest.fetching import archive_identity, archive_in_mirror
+from recsys_dagster.ingest.manifest import read_manifest
+from recsys_dagster.orchestration.active_runs import PARTITION, under_way
 from recsys_dagster.orchestration.alarms import raise_alarm
+from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.orchestration.staleness import judge_age, lists_are_fresh
-from recsys_dagster.orchestration.trouble import failed_checks, failed_steps
-from recsys_dagster.orchestration.under_way import PARTITION, under_way
-from recsys_dagster.serving import Published
+from recsys_dagster.serving.lookup import Published
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 SETTLED_SECONDS = 60
 """An archive that was written to more recently may still be on its way."""

@@ -9,8 +9,8 @@ import warnings
 
 import dagster as dg
 
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.workspace import Workspace
 
 DAY = 86_400
 

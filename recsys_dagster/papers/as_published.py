@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import mean, predictions, root_mean
-from recsys_dagster.models import Params, model_class
+from recsys_dagster.evaluation.evaluate import predictions
+from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
@@ -17,7 +19,7 @@ from recsys_dagster.papers.orders import METRICS, next_titles, places, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
-from recsys_dagster.progress import announce
+from recsys_dagster.runtime.progress import announce
 
 RIDGE_ALPHA = 1.0
 SEQUENCES_HELD_OUT = 0.2

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import Statistic, evaluate, predictions, root_mean
-from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models import Model, Params, fit_on_all, model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.evaluation.evaluate import evaluate, predictions
+from recsys_dagster.evaluation.metrics.accuracy import Statistic, root_mean
+from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.refit import fit_on_all
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, difference, ranked, squared_errors
 

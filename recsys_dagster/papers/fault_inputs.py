@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsys_dagster.evaluation import mean
-from recsys_dagster.interactions import Titles
-from recsys_dagster.models import Model, model_class
+from recsys_dagster.data.items import Titles
+from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score

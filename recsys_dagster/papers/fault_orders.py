@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import mean
+from recsys_dagster.evaluation.metrics.accuracy import mean
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.orders import LIST_LENGTH, METRICS, last_titles, places, told
 from recsys_dagster.papers.records import FaultRow

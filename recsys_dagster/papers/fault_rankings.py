@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from recsys_dagster.evaluation import mean
-from recsys_dagster.models import Model
+from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.models.base import Model
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, per_pair

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import Statistic, mean, predictions, root_mean
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import Params, model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.evaluate import predictions
+from recsys_dagster.evaluation.metrics.accuracy import Statistic, mean, root_mean
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, per_pair, squared_errors

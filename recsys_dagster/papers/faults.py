@@ -6,7 +6,7 @@ from recsys_dagster.errors import UsageError
 from recsys_dagster.papers import fault_inputs, fault_orders, fault_rankings, fault_ratings
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow
-from recsys_dagster.progress import announce
+from recsys_dagster.runtime.progress import announce
 
 FAULTS: dict[str, Callable[[Experiment], list[FaultRow]]] = {
     "leaky-tastes": fault_inputs.leaky_tastes,

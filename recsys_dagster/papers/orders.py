@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import mean
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import Histories, Model
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.sequences.histories import Histories
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.scores import Score, per_pair
 

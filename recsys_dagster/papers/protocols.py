@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import UsageError
-from recsys_dagster.evaluation import Protocol, RandomPairs
+from recsys_dagster.evaluation.protocols import Protocol, RandomPairs
 
 _ENGLISH_WHERE_PUBLISHED = (
     "(title_english IS NOT NULL OR NOT EXISTS (SELECT 1 FROM clean.titles WHERE title_english IS NOT NULL))"

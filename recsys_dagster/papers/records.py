@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from recsys_dagster.rows import create_table, insert_rows, read_rows
+from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
     import duckdb

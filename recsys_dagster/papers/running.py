@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation import Protocol
+from recsys_dagster.evaluation.protocols import Protocol
 from recsys_dagster.papers.as_published import PAPERS, Trial
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.protocols import PREFIX, paper_protocol, paper_protocols
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
-from recsys_dagster.progress import announce
-from recsys_dagster.warehouse import Warehouse, load_fold, load_ids, load_training_data
+from recsys_dagster.runtime.progress import announce
+from recsys_dagster.warehouse.arrays import load_fold, load_ids, load_training_data
+from recsys_dagster.warehouse.database import Warehouse
 
 
 def lineage_folds(warehouse: Warehouse, domain: Domain, dataset: str, *, seed: int) -> Experiment:

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import Evaluation, Interval, Statistic, interval, mean, resampled_sums, root_mean
-from recsys_dagster.interactions import Interactions
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.evaluate import Evaluation
+from recsys_dagster.evaluation.intervals import Interval, interval, resampled_sums
+from recsys_dagster.evaluation.metrics.accuracy import Statistic, mean, root_mean
 
 
 @dataclass(frozen=True)

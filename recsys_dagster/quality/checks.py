@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from recsys_dagster.domains import Domain
-from recsys_dagster.models import Model, model_class, model_names
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.registry import model_class, model_names
 from recsys_dagster.quality import data, leakage, lists
 from recsys_dagster.quality.findings import Finding
-from recsys_dagster.workspace import Workspace
 
 Find = Callable[[Workspace, Domain], list[Finding]]
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 
 from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import NOTHING_YET, RATING_COUNTS, TITLE_RATINGS, VOLUMES, beside_the_last
-from recsys_dagster.warehouse import reconcile
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.warehouse.build import reconcile
 
 FLOOR = 1e-4
 """Share that stands for none, so that the index stays finite."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding, none_of
-from recsys_dagster.warehouse import id_map_hash, load_training_data
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 
 
 def folds_follow_each_other_in_time(workspace: Workspace, domain: Domain) -> list[Finding]:

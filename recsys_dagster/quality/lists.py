@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import attach
-from recsys_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
     import duckdb

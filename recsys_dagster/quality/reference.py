@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding
-from recsys_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
     import duckdb

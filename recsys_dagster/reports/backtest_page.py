@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.reports.figures import MUTED, new_figure, to_png, to_svg
 from recsys_dagster.reports.page import render
-from recsys_dagster.storage import replacing
+from recsys_dagster.runtime.storage import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from recsys_dagster.backtest import Backtest
+    from recsys_dagster.experiments.backtest import Backtest
 
 LABELS = {"ndcg": "NDCG@10", "rmse": "RMSE"}
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_dagster.evaluation import CONSTANT, MetricRow
+from recsys_dagster.evaluation.leaderboard import CONSTANT
+from recsys_dagster.evaluation.store import MetricRow
 from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_rows, new_rows, to_svg
 from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
-from recsys_dagster.serving import Provenance, Published
-from recsys_dagster.storage import Layout, replacing
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.storage import replacing
+from recsys_dagster.serving.lookup import Provenance, Published
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

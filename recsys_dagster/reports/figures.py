@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from recsys_dagster.evaluation import MetricRow, SliceRow
+    from recsys_dagster.evaluation.store import MetricRow, SliceRow
 
     Estimated = MetricRow | SliceRow
 

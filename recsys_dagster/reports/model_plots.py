@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, SliceRow
-    from recsys_dagster.papers import FaultRow
+    from recsys_dagster.evaluation.importance import Importance
+    from recsys_dagster.evaluation.leaderboard import Leaderboard
+    from recsys_dagster.evaluation.store import ConfusionRow, SliceRow
+    from recsys_dagster.papers.records import FaultRow
 
 METRICS = {
     "accuracy": "Accuracy",

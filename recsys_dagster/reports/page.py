@@ -8,11 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_dagster.papers import FAULTS, explained
-from recsys_dagster.reports.board import board_columns, metric_table
+from recsys_dagster.papers.faults import FAULTS, explained
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.data_profile import Fold, Profile
+from recsys_dagster.reports.example_users import Person, ShownTitle
 from recsys_dagster.reports.figures import drawn, to_svg
+from recsys_dagster.reports.leaderboard_table import board_columns, metric_table
 from recsys_dagster.reports.model_plots import (
     learning_curves,
     metric_label,
@@ -24,16 +25,18 @@ from recsys_dagster.reports.model_plots import (
     plot_tradeoff,
     slice_figures,
 )
-from recsys_dagster.reports.people import Person, ShownTitle
-from recsys_dagster.serving import Provenance, format_score
-from recsys_dagster.storage import replacing
+from recsys_dagster.runtime.storage import replacing
+from recsys_dagster.serving.lookup import Provenance, format_score
 
 if TYPE_CHECKING:
-    from recsys_dagster.costs import StepCost
-    from recsys_dagster.evaluation import ConfusionRow, Importance, Leaderboard, ListedTitle, MetricRow, SliceRow
-    from recsys_dagster.models import ModelRecord
-    from recsys_dagster.papers import FaultRow, PaperRow
-    from recsys_dagster.warehouse import FileAccount
+    from recsys_dagster.evaluation.example_lists import ListedTitle
+    from recsys_dagster.evaluation.importance import Importance
+    from recsys_dagster.evaluation.leaderboard import Leaderboard
+    from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
+    from recsys_dagster.model_store.store import ModelRecord
+    from recsys_dagster.papers.records import FaultRow, PaperRow
+    from recsys_dagster.runtime.resource_usage import StepCost
+    from recsys_dagster.warehouse.build import FileAccount
 
 DRAWN = (("ndcg", 10), ("rmse", None))
 """The columns of the leaderboard that are drawn as well."""

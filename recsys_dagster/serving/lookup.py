@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving.titles import NamedTitle
+from recsys_dagster.serving.item_finder import NamedTitle
 
 if TYPE_CHECKING:
-    from recsys_dagster.evaluation import MetricRow
+    from recsys_dagster.evaluation.store import MetricRow
 
 _BIGINT = (-(2**63), 2**63 - 1)
 
@@ -152,7 +152,7 @@ class Published:
 
     def metrics(self, fold: str) -> "list[MetricRow]":
         """Return the metrics of all models on a fold of the holdout protocol, by model, metric and k."""
-        from recsys_dagster.evaluation import MetricRow
+        from recsys_dagster.evaluation.store import MetricRow
 
         rows = self._rows(
             """

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 
-from recsys_dagster.ahead import one_ahead
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.prefetch import one_ahead
+from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.serving.lookup import Provenance
-from recsys_dagster.storage import replacing
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from recsys_dagster.models import Decision, TopN
+    from recsys_dagster.model_store.decisions import Decision
+    from recsys_dagster.models.base import TopN
 
 _MEMORY_LIMIT = "512MB"
 

@@ -9,11 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.domains import Domain
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.tables import sql_tables
+from recsys_dagster.warehouse.sql_files import sql_tables
 
 _NO_TIME = np.iinfo(np.int64).min
 

@@ -10,10 +10,11 @@ import duckdb
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import Format, Manifest
+from recsys_dagster.ingest.formats import Format
+from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.rawfiles import LoadedFile, load_raw
-from recsys_dagster.warehouse.tables import SqlTable, clean_build_order, sql_tables
+from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
+from recsys_dagster.warehouse.sql_files import SqlTable, clean_build_order, sql_tables
 
 _STORED = ("repeated_interactions", "dropped_interactions")
 """The staging tables that are computed once: few rows from a long computation. The others are views."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.storage import replacing
+from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse, quoted
-from recsys_dagster.warehouse.tables import SqlTable, sql_tables
+from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 FOLDS = ("train", "test", "fold_in")
 

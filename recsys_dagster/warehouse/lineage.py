@@ -5,9 +5,9 @@ import functools
 from sqlglot import exp
 from sqlglot.lineage import lineage
 
-from recsys_dagster.ingest import FORMATS, Format
-from recsys_dagster.warehouse.rawfiles import table_name
-from recsys_dagster.warehouse.tables import SqlTable, clean_build_order, sql_tables, staging_tables
+from recsys_dagster.ingest.formats import FORMATS, Format
+from recsys_dagster.warehouse.raw_files import table_name
+from recsys_dagster.warehouse.sql_files import SqlTable, clean_build_order, sql_tables, staging_tables
 
 Column = tuple[str, str, str]
 """Schema, table and column; of a raw file ("raw", "ratings.csv", "rating")."""

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import duckdb
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.split import Split
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.interactions import Interactions, Split, TrainingData
-from recsys_dagster.progress import announce
+from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_sizes, read_titles
 from recsys_dagster.warehouse.database import Warehouse, quoted
-from recsys_dagster.warehouse.tables import sql_tables
+from recsys_dagster.warehouse.sql_files import sql_tables
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _NOTHING = '"NULL"'

@@ -7,10 +7,10 @@ import scipy.sparse as sp
 from known_scores import RankingTable, Table, pairs, training
 from numpy.testing import assert_array_equal
 
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import constant_rating_metrics, evaluate
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import model_class
+from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
+from recsys_dagster.models.registry import model_class
 
 # Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
 TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypa
     model = Table(generator.random((60, 40))).fit(training(interactions(seen), 60, 40))
     first = run(model, interactions(held))
     assert run(model, interactions(held)).metrics == first.metrics
-    module = import_module("recsys_dagster.evaluation.evaluating")
+    module = import_module("recsys_dagster.evaluation.evaluate")
     monkeypatch.setattr(module, "USERS_A_BLOCK", 7)
     monkeypatch.setattr(module, "PAIRS_A_BLOCK", 11)
     assert run(model, interactions(held)).metrics == first.metrics

@@ -4,7 +4,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import (
+from recsys_dagster.evaluation.store import (
     ConfusionRow,
     MetricRow,
     SliceRow,

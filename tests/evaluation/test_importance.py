@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation import Importance, permutation_importance, read_importance, write_importance
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.importance import Importance, permutation_importance, read_importance, write_importance
+from recsys_dagster.models.registry import model_class
 
 
 class ByUser(model_class("user_item_bias")):  # type: ignore[misc]

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation import Leaderboard, MetricRow, build_leaderboard, choose_champion, verdicts
-from recsys_dagster.models import Outcome, State
+from recsys_dagster.evaluation.leaderboard import Leaderboard, build_leaderboard, choose_champion
+from recsys_dagster.evaluation.store import MetricRow
+from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.models.attempt import Outcome, State
 
 
 def metric(model, value, name="ndcg", k=10, fold="validation", protocol="holdout"):

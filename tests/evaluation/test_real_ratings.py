@@ -8,18 +8,12 @@ import pytest
 from known_scores import training
 from numpy.testing import assert_allclose
 
-from recsys_dagster.evaluation import (
-    COMPARED_COLUMNS,
-    build_leaderboard,
-    constant_rating_metrics,
-    evaluate,
-    read_metrics,
-    read_per_user,
-    store_metrics,
-    verdicts,
-)
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, build_leaderboard
+from recsys_dagster.evaluation.store import read_metrics, read_per_user, store_metrics
+from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.models.registry import model_class
 
 ARCHIVE = Path(os.environ.get("RECSYS_MIRROR", "")) / "ml-latest-small.zip"
 SETTINGS = {"like_threshold": 4, "ks": (10, 20), "seed": 3, "resamples": 200}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from recsys_dagster.evaluation import significance
-from recsys_dagster.evaluation.metrics import mean, root_mean
+from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
 from recsys_dagster.evaluation.significance import compare_all, holm, signed_sums
 
 NDCG = ("ndcg", 10)

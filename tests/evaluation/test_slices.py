@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
+from recsys_dagster.data.items import Titles
 from recsys_dagster.evaluation.slices import Judged, Parts, activity_parts, slices, title_parts
-from recsys_dagster.interactions import Titles
 
 TITLES = Titles(
     genres=sp.csr_array(np.array([[1, 0], [1, 1], [0, 1], [0, 0], [0, 0], [0, 0]], np.float32)),

@@ -12,7 +12,8 @@ import pytest
 from loopback import Server
 from tiny import PATH, SMALL, WHOLE
 
-from recsys_dagster.ingest import Dataset, Download, download
+from recsys_dagster.ingest import download
+from recsys_dagster.ingest.catalogue import Dataset, Download
 
 
 @pytest.fixture

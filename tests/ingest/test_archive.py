@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import FORMATS
 from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine, unpack
-from recsys_dagster.ingest.formats import Column, SourceFile
+from recsys_dagster.ingest.formats import FORMATS, Column, SourceFile
 
 MOVIES = "movieId,title,genres\r\n1,Toy Story (1995),Adventure|Animation\r\n2,Amélie (2001),Comedy|Romance\r\n"
 RATINGS = "userId,movieId,rating,timestamp\r\n1,1,4.0,964982703\r\n1,2,3.5,964982224\r\n2,1,5.0,964981247\r\n"

@@ -9,8 +9,10 @@ from loopback import Status
 from tiny import MOVIES, PATH, RATINGS, SMALL, WHOLE
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import Generated, Kaggle, fetch, get_dataset, read_manifest
 from recsys_dagster.ingest.archive import BadArchiveError
+from recsys_dagster.ingest.catalogue import Generated, Kaggle, get_dataset
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
 
 

@@ -9,13 +9,15 @@ import pytest
 from loopback import Stall
 from tiny import PATH, RATINGS, WHOLE
 
-from recsys_dagster.ingest import fetch, read_manifest
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
 
 FETCH = """
 import sys
 from dataclasses import replace
-from recsys_dagster.ingest import Download, fetch, get_dataset
+from recsys_dagster.ingest.catalogue import Download, get_dataset
+from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
 fetch(replace(get_dataset("ml-latest-small"), source=Download(sys.argv[1])), Settings(home=sys.argv[2]))
 """
@@ -74,7 +76,9 @@ def test_two_runs_at_once_download_once(server, published, home, start):
 KILLED_EVERYWHERE = """
 import os, shutil, signal, sys
 from pathlib import Path
-from recsys_dagster.ingest import fetch, get_dataset, read_manifest
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
 
 dataset, root, mirror = get_dataset("ml-latest-small"), Path(sys.argv[1]), Path(sys.argv[2])

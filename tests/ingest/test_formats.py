@@ -6,7 +6,8 @@ import pytest
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest import CATALOGUE, FORMATS, Generated, get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE, Generated, get_dataset
+from recsys_dagster.ingest.formats import FORMATS
 
 
 def test_every_default_dataset_is_of_its_domain_and_needs_no_network():

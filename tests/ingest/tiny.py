@@ -1,6 +1,6 @@
 """A dataset of two movies and two ratings."""
 
-from recsys_dagster.ingest import get_dataset
+from recsys_dagster.ingest.catalogue import get_dataset
 
 SMALL = get_dataset("ml-latest-small")
 MOVIES = "movieId,title,genres\n1,Toy Story (1995),Adventure\n2,Heat (1995),Action\n"

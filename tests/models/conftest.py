@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
-from recsys_dagster.models import Model, model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.registry import model_class
 
 N_USERS, N_ITEMS, N_GENRES = 120, 60, 6
 COLD_USERS = np.array([118, 119], dtype=np.int32)

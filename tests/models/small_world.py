@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
 
 WATCHED = -1
 """Stands for a watch without a rating; 0 for no pair at all."""

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from small_world import WATCHED, world_of
 
-from recsys_dagster.models import Budget, Estimate, LeftOutError, Size, budget, model_class, model_names
-from recsys_dagster.models.budget import FLOPS
+from recsys_dagster.models import budget
+from recsys_dagster.models.attempt import LeftOutError
+from recsys_dagster.models.budget import FLOPS, Budget, Estimate, Size
+from recsys_dagster.models.registry import model_class, model_names
 
 SAMPLE = Size(users=600, items=800, pairs=40_000)
 MOVIELENS_20M = Size(users=138_000, items=26_000, pairs=16_000_000)

@@ -9,9 +9,11 @@ import pytest
 import scipy.sparse as sp
 from conftest import COLD_ITEMS, COLD_USERS, N_GENRES, N_ITEMS, N_USERS, WATCHES_ONLY, new_model
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.interactions import Interactions, TrainingData
-from recsys_dagster.models import Model, TopN, model_class, model_names
+from recsys_dagster.models.base import Model, TopN
+from recsys_dagster.models.registry import model_class, model_names
 
 EVERYBODY = np.arange(N_USERS, dtype=np.int32)
 

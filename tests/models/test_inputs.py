@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import N_ITEMS, N_USERS
 
-from recsys_dagster.interactions import TrainingData
-from recsys_dagster.models import Model, model_class, model_names
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.registry import model_class, model_names
 
 TOLD = [name for name in model_names() if model_class(name).inputs]
 RANDOM = np.random.default_rng(1)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recsys_dagster.models import model_class, model_names
+from recsys_dagster.models.registry import model_class, model_names
 
 CONTRACT = Path(__file__).with_name("test_contract.py")
 BY_TRAINING = ("two_fits", "save_and_load", "lie_on_the_scale", "better_than_the_mean", "by_their_history")

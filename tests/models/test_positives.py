@@ -3,7 +3,7 @@ import pytest
 from small_world import WATCHED, pairs_of, world_of
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.ease import Ease, EaseParams
+from recsys_dagster.models.linear.ease import Ease, EaseParams
 
 PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0, "popularity_power": 0}
 

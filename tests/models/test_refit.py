@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from recsys_dagster.interactions import TrainingData
-from recsys_dagster.models import Model, Params, fit_on_all
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.refit import fit_on_all
 
 
 class FitsParams(Params):

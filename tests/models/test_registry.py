@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from recsys_dagster.errors import UsageError
-from recsys_dagster.models import model_class
+from recsys_dagster.models.registry import model_class
 
 HEAVY = {"keras", "tensorflow", "sklearn", "matplotlib", "pandas", "pyarrow", "implicit", "myfm"}
 

@@ -2,8 +2,8 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from recsys_dagster.models import model_class, model_names
-from recsys_dagster.models.search import Real, Whole
+from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.search_space import Real, Whole
 
 SEARCHED = [
     (name, parameter, choices)

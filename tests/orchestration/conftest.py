@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
-from recsys_dagster.storage import Layout
 
 QUICK = "popularity,user_item_bias,item_knn"
 """Models that take no TensorFlow, for tests that start a process."""

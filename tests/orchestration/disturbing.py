@@ -31,11 +31,11 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from recsys_dagster.ingest import write_sample
+from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.serving import Published
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.serving.lookup import Published
 from recsys_dagster.settings import Settings
-from recsys_dagster.storage import Layout
 
 WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "tempfile.mkdtemp"}
 DELAYS = (0.0, 0.003, 0.01, 0.03)

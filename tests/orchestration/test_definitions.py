@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.models import model_class, model_names
+from recsys_dagster.models.registry import model_class, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.ingest import write_sample
-from recsys_dagster.storage import Layout
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.runtime.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

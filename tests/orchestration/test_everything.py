@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.reports import gather_report, write_report
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.reports.gather import gather_report
+from recsys_dagster.reports.page import write_report
 
 pytestmark = pytest.mark.usefixtures("movie_run")
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.models import LeftOutError, State, model_class
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.models.attempt import LeftOutError, State
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 REASONS = {
     "item_knn": "ValueError: boom",
@@ -155,8 +156,8 @@ def test_without_a_baseline_the_run_fails_and_the_lists_stay(tmp_path: Path, mon
 
 def test_the_command_publishes_tells_a_line_for_each_failed_model_and_exits_with_3(home: Any, tmp_path: Path) -> None:
     faulty = (
-        "from recsys_dagster.cli import main\n"
-        "from recsys_dagster.models import model_class\n"
+        "from recsys_dagster.cli.main import main\n"
+        "from recsys_dagster.models.registry import model_class\n"
         "def boom(*_): raise ValueError('boom')\n"
         "model_class('item_knn')._fit = boom\n"
         "main(['run', '--domain', 'movie'])\n"

@@ -4,8 +4,8 @@ import dagster as dg
 from conftest import Run
 
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.papers import FaultRow, PaperRow, read_records
-from recsys_dagster.warehouse import Warehouse
+from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
+from recsys_dagster.warehouse.database import Warehouse
 
 
 def test_the_job_stores_the_papers_figures_and_what_a_fault_does(movie_run: Run) -> None:

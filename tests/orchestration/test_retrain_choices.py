@@ -8,10 +8,12 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.models import State, Tuned, model_class, tuned_path, write_tuned
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.tuned import Tuned, tuned_path, write_tuned
+from recsys_dagster.models.attempt import State
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
-from recsys_dagster.workspace import Workspace
 
 MOVIE = get_domain("movie")
 KNN = model_class("item_knn")

@@ -11,17 +11,17 @@ import duckdb
 import numpy as np
 import pytest
 
-from recsys_dagster import cli
-from recsys_dagster.costs import Cost
+from recsys_dagster.cli.main import main as cli
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models import model_class
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.lifecycle.promotion import promote
+from recsys_dagster.lifecycle.rollback import rollback
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.promotion import promote
-from recsys_dagster.rollback import rollback
+from recsys_dagster.runtime.resource_usage import Cost
 from recsys_dagster.settings import Settings
-from recsys_dagster.warehouse import id_map_hash, load_training_data
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
 pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
@@ -257,7 +257,7 @@ def test_a_fault_in_the_tables_turns_its_check_red(
 
 @pytest.fixture
 def check_of() -> Callable[..., list[str]]:
-    from recsys_dagster.quality import all_checks
+    from recsys_dagster.quality.checks import all_checks
 
     def failing(home: Retraining, name: str) -> list[str]:
         (check,) = [check for check in all_checks() if check.name == name]

@@ -20,14 +20,14 @@ from webhook import Webhook, listening
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import write_sample
-from recsys_dagster.models import model_class
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.models.registry import model_class
+from recsys_dagster.orchestration.active_runs import PARTITION
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.orchestration.under_way import PARTITION
+from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
-from recsys_dagster.storage import Layout
-from recsys_dagster.workspace import Workspace
 
 LOG = logging.getLogger("alarms")
 
@@ -135,7 +135,8 @@ def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.Da
 
 def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     claiming = (
-        "import sys, pathlib; from recsys_dagster.storage import Layout, lock_domain\n"
+        "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
+        "from recsys_dagster.runtime.locks import lock_domain\n"
         "lock_domain(Layout(pathlib.Path(sys.argv[1])), 'movie'); print('taken', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", claiming, str(tmp_path)]

@@ -7,8 +7,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
-from recsys_dagster.interactions import Interactions, Titles, TrainingData
-from recsys_dagster.models import model_class
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.registry import model_class
 from recsys_dagster.papers.as_published import classified, confused
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import HONEST, MODEL, scaled, substring_genres

@@ -8,10 +8,12 @@ from handmade import build, rows
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest import fetch, get_dataset
-from recsys_dagster.papers import paper_protocol, paper_protocols
+from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.papers.protocols import paper_protocol, paper_protocols
 from recsys_dagster.settings import Settings
-from recsys_dagster.warehouse import Warehouse, build_clean, build_features
+from recsys_dagster.warehouse.build import build_clean, build_features
+from recsys_dagster.warehouse.database import Warehouse
 
 ANIME, MOVIE = DOMAINS["anime"], DOMAINS["movie"]
 TITLES = """MAL_ID,Name,Score,Genres,English name,Type,Episodes,Aired,Rating,Members

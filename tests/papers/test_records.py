@@ -5,7 +5,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from recsys_dagster.papers import FaultRow, PaperConfusion, PaperRow, read_records, store_records
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, read_records, store_records
 
 PAPER = PaperRow("000", "embedding_mlp", "here", "mse", "there", 0.8872, 0.9, 1.1, 1.4, 2.5, "constant", 80, 20)
 FAULT = FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.1, -0.2, -0.05)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_dagster.quality import Check, all_checks
+from recsys_dagster.quality.checks import Check, all_checks
 
 PAGE = Path(__file__).parents[2] / "docs" / "on-call.md"
 

@@ -5,26 +5,21 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from recsys_dagster.costs import StepCost
-from recsys_dagster.evaluation import (
-    Concern,
-    ConfusionRow,
-    Example,
-    Importance,
-    Interval,
-    Leaderboard,
-    LeaderboardRow,
-    ListedTitle,
-    MetricRow,
-    Remark,
-    SliceRow,
-)
-from recsys_dagster.interactions import Interactions
-from recsys_dagster.models import ModelRecord
-from recsys_dagster.papers import FaultRow, PaperRow
-from recsys_dagster.reports import Fold, ModelCard, Person, Report, describe_people, name_titles, profile
-from recsys_dagster.serving import Provenance
-from recsys_dagster.warehouse import FileAccount
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.diagnostics import Concern, Remark
+from recsys_dagster.evaluation.example_lists import Example, ListedTitle
+from recsys_dagster.evaluation.importance import Importance
+from recsys_dagster.evaluation.intervals import Interval
+from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
+from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
+from recsys_dagster.model_store.store import ModelRecord
+from recsys_dagster.papers.records import FaultRow, PaperRow
+from recsys_dagster.reports.data_profile import Fold, profile
+from recsys_dagster.reports.example_users import Person, describe_people, name_titles
+from recsys_dagster.reports.page import ModelCard, Report
+from recsys_dagster.runtime.resource_usage import StepCost
+from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.warehouse.build import FileAccount
 
 AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
 

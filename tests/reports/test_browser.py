@@ -8,7 +8,7 @@ import pytest
 from browsing import Looked, browsing, needs_chromium
 from report_of import report
 
-from recsys_dagster.reports import write_report
+from recsys_dagster.reports.page import write_report
 
 pytestmark = needs_chromium
 

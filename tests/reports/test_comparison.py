@@ -3,17 +3,17 @@ from pathlib import Path
 import pytest
 from small_publication import leaderboard_table, provenance, publish_small
 
-from recsys_dagster.evaluation import MetricRow
-from recsys_dagster.reports import (
+from recsys_dagster.evaluation.store import MetricRow
+from recsys_dagster.reports.comparison import (
+    YARDSTICKS,
     DomainResults,
     comparison_figures,
     comparison_records,
     published_results,
-    to_svg,
     write_comparison,
 )
-from recsys_dagster.reports.comparison import YARDSTICKS
-from recsys_dagster.storage import Layout
+from recsys_dagster.reports.figures import to_svg
+from recsys_dagster.runtime.layout import Layout
 
 
 def row(model: str, metric: str, k: int | None, value: float) -> MetricRow:

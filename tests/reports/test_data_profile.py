@@ -4,7 +4,7 @@ import duckdb
 import pytest
 from report_of import AWKWARD, clean_tables
 
-from recsys_dagster.reports import Fold, folds, profile
+from recsys_dagster.reports.data_profile import Fold, folds, profile
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from report_of import report
 
-from recsys_dagster.papers import explained
-from recsys_dagster.reports import write_report
+from recsys_dagster.papers.faults import explained
+from recsys_dagster.reports.page import write_report
 
 
 class Outline(HTMLParser):

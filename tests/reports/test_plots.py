@@ -8,25 +8,26 @@ from datetime import date
 import pytest
 from report_of import CONFUSION, IMPORTANCES, SLICES, leaderboard
 
-from recsys_dagster.papers import FaultRow
-from recsys_dagster.reports import (
+from recsys_dagster.papers.records import FaultRow
+from recsys_dagster.reports.data_plots import (
     plot_activity,
-    plot_confusion,
     plot_counts,
-    plot_importance,
     plot_joint,
+    plot_over_time,
+    plot_ratings,
+    plot_titles,
+    plot_words,
+    plot_years,
+)
+from recsys_dagster.reports.figures import to_png, to_svg
+from recsys_dagster.reports.model_plots import (
+    plot_confusion,
+    plot_importance,
     plot_leaderboard,
     plot_learning_curves,
     plot_lies,
-    plot_over_time,
-    plot_ratings,
     plot_slices,
-    plot_titles,
     plot_tradeoff,
-    plot_words,
-    plot_years,
-    to_png,
-    to_svg,
 )
 
 FIGURES = {

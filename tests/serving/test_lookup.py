@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving import Published, Recommendation, format_score
+from recsys_dagster.serving.lookup import Published, Recommendation, format_score
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_looking_up_imports_nothing_heavy(path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from recsys_dagster.serving import Published
+from recsys_dagster.serving.lookup import Published
 with Published(Path({str(path)!r})) as published:
     published.recommendations(7, 10)
     published.provenance()

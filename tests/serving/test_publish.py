@@ -14,8 +14,9 @@ import pytest
 from small_publication import TITLES, provenance, publish_small, small_lists, titles_table
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models import TopN
-from recsys_dagster.serving import Published, Written
+from recsys_dagster.models.base import TopN
+from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.publishing import Written
 
 PUBLISHER = Path(__file__).parents[1] / "small_publication.py"
 

@@ -10,7 +10,8 @@ from handmade import MOVIES, RATINGS_HEADER, build, rows
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse import Warehouse, build_features, reconcile
+from recsys_dagster.warehouse.build import build_features, reconcile
+from recsys_dagster.warehouse.database import Warehouse
 
 OLD = RATINGS_HEADER + "1,1,4,1000000000\n"
 NEW = RATINGS_HEADER + "1,1,4,1000000000\n2,2,5,1000000001\n"
@@ -38,7 +39,7 @@ build(Path(sys.argv[2]), "movielens", files, features=True)
 HOLDER = """
 import sys
 from pathlib import Path
-from recsys_dagster.warehouse import Warehouse
+from recsys_dagster.warehouse.database import Warehouse
 with Warehouse(Path(sys.argv[1])).connect():
     print("open", flush=True)
     sys.stdin.readline()
@@ -51,8 +52,9 @@ from pathlib import Path
 from handmade import MOVIES, RATINGS_HEADER, manifest_of
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest import FORMATS
-from recsys_dagster.warehouse import Warehouse, build_clean
+from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.build import build_clean
 
 folder, movielens = Path(sys.argv[2]), FORMATS["movielens"]
 ratings = "".join(f"{u},{1 + u % 3},4,{1000000000 + u * 7919 % 99991}\\n" for u in range(400_000))

@@ -7,15 +7,9 @@ import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, domain_of, rows
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse import (
-    Warehouse,
-    build_features,
-    id_map_hash,
-    load_fold,
-    load_ids,
-    load_owned,
-    load_training_data,
-)
+from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, load_owned, load_training_data
+from recsys_dagster.warehouse.build import build_features
+from recsys_dagster.warehouse.database import Warehouse
 
 T = 1_000_000_000
 ANIME = (

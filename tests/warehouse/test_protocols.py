@@ -10,8 +10,14 @@ from handmade import MOVIES, RATINGS_HEADER, build, rows
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.evaluation import Protocol, RandomPairs, StrongGeneralisation, get_protocol, protocol_names
-from recsys_dagster.warehouse import Warehouse
+from recsys_dagster.evaluation.protocols import (
+    Protocol,
+    RandomPairs,
+    StrongGeneralisation,
+    get_protocol,
+    protocol_names,
+)
+from recsys_dagster.warehouse.database import Warehouse
 
 MOVIE = DOMAINS["movie"]
 TITLES = "movieId,title,genres\n" + "".join(f"{n},Title {n} ({1990 + n}),Drama\n" for n in range(1, 25))

@@ -9,17 +9,12 @@ import pytest
 from handmade import rows
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.ingest import fetch, get_dataset
+from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
-from recsys_dagster.warehouse import (
-    FileAccount,
-    Warehouse,
-    build_clean,
-    build_features,
-    load_fold,
-    load_training_data,
-    reconcile,
-)
+from recsys_dagster.warehouse.arrays import load_fold, load_training_data
+from recsys_dagster.warehouse.build import FileAccount, build_clean, build_features, reconcile
+from recsys_dagster.warehouse.database import Warehouse
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
 pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")

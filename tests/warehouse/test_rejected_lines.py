@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse import reconcile
+from recsys_dagster.warehouse.build import reconcile
 
 REJECTED = "SELECT source_file, line, reason, raw FROM clean.rejected ORDER BY source_file, line"
 LINES = [

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.split import Split
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.interactions import Interactions, Split
-from recsys_dagster.warehouse import load_split
+from recsys_dagster.warehouse.split import load_split
 
 NOON = dt.datetime(1970, 1, 1, 12)
 

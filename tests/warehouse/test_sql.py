@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from recsys_dagster.ingest import FORMATS
-from recsys_dagster.warehouse import column_lineage, sql_tables, upstream
+from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.warehouse.lineage import column_lineage, upstream
+from recsys_dagster.warehouse.sql_files import sql_tables
 
 SQL = Path(__file__).parents[2] / "sql"
 FILES = sorted(SQL.rglob("*.sql"))

@@ -5,34 +5,23 @@ from dataclasses import replace
 
 import dagster as dg
 
-from recsys_dagster.costs import measuring
-from recsys_dagster.evaluation import (
-    CONSTANT,
-    HOLDOUT,
-    ConfusionRow,
-    Evaluation,
-    Importance,
-    ListedTitle,
-    MetricRow,
-    SliceRow,
-    constant_rating_metrics,
-    evaluate,
-    example_lists,
-    headline,
-    permutation_importance,
-    pick_examples,
-    store_metrics,
-    verdicts,
-    write_example_lists,
-    write_importance,
-)
-from recsys_dagster.models import State, attempt, model_names, read_outcome
+from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.example_lists import ListedTitle, example_lists, pick_examples, write_example_lists
+from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
+from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT
+from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow, headline, store_metrics
+from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.outcomes import read_outcome
+from recsys_dagster.models.attempt import State, attempt
+from recsys_dagster.models.registry import model_names
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import drawn, plot_confusion, plot_importance, plot_leaderboard, slice_figures, to_svg
-from recsys_dagster.warehouse import load_holdout
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.reports.figures import drawn, to_svg
+from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
+from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.warehouse.arrays import load_holdout
 
 
 def _pictures(

@@ -2,11 +2,12 @@
 
 import dagster as dg
 
-from recsys_dagster.costs import measuring
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.reports import profile, profile_figures
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.reports.data_plots import profile_figures
+from recsys_dagster.reports.data_profile import profile
+from recsys_dagster.runtime.resource_usage import measuring
 
 
 @dg.asset(

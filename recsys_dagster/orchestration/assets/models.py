@@ -6,28 +6,22 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from recsys_dagster.costs import measuring
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models import (
-    Model,
-    Params,
-    Size,
-    State,
-    attempt,
-    model_class,
-    model_names,
-    read_tuned,
-    tuned_path,
-)
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.tuned import read_tuned, tuned_path
+from recsys_dagster.models.attempt import State, attempt
+from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.budget import Size
+from recsys_dagster.models.registry import model_class, model_names
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
-from recsys_dagster.progress import announce
-from recsys_dagster.reports import learning_curves
-from recsys_dagster.warehouse import id_map_hash, load_training_data
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.reports.model_plots import learning_curves
+from recsys_dagster.runtime.progress import announce
+from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 
 TUNED, DEFAULT = "tuned", "default"
 

@@ -5,20 +5,13 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
-from recsys_dagster.costs import measuring
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.papers import (
-    FaultRow,
-    PaperConfusion,
-    PaperRow,
-    explained,
-    lineage_folds,
-    run_papers,
-    show_faults,
-    store_records,
-)
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.papers.faults import explained, show_faults
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
+from recsys_dagster.papers.running import lineage_folds, run_papers
+from recsys_dagster.runtime.resource_usage import measuring
 
 _FEATURES = [["features", table] for table in ("users", "items", "interactions", "title_genres")]
 

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from recsys_dagster.costs import measuring
-from recsys_dagster.ingest import fetch
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.runtime.resource_usage import measuring
 
 
 @dg.asset(key=["raw", "files"], group_name="raw", partitions_def=domain_partitions, kinds={"csv", "python"})

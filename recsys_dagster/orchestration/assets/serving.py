@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from recsys_dagster.costs import measuring
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.lifecycle.promotion import choose
+from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
@@ -15,18 +17,12 @@ from recsys_dagster.orchestration.metadata import (
 )
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
-from recsys_dagster.orchestration.step_costs import step_costs
-from recsys_dagster.promotion import choose
-from recsys_dagster.publication import build_lists, publish_built
-from recsys_dagster.quality import overlap_with_published
-from recsys_dagster.reports import (
-    comparison_records,
-    gather_report,
-    published_results,
-    write_comparison,
-    write_report,
-)
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.orchestration.step_usage import step_costs
+from recsys_dagster.quality.lists import overlap_with_published
+from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
+from recsys_dagster.reports.gather import gather_report
+from recsys_dagster.reports.page import write_report
+from recsys_dagster.runtime.resource_usage import measuring
 
 
 @dg.asset(

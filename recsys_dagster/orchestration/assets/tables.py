@@ -9,20 +9,14 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from recsys_dagster.costs import measuring
 from recsys_dagster.domains import Domain
+from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, table_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
-from recsys_dagster.warehouse import (
-    SqlTable,
-    TableSummary,
-    build_clean,
-    build_features,
-    column_lineage,
-    sql_tables,
-    upstream,
-)
-from recsys_dagster.workspace import Workspace
+from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
+from recsys_dagster.warehouse.lineage import column_lineage, upstream
+from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 
 def _clean(workspace: Workspace, domain: Domain) -> list[TableSummary]:

@@ -1,0 +1,54 @@
+"""`recsys backtest`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from recsys_dagster.cli.console import console
+from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.domains import get_domain
+
+
+def backtest(
+    domain: DomainOption,
+    windows: Annotated[int, typer.Option("--windows", "-w", min=2, help="How many past windows.")] = 6,
+    models: Annotated[
+        str, typer.Option("--models", "-m", help="Names, separated by commas; else RECSYS_MODELS.", show_default=False)
+    ] = "",
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, help="Length of a window; else the shortest with enough people.")
+    ] = None,
+) -> None:
+    """Tell what weekly, monthly and no retraining would have given.
+
+    Each model is fitted on what had happened before each of the last windows
+    of time and judged on what came after. Needs `recsys run` first, and data
+    with times. The page is put beside the domain's report. Example:
+
+    [dim]recsys backtest --domain movie --windows 6 --models popularity,item_knn[/dim]
+    """
+    name = get_domain(domain).name
+    settings = read_settings(**({"models": models} if models else {}))
+    from recsys_dagster.evaluation.workspace import Workspace
+    from recsys_dagster.experiments.backtest import backtest as go_back
+    from recsys_dagster.reports.backtest_page import write_backtest
+    from recsys_dagster.runtime.progress import progress_bar
+
+    workspace = Workspace(settings)
+    claimed = workspace.claim(name)
+    names = workspace.models()
+    with progress_bar(f"backtest of {name}", len(names) * windows) as advance:
+        found = go_back(workspace, claimed, names, windows, days=days, advance=advance)
+    page = workspace.layout.report(name).with_name("backtest.html")
+    write_backtest(page, name, found)
+    table = Table("model", "retrained", box=None, pad_edge=False)
+    for column in ("NDCG@10", "against never", "RMSE"):
+        table.add_column(column, justify="right")
+    for row in found.schedules:
+        gain = "" if row.gain is None else f"{row.gain.value:+.4f} ({row.gain.low:+.4f} to {row.gain.high:+.4f})"
+        table.add_row(row.model, row.schedule, f"{row.ndcg:.4f}", gain, "" if row.rmse is None else f"{row.rmse:.4f}")
+    screen = console()
+    screen.print(table)
+    untold = f"; {', '.join(found.untold)} retraining cannot be told apart in them" if found.untold else ""
+    screen.print(f"{windows} windows of {found.days} days{untold}; see {page}", style="dim", soft_wrap=True)

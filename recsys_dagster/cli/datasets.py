@@ -1,0 +1,37 @@
+"""`recsys datasets`."""
+
+from rich.table import Table
+
+from recsys_dagster.cli.console import console
+from recsys_dagster.cli.options import read_settings
+from recsys_dagster.domains import DOMAINS
+
+
+def datasets() -> None:
+    """List the datasets that a domain can run on, and which of them are here.
+
+    Choose one with RECSYS_MOVIE_DATASET or RECSYS_ANIME_DATASET; `recsys run` fetches it.
+    """
+    settings = read_settings()
+    from recsys_dagster.ingest.catalogue import CATALOGUE
+    from recsys_dagster.ingest.manifest import read_manifest
+
+    chosen = {settings.dataset_of(domain) for domain in DOMAINS.values()}
+    table = Table("dataset", "domain", "format", "source", "state", "holds", box=None, pad_edge=False)
+    licences: dict[str, list[str]] = {}
+    for dataset in CATALOGUE.values():
+        state = {"chosen": dataset.id in chosen, "on disk": read_manifest(dataset, settings) is not None}
+        table.add_row(
+            dataset.id,
+            dataset.domain,
+            dataset.format.name,
+            type(dataset.source).__name__.lower(),
+            ", ".join(name for name, holds in state.items() if holds),
+            dataset.summary,
+        )
+        licences.setdefault(dataset.licence, []).append(dataset.id)
+    screen = console()
+    screen.print(table)
+    screen.print("\nLicences")
+    for licence, ids in licences.items():
+        screen.print(f"{', '.join(ids)}: {licence}.", soft_wrap=True)

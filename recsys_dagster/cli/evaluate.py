@@ -1,0 +1,166 @@
+"""`recsys evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recsys_dagster.cli.console import console, contestants_table
+from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS, read_settings
+from recsys_dagster.domains import like_threshold_of
+from recsys_dagster.errors import RecsysError, UsageError
+
+if TYPE_CHECKING:
+    from recsys_dagster.evaluation.custom_split import Contestant
+
+
+def evaluate(
+    domain: Annotated[
+        str | None, typer.Option("--domain", "-d", help=f"Split this domain's clean tables: {KNOWN_DOMAINS}.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="How: holdout, random, global-time, strong-generalisation, leave-last-out, or a paper's: paper-000 to"
+            " paper-004, which takes the paper's systems and parameters.",
+        ),
+    ] = None,
+    test_share: Annotated[
+        float | None, typer.Option("--test-share", help="The part that a protocol holds out, unless its usual one.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option("--train", help="Or a split of your own: what to learn from.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Parquet file to be judged by.")] = None,
+    fold_in: Annotated[
+        Path | None,
+        typer.Option("--fold-in", help="The users of the test are new: Parquet file of all that is known of them."),
+    ] = None,
+    titles: Annotated[
+        Path | None, typer.Option("--titles", help="Parquet file of item_id, genres, kind, year, site_score.")
+    ] = None,
+    scale: Annotated[tuple[float, float] | None, typer.Option("--scale", help="Lowest and highest rating.")] = None,
+    like_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--like-threshold",
+            help="A rating at or above it is a like; 7/9 up the scale unless given: 4 of 1 to 5.",
+        ),
+    ] = None,
+    models: Annotated[str, typer.Option("--models", "-m", help=f"Names, separated by commas, or {ALL}.")] = ALL,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Fit models that are random with so many seeds; shown as ± spread.")
+    ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the results; of a protocol, one under RECSYS_HOME unless given."),
+    ] = None,
+) -> None:
+    """Compare models under a protocol, or on a split of your own.
+
+    With --domain and --protocol the clean tables of the last run are divided,
+    and the parts kept in the folder as files like those of a split of your own:
+    columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without a
+    rating) and, if there are times, at (TIMESTAMP).
+
+    Every pair of the test is predicted, and a list is made for each user of
+    the training file. With --fold-in there are only lists, for users who are
+    known by their rows there. Models that stop early learn when on a tenth of
+    the training file, drawn by RECSYS_SEED, then are fitted on all of it.
+
+    The folder gets metrics.json, where recall@k is hits / min(k, likes), and
+    predictions/<model>.parquet: user_id, item_id, prediction; and
+    lists/<model>.parquet: user_id, rank, item_id, score, 100 a user. Examples:
+
+    [dim]recsys evaluate --domain movie --protocol strong-generalisation --models ease,implicit_als,popularity[/dim]
+
+    [dim]recsys evaluate --train train.parquet --test test.parquet --scale 1 5 --models als,ease --out results[/dim]
+    """
+    own = {"--train": train, "--test": test, "--scale": scale, "--out": out}
+    if (domain is None) != (protocol is None):
+        raise UsageError("'--domain' and '--protocol' go together")
+    if domain is not None and any((train, test, fold_in, titles, scale, like_threshold)):
+        raise UsageError("either '--domain' with '--protocol', or a split of your own in files")
+    missing = [option for option, value in own.items() if value is None]
+    if domain is None and missing:
+        raise UsageError(f"{' and '.join(missing)} missing; or name a '--domain' and a '--protocol'")
+    from recsys_dagster.models.registry import model_class, model_names
+
+    names = [] if models == ALL else [name.strip() for name in models.split(",") if name.strip()]
+    for name in names:
+        model_class(name)
+    if domain is not None and protocol is not None:
+        show(_by_protocol(domain, protocol, test_share, names, seeds, out))
+    elif train is not None and test is not None and scale is not None and out is not None:
+        chosen = names or list(model_names())
+        show(_by_files(train, test, fold_in, titles, scale, like_threshold, chosen, seeds, out))
+
+
+def _by_protocol(
+    domain_name: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
+) -> "list[Contestant]":
+    from recsys_dagster.evaluation.custom_split import evaluate_split
+    from recsys_dagster.evaluation.protocols import get_protocol
+    from recsys_dagster.evaluation.workspace import Workspace
+    from recsys_dagster.models.registry import model_names
+    from recsys_dagster.papers.protocols import paper_protocol
+
+    settings = read_settings()
+    workspace = Workspace(settings)
+    domain = workspace.claim(domain_name)
+    if protocol_name.startswith("paper-"):
+        if test_share is not None:
+            raise UsageError(f"the protocol {protocol_name!r} has no share to choose")
+        protocol = paper_protocol(protocol_name, domain, seed=settings.seed)
+    else:
+        protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
+    out = out or workspace.layout.protocol(domain.name, protocol.name)
+    files = protocol.export(workspace.warehouse(domain), domain, out / "split")
+    split = protocol.load(files, domain, memory_limit=settings.memory_limit)
+    names = names or list(protocol.presets or model_names())
+    return evaluate_split(
+        split, names, out, seed=settings.seed, seeds=seeds, ranked=protocol.ranked, presets=protocol.presets
+    )
+
+
+def _by_files(
+    train: Path,
+    test: Path,
+    fold_in: Path | None,
+    titles: Path | None,
+    scale: tuple[float, float],
+    like_threshold: float | None,
+    names: list[str],
+    seeds: int,
+    out: Path,
+) -> "list[Contestant]":
+    threshold = like_threshold_of(scale) if like_threshold is None else like_threshold
+    if not scale[0] < threshold <= scale[1]:
+        raise typer.BadParameter(f"a like threshold of {threshold:g} on a scale from {scale[0]:g} to {scale[1]:g}")
+    from recsys_dagster.evaluation.custom_split import evaluate_split
+    from recsys_dagster.warehouse.split import load_split
+
+    settings = read_settings()
+    out.mkdir(parents=True, exist_ok=True)
+    split = load_split(
+        train,
+        test,
+        fold_in,
+        titles,
+        scale=scale,
+        like_threshold=threshold,
+        scratch=out,
+        memory_limit=settings.memory_limit,
+    )
+    return evaluate_split(split, names, out, seed=settings.seed, seeds=seeds)
+
+
+def show(contestants: "list[Contestant]") -> None:
+    """Print a row a model, and why the others were left out; raise RecsysError if that is all."""
+    screen = console()
+    screen.print(contestants_table([one for one in contestants if one.left_out is None]))
+    for one in contestants:
+        if one.left_out is not None:
+            screen.print(f"{one.model} left out: {one.left_out}", style="dim", soft_wrap=True)
+    if all(one.left_out is not None for one in contestants):
+        raise RecsysError("no model could do it; each one's reason is given above")

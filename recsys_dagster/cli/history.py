@@ -1,0 +1,32 @@
+"""`recsys history`."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from recsys_dagster.cli.console import console, history_table
+from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.domains import get_domain
+from recsys_dagster.runtime.layout import Layout
+
+
+def history(
+    domain: DomainOption,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all metrics.")] = False,
+) -> None:
+    """List who was champion when, why, and by whose decision, the latest first.
+
+    Example: [dim]recsys history --domain movie[/dim]
+    """
+    name = get_domain(domain).name
+    from recsys_dagster.model_store.store import ModelStore
+
+    decisions = ModelStore(Layout(read_settings().home)).history(name)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in reversed(decisions)], ensure_ascii=False, indent=2))
+    elif decisions:
+        console().print(history_table(decisions))
+    else:
+        typer.echo(f"{name} has no champion yet; `recsys run --domain {name}` chooses one", err=True)

@@ -1,0 +1,30 @@
+"""`recsys promote`."""
+
+from typing import Annotated
+
+import typer
+
+from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.domains import get_domain
+
+
+def promote(
+    domain: DomainOption,
+    model: Annotated[str, typer.Option("--model", "-m", help="Name of the model.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="For the history.", show_default=False)],
+    version: Annotated[str | None, typer.Option("--version", help="Which; else the current one.")] = None,
+) -> None:
+    """Make a model the champion by hand and publish its lists.
+
+    What the gate of a run does, without asking whether it is better. The lists
+    go through the same checks; `recsys rollback` undoes it. Example:
+
+    [dim]recsys promote --domain movie --model ease --reason "wider lists wanted"[/dim]
+    """
+    name = get_domain(domain).name
+    from recsys_dagster.evaluation.workspace import Workspace
+    from recsys_dagster.lifecycle.promotion import promote as crown
+
+    workspace = Workspace(read_settings())
+    lists = crown(workspace, workspace.claim(name), model, version, reason)
+    typer.echo(f"{name}: published the lists of {lists.model} {lists.version}")

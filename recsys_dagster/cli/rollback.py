@@ -1,0 +1,29 @@
+"""`recsys rollback`."""
+
+from typing import Annotated
+
+import typer
+
+from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.domains import get_domain
+from recsys_dagster.runtime.layout import Layout
+
+
+def rollback(
+    domain: DomainOption,
+    reason: Annotated[str, typer.Option("--reason", help="For the history.")] = "rolled back by hand",
+) -> None:
+    """Go back to the lists that were published before, and to their champion.
+
+    One step back, in seconds: the file is kept. Example:
+
+    [dim]recsys rollback --domain movie --reason "only one genre in the lists"[/dim]
+    """
+    name = get_domain(domain).name
+    from recsys_dagster.lifecycle.rollback import rollback as go_back
+
+    lists = go_back(Layout(read_settings().home), name, reason)
+    typer.echo(
+        f"{name}: the lists are {lists.model}'s again, version {lists.version}, "
+        f"published {lists.created_at:%Y-%m-%d %H:%M} UTC"
+    )

@@ -1,0 +1,1 @@
+"""The metrics: definitions as pure functions of arrays, one value or sum a user."""

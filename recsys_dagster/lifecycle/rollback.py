@@ -1,0 +1,31 @@
+"""Going back one step: to the previous lists and their champion. Imports little: whoever needs it is in a hurry."""
+
+from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.locks import lock_domain
+from recsys_dagster.serving.lookup import Provenance, Published
+from recsys_dagster.serving.swap import go_back
+
+
+def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
+    """Publish the previous lists again and give their model its place back as champion; return where they come from.
+
+    Where the champion's lists were never published, because a check failed or a run was killed, only the second.
+
+    Raises:
+        RecsysError: there are no lists to go back to, or a run of the domain is under way.
+    """
+    lock_domain(layout, domain)
+    store = ModelStore(layout)
+    published = layout.published(domain)
+    provenance = _provenance(layout, domain)
+    if (provenance.model, provenance.version) == store.champion(domain):
+        go_back(published, layout.previous(domain))
+        provenance = _provenance(layout, domain)
+    store.crown(domain, provenance.model, provenance.version, reason=reason, by="hand")
+    return provenance
+
+
+def _provenance(layout: Layout, domain: str) -> Provenance:
+    with Published(layout.published(domain)) as lists:
+        return lists.provenance()

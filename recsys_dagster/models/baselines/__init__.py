@@ -1,0 +1,1 @@
+"""Baselines: popularity for rankings, the damped bias for ratings. They stand beside every other model."""

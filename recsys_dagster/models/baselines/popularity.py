@@ -1,0 +1,77 @@
+"""The baseline of every ranking: what most people have, the same for all."""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.base import Model, TopN
+
+BLOCK_USERS = 65536
+"""Users ranked at once; bounds the memory beside the lists themselves."""
+
+
+class Popularity(Model):
+    """Ranks items by their number of training pairs, rated or only watched."""
+
+    name = "popularity"
+    summary = "Most watched titles first, the same for everybody: what a personal ranking has to beat."
+    folds_in = True
+
+    def _fit(self, data: TrainingData) -> None:
+        """Nothing beyond `popularity_`, which every model keeps."""
+
+    def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.broadcast_to(self.popularity_, (len(users), self.n_items_))
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:  # noqa: ARG002
+        return np.broadcast_to(self.popularity_, (n_users, self.n_items_))
+
+    def recommend(
+        self,
+        users: NDArray[np.int32],
+        k: int,
+        exclude_seen: bool = True,
+        exclude: sp.csr_array | None = None,
+    ) -> TopN:
+        """Return what `Model.recommend` does, from one ranking of the items: no block of scores is made."""
+        ranking = np.argsort(-self.popularity_, kind="stable")
+        rank = np.empty_like(ranking)
+        rank[ranking] = np.arange(self.n_items_)
+        trained = np.count_nonzero(self.popularity_)
+        masks = [matrix for matrix in (self.seen_ if exclude_seen else None, exclude) if matrix is not None]
+        k = min(k, self.n_items_)
+        items = np.full((len(users), k), -1, dtype=np.int32)
+        scores = np.full((len(users), k), -np.inf, dtype=np.float32)
+        for start in range(0, len(users), BLOCK_USERS):
+            block = users[start : start + BLOCK_USERS]
+            places = _unmasked_ranks(block, k, rank, masks)
+            row, column = np.nonzero(places < trained)
+            listed = ranking[places[row, column]]
+            items[start + row, column] = listed
+            scores[start + row, column] = self.popularity_[listed]
+        return TopN(items, scores)
+
+
+def _unmasked_ranks(
+    users: NDArray[np.int32], k: int, rank: NDArray[np.int64], masks: list[sp.csr_array]
+) -> NDArray[np.int64]:
+    """Return (len(users), k): the first k ranks of each user that no mask takes.
+
+    With a user's masked ranks m_0 < m_1 < …, m_i − i unmasked ranks come before m_i, so the j-th unmasked rank is
+    j + |{i: m_i − i ≤ j}|.
+    """
+    free = np.tile(np.arange(k), (len(users), 1))
+    if masks:
+        union = sum(mask[users] for mask in masks)
+        row, column = union.nonzero()
+        masked = rank[column]
+        order = np.lexsort((masked, row))
+        row, masked = row[order], masked[order]
+        first = np.searchsorted(row, np.arange(len(users)))
+        before = masked - (np.arange(len(row)) - first[row])
+        near = before < k
+        counts = np.bincount(row[near] * k + before[near], minlength=free.size)
+        free += counts.reshape(free.shape).cumsum(axis=1)
+    return free

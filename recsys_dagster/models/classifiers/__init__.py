@@ -1,0 +1,1 @@
+"""Classifiers of likes: the probability that a user likes an item."""

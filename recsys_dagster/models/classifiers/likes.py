@@ -1,0 +1,201 @@
+"""What the models share that classify pairs into liked and not liked (Malik et al. 2021, "Movie Recommendation System
+Based on Deep Learning"): the five inputs, the target, and how they rank.
+
+A rating at or above the domain's like threshold is a like, any other rating is not; a watch without a rating says
+neither, and is not learnt from.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.rating import support
+from recsys_dagster.runtime.progress import announce
+
+
+class LikeParams(Params):
+    """Parameters of every like model."""
+
+    popularity_weight: float = Field(
+        2.0,
+        ge=0,
+        description="Weight of a title's support beside its probability in the ranking; 0 ranks by probability alone.",
+    )
+
+
+@dataclass(frozen=True)
+class TitleInputs:
+    """The four inputs of a title: itself, its first two genres and its year of release, as positions from 0.
+
+    The genres are the first two in the order of the genre columns. What a title lacks has the input's last position.
+
+    Attributes:
+        columns: four (n_items,) int32 arrays: title, genre 1, genre 2, year.
+        sizes: number of positions of each.
+    """
+
+    columns: tuple[NDArray[np.int32], ...]
+    sizes: tuple[int, ...]
+
+    @staticmethod
+    def of(titles: Titles) -> "TitleInputs":
+        """Read the inputs out of the titles' features."""
+        n_items, n_genres = titles.genres.shape
+        genres = titles.genres.tocsr(copy=True)
+        genres.sort_indices()
+        padded = np.append(genres.indices, n_genres)
+        counts = np.diff(genres.indptr)
+        first, second = (
+            padded[np.where(counts > place, genres.indptr[:-1] + place, len(padded) - 1)].astype(np.int32)
+            for place in (0, 1)
+        )
+        known = ~np.isnan(titles.years)
+        years, positions = np.unique(titles.years[known], return_inverse=True)
+        year = np.full(n_items, len(years), dtype=np.int32)
+        year[known] = positions
+        columns = (np.arange(n_items, dtype=np.int32), first, second, year)
+        return TitleInputs(columns, (n_items, n_genres + 1, n_genres + 1, len(years) + 1))
+
+
+class LikeModel(Model):
+    """A model of the probability that a user likes a title.
+
+    The score of item i for user u is p + w · log(1 + n_i) / log(1 + n_max), where p is the probability, n_i the
+    training pairs of the item and w the parameter `popularity_weight`: a title that one person liked is not put first.
+    A subclass implements `_learn`, `_pair_log_odds`, `_log_odds_from`, `_log_odds` and `_log_odds_for`.
+
+    Attributes:
+        like_threshold_: a rating at or above it is a like.
+    """
+
+    params_type = LikeParams
+    folds_in = True
+    inputs = ("user", "title", "genre", "year")
+
+    like_threshold_: float
+
+    def _fit(self, data: TrainingData) -> None:
+        self.like_threshold_ = data.like_threshold
+        rated = data.train.rated
+        if len(np.unique(self._liked(rated))) < 2:
+            raise RecsysError(
+                f"{self.name}: the training fold needs ratings on both sides of {self.like_threshold_:g}, from which "
+                "on a title counts as liked; choose a model that ranks watches"
+            )
+        self._learn(rated, data)
+
+    @abstractmethod
+    def _learn(self, rated: Interactions, data: TrainingData) -> None:
+        """Learn from the rated pairs of the training fold; `data` has the rest."""
+
+    def _liked(self, rated: Interactions) -> NDArray[np.bool_]:
+        """Return (n,) whether each rating is a like."""
+        return rated.ratings >= self.like_threshold_
+
+    def like_probabilities(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the (n,) probabilities that users[i], who watches items[i], likes it."""
+        return sigmoid(self._pair_log_odds(users, items))
+
+    @abstractmethod
+    def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (n,) float32 log(p / (1 − p)) of the pairs."""
+
+    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        return sigmoid(self._log_odds_from(*(sources[name] for name in self.inputs)))
+
+    @abstractmethod
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return (n,) log-odds of users[i] and items[i], these with the genres and the year of other titles."""
+
+    @abstractmethod
+    def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (len(users), n_items) float32 log(p / (1 − p))."""
+
+    @abstractmethod
+    def _log_odds_for(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
+        """Return (n_users, n_items) float32 log(p / (1 − p)) for people known only by these ratings."""
+
+    def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._weighed(self._log_odds(users))
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._weighed(self._log_odds_for(history.rated, n_users))
+
+    def _weighed(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores = sigmoid(log_odds)
+        scores += self.params.popularity_weight * support(self.popularity_)
+        return scores
+
+
+class AdditiveLikeModel(LikeModel):
+    """A like model whose log-odds are a user's part plus a title's: its order of titles is nearly the same for all.
+
+    A subclass implements `_learn`, which sets the parts, and `_user_parts`.
+
+    Attributes:
+        user_log_odds_: (n_users,) float32.
+        title_log_odds_: (n_items,) float32, constants included.
+        genre_log_odds_, year_log_odds_: (n_items,) float32, what of the title's part its genres and its year make.
+    """
+
+    user_log_odds_: NDArray[np.float32]
+    title_log_odds_: NDArray[np.float32]
+    genre_log_odds_: NDArray[np.float32]
+    year_log_odds_: NDArray[np.float32]
+
+    @abstractmethod
+    def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
+        """Return the (n_users,) parts of people with these ratings."""
+
+    def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.user_log_odds_[users] + self.title_log_odds_[items]
+
+    def _log_odds_from(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        log_odds = self._pair_log_odds(users, items)
+        log_odds += self.genre_log_odds_[genres] - self.genre_log_odds_[items]
+        log_odds += self.year_log_odds_[years] - self.year_log_odds_[items]
+        return log_odds
+
+    def _set_title_parts(self, weights: Sequence[NDArray[np.float32]], inputs: TitleInputs, constant: float) -> None:
+        """Put together the titles' parts: a weight for each position of the title's four inputs, and a constant."""
+        title, first, second, year = (weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
+        self.genre_log_odds_, self.year_log_odds_ = first + second, year
+        self.title_log_odds_ = (title + self.genre_log_odds_ + year + np.float32(constant)).astype(np.float32)
+
+    def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.user_log_odds_[users, None] + self.title_log_odds_
+
+    def _log_odds_for(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._user_parts(rated, n_users)[:, None] + self.title_log_odds_
+
+
+def sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1 / (1 + exp(−x)) without overflow."""
+    values: NDArray[np.float32] = np.tanh(log_odds * np.float32(0.5))
+    values *= np.float32(0.5)
+    values += np.float32(0.5)
+    return values
+
+
+def sample_of(n_rows: int, size: int, seed: int, name: str) -> NDArray[np.int64]:
+    """Return, rising, the positions of `size` of `n_rows` ratings drawn without replacement; all if they are fewer.
+
+    That the model of that `name` learns from a sample is announced.
+    """
+    if n_rows <= size:
+        return np.arange(n_rows)
+    announce(f"{name}: learns from a random {size:,} of {n_rows:,} ratings, which bounds its memory (max_ratings)")
+    return np.sort(np.random.default_rng(seed).choice(n_rows, size, replace=False, shuffle=False))

@@ -1,0 +1,223 @@
+"""Explicit matrix factorisation with biases, by alternating least squares."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.kernels.als import solve_rows, sum_rows
+from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.search_space import Real, Whole
+
+INITIAL_DEVIATION = 0.1
+"""Standard deviation of the user factors before the first iteration."""
+
+
+class AlsParams(RatingParams):
+    """Parameters of ALS; those that Spark's ALS has too bear its names."""
+
+    rank: int = Field(64, ge=1, description="Factors of a user and of an item.")
+    maxIter: int = Field(20, ge=1, description="Iterations at most; each solves all items, then all users.")  # noqa: N815
+    regParam: float = Field(  # noqa: N815
+        1.1, gt=0, description="L2 penalty λ of the factors, where ratings have variance 1; see reg_power."
+    )
+    reg_power: float = Field(
+        0.5, ge=0, le=1, description="The penalty of a row of n ratings is λ·n to this power; 1 is Spark's."
+    )
+    bias_damping: float = Field(3.0, gt=0, description="Ratings at the mean that a bias is damped by.")
+    implicit_weight: float = Field(
+        2.0, ge=0, description="Weight of what people have at all beside how they rate it; 0 leaves it out."
+    )
+    implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the factors that tell what people have.")
+    patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE before it stops.")
+
+    searched: ClassVar = {
+        "rank": Whole(8, 128, log=True),
+        "regParam": Real(0.05, 20, log=True),
+        "reg_power": Real(0, 1),
+        "bias_damping": Real(0.5, 20, log=True),
+        "implicit_weight": Real(0, 10),
+        "implicit_reg": Real(1, 3000, log=True),
+    }
+
+
+class Als(RatingModel):
+    """r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, its factors shared with those that tell who has what.
+
+    Minimises, over ratings r standardised to mean 0 and variance 1 and over M, which is 1 where a user has an item
+    and 0 elsewhere,
+
+        Σ_rated (r_ui − b_u − b_i − ⟨p_u, q_i⟩)² + λ (Σ n_u^α ‖p_u‖² + Σ n_i^α ‖q_i‖²) + damping (Σ b_u² + Σ b_i²)
+        + w (‖M − P Yᵀ‖² + ‖M − X Qᵀ‖² + κ (‖X‖² + ‖Y‖²))
+
+    by solving exactly for the item side, then the user side, in turn. With w = 0 and α = 1 this is ALS-WR (Zhou et al.
+    2008, "Large-scale Parallel Collaborative Filtering for the Netflix Prize"), as in Spark, with biases. The implicit
+    factors X (n_users, rank) and Y (n_items, rank) are those of Cortes 2018, "Cold-start recommendations in Collective
+    Matrix Factorization". They bring in what was watched without a rating.
+
+    Attributes:
+        mean_, deviation_: of the training ratings.
+        users_, items_: (n_users, 1 + rank) and (n_items, 1 + rank) float32, bias first, of standardised ratings.
+        implicit_items_: (n_items, rank) float32, Y.
+        iterations_: how many iterations gave `users_` and `items_`.
+        history_: `rmse` on the validation fold after each iteration, where there is one.
+    """
+
+    name = "als"
+    summary = "Explicit matrix factorisation with biases and implicit features, by alternating least squares."
+    params_type = AlsParams
+    presets: ClassVar[Mapping[str, Params]] = {
+        "spark": AlsParams(rank=10, maxIter=10, regParam=0.1, reg_power=1, implicit_weight=0),
+    }
+    folds_in = True
+
+    mean_: float
+    deviation_: float
+    users_: NDArray[np.float32]
+    items_: NDArray[np.float32]
+    implicit_items_: NDArray[np.float32]
+    iterations_: int
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: both factorisations, and compiling them."""
+        rank = self.params.rank
+        sweep = 4 * size.pairs * rank**2 + 2 * (size.users + size.items) * rank**3 / 3
+        return Estimate.of_work(
+            size,
+            fit=10 + 2 * self.params.maxIter * sweep / FLOPS,
+            score=2 * rank / FLOPS,
+            memory=4 * 4 * rank * (size.users + size.items),
+        )
+
+    def _fit(self, data: TrainingData) -> None:
+        rated, held_out = data.train.rated, data.validation.rated
+        if len(rated) == 0:
+            raise RecsysError(f"{self.name}: the training fold has no ratings, only watches")
+        self.mean_ = float(rated.ratings.mean(dtype=np.float64))
+        self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
+        by_user = self._standardised(data.train, self.n_users_)
+        by_item = by_user.T.tocsr()
+        width = 1 + self.params.rank
+        random = np.random.default_rng(self.seed)
+        users = random.normal(0, INITIAL_DEVIATION, (self.n_users_, width)).astype(np.float32)
+        users[:, 0] = 0
+        implicit_users = np.zeros((self.n_users_, self.params.rank), dtype=np.float32)
+        best = np.inf
+        self.history_ = {"rmse": []} if len(held_out) else {}
+        for iteration in range(1, self.params.maxIter + 1):
+            items = self._solve(by_item, users, implicit_users)
+            implicit_items = self._solve_implicit(by_item, users)
+            users = self._solve(by_user, items, implicit_items)
+            implicit_users = self._solve_implicit(by_user, items)
+            error = 0.0
+            if len(held_out):
+                missed = self._pair_ratings(users, items, held_out.users, held_out.items) - held_out.ratings
+                error = float(np.sqrt(np.mean(missed**2, dtype=np.float64)))
+                self.history_["rmse"].append(error)
+            if error < best or not len(held_out):
+                best = error
+                self.users_, self.items_, self.implicit_items_ = users, items, implicit_items
+                self.iterations_ = iteration
+            elif iteration - self.iterations_ >= self.params.patience:
+                break
+
+    def refit_params(self) -> AlsParams:
+        """The same parameters with as many iterations as were best on the validation fold."""
+        refit: AlsParams = self.params.model_copy(update={"maxIter": self.iterations_})
+        return refit
+
+    def _standardised(self, pairs: Interactions, n_users: int) -> sp.csr_array:
+        """Return the (n_users, n_items) CSR of standardised ratings, NaN where a pair has none."""
+        ratings = (pairs.ratings - np.float32(self.mean_)) / np.float32(self.deviation_)
+        return sp.coo_array((ratings, (pairs.users, pairs.items)), shape=(n_users, self.n_items_)).tocsr()
+
+    def _solve(
+        self, pairs: sp.csr_array, other: NDArray[np.float32], implicit: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the (n_rows, 1 + rank) biases and factors of the rows of `pairs`, given those of its columns.
+
+        Args:
+            pairs: (n_rows, n_columns) CSR of standardised ratings, NaN where a pair has none.
+            other: (n_columns, 1 + rank).
+            implicit: (n_columns, rank), what the rows' having of the columns is told by.
+        """
+        params = self.params
+        features = other.copy()
+        features[:, 0] = 1
+        gram = np.zeros((1 + params.rank, 1 + params.rank), dtype=np.float32)
+        sums = np.zeros((pairs.shape[0], 1 + params.rank), dtype=np.float32)
+        if params.implicit_weight:
+            gram[1:, 1:] = params.implicit_weight * (implicit.T @ implicit)
+            sums[:, 1:] = sum_rows(pairs.indptr, pairs.indices, longest_first(pairs), implicit)
+            sums[:, 1:] *= params.implicit_weight
+        solved: NDArray[np.float32] = solve_rows(
+            pairs.indptr,
+            pairs.indices,
+            pairs.data,
+            longest_first(pairs),
+            other[:, 0].copy(),
+            features,
+            gram,
+            sums,
+            params.regParam,
+            params.reg_power,
+            params.bias_damping,
+        )
+        return solved
+
+    def _solve_implicit(self, pairs: sp.csr_array, other: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (n_rows, rank) implicit factors of the rows: F (FᵀF + κI)⁻¹ summed over what each row has."""
+        if not self.params.implicit_weight:
+            return np.zeros((pairs.shape[0], self.params.rank), dtype=np.float32)
+        factors = np.ascontiguousarray(other[:, 1:])
+        gram = (factors.T @ factors).astype(np.float64)
+        gram += self.params.implicit_reg * np.eye(len(gram))
+        solved: NDArray[np.float32] = np.linalg.solve(gram, factors.T).T.astype(np.float32)
+        sums: NDArray[np.float32] = sum_rows(
+            pairs.indptr, pairs.indices, longest_first(pairs), np.ascontiguousarray(solved)
+        )
+        return sums
+
+    def _pair_ratings(
+        self,
+        users: NDArray[np.float32],
+        items: NDArray[np.float32],
+        user_positions: NDArray[np.int32],
+        item_positions: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """Return the (n,) ratings, within the scale, of pairs of rows of `users` and `items`."""
+        scores = pair_products(users[:, 1:], items[:, 1:], user_positions, item_positions)
+        scores += users[user_positions, 0] + items[item_positions, 0]
+        ratings: NDArray[np.float32] = np.clip(self.mean_ + self.deviation_ * scores, *self.scale_)
+        return ratings
+
+    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._pair_ratings(self.users_, self.items_, users, items)
+
+    def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._ratings_of(self.users_[users])
+
+    def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        pairs = self._standardised(history, n_users)
+        return self._ratings_of(self._solve(pairs, self.items_, self.implicit_items_))
+
+    def _ratings_of(self, users: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (n, n_items) predictions for users of these (n, 1 + rank) biases and factors."""
+        scores = users[:, 1:] @ self.items_[:, 1:].T
+        scores += users[:, :1] + self.items_[:, 0]
+        ratings: NDArray[np.float32] = np.float32(self.mean_) + np.float32(self.deviation_) * scores
+        return ratings
+
+
+def longest_first(pairs: sp.csr_array) -> NDArray[np.int64]:
+    """Return the (n_rows,) rows from the one with the most entries to the one with the fewest."""
+    return np.argsort(-np.diff(pairs.indptr), kind="stable")

@@ -1,0 +1,1 @@
+"""Compiled loops (numba) that several models share."""

@@ -1,0 +1,103 @@
+"""The compiled loops over columns: what occurs together, histories times weights between titles, columns to titles."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_dagster.models.kernels.compiling import CHUNKS, FAST
+
+
+def cooccurrences(
+    by_column: sp.csr_array, by_user: sp.csr_array, weights: NDArray[np.float32], columns: slice
+) -> NDArray[np.float32]:
+    """Return XᵀWX, or some of its rows: the weights of the users who have both of two columns.
+
+    Each number is added up in the order of the users, whatever the number of threads.
+
+    Args:
+        by_column: (n_columns, n_users) CSR, Xᵀ; what it holds counts as ones.
+        by_user: (n_users, n_columns) CSR, X.
+        weights: (n_users,) float32, the diagonal of W.
+        columns: the rows to return.
+
+    Returns:
+        (len(columns), n_columns) float32.
+    """
+    start, stop, _ = columns.indices(by_column.shape[0])
+    found = np.zeros((stop - start, by_user.shape[1]), np.float32)
+    _cooccur(by_column.indptr, by_column.indices, by_user.indptr, by_user.indices, weights, start, found)
+    return found
+
+
+@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _cooccur(of_columns: Any, users: Any, of_users: Any, columns: Any, weights: Any, start: Any, found: Any) -> None:
+    for chunk in numba.prange(CHUNKS):
+        for row in range(chunk, len(found), CHUNKS):
+            column, sums = start + row, found[row]
+            for entry in range(of_columns[column], of_columns[column + 1]):
+                user = users[entry]
+                weight = weights[user]
+                for place in range(of_users[user], of_users[user + 1]):
+                    sums[columns[place]] += weight
+
+
+def sparse_by_dense(left: sp.csr_array, right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return left · right.
+
+    Each number is added up in the order of the entries of its row, whatever the number of threads.
+
+    Args:
+        left: (n, m) CSR, float32.
+        right: (m, width), C-ordered.
+
+    Returns:
+        (n, width) float32.
+    """
+    product = np.empty((left.shape[0], right.shape[1]), np.float32)
+    _multiply(left.indptr, left.indices, left.data, right, product)
+    return product
+
+
+def scores_of_all(scores: NDArray[np.float32], columns: NDArray[np.int32], n_items: int) -> NDArray[np.float32]:
+    """Return (n, n_items) scores: those of the columns, and one less than a row's least for the other items.
+
+    Args:
+        scores: (n, n_columns) float32.
+        columns: (n_columns,) int32, the item of each column.
+        n_items: how many items there are.
+    """
+    wide = np.empty((len(scores), n_items), np.float32)
+    _spread(scores, columns, wide)
+    return wide
+
+
+@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _spread(scores: Any, columns: Any, wide: Any) -> None:
+    for row in numba.prange(len(scores)):
+        wide[row] = scores[row].min() - np.float32(1)
+        for column in range(len(columns)):
+            wide[row, columns[column]] = scores[row, column]
+
+
+@numba.njit(cache=True, parallel=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+def _multiply(indptr: Any, indices: Any, data: Any, right: Any, product: Any) -> None:
+    n, width = product.shape
+    for row in numba.prange(n):
+        sums = product[row]
+        sums[:] = 0
+        at, end = indptr[row], indptr[row + 1]
+        while at + 4 <= end:  # four entries in one pass over the sums
+            a, b, c, d = data[at], data[at + 1], data[at + 2], data[at + 3]
+            of_a, of_b = right[indices[at]], right[indices[at + 1]]
+            of_c, of_d = right[indices[at + 2]], right[indices[at + 3]]
+            for place in range(width):
+                sums[place] += a * of_a[place] + b * of_b[place] + c * of_c[place] + d * of_d[place]
+            at += 4
+        while at < end:
+            a, of_a = data[at], right[indices[at]]
+            for place in range(width):
+                sums[place] += a * of_a[place]
+            at += 1

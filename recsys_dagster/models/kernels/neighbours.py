@@ -1,0 +1,82 @@
+"""The compiled parts of the item neighbourhood: what the raters of two items say, and what a pair's neighbours do."""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.models.kernels.compiling import CHUNKS
+
+
+@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def nearest_items(
+    by_item: tuple[Any, Any, Any],
+    by_user: tuple[Any, Any, Any],
+    deviations: NDArray[np.float32],
+    n_neighbours: int,
+    shrinkage: float,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the (n_items, n_neighbours) items j of the largest |s_ij| for each i, and s; −1 where there are fewer.
+
+    s_ij = Σ e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)), the sum over the n_ij users of both.
+
+    Args:
+        by_item, by_user: indptr, indices and data of the residuals e as CSR, items × users and users × items.
+        deviations: (n_items,) σ.
+        n_neighbours: how many at most.
+        shrinkage: as in the formula.
+    """
+    item_indptr, raters, residuals = by_item
+    user_indptr, rated, others = by_user
+    n_items = len(deviations)
+    neighbours = np.full((n_items, n_neighbours), -1, dtype=np.int32)
+    similarities = np.zeros((n_items, n_neighbours), dtype=np.float32)
+    for chunk in numba.prange(CHUNKS):
+        sums, counts = np.zeros(n_items, dtype=np.float32), np.zeros(n_items, dtype=np.int32)
+        for item in range(chunk, n_items, CHUNKS):
+            for place in range(item_indptr[item], item_indptr[item + 1]):
+                user, residual = raters[place], residuals[place]
+                for entry in range(user_indptr[user], user_indptr[user + 1]):
+                    sums[rated[entry]] += residual * others[entry]
+                    counts[rated[entry]] += 1
+            counts[item] = 0
+            met = np.flatnonzero(counts)
+            found = sums[met] / (deviations[item] * deviations[met] * (counts[met] + shrinkage))
+            order = np.argsort(-np.abs(found), kind="mergesort")[:n_neighbours]
+            neighbours[item, : len(order)] = met[order]
+            similarities[item, : len(order)] = found[order]
+            sums[:] = 0
+            counts[:] = 0
+    return neighbours, similarities
+
+
+@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def neighbour_means(
+    by_user: tuple[Any, Any, Any],
+    similarities: tuple[Any, Any, Any],
+    users: NDArray[np.int32],
+    items: NDArray[np.int32],
+    damping: float,
+) -> NDArray[np.float32]:
+    """Return (n,) float32 Σ s_ij·e_uj / (damping + Σ |s_ij|) over the neighbours j of items[p] that users[p] has rated.
+
+    Args:
+        by_user: indptr, indices and data of the residuals e as CSR, users × items, columns sorted in each row.
+        similarities: those of s as CSR, the neighbours of an item in its row.
+        users, items: (n,) the pairs.
+        damping: weight of a residual of zero.
+    """
+    indptr, rated, residuals = by_user
+    starts, neighbours, values = similarities
+    means = np.zeros(len(users), dtype=np.float32)
+    for pair in numba.prange(len(users)):
+        first, last = indptr[users[pair]], indptr[users[pair] + 1]
+        total, weight = 0.0, damping
+        for entry in range(starts[items[pair]], starts[items[pair] + 1]):
+            place = first + np.searchsorted(rated[first:last], neighbours[entry])
+            if place < last and rated[place] == neighbours[entry]:
+                total += values[entry] * residuals[place]
+                weight += abs(values[entry])
+        means[pair] = total / weight
+    return means

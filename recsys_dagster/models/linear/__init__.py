@@ -1,0 +1,1 @@
+"""Linear models over items, in closed form."""

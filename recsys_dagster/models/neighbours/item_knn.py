@@ -1,0 +1,124 @@
+"""Item-based neighbours: what people had who had this."""
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.models.base import top_k
+from recsys_dagster.models.budget import Estimate, Size
+from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
+from recsys_dagster.models.search_space import Real, Whole
+
+BLOCK_BYTES = 64 * 2**20
+"""Bytes of one dense block of similarities (float32)."""
+
+
+class ItemKnnParams(PositivesParams):
+    """Parameters of the item-based neighbour model."""
+
+    similarity: Literal["cosine", "conditional"] = Field(
+        "cosine", description="Cosine of two titles' columns, or the probability of one given the other."
+    )
+    neighbours: int = Field(100, ge=1, description="Neighbours kept of each title, the most similar ones.")
+    shrinkage: float = Field(10.0, ge=0, description="Added to a similarity's denominator: distrusts few positives.")
+    popularity_power: float = Field(
+        0.5, ge=0, le=1, description="Of 'conditional': power of the scored title's popularity in the denominator."
+    )
+    activity_power: float = Field(
+        0.5, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
+    )
+
+    searched: ClassVar = {
+        "neighbours": Whole(10, 1000, log=True),
+        "shrinkage": Real(0.1, 1000, log=True),
+        "activity_power": Real(0, 1),
+    }
+
+
+class ItemKnn(PositivesModel):
+    """Scores a title by the sum of its similarities to those of its neighbours that the user has.
+
+    With c_ij the users who have both i and j, each counted n_u^(−2·`activity_power`) times (scaled so that the sum of
+    all c_ii stays the number of positives), and c_i = c_ii, the similarity of a title j to i is
+    c_ij / (√(c_i c_j) + shrinkage), the cosine, or c_ij / (c_i · c_j^`popularity_power` + shrinkage), the conditional
+    probability of j given i, held against popularity (Deshpande and Karypis 2004, "Item-based top-N recommendation
+    algorithms", eqs. 1 and 3).
+
+    Attributes:
+        positives_: (n_users, n_columns) CSR of ones, what the users have.
+        similarities_: (n_columns, n_columns) CSR, row i the similarities of others to i; `neighbours` a column.
+    """
+
+    name = "item_knn"
+    summary = "Titles that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004)."
+    params_type = ItemKnnParams
+    folds_in = True
+
+    positives_: sp.csr_array
+    similarities_: sp.csr_array
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: pairs of titles that somebody has both of."""
+        return Estimate.of_work(
+            size,
+            fit=1e-8 * size.pairs * size.pairs / size.users,
+            score=20e-9,
+            memory=12 * self.params.neighbours * size.items,
+        )
+
+    def _learn(self, positives: sp.csr_array) -> None:
+        self.positives_ = positives
+        self.similarities_ = neighbour_matrix(positives, self.params)
+
+    def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._column_scores_for(self.positives_[users])
+
+    def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = (positives @ self.similarities_).toarray()
+        return scores
+
+
+def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_array:
+    """Return the (n, n) CSR of similarities, float32: column j holds those of j's most similar titles to it.
+
+    Args:
+        positives: (n_users, n) CSR of ones.
+        params: which similarity, and how many neighbours.
+
+    The co-occurrences of a block of titles with all others are formed and ranked at a time, so that the memory is that
+    of a block whatever n is.
+    """
+    from recsys_dagster.models.kernels.columns import cooccurrences
+
+    n = positives.shape[1]
+    weights = activity_weights(positives, params.activity_power)
+    left = positives.T.tocsr()
+    totals: NDArray[np.float32] = left @ weights
+    rows = max(1, BLOCK_BYTES // (4 * n))
+    blocks = []
+    for start in range(0, n, rows):
+        stop = min(n, start + rows)
+        together = cooccurrences(left, positives, weights, slice(start, stop))
+        values = together / (_denominators(totals, slice(start, stop), params) + params.shrinkage)
+        values[values == 0] = -np.inf
+        values[np.arange(stop - start), np.arange(start, stop)] = -np.inf
+        blocks.append(_sparse(*top_k(values, min(params.neighbours, n)), n))
+    return sp.csr_array(sp.vstack(blocks, format="csr").T.tocsr())
+
+
+def _denominators(totals: NDArray[np.float32], targets: slice, params: ItemKnnParams) -> NDArray[np.float32]:
+    """Return (len(targets), n): what the co-occurrences of the targets, in rows, with all titles are divided by."""
+    if params.similarity == "cosine":
+        roots = np.sqrt(totals)
+        return np.outer(roots[targets], roots)
+    return np.outer(totals[targets] ** np.float32(params.popularity_power), totals)
+
+
+def _sparse(columns: NDArray[np.int32], values: NDArray[np.float32], n: int) -> sp.csr_array:
+    """Return (len(columns), n) CSR of the listed values; a column of −1 lists nothing."""
+    listed = columns >= 0
+    indptr = np.concatenate([[0], listed.sum(axis=1).cumsum()])
+    return sp.csr_array((values[listed], columns[listed], indptr), shape=(len(columns), n))

@@ -1,0 +1,276 @@
+"""Two towers over what is known of a title and what a person thinks of each genre (paper 003's "Anime Recommendation
+Model").
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import Titles
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.baselines.user_item_bias import damped_mean
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.networks.neural import (
+    Examples,
+    NeuralModel,
+    NeuralParams,
+    hidden_dtype,
+    import_keras,
+    relu,
+    seed_everything,
+    train,
+)
+from recsys_dagster.models.rating import RatingModel, RatingParams, support
+from recsys_dagster.models.search_space import Real
+
+Scaler = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""(width,) means and deviations."""
+LAYER_UNITS = (256, 128, 32)
+FOLDS = 5
+SCORE_DAMPING = 5.0
+"""Average ratings added to a title's own where they stand in for a site score."""
+BLOCK_ROWS = 2**14
+"""Rows that go through a tower at once: 17 MB of the widest layer."""
+
+
+class TwoTowerParams(NeuralParams, RatingParams):
+    """Parameters of the two towers; their architecture is the paper's."""
+
+    epochs: int = Field(20, ge=1, description="Passes over the training fold at most.")
+
+    searched: ClassVar = {"learning_rate": Real(1e-4, 0.03, log=True)}
+
+
+class TwoTower(NeuralModel, RatingModel):
+    """Dense 256 → 128 → 32 over year, site score and genre flags of a title, and the same over a person's mean rating
+    of each genre. Both outputs are scaled to length one; their dot product is the rating, mapped to [-1, 1].
+
+    Nothing stands for a single user or title, so it serves a person who only states tastes, and a title that nobody has
+    rated. Inputs are standardised by mean and deviation over the ratings of the training fold; what is unknown (a genre
+    without a rating, a year) is then put at the mean. A title without a site score has the damped mean of its training
+    ratings in its place: a publisher without such scores is itself the site. Means of ratings come from the training
+    fold only, and those that a training rating is seen with from the other four fifths of it: else it would be part of
+    its own inputs.
+
+    As published (preset `paper`) it trains with Adam at 0.01 for ten epochs in batches of 32 and never stops early.
+
+    Attributes:
+        user_tower_, title_tower_: mean and deviation of the inputs, then kernel and bias of each layer, all float32.
+        users_, titles_: (n, 32) float32 outputs of length one.
+        features_: (n_items, 2 + n_genres) float32 inputs of the titles.
+    """
+
+    name = "two_tower"
+    summary = "Two towers over title features and the user's mean rating of each genre; serves new users and titles."
+    params_type = TwoTowerParams
+    presets: ClassVar[Mapping[str, TwoTowerParams]] = {
+        "default": TwoTowerParams(),
+        "paper": TwoTowerParams(learning_rate=0.01, batch_size=32, epochs=10, patience=None, popularity_weight=0.0),
+    }
+    folds_in = True
+    needs_titles = True
+    inputs = ("user", "year", "site score", "genres")
+
+    user_tower_: list[NDArray[np.float32]]
+    title_tower_: list[NDArray[np.float32]]
+    users_: NDArray[np.float32]
+    titles_: NDArray[np.float32]
+    features_: NDArray[np.float32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost; the inputs are some fifty a tower."""
+        weights = 2 * sum(before * after for before, after in pairwise((50, *LAYER_UNITS)))
+        return self.training_estimate(
+            size, examples=size.pairs, flops=2 * weights, weights=weights, score=2 * LAYER_UNITS[-1] / FLOPS
+        )
+
+    def _fit(self, data: TrainingData) -> None:
+        rated, held_out = data.train.rated, data.validation.rated
+        if len(rated) == 0:
+            raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
+        mean = float(rated.ratings.mean(dtype=np.float64))
+        tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.titles, rated, mean)
+        fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int32)
+        others = [rated.where(fold != held) for held in range(FOLDS)]
+        user_scaler, title_scaler = self._scalers(self._scaled_by(rated), tastes, features)
+        # Row f · n + i is what is known of i without fold f; the last n rows are what is known from all folds.
+        user_rows = np.concatenate([*(self._tastes_of(part, self.n_users_) for part in others), tastes])
+        title_rows = np.concatenate([*(title_features(data.titles, part, mean) for part in others), features])
+        seed_everything(self.seed)
+        user_tower, title_tower = build_tower(tastes.shape[1]), build_tower(features.shape[1])
+        network = build_network(
+            user_tower, title_tower, standardised(user_rows, *user_scaler), standardised(title_rows, *title_scaler)
+        )
+        training = train(
+            network,
+            self.params,
+            self._examples(rated, fold),
+            self._examples(held_out, np.full(len(held_out), FOLDS, dtype=np.int32)),
+            loss="mean_squared_error",
+            seed=self.seed,
+            description=self.name,
+        )
+        self.history_, self.best_epoch_ = training.curves, training.best_epoch
+        self.user_tower_ = [*user_scaler, *user_tower.get_weights()]
+        self.title_tower_ = [*title_scaler, *title_tower.get_weights()]
+        self.users_, self.titles_ = through(self.user_tower_, tastes), through(self.title_tower_, features)
+        self.features_ = features
+
+    def _scaled_by(self, rated: Interactions) -> Interactions:
+        """Return the pairs over which the inputs are standardised, given the rated ones of the training fold."""
+        return rated
+
+    def _scalers(
+        self, rated: Interactions, tastes: NDArray[np.float32], features: NDArray[np.float32]
+    ) -> tuple[Scaler, Scaler]:
+        """Return what each tower's inputs are scaled by: weighed by the ratings of a user, and of a title."""
+        return (
+            standardiser(tastes, np.bincount(rated.users, minlength=self.n_users_)),
+            standardiser(features, np.bincount(rated.items, minlength=self.n_items_)),
+        )
+
+    def scalers(self, data: TrainingData) -> Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return mean and deviation of each tower's inputs, kept and anew."""
+        rated = data.train.rated
+        mean = float(rated.ratings.mean(dtype=np.float64))
+        features = title_features(data.titles, rated, mean)
+        users, titles = self._scalers(rated, self._tastes_of(rated, self.n_users_), features)
+        names = ("mean", "deviation")
+        kept = zip(self.user_tower_, users, strict=False), zip(self.title_tower_, titles, strict=False)
+        return {
+            f"{tower}' {name}": pair
+            for tower, pairs in zip(("users", "titles"), kept, strict=True)
+            for name, pair in zip(names, pairs, strict=True)
+        }
+
+    def _examples(self, rated: Interactions, fold: NDArray[np.int32]) -> Examples:
+        """Return rows of the two tables, and ratings mapped to [-1, 1]."""
+        low, high = self.scale_
+        rows = (fold * np.int32(self.n_users_) + rated.users, fold * np.int32(self.n_items_) + rated.items)
+        return Examples(rows, (2 * rated.ratings - low - high) / (high - low))
+
+    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._on_scale(pair_products(self.users_, self.titles_, users, items))
+
+    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        users, years, scores, genres = (sources[name] for name in self.inputs)
+        ratings = np.empty(len(users), dtype=np.float32)
+        for start in range(0, len(users), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            features = self.features_[genres[block]]
+            features[:, 0], features[:, 1] = self.features_[years[block], 0], self.features_[scores[block], 1]
+            titles = through(self.title_tower_, features)
+            ratings[block] = np.einsum("ij,ij->i", self.users_[users[block]], titles)
+        return np.clip(self._on_scale(ratings), *self.scale_)
+
+    def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._on_scale(self.users_[users] @ self.titles_.T)
+
+    def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._ratings_by_taste(self._tastes_of(history, n_users))
+
+    def _ratings_by_taste(self, tastes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._on_scale(through(self.user_tower_, tastes) @ self.titles_.T)
+
+    def _scores_by_taste(self, tastes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return predicted ratings, standardised for each person, plus the weighed support; popularity without tastes.
+
+        Few stated tastes move few inputs off their means, so that the ratings differ too little to weigh as they are.
+        """
+        ratings = self._ratings_by_taste(tastes)
+        trained = ratings[:, self.popularity_ > 0]
+        ratings -= trained.mean(axis=1, keepdims=True)
+        ratings /= np.maximum(trained.std(axis=1, keepdims=True), 1e-6)
+        scores: NDArray[np.float32] = ratings + self.params.popularity_weight * support(self.popularity_)
+        scores[np.isnan(tastes).all(axis=1)] = self.popularity_
+        return scores
+
+    def _on_scale(self, products: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map [-1, 1] to the scale of ratings, in place."""
+        low, high = self.scale_
+        products *= (high - low) / 2
+        products += (high + low) / 2
+        return products
+
+
+def title_features(titles: Titles, rated: Interactions, mean: float) -> NDArray[np.float32]:
+    """Return (n_items, 2 + n_genres) float32: year (NaN unknown), site score or what stands in for it, genre flags.
+
+    Args:
+        titles: what the publisher says.
+        rated: pairs whose ratings stand in for a site score.
+        mean: the rating that those are damped to.
+    """
+    own = mean + damped_mean(rated.items, rated.ratings - np.float32(mean), len(titles.years), SCORE_DAMPING)
+    scores = np.where(np.isnan(titles.site_scores), own, titles.site_scores)
+    return np.column_stack([titles.years, scores, titles.genres.toarray()]).astype(np.float32)
+
+
+def standardiser(features: NDArray[np.float32], weights: NDArray[np.int64]) -> Scaler:
+    """Return the (width,) means and deviations of the known values of the (n, width) features, rows weighted.
+
+    A feature that never varies, or is never known, has the deviation 1.
+    """
+    known = ~np.isnan(features) * weights[:, None].astype(np.float64)
+    values = np.nan_to_num(features, nan=0.0)
+    total = np.maximum(known.sum(axis=0), 1)
+    mean = (known * values).sum(axis=0) / total
+    deviation = np.sqrt((known * (values - mean) ** 2).sum(axis=0) / total)
+    return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
+
+
+def standardised(
+    features: NDArray[np.float32], mean: NDArray[np.float32], deviation: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return (features − mean) / deviation, and 0, the mean, for what is not known."""
+    scaled: NDArray[np.float32] = (features - mean) / deviation
+    return np.nan_to_num(scaled, copy=False, nan=0.0)
+
+
+def through(tower: list[NDArray[np.float32]], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (n, 32) float32 outputs, of length one, of a tower for (n, width) features; NaN is not known."""
+    mean, deviation, *layers = tower
+    outputs = np.empty((len(features), LAYER_UNITS[-1]), dtype=np.float32)
+    for start in range(0, len(features), BLOCK_ROWS):
+        values = standardised(features[start : start + BLOCK_ROWS], mean, deviation)
+        for place in range(0, len(layers), 2):
+            values = (relu(values) if place else values) @ layers[place] + layers[place + 1]
+        outputs[start : start + BLOCK_ROWS] = values
+    outputs /= np.maximum(np.linalg.norm(outputs, axis=1, keepdims=True), 1e-6)
+    return outputs
+
+
+def build_tower(n_features: int) -> Any:
+    """Return a keras.Sequential of (batch, n_features) → (batch, 32), linear at the end."""
+    keras = import_keras()
+    *hidden, last = LAYER_UNITS
+    layers = [keras.layers.Dense(units, activation="relu", dtype=hidden_dtype()) for units in hidden]
+    return keras.Sequential([keras.Input((n_features,)), *layers, keras.layers.Dense(last)])
+
+
+def build_network(
+    user_tower: Any, title_tower: Any, user_rows: NDArray[np.float32], title_rows: NDArray[np.float32]
+) -> Any:
+    """Return a keras.Model of two (batch,) int32 inputs, rows of the two tables of inputs, and (batch, 1) in [-1, 1].
+
+    The tables stay as they are in training: rows are looked up where they are needed rather than laid out for each
+    rating, which would take hundreds of bytes a rating.
+    """
+    keras = import_keras()
+
+    def looked_up(rows: NDArray[np.float32]) -> tuple[Any, Any]:
+        index = keras.Input((), dtype="int32")
+        table = keras.layers.Embedding(*rows.shape, weights=[rows], trainable=False)
+        return index, table(index)
+
+    (user, tastes), (title, features) = looked_up(user_rows), looked_up(title_rows)
+    unit = keras.layers.UnitNormalization()
+    product = keras.layers.Dot(axes=1)([unit(user_tower(tastes)), unit(title_tower(features))])
+    return keras.Model([user, title], product)

@@ -1,0 +1,49 @@
+"""The two towers with the faults of their paper, each of which can be switched off: to show what it does to the score.
+
+Not a line of the registry, so that no run fits it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.networks.two_tower import TwoTower, TwoTowerParams
+
+
+class TwoTowerAsPublishedParams(TwoTowerParams):
+    """Parameters of the two towers, and the paper's faults."""
+
+    leaky_tastes: bool = Field(True, description="Take a person's tastes from the ratings to be predicted as well.")
+    leaky_scalers: bool = Field(True, description="Fit the scalers to the ratings to be predicted as well.")
+    unrated_as_zero: bool = Field(True, description="Take 0 for the mean rating of a genre that a person never rated.")
+
+
+class TwoTowerAsPublished(TwoTower):
+    """Two towers whose inputs are made as the paper makes them: of all ratings, before they are divided.
+
+    The ratings to be predicted are those of the validation fold. With every fault switched off it is `two_tower`.
+    """
+
+    name = "two_tower_as_published"
+    summary = "The two towers with their paper's faults."
+    params_type = TwoTowerAsPublishedParams
+
+    _known: Interactions | None = None
+
+    def _fit(self, data: TrainingData) -> None:
+        self._known = Interactions.concatenate(data.train, data.validation).rated
+        super()._fit(data)
+        self._known = None
+
+    def _tastes_of(self, history: Interactions, n_people: int) -> NDArray[np.float32]:
+        leaked = self._known if self.params.leaky_tastes else None
+        tastes = super()._tastes_of(leaked or history, n_people)
+        return np.nan_to_num(tastes, nan=0.0) if self.params.unrated_as_zero else tastes
+
+    def _scaled_by(self, rated: Interactions) -> Interactions:
+        leaked: Any = self._known if self.params.leaky_scalers else None
+        return leaked or rated

@@ -1,0 +1,255 @@
+"""The next title out of the last seventeen (Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems",
+chapter 5.3).
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import expit, log_softmax
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.networks.neural import (
+    Examples,
+    NeuralModel,
+    NeuralParams,
+    import_keras,
+    seed_everything,
+    train,
+)
+from recsys_dagster.models.search_space import Real, Whole
+from recsys_dagster.models.sequences.histories import Histories
+
+SEQUENCE_LENGTH = 18
+WINDOW = SEQUENCE_LENGTH - 1
+EMBEDDING_SIZE = 100
+BLOCK_USERS = 1024
+"""Users whose windows go through the network at once: 28 MB of the first layer's outputs at 200 units."""
+
+log = logging.getLogger(__name__)
+
+
+class BiLstmParams(NeuralParams):
+    """Parameters of the bidirectional LSTM."""
+
+    learning_rate: float = Field(0.003, gt=0, description="Step size of Adam.")
+    batch_size: int = Field(
+        512, ge=1, description="Sequences a step; each needs a score of every title, a few times over."
+    )
+    epochs: int = Field(15, ge=1, description="Times at most that `max_sequences` are gone through.")
+    patience: int | None = Field(
+        3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
+    )
+    units: int = Field(
+        64, ge=2, description="Units of the first layer in each direction; the second has half as many. Paper: 200."
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="Share of each layer's outputs left out in training.")
+    stride: int = Field(
+        1, ge=1, description="Of each history, every how manyth title, from the last backwards, is a target; paper: 18."
+    )
+    max_sequences: int | None = Field(
+        4_000,
+        ge=1,
+        description="Sequences of an epoch at most, the next one goes on with others; validation takes half as many. "
+        "None: no limit.",
+    )
+    start_at_popularity: bool = Field(
+        True, description="Start the output's biases at the log of the titles' popularity; the paper: at 0."
+    )
+    shuffle_order: bool = Field(
+        False,
+        description="Forget the times: learn from each history in a fixed random order, to see what order is worth.",
+    )
+
+    searched: ClassVar = {
+        "learning_rate": Real(1e-4, 0.03, log=True),
+        "units": Whole(32, 256, log=True),
+        "dropout": Real(0, 0.8),
+    }
+
+
+class BiLstm(NeuralModel):
+    """Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all titles.
+
+    These are the paper's widths (preset `paper`); by default both are a third as wide, a seventh of the arithmetic.
+
+    A sequence is 18 titles of one user in the order of time, ties by a hash; the last one is the target, and a shorter
+    one is padded in front. Rated or only watched, liked or not, each title counts. Without times the order is that of
+    the hash, and it says so.
+
+    The cross-entropy is the exact one over all titles, also where they are many: targets are indices, not one-hot
+    rows, and scores exist for one batch at a time, 512 × 26,744 float32 or 55 MB at MovieLens-20M's catalogue, so a
+    sampled softmax would save time only. Bidirectional is the reading of the window; nothing after the target is seen.
+
+    The paper prints units, Adam's 0.001 and that there is dropout and early stopping; the embedding's width, the share
+    left out, the patience and the batch size are chosen here.
+    """
+
+    name = "bilstm"
+    summary = "Yung 2022: a bidirectional LSTM over the last titles of a history tells the next one."
+    params_type = BiLstmParams
+    folds_in = True
+    presets: ClassVar[Mapping[str, Params]] = {
+        "default": BiLstmParams(),
+        "paper": BiLstmParams(
+            learning_rate=0.001,
+            epochs=30,
+            patience=3,
+            units=200,
+            dropout=0.5,
+            stride=SEQUENCE_LENGTH,
+            max_sequences=None,
+            start_at_popularity=False,
+        ),
+    }
+
+    weights_: list[NDArray[np.float32]]
+    latest_: NDArray[np.int32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Return what a fit and an evaluation are expected to cost: both are products of matrices, title by title."""
+        units, limit = self.params.units, self.params.max_sequences
+        layers = 2 * WINDOW * ((EMBEDDING_SIZE + units) * 4 * units + (2 * units + units // 2) * 2 * units)
+        of_window, of_score = 2 * layers, 2 * units
+        examples = size.pairs // self.params.stride
+        return self.training_estimate(
+            size,
+            examples=min(limit or examples, examples),
+            flops=of_window + of_score * size.items,
+            weights=(EMBEDDING_SIZE + units + 1) * size.items + layers / WINDOW,
+            score=of_score / FLOPS + of_window / FLOPS / size.items + 10e-9,
+            step_bytes=4 * 4 * self.params.batch_size * size.items,
+        )
+
+    def _fit(self, data: TrainingData) -> None:
+        histories = self._histories(data.train, data.n_users)
+        if data.train.times is None:
+            log.warning("%s: no times are known, so the order of each history is a random one", self.name)
+        random = np.random.default_rng(self.seed)
+        targets = self._targets(histories)
+        if not len(targets):
+            raise RecsysError(f"{self.name}: nobody has two titles in the training fold, so nothing follows anything")
+        seed_everything(self.seed)
+        network = build_network(data.n_items, self.params.units, self.params.dropout)
+        if self.params.start_at_popularity:
+            network.layers[-1].bias.assign(np.log((self.popularity_ + 1) / (self.popularity_ + 1).sum()))
+        limit = self.params.max_sequences or len(targets)
+        examples = _examples(histories, targets, limit * self.params.epochs, random)
+        training = train(
+            network,
+            self.params,
+            examples,
+            self._validation(data, random),
+            loss=cross_entropy,
+            seed=self.seed,
+            description=self.name,
+            validation_batch=self.params.batch_size,
+            parts=-(-len(examples) // limit),
+        )
+        self.history_, self.best_epoch_ = training.curves, training.best_epoch
+        self.weights_ = network.get_weights()
+        self.latest_ = histories.latest(WINDOW)
+
+    def _histories(self, pairs: Interactions, n_users: int) -> Histories:
+        return Histories.of(pairs, n_users, by_time=not self.params.shuffle_order)
+
+    def _targets(self, histories: Histories) -> NDArray[np.int64]:
+        """Return the positions in the histories that follow something, from the last backwards one in `stride`."""
+        return np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.stride == 0))
+
+    def _validation(self, data: TrainingData, random: np.random.Generator) -> Examples:
+        """Return sequences that end in the validation fold; what comes before the target may be of either fold."""
+        if not len(data.validation):
+            return Examples((np.empty((0, WINDOW), np.int32),), np.empty(0, np.int32))
+        histories = self._histories(Interactions.concatenate(data.train, data.validation), data.n_users)
+        targets = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
+        limit = self.params.max_sequences
+        return _examples(histories, targets, max(1, limit // 2) if limit else len(targets), random)
+
+    def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._log_probabilities(self.latest_[users])
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._log_probabilities(self._histories(history, n_users).latest(WINDOW))
+
+    def _log_probabilities(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return (n, n_items) float32 log probabilities of the title that follows each (n, WINDOW) window."""
+        embeddings, *layers, kernel, bias = self.weights_
+        scores = np.empty((len(windows), self.n_items_), dtype=np.float32)
+        for start in range(0, len(windows), BLOCK_USERS):
+            block = slice(start, start + BLOCK_USERS)
+            forwards, backwards = bidirectional(embeddings[windows[block]], layers[:6])
+            forwards, backwards = bidirectional(np.concatenate([forwards, backwards], axis=2), layers[6:])
+            state = np.concatenate([forwards[:, -1], backwards[:, 0]], axis=1)
+            scores[block] = log_softmax(state @ kernel + bias, axis=1)
+        return scores
+
+
+def _examples(histories: Histories, targets: NDArray[np.int64], limit: int, random: np.random.Generator) -> Examples:
+    """Return the windows before the targets and the titles at them, at most `limit`, in random order."""
+    chosen = random.permutation(targets)[:limit]
+    return Examples((histories.before(chosen, WINDOW),), histories.items[chosen])
+
+
+def build_network(n_items: int, units: int, dropout: float) -> Any:
+    """Return a keras.Model from (batch, 17) int32 windows to (batch, n_items) logits.
+
+    Padding is a title of its own, not a mask: with windows padded in front the last step is always the latest title,
+    and a GPU can use its fast kernels.
+    """
+    keras = import_keras()
+    layers = keras.layers
+    windows = keras.Input((WINDOW,), dtype="int32", name="window")
+    values = layers.Embedding(n_items + 1, EMBEDDING_SIZE)(windows)
+    values = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(values)
+    values = layers.Dropout(dropout)(values)
+    values = layers.Bidirectional(layers.LSTM(units // 2))(values)
+    values = layers.Dropout(dropout)(values)
+    return keras.Model([windows], layers.Dense(n_items)(values))
+
+
+def cross_entropy(targets: Any, logits: Any) -> Any:
+    """Return (batch,) −log of the softmax of the (batch, n_items) logits at the (batch,) targets."""
+    return import_keras().losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+
+
+def bidirectional(
+    inputs: NDArray[np.float32], weights: list[NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the (n, steps, units) outputs of two LSTMs, one of which reads from the last step to the first.
+
+    Args:
+        inputs: (n, steps, width).
+        weights: kernel, recurrent kernel and bias of each, as Keras orders them.
+    """
+    forwards, backwards = lstm(inputs, *weights[:3]), lstm(inputs[:, ::-1], *weights[3:])
+    return forwards, backwards[:, ::-1]
+
+
+def lstm(
+    inputs: NDArray[np.float32], kernel: NDArray[np.float32], recurrent: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the (n, steps, units) outputs of an LSTM (Hochreiter and Schmidhuber 1997, with a forget gate).
+
+    Args:
+        inputs: (n, steps, width).
+        kernel: (width, 4 · units), in the order input gate, forget gate, cell, output gate.
+        recurrent: (units, 4 · units).
+        bias: (4 · units,).
+    """
+    projected = inputs @ kernel + bias
+    outputs = np.empty((*inputs.shape[:2], len(recurrent)), dtype=np.float32)
+    state = cell = np.zeros((len(inputs), len(recurrent)), dtype=np.float32)
+    for step in range(inputs.shape[1]):
+        admit, keep, candidate, release = np.split(projected[:, step] + state @ recurrent, 4, axis=1)
+        cell = expit(keep) * cell + expit(admit) * np.tanh(candidate)
+        state = expit(release) * np.tanh(cell)
+        outputs[:, step] = state
+    return outputs

@@ -1,0 +1,93 @@
+"""The leaderboard as a table: its columns, and where in a cell the bar of an interval lies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from recsys_dagster.reports.model_plots import metric_label
+
+if TYPE_CHECKING:
+    from recsys_dagster.evaluation.leaderboard import Leaderboard
+    from recsys_dagster.evaluation.store import MetricRow
+    from recsys_dagster.reports.page import ModelCard
+
+LESS_IS_BETTER = frozenset({"rmse", "mae", "mse", "log_loss"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value, as it is sorted by and as it is read.
+
+    Attributes:
+        value: what is sorted by.
+        text: what is read.
+        bounds: the interval as it is read, None where there is none.
+        bar: (left edge, width, place of the value) in per cent of the cell, None where there is no interval.
+    """
+
+    value: float
+    text: str
+    bounds: str | None = None
+    bar: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        label: its head.
+        falling: whether the best value is the highest.
+        cells: by model; absent where a model has no such value.
+    """
+
+    label: str
+    falling: bool
+    cells: Mapping[str, Cell]
+
+
+def board_columns(leaderboard: "Leaderboard", cards: "Sequence[ModelCard]") -> list[Column]:
+    """Return a column for each metric that any model has, then what fitting cost."""
+    keys = list(dict.fromkeys(key for row in leaderboard.rows for key in row.shown))
+    columns = [
+        _metric_column(key, {row.model: row.shown[key] for row in leaderboard.rows if key in row.shown}) for key in keys
+    ]
+    seconds = {card.name: Cell(card.record.fit_seconds, _seconds(card.record.fit_seconds)) for card in cards}
+    megabytes = {card.name: Cell(card.record.peak_bytes, f"{card.record.peak_bytes / 1e6:,.0f}") for card in cards}
+    return [*columns, Column("Fit, s", False, seconds), Column("Memory, MB", False, megabytes)]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.1f}" if seconds >= 0.1 else f"{seconds:.1g}"
+
+
+def _metric_column(key: tuple[str, int | None], rows: "Mapping[str, MetricRow]") -> Column:
+    """Lay the bars of a column over the range of all its intervals."""
+    least = min(row.value if row.low is None else row.low for row in rows.values())
+    most = max(row.value if row.high is None else row.high for row in rows.values())
+
+    def place(value: float) -> float:
+        return round(100 * (value - least) / ((most - least) or 1), 1)
+
+    def cell(row: "MetricRow") -> Cell:
+        if row.low is None or row.high is None:
+            return Cell(row.value, f"{row.value:.4f}")
+        left, right = place(row.low), place(row.high)
+        bar = (left, round(right - left, 1), place(row.value))
+        return Cell(row.value, f"{row.value:.4f}", f"{row.low:.4f} – {row.high:.4f}", bar)
+
+    falling = key[0] not in LESS_IS_BETTER
+    return Column(metric_label(key), falling, {model: cell(row) for model, row in rows.items()})
+
+
+def metric_table(
+    metrics: "Sequence[MetricRow]", fold: str = "test"
+) -> "tuple[list[int], dict[str, dict[int, MetricRow]], list[MetricRow]]":
+    """Return the ks, then by label and k the metrics of lists, then the metrics that have no k."""
+    rows = [row for row in metrics if row.fold == fold]
+    ranked: dict[str, dict[int, MetricRow]] = {}
+    for row in rows:
+        if row.k is not None:
+            ranked.setdefault(metric_label((row.metric, None)), {})[row.k] = row
+    ks = sorted({k for cells in ranked.values() for k in cells})
+    return ks, ranked, [row for row in rows if row.k is None]

@@ -1,0 +1,4 @@
+"""What every package may need: paths under RECSYS_HOME, atomic storage, locks, progress, resource usage, versions.
+
+Nothing here knows what a recommender is.
+"""

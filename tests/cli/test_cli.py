@@ -1,0 +1,211 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recsys_dagster.cli.main import main as cli
+
+RECSYS = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()"]
+
+
+class Typed:
+    """What came of a command: exit code, and what it wrote."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(words)
+        self.code = exit_.value.code
+        self.out, self.err = capsys.readouterr()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty RECSYS_HOME and no `.env`, unless a test publishes something."""
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("published_home")
+class TestRecommend:
+    def test_a_list_is_a_table_with_titles_kind_year_genres_and_score(self, capsys: pytest.CaptureFixture[str]) -> None:
+        typed = Typed(capsys, "recommend", "--domain", "anime", "--user", "7", "-n", "2")
+
+        assert typed.code == 0
+        header, first, second, source = typed.out.splitlines()
+        assert header.split() == ["rank", "title", "English", "title", "kind", "year", "genres", "score"]
+        assert re.split(r"\s{2,}", first.strip()) == [
+            "1", "Kimi no Na wa.", "Your Name.", "Movie", "2016", "Drama, Slice of Life", "4.5",
+        ]  # fmt: skip
+        assert second.split()[:2] == ["2", "Mushishi"]
+        assert source.startswith("popularity 20260102T030405-abcdef, fitted on 1,234 interactions of sample-anime")
+        assert typed.err == ""
+
+    def test_titles_are_printed_as_they_are_without_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7")
+        assert "<b>Bold</b> & [red]Brash[/red]" in typed.out
+
+    def test_only_titles_of_a_kind(self, capsys: pytest.CaptureFixture[str]) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "--kind", "movie")
+        assert typed.code == 0
+        assert "Kimi no Na wa." in typed.out
+        assert "Mushishi" not in typed.out
+        assert typed.err == "The published list of user 7 has no more titles of kind movie.\n"
+
+    def test_json_has_all_that_is_known_of_each_title(self, capsys: pytest.CaptureFixture[str]) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "40", "--json")
+        assert json.loads(typed.out) == {
+            "domain": "anime",
+            "user_id": 40,
+            "model": "popularity",
+            "version": "20260102T030405-abcdef",
+            "recommendations": [
+                {
+                    "rank": 1,
+                    "item_id": 310,
+                    "title": "Mushishi",
+                    "title_english": "Mushi-Shi",
+                    "kind": "TV",
+                    "year": 2005,
+                    "genres": ["Drama", "Slice of Life"],
+                    "score": 67310.0,
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(
+        ("words", "line"),
+        [
+            ("--user 8", "unknown user 8 in anime; known: 4 users with ids from 7 to 40, such as 7, 11, 12"),
+            ("--user 7 --kind Opera", "unknown kind 'Opera' in anime; known: Movie, OVA, TV"),
+        ],
+    )
+    def test_what_is_unknown_is_one_line_that_says_what_is_known(
+        self, capsys: pytest.CaptureFixture[str], words: str, line: str
+    ) -> None:
+        typed = Typed(capsys, "recommend", "--domain", "anime", *words.split())
+        assert (typed.code, typed.out, typed.err) == (2, "", f"recsys: {line}\n")
+
+    def test_the_answer_imports_nothing_that_takes_seconds(self) -> None:
+        code = (
+            "import sys; from recsys_dagster.cli.main import _run\n"
+            "assert _run(['recommend', '-d', 'anime', '-u', '7']) == 0\n"
+            "heavy = 'tensorflow keras pandas dagster sklearn matplotlib pyarrow scipy numpy'.split()\n"
+            "print(set(heavy) & set(sys.modules), file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr.splitlines()[-1] == "set()"
+
+    def test_a_reader_that_goes_away_is_no_trouble(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        for words in (["recommend", "-d", "anime", "-u", "7"], ["recommend", "-d", "anime", "-u", "7", "--json"]):
+            done = subprocess.run([*RECSYS, *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+            assert done.stderr == ""
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "frobnicate",
+            "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
+            "promote, rollback, backtest",
+        ),
+        ("run --domain book", "unknown domain 'book'; known: anime, movie"),
+        ("report --domain book", "unknown domain 'book'; known: anime, movie"),
+        ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie"),
+    ],
+)
+def test_an_unknown_name_is_one_line_that_says_what_is_known(
+    capsys: pytest.CaptureFixture[str], words: str, line: str
+) -> None:
+    typed = Typed(capsys, *words.split())
+    assert (typed.code, typed.out, typed.err) == (2, "", f"recsys: {line}\n")
+
+
+@pytest.mark.parametrize(
+    "words", ["recommend --domain anime", "recommend -d anime -u x", "recommend -d anime -u 1 -n 0", "--frob", "run x"]
+)
+def test_a_wrong_option_is_one_line_that_names_it(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    typed = Typed(capsys, *words.split())
+    assert (typed.code, typed.out) == (2, "")
+    assert re.fullmatch(r"recsys: .*('--user'|'--number'|--frob|argument).*\n", typed.err)
+
+
+def test_before_anything_is_published_the_cure_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("recommend", "-d", "movie", "-u", "1"), ("report", "-d", "movie")):
+        typed = Typed(capsys, *words)
+        assert (typed.code, typed.out) == (1, "")
+        assert typed.err.endswith("run `recsys run --domain movie` first\n")
+        assert typed.err.count("\n") == 1
+
+
+def test_a_bad_setting_is_one_line_that_names_the_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_TOP_N", "many")
+    monkeypatch.setenv("RECSYS_SEED", "none")
+    typed = Typed(capsys, "datasets")
+    assert typed.code == 1
+    assert re.fullmatch(r"recsys: RECSYS_SEED=none: .*; RECSYS_TOP_N=many: .*\.env\n", typed.err)
+
+
+def test_datasets_are_listed_with_licence_and_whether_they_are_chosen_and_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+    typed = Typed(capsys, "datasets")
+
+    assert typed.code == 0
+    rows = {line.split()[0]: line for line in typed.out.splitlines() if line}
+    assert rows["ml-latest-small"].split()[1:5] == ["movie", "movielens", "download", "chosen"]
+    assert rows["sample-anime"].split()[1:5] == ["anime", "anime-2020", "generated", "chosen"]
+    assert "chosen" not in rows["sample-movie"]
+    assert "on disk" not in typed.out
+    assert "no commercial use without permission" in typed.out
+
+
+def test_the_report_is_named_by_its_path_and_opened_if_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "empty" / "reports" / "movie" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<!doctype html>")
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+
+    assert Typed(capsys, "report", "--domain", "movie").out == f"{page}\n"
+    assert not opened.exists()
+    done = subprocess.run([*RECSYS, "report", "-d", "movie", "--open"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{page}\n"
+    assert opened.read_text() == page.as_uri()
+
+
+def test_help_and_version_say_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("--help",)):
+        typed = Typed(capsys, *words)
+        assert typed.code == 0
+        assert all(command in typed.out for command in ("run", "datasets", "recommend", "evaluate", "tune", "report"))
+    typed = Typed(capsys, "recommend", "--help")
+    assert "recsys recommend --domain movie --user 42" in typed.out
+    assert re.fullmatch(r"recsys \d+\.\d+\.\d+\n", Typed(capsys, "--version").out)
+
+
+def test_ctrl_c_ends_with_130_and_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Tests that run in the background are started with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("recsys_dagster.cli.main.report.get_domain", lambda _: signal.raise_signal(signal.SIGINT))
+    typed = Typed(capsys, "report", "-d", "movie")
+    signal.signal(signal.SIGINT, before)
+    assert (typed.code, typed.out, typed.err) == (130, "", "")

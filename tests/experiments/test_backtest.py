@@ -1,0 +1,81 @@
+"""Going back over a made history: whoever is retrained knows the titles that have come since."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from recsys_dagster.domains import get_domain
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.experiments.backtest import backtest
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.reports.backtest_page import write_backtest
+from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.build import build_clean, build_features
+
+MOVIE = get_domain("movie")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The movie sample, cleaned and indexed."""
+    workspace = Workspace(Settings(home=tmp_path_factory.mktemp("backtest"), _env_file=None))
+    dataset = workspace.dataset(MOVIE)
+    manifest = fetch(dataset, workspace.settings)
+    build_clean(workspace.warehouse(MOVIE), MOVIE, dataset.format, manifest)
+    build_features(workspace.warehouse(MOVIE), MOVIE, seed=42)
+    return workspace
+
+
+def test_each_model_is_judged_on_each_window_and_each_schedule(workspace: Workspace, tmp_path: Path) -> None:
+    steps: list[float] = []
+    found = backtest(workspace, MOVIE, ["popularity", "user_item_bias"], 5, days=28, advance=steps.append)
+    assert len(steps) == 10
+    assert [row.model for row in found.windows] == ["popularity"] * 5 + ["user_item_bias"] * 5
+    starts = [row.start for row in found.windows[:5]]
+    assert {(later - earlier).days for earlier, later in pairwise(starts)} == {28}
+    assert [(row.model, row.schedule) for row in found.schedules] == [
+        (model, schedule)
+        for model in ("popularity", "user_item_bias")
+        for schedule in ("monthly", "quarterly", "never")
+    ]
+    assert found.untold == ("weekly",)
+    assert all(row.rmse is None for row in found.schedules[:3])
+    assert all(row.rmse is not None and row.rmse > 0 for row in found.schedules[3:])
+    assert all((row.gain is None) == (row.schedule == "never") for row in found.schedules)
+    page = tmp_path / "backtest.html"
+    write_backtest(page, "movie", found)
+    assert "user_item_bias" in page.read_text(encoding="utf-8")
+    assert (tmp_path / "backtest-ndcg.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_windows_are_those_of_the_ratings_themselves(workspace: Workspace) -> None:
+    found = backtest(workspace, MOVIE, ["popularity"], 2, days=91)
+    with duckdb.connect(workspace.layout.warehouse("movie"), read_only=True) as connection:
+        people = connection.execute(
+            """
+            SELECT count(DISTINCT user_id) FROM clean.ratings
+            WHERE rating >= 4 AND rated_at > (SELECT max(rated_at) - INTERVAL 91 DAY FROM clean.ratings)
+            """
+        ).fetchall()[0][0]
+    assert found.windows[1].users == people
+
+
+def test_data_without_times_cannot_be_gone_back_over(workspace: Workspace) -> None:
+    with duckdb.connect(workspace.layout.warehouse("movie")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM features.interactions")
+        connection.execute('UPDATE features.interactions SET "at" = NULL')
+    try:
+        with pytest.raises(RecsysError, match="0% of the ratings have a time, so there are no past windows"):
+            backtest(workspace, MOVIE, ["popularity"], 6)
+    finally:
+        with duckdb.connect(workspace.layout.warehouse("movie")) as connection:
+            connection.execute("CREATE OR REPLACE TABLE features.interactions AS SELECT * FROM kept ORDER BY 1, 2")
+            connection.execute("DROP TABLE kept")
+
+
+def test_windows_longer_than_the_data_are_refused(workspace: Workspace) -> None:
+    with pytest.raises(RecsysError, match="longer than the data"):
+        backtest(workspace, MOVIE, ["popularity"], 9, days=3640)

@@ -1,0 +1,210 @@
+import json
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+import pytest
+from test_cli import Typed
+
+from recsys_dagster.domains import get_domain
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.evaluation.evaluate import evaluate
+from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.experiments import tuning
+from recsys_dagster.experiments.tuning import tune
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.models.base import Params
+from recsys_dagster.models.rating import RatingModel
+from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.search_space import Real
+from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.arrays import load_training_data
+from recsys_dagster.warehouse.build import build_clean, build_features
+
+MOVIE = get_domain("movie")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RECSYS_HOME with the features of the sample of the domain movie."""
+    settings = Settings(home=tmp_path_factory.mktemp("prepared"), mirror=None, movie_dataset=None, _env_file=None)
+    workspace = Workspace(settings)
+    dataset = workspace.dataset(MOVIE)
+    manifest = fetch(dataset, settings)
+    build_clean(workspace.warehouse(MOVIE), MOVIE, dataset.format, manifest)
+    build_features(workspace.warehouse(MOVIE), MOVIE, settings.seed)
+    return settings.home
+
+
+@pytest.fixture
+def workspace(prepared: Path, tmp_path: Path) -> Workspace:
+    """The same in a folder of the test's own."""
+    home = shutil.copytree(prepared, tmp_path / "home")
+    manifest = home / "raw" / "sample-movie" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(prepared), str(home)))
+    return Workspace(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None))
+
+
+def kept(workspace: Workspace, name: str) -> dict[str, Any]:
+    return json.loads((workspace.layout.models("movie") / name / "tuned.json").read_text())
+
+
+def tried(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+    """The parameters of all trials, in order."""
+    storage = f"sqlite:///{workspace.layout.models('movie') / name / 'tuning.db'}"
+    (summary,) = optuna.get_all_study_summaries(storage)
+    return [trial.params for trial in optuna.load_study(study_name=summary.study_name, storage=storage).trials]
+
+
+class DistanceParams(Params):
+    x: float = 0.9
+    other: str = "kept"
+    searched: ClassVar = {"x": Real(0, 1)}
+
+
+class Distance(RatingModel):
+    """Predicts what is wrong by |x − 0.3| everywhere; notes down what it is fitted on."""
+
+    name = "distance"
+    params_type = DistanceParams
+    fits: ClassVar[list[tuple[float, int]]] = []
+    refused: ClassVar[float] = 1.1
+
+    def _fit(self, data):
+        self.fits.append((self.params.x, len(data.train)))
+        if self.params.x > self.refused:
+            raise RecsysError("distance: too far")
+        held_out = data.validation
+        self.truth = dict(zip(zip(held_out.users, held_out.items, strict=True), held_out.ratings, strict=True))
+
+    def predict(self, users, items):
+        truth = [self.truth[pair] for pair in zip(users, items, strict=True)]
+        return np.array(truth, np.float32) + np.float32(abs(self.params.x - 0.3))
+
+    def _predict(self, users, items):
+        raise NotImplementedError
+
+    def _ratings(self, users):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def distance(monkeypatch: pytest.MonkeyPatch) -> type[Distance]:
+    monkeypatch.setattr(Distance, "fits", [])
+    monkeypatch.setattr(tuning, "model_class", lambda name: Distance if name == "distance" else model_class(name))
+    return Distance
+
+
+def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(
+    workspace: Workspace, distance: type[Distance]
+) -> None:
+    tuned = tune(workspace, "movie", "distance", 15)
+
+    assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
+    assert tuned.value == pytest.approx(abs(tuned.params["x"] - 0.3), abs=1e-5)
+    assert tuned.value < 0.15
+    assert tuned.params["other"] == "kept"
+    assert (tuned.metric, tuned.dataset, tuned.trials) == ("rmse", "sample-movie", 15)
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(tuned.date)).total_seconds()) < 60
+    assert kept(workspace, "distance") == asdict(tuned)
+
+
+def test_what_is_far_off_is_given_up_on_a_quarter_of_the_users(
+    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "LEAST_JUDGED", 1)
+    tuned = tune(workspace, "movie", "distance", 15)
+
+    everything = len(load_training_data(workspace.warehouse(MOVIE), MOVIE).train)
+    parts = [size for _, size in distance.fits if size < everything]
+    assert len(parts) == 15
+    assert all(0.15 < size / everything < 0.35 for size in parts)
+    assert 0 < tuned.pruned == len(parts) - sum(size == everything for _, size in distance.fits)
+
+
+def test_a_search_goes_on_where_it_was_left(workspace: Workspace, distance: type[Distance]) -> None:
+    tune(workspace, "movie", "distance", 3)
+    first = tried(workspace, "distance")
+    tuned = tune(workspace, "movie", "distance", 6)
+    assert tuned.trials == 6
+    assert tried(workspace, "distance")[:3] == first
+    assert len({params["x"] for params in tried(workspace, "distance")}) == 6, "nothing is drawn once more"
+    distance.fits.clear()
+    assert tune(workspace, "movie", "distance", 6).value == tuned.value
+    assert distance.fits == []
+
+
+def test_a_killed_search_goes_on_and_still_tries_the_defaults(
+    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(distance, "_fit", killed)
+        tune(workspace, "movie", "distance", 2)
+    tuned = tune(workspace, "movie", "distance", 2)
+    assert tuned.trials == 2
+    assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
+
+
+def test_what_fails_is_said_and_passed_over(
+    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(distance, "refused", 0.5)
+    tuned = tune(workspace, "movie", "distance", 8)
+    assert tuned.default_value is None
+    assert tuned.params["x"] <= 0.5
+    assert "distance 1 of 8: failed: distance: too far; x 0.9" in capsys.readouterr().err
+    monkeypatch.setattr(distance, "refused", -1)
+    with pytest.raises(RecsysError, match="nothing that was tried worked"):
+        tune(Workspace(workspace.settings.model_copy(update={"seed": 7})), "movie", "distance", 2)
+
+
+def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(workspace: Workspace) -> None:
+    tuned = tune(workspace, "movie", "genre_similarity", 2)
+    data = load_training_data(workspace.warehouse(MOVIE), MOVIE)
+    found = evaluate(
+        model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
+    )
+    assert tuned.metric == "ndcg@100"
+    assert tuned.default_value == next(metric.value for metric in found.metrics if metric.metric == "ndcg")
+    assert tuned.value >= tuned.default_value
+
+
+def test_a_model_with_nothing_to_search_is_refused_with_a_list_of_the_others(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match=r"nothing to search in popularity; known: user_item_bias, .*ease"):
+        tune(workspace, "movie", "popularity", 2)
+
+
+class TestCommand:
+    def test_it_prints_the_best_parameters(
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("RECSYS_HOME", str(workspace.settings.home))
+        typed = Typed(capsys, "tune", "--model", "user_item_bias", "--domain", "movie", "-n", "2")
+        assert typed.code == 0
+        best = kept(workspace, "user_item_bias")
+        rows = [line.split() for line in typed.out.splitlines()]
+        assert rows[0] == ["parameter", "best"]
+        assert ["item_damping", f"{best['params']['item_damping']:.4g}"] in rows
+        assert typed.out.splitlines()[-1].rstrip() == (
+            f"rmse {best['value']:.4f} on validation, {best['default_value']:.4f} with the defaults; "
+            "2 tried, 0 given up"
+        )
+        assert "user_item_bias 1 of 2: rmse" in typed.err
+
+    def test_unknown_names_and_a_missing_run_are_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "empty"))
+        typed = Typed(capsys, "tune", "--model", "easy", "--domain", "movie")
+        assert (typed.code, typed.err.count("\n")) == (2, 1)
+        assert typed.err.startswith("recsys: unknown model 'easy'; known: popularity, ")
+        typed = Typed(capsys, "tune", "--model", "ease", "--domain", "movie")
+        assert (typed.code, typed.err.count("\n")) == (1, 1)
+        assert "recsys run" in typed.err

@@ -1,0 +1,123 @@
+"""The gate, on per-user results that are known by heart."""
+
+import numpy as np
+import pytest
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.store import MetricRow
+from recsys_dagster.lifecycle.gate import Candidate, Tolerances, judge, least_active
+
+USERS = 40
+ACTIVITY = np.arange(1, USERS + 1)
+TOLERANCES = Tolerances(coverage=0.5, rmse=0.05, least_active=0.1)
+NOISE = np.tile([-0.02, 0.02], USERS // 2)
+
+
+def candidate(
+    model: str, ndcg: object, *, coverage: float = 0.2, rmse: float | None = None, version: str = "v"
+) -> Candidate:
+    values = np.broadcast_to(np.asarray(ndcg, dtype=float), USERS).copy()
+    shown = {
+        ("ndcg", 10): float(np.nanmean(values)) if not np.isnan(values).all() else np.nan,
+        ("coverage", 10): coverage,
+    }
+    if rmse is not None:
+        shown["rmse", None] = rmse
+    rows = [
+        MetricRow(model, version, "holdout", "validation", metric, k, value, None, None, USERS)
+        for (metric, k), value in shown.items()
+    ]
+    return Candidate(model, version, rows, {"user_idx": np.arange(USERS), "ndcg_10": values})
+
+
+POPULARITY = candidate("popularity", 0.1)
+CHAMPION = candidate("als", 0.2 + NOISE, rmse=0.9)
+
+
+def verdict(*challengers: Candidate, champion: Candidate = CHAMPION):
+    return judge(champion, [POPULARITY, *challengers], ACTIVITY, TOLERANCES, seed=1)
+
+
+def test_a_challenger_that_is_surely_better_takes_over_and_the_reason_has_the_interval() -> None:
+    found = verdict(candidate("ease", 0.25 + NOISE))
+    assert (found.model, found.version) == ("ease", "v")
+    assert found.reason == (
+        "ease beats als on validation by NDCG@10 +0.0500 (95 % +0.0500 to +0.0500); popularity by +0.1500 "
+        "(95 % +0.1440 to +0.1560), 2 guard metrics within their tolerances"
+    )
+
+
+def test_of_several_that_may_the_best_takes_over() -> None:
+    assert verdict(candidate("ease", 0.25), candidate("blend", 0.3), candidate("bpr", 0.26)).model == "blend"
+
+
+def test_a_worse_challenger_is_refused_and_the_reason_says_why() -> None:
+    found = verdict(candidate("ease", 0.15))
+    assert found.model == "als"
+    assert found.reason.startswith("als stays; of ease, the best challenger: NDCG@10 -0.0500 (95 % ")
+    assert [trial.model for trial in found.trials] == ["ease", "popularity"]
+
+
+def test_a_lead_that_may_be_chance_is_not_enough() -> None:
+    one_lucky_user = np.full(USERS, 0.2)
+    one_lucky_user[0] = 1.0
+    found = verdict(candidate("ease", one_lucky_user), champion=candidate("als", 0.2))
+    assert found.model == "als"
+    assert found.trials[0].ahead.value == pytest.approx(0.8 / USERS)
+    assert "not surely better than the champion's" in found.trials[0].objections[0]
+
+
+def test_who_beats_a_champion_that_is_worse_than_popularity_must_beat_popularity_too() -> None:
+    found = verdict(candidate("ease", 0.08), champion=candidate("als", 0.02))
+    assert found.model == "popularity"
+    ease = next(trial for trial in found.trials if trial.model == "ease")
+    assert ease.ahead.low > 0
+    assert "not surely better than popularity's" in ease.objections[0]
+
+
+@pytest.mark.parametrize(
+    ("challenger", "objection"),
+    [
+        (candidate("ease", 0.25, coverage=0.09), "coverage@10 0.0900 is worse than 0.1000"),
+        (candidate("svd", 0.25, rmse=0.96), "RMSE 0.9600 is worse than 0.9450"),
+        (
+            candidate("ease", np.where(ACTIVITY <= 10, 0.17, 0.4)),
+            "NDCG@10 of the least active users 0.1700 is worse than 0.1800",
+        ),
+    ],
+)
+def test_who_falls_on_a_guard_metric_beyond_its_tolerance_is_refused(challenger: Candidate, objection: str) -> None:
+    found = verdict(challenger)
+    assert found.model == "als"
+    assert objection in found.reason
+
+
+def test_within_the_tolerance_a_guard_metric_may_fall() -> None:
+    assert verdict(candidate("svd", 0.25, coverage=0.11, rmse=0.94)).model == "svd"
+
+
+def test_a_model_that_predicts_no_ratings_is_not_held_to_an_error() -> None:
+    (trial, _) = verdict(candidate("ease", 0.25)).trials
+    assert [guard.metric for guard in trial.guards] == ["coverage@10", "NDCG@10 of the least active users"]
+
+
+def test_a_model_whose_figures_are_not_numbers_is_no_challenger() -> None:
+    found = verdict(candidate("neumf", np.nan))
+    assert [trial.model for trial in found.trials] == ["popularity"]
+
+
+def test_the_same_model_with_other_parameters_is_a_challenger_like_any_other() -> None:
+    assert verdict(candidate("als", 0.3, version="w")).version == "w"
+
+
+def test_popularity_is_never_left_out_and_all_must_be_of_the_same_users() -> None:
+    with pytest.raises(RecsysError, match="popularity was not evaluated"):
+        judge(CHAMPION, [candidate("ease", 0.3)], ACTIVITY, TOLERANCES, seed=1)
+    other = candidate("ease", np.where(np.arange(USERS) == 3, np.nan, 0.3))
+    with pytest.raises(RecsysError, match="ease and als were evaluated on different users"):
+        verdict(other)
+
+
+def test_the_least_active_are_a_quarter_of_those_with_training_pairs() -> None:
+    assert least_active(np.array([0, 0, 1, 2, 3, 4, 5])).tolist() == [False, False, True, True, False, False, False]
+    assert not least_active(np.zeros(3, dtype=int)).any()

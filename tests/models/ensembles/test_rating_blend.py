@@ -1,0 +1,115 @@
+"""The blend of ratings against the regression that it is made of."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.ensembles.ensemble import REHEARSAL
+from recsys_dagster.models.ensembles.rating_blend import RatingBlend, RatingBlendParams
+from recsys_dagster.models.factorization.bayesian_fm import BayesianFm, BayesianFmParams
+from recsys_dagster.models.refit import hold_out
+from recsys_dagster.models.registry import model_class
+
+MEMBERS = ["user_item_bias", "als"]
+
+
+@pytest.fixture(scope="module")
+def blend(data: TrainingData) -> RatingBlend:
+    return RatingBlend(RatingBlendParams(members=MEMBERS)).fit(data)
+
+
+def test_a_prediction_is_the_sum_of_weights_that_change_with_what_is_known(data: TrainingData) -> None:
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"])).fit(data)
+    blend.mean_, blend.centres_ = 6.0, np.array([2, 3], dtype=np.float32)
+    blend.weights_ = np.array([[5, 0.1, 0.2], [0.5, 0.25, -0.125]], dtype=np.float32)
+    user, item = data.validation.users[:1], data.validation.items[:1]
+    activity = np.log1p((data.train.users == user).sum()) - 2
+    liking = np.log1p((data.train.items == item).sum()) - 3
+    (member,) = blend._members
+    above = member.predict(user, item)[0] - 6
+    expected = 5 + 0.1 * activity + 0.2 * liking + (0.5 + 0.25 * activity - 0.125 * liking) * above
+    assert blend._predict(user, item)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_weights_are_a_ridge_on_the_validation_fold_that_no_member_saw(
+    blend: RatingBlend, data: TrainingData
+) -> None:
+    asked = data.validation.rated
+    logs = np.stack(
+        [
+            np.log1p(np.bincount(data.train.users, minlength=data.n_users))[asked.users],
+            np.log1p(np.bincount(data.train.items, minlength=data.n_items))[asked.items],
+        ]
+    )
+    terms = np.vstack([np.ones(len(asked)), logs - logs.mean(axis=1, keepdims=True)])
+    mean = data.train.rated.ratings.mean()
+    columns = list(terms[1:])
+    for name in MEMBERS:
+        member = model_class(name)().fit(data)
+        columns += list(terms * (member.predict(asked.users, asked.items) - mean))
+    features = np.stack(columns, axis=1)
+    deviations = features.std(axis=0)
+    peer = Ridge(alpha=10).fit(features / deviations, asked.ratings)
+    expected = np.concatenate([[peer.intercept_], peer.coef_ / deviations]).reshape(3, 3)
+    np.testing.assert_allclose(blend.weights_, expected, rtol=2e-3, atol=1e-4)
+
+
+def test_a_pair_is_predicted_as_in_the_users_row(blend: RatingBlend, data: TrainingData) -> None:
+    everybody = np.arange(data.n_users, dtype=np.int32)
+    users = np.repeat(everybody, data.n_items)
+    items = np.tile(np.arange(data.n_items, dtype=np.int32), data.n_users)
+    np.testing.assert_allclose(blend._predict(users, items), blend._ratings(everybody).ravel(), rtol=1e-4)
+
+
+def test_without_a_validation_fold_weights_are_learnt_on_a_tenth_and_members_on_all(data: TrainingData) -> None:
+    alone = replace(data, validation=Interactions.empty())
+    parts = hold_out(alone, seed=42)
+    blend, peer = (RatingBlend(RatingBlendParams(members=MEMBERS)).fit(known) for known in (alone, parts))
+    np.testing.assert_array_equal(blend.weights_, peer.weights_)
+    for member in blend._members:
+        np.testing.assert_array_equal(member.popularity_, np.bincount(data.train.items, minlength=data.n_items))
+    assert blend._members[1].params.maxIter == peer._members[1].iterations_
+
+
+def test_a_costly_member_is_rehearsed_for_its_weight_and_then_fitted_in_earnest(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = BayesianFmParams(ranks=[2], draws=3, burn_in=2)
+    monkeypatch.setattr(BayesianFm, "presets", {REHEARSAL: quick})
+    alone = replace(data, validation=Interactions.empty())
+    blend = RatingBlend(RatingBlendParams(members=["bayesian_fm"])).fit(alone)
+    (member,) = blend._members
+    assert member.params == BayesianFmParams()
+    parts = hold_out(alone, seed=42)
+    asked = parts.validation.rated
+    peer = RatingBlend(blend.params)
+    peer._learn_weights(parts, [BayesianFm(quick).fit(parts).predict(asked.users, asked.items)])
+    np.testing.assert_array_equal(blend.weights_, peer.weights_)
+
+
+def test_on_the_validation_fold_it_is_no_worse_than_a_member(blend: RatingBlend, data: TrainingData) -> None:
+    asked = data.validation.rated
+    errors = [
+        np.mean((model.predict(asked.users, asked.items) - asked.ratings) ** 2) for model in (blend, *blend._members)
+    ]
+    assert errors[0] < min(errors[1:])
+
+
+def test_members_are_saved_with_the_blend(blend: RatingBlend, data: TrainingData, tmp_path: Path) -> None:
+    blend.save(tmp_path)
+    again = RatingBlend.load(tmp_path)
+    assert [member.name for member in again._members] == MEMBERS
+    pairs = data.validation.users, data.validation.items
+    np.testing.assert_array_equal(again.predict(*pairs), blend.predict(*pairs))
+
+
+def test_watches_alone_are_refused(data: TrainingData) -> None:
+    unrated = replace(data.validation, ratings=np.full(len(data.validation), np.nan, dtype=np.float32))
+    with pytest.raises(RecsysError, match="rating_blend: no pair that was held out is rated"):
+        RatingBlend(RatingBlendParams(members=MEMBERS)).fit(replace(data, validation=unrated))

@@ -1,0 +1,121 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import new_model
+from small_world import world_of
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.sequences.bilstm import BiLstm, BiLstmParams, _examples, build_network, cross_entropy, lstm
+
+N_WALKERS, N_STEPS, N_PLACES = 120, 8, 24
+QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.02, "batch_size": 64, "epochs": 9}
+
+
+@pytest.fixture(scope="module")
+def walk() -> TrainingData:
+    """Each user walks around a circle of titles from somewhere on, one step an hour; rows in the order of the index."""
+    starts = np.random.default_rng(0).integers(N_PLACES, size=N_WALKERS)
+    users = np.repeat(np.arange(N_WALKERS, dtype=np.int32), N_STEPS)
+    steps = np.tile(np.arange(N_STEPS), N_WALKERS)
+    items = ((starts[users] + steps) % N_PLACES).astype(np.int32)
+    rows = np.lexsort((items, users))
+    ratings = np.full(len(users), 7, dtype=np.float32)
+    train = Interactions(users[rows], items[rows], ratings, steps[rows] * 3600)
+    return replace(world_of(np.eye(N_WALKERS, N_PLACES)), train=train)
+
+
+def share_of_next_steps_found(model: Model, walk: TrainingData) -> float:
+    last = walk.train.where(walk.train.times == (N_STEPS - 1) * 3600)
+    return float((model.recommend(last.users, 1).items[:, 0] == (last.items + 1) % N_PLACES).mean())
+
+
+def test_it_learns_what_follows_what_and_nothing_of_it_from_shuffled_histories(walk: TrainingData) -> None:
+    ordered = BiLstm(BiLstmParams(**QUICK)).fit(walk)
+    shuffled = BiLstm(BiLstmParams(**QUICK, shuffle_order=True)).fit(walk)
+    assert share_of_next_steps_found(ordered, walk) > 0.9
+    # Both ends of the way behind are as likely.
+    assert share_of_next_steps_found(shuffled, walk) < 0.75
+    stranger = Interactions(
+        *(np.array(v, "i4") for v in ([0] * 3, [6, 4, 5])), np.full(3, 7, "f4"), np.array([3, 1, 2])
+    )
+    assert ordered.recommend_for(1, history=stranger).items.tolist() == [[7]]
+
+
+def test_the_networks_layers_are_the_papers() -> None:
+    network = build_network(13_597, units=200, dropout=0.5)
+    shapes = [tuple(layer.output.shape[1:]) for layer in network.layers]
+    assert shapes == [(17,), (17, 100), (17, 400), (17, 400), (200,), (200,), (13_597,)]
+    kinds = [type(layer).__name__ for layer in network.layers[1:]]
+    assert kinds == ["Embedding", "Bidirectional", "Dropout", "Bidirectional", "Dropout", "Dense"]
+    # Each LSTM has 4 · units · (inputs + units + 1) weights.
+    lstms = 2 * 4 * 200 * (100 + 200 + 1) + 2 * 4 * 100 * (400 + 100 + 1)
+    assert network.count_params() == 13_598 * 100 + lstms + 201 * 13_597
+
+
+def test_the_preset_is_as_published() -> None:
+    params = BiLstm.presets["paper"]
+    assert (params.units, params.stride, params.learning_rate, params.max_sequences) == (200, 18, 0.001, None)
+    assert params.patience is not None
+
+
+def test_an_lstm_of_one_unit_does_what_it_should() -> None:
+    # Gates open by their biases: what the cell takes in is tanh(x), it keeps half, and lets all out.
+    kernel = np.array([[0, 0, 1, 0]], dtype=np.float32)
+    bias = np.array([50, 0, 0, 50], dtype=np.float32)
+    outputs = lstm(np.array([[[1], [0], [2]]], dtype=np.float32), kernel, np.zeros((1, 4), dtype=np.float32), bias)
+    cells = [np.tanh(1), np.tanh(1) / 2, np.tanh(1) / 4 + np.tanh(2)]
+    np.testing.assert_allclose(outputs[0, :, 0], np.tanh(cells), rtol=1e-6)
+
+
+def test_numpy_scores_what_keras_does(fitted, data: TrainingData) -> None:
+    model: BiLstm = fitted("bilstm")
+    network = build_network(data.n_items, model.params.units, 0.0)
+    network.set_weights(model.weights_)
+    logits = network.predict([model.latest_], verbose=0)
+    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(model._scores(np.arange(data.n_users)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_the_cross_entropy_over_all_titles() -> None:
+    logits = np.log(np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3]], dtype=np.float32))
+    losses = np.array(cross_entropy(np.array([2, 1]), logits))
+    np.testing.assert_allclose(losses, -np.log([0.5, 0.1]), rtol=1e-5)
+
+
+def test_a_sequence_for_every_title_but_the_first_of_a_user(walk: TrainingData) -> None:
+    model = BiLstm()
+    histories = model._histories(walk.train, walk.n_users)
+    every = model._targets(histories)
+    assert len(every) == N_WALKERS * (N_STEPS - 1)
+    third = BiLstm(BiLstmParams(stride=3))._targets(histories)
+    assert histories.places[third].reshape(N_WALKERS, -1).tolist() == [[1, 4, 7]] * N_WALKERS
+    few = _examples(histories, every, 10, np.random.default_rng(0))
+    assert few.inputs[0].shape == (10, 17)
+    assert (few.inputs[0][:, -1] == (few.targets - 1) % N_PLACES + 1).all(), "the target follows the latest title"
+
+
+def test_validation_sequences_end_in_the_validation_fold(data: TrainingData) -> None:
+    held_out = BiLstm()._validation(data, np.random.default_rng(0))
+    firsts = len(set(data.validation.users) - set(data.train.users))
+    assert len(data.validation) - len(held_out) >= firsts
+    np.testing.assert_array_less(
+        np.bincount(held_out.targets, minlength=data.n_items),
+        np.bincount(data.validation.items, minlength=data.n_items) + 1,
+    )
+
+
+def test_it_says_that_there_is_no_order_without_times(data: TrainingData, caplog: pytest.LogCaptureFixture) -> None:
+    train, validation = (replace(fold, times=None) for fold in (data.train, data.validation))
+    with caplog.at_level(logging.WARNING):
+        new_model("bilstm").fit(replace(data, train=train, validation=validation))
+    assert "no times are known" in caplog.text
+
+
+def test_histories_of_one_title_are_refused() -> None:
+    with pytest.raises(RecsysError, match="nobody has two titles"):
+        BiLstm().fit(world_of(np.eye(4)))
