@@ -28,20 +28,22 @@ def backtest(
 
     [dim]recsys backtest --domain movie --windows 6 --models popularity,item_knn[/dim]
     """
-    name = get_domain(domain).name
+    chosen = get_domain(domain)
     settings = read_settings(**({"models": models} if models else {}))
-    from recsys_dagster.evaluation.workspace import Workspace
-    from recsys_dagster.experiments.backtest import backtest as go_back
+    from recsys_dagster.experiments.backtest import backtest as run_backtest
+    from recsys_dagster.models.selection import selected_models
     from recsys_dagster.reports.backtest_page import write_backtest
     from recsys_dagster.runtime.progress import progress_bar
+    from recsys_dagster.warehouse.domain_run import DomainRun
 
-    workspace = Workspace(settings)
-    claimed = workspace.claim(name)
-    names = workspace.models()
-    with progress_bar(f"backtest of {name}", len(names) * windows) as advance:
-        found = go_back(workspace, claimed, names, windows, days=days, advance=advance)
-    page = workspace.layout.report(name).with_name("backtest.html")
-    write_backtest(page, name, found)
+    names = selected_models(settings)
+    with (
+        DomainRun(settings, chosen) as run,
+        progress_bar(f"backtest of {chosen.name}", len(names) * windows) as advance,
+    ):
+        found = run_backtest(run, names, windows, days=days, advance=advance)
+    page = run.layout.backtest(chosen.name)
+    write_backtest(page, chosen.name, found)
     table = Table("model", "retrained", box=None, pad_edge=False)
     for column in ("NDCG@10", "against never", "RMSE"):
         table.add_column(column, justify="right")

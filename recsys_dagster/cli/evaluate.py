@@ -7,7 +7,7 @@ import typer
 
 from recsys_dagster.cli.console import console, contestants_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS, read_settings
-from recsys_dagster.domains import like_threshold_of
+from recsys_dagster.domains import get_domain, like_threshold_of
 from recsys_dagster.errors import RecsysError, UsageError
 
 if TYPE_CHECKING:
@@ -101,26 +101,31 @@ def _by_protocol(
 ) -> "list[Contestant]":
     from recsys_dagster.evaluation.custom_split import evaluate_split
     from recsys_dagster.evaluation.protocols import get_protocol
-    from recsys_dagster.evaluation.workspace import Workspace
     from recsys_dagster.models.registry import model_names
     from recsys_dagster.papers.protocols import paper_protocol
+    from recsys_dagster.warehouse.domain_run import DomainRun
 
     settings = read_settings()
-    workspace = Workspace(settings)
-    domain = workspace.claim(domain_name)
+    domain = get_domain(domain_name)
     if protocol_name.startswith("paper-"):
         if test_share is not None:
             raise UsageError(f"the protocol {protocol_name!r} has no share to choose")
         protocol = paper_protocol(protocol_name, domain, seed=settings.seed)
     else:
         protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
-    out = out or workspace.layout.protocol(domain.name, protocol.name)
-    files = protocol.export(workspace.warehouse(domain), domain, out / "split")
-    split = protocol.load(files, domain, memory_limit=settings.memory_limit)
-    names = names or list(protocol.presets or model_names())
-    return evaluate_split(
-        split, names, out, seed=settings.seed, seeds=seeds, ranked=protocol.ranked, presets=protocol.presets
-    )
+    with DomainRun(settings, domain) as run:
+        out = out or run.layout.protocol(domain.name, protocol.name)
+        files = protocol.export(run.warehouse, domain, out / "split")
+        split = protocol.load(files, domain, memory_limit=settings.memory_limit)
+        return evaluate_split(
+            split,
+            names or list(protocol.presets or model_names()),
+            out,
+            seed=settings.seed,
+            seeds=seeds,
+            ranked=protocol.ranked,
+            presets=protocol.presets,
+        )
 
 
 def _by_files(

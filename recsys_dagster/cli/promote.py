@@ -21,10 +21,10 @@ def promote(
 
     [dim]recsys promote --domain movie --model ease --reason "wider lists wanted"[/dim]
     """
-    name = get_domain(domain).name
-    from recsys_dagster.evaluation.workspace import Workspace
-    from recsys_dagster.lifecycle.promotion import promote as crown
+    chosen = get_domain(domain)
+    from recsys_dagster.lifecycle.promotion import promote as promote_version
+    from recsys_dagster.warehouse.domain_run import DomainRun
 
-    workspace = Workspace(read_settings())
-    lists = crown(workspace, workspace.claim(name), model, version, reason)
-    typer.echo(f"{name}: published the lists of {lists.model} {lists.version}")
+    with DomainRun(read_settings(), chosen) as run:
+        lists = promote_version(run, model, version, reason)
+    typer.echo(f"{chosen.name}: published the lists of {lists.model} {lists.version}")

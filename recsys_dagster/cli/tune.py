@@ -24,10 +24,11 @@ def tune(
 
     [dim]recsys tune --model als --domain movie[/dim]
     """
-    from recsys_dagster.evaluation.workspace import Workspace
     from recsys_dagster.experiments.tuning import tune as search
+    from recsys_dagster.warehouse.domain_run import DomainRun
 
-    tuned = search(Workspace(read_settings()), get_domain(domain).name, model, trials)
+    with DomainRun(read_settings(), get_domain(domain)) as run:
+        tuned = search(run, model, trials)
     table = Table("parameter", "best", box=None, pad_edge=False)
     for name, value in tuned.params.items():
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))

@@ -20,16 +20,16 @@ from recsys_dagster.evaluation.metrics.accuracy import RATING_METRICS, mean
 from recsys_dagster.evaluation.significance import SIGNIFICANT, Paired, compare_all, holm
 from recsys_dagster.evaluation.store import MetricRow, PerUser
 from recsys_dagster.models.attempt import Outcome, State
+from recsys_dagster.models.registry import BASELINES, RANKING_BASELINE, RATING_BASELINE
 from recsys_dagster.runtime.storage import write_json
 
 HOLDOUT = "holdout"
 CHOOSING = ("ndcg", 10)
 CHOOSING_FOLD = "validation"
 REPORTED_FOLD = "test"
-RANKING_BASELINE = "popularity"
-RATING_BASELINE = "user_item_bias"
+
+
 CONSTANT = "constant"
-BASELINES = (RANKING_BASELINE, RATING_BASELINE)
 SHOWN: tuple[tuple[str, int | None], ...] = (
     ("ndcg", 10),
     ("recall", 10),

@@ -4,8 +4,6 @@ from recsys_dagster.evaluation.leaderboard import (
     CHOOSING,
     CHOOSING_FOLD,
     CONSTANT,
-    RANKING_BASELINE,
-    RATING_BASELINE,
     REPORTED_FOLD,
     Comparison,
     Leaderboard,
@@ -13,6 +11,7 @@ from recsys_dagster.evaluation.leaderboard import (
 from recsys_dagster.evaluation.metrics.accuracy import RATING_METRICS
 from recsys_dagster.evaluation.significance import SIGNIFICANT
 from recsys_dagster.evaluation.store import MetricRow
+from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 
 _SAID = {RANKING_BASELINE: "popularity", RATING_BASELINE: "the damped bias", CONSTANT: "the constant"}
 _METRIC_SAID = {"ndcg": "NDCG", "rmse": "RMSE"}

@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import Evaluation, evaluate
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.accuracy import mean
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.warehouse.arrays import load_fold, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 PERIODS = {"weekly": 7, "monthly": 28, "quarterly": 91, "yearly": 364}
 """Days between two retrains."""
@@ -88,8 +87,7 @@ class Backtest:
 
 
 def backtest(
-    workspace: Workspace,
-    domain: Domain,
+    run: DomainRun,
     names: Sequence[str],
     n_windows: int,
     *,
@@ -99,7 +97,7 @@ def backtest(
     """Repeat the retrain of each model before each of the last windows of the domain's ratings.
 
     Args:
-        workspace, domain: whose features are there.
+        run: the domain, whose features are there.
         names: of the models, which are fitted with their default parameters.
         n_windows: how many.
         days: length of a window; unless given, the shortest of a week, a month, a quarter and a year in which enough
@@ -111,9 +109,9 @@ def backtest(
         RecsysError: the ratings have no times, or too few people liked anything in windows of that length.
     """
     kinds = [model_class(name) for name in names]
-    warehouse = workspace.warehouse(domain)
-    data = load_training_data(warehouse, domain).with_all(load_fold(warehouse, "test"))
-    times = _times(data.train, domain.name)
+    warehouse = run.warehouse
+    data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
+    times = _times(data.train, run.domain.name)
     likes = data.train.ratings >= data.like_threshold
     if days is None:
         days = _long_enough(times[likes], data.train.users[likes], int(times.max()), n_windows)
@@ -124,10 +122,10 @@ def backtest(
     steps = {name: every for name, every in steps.items() if every < n_windows} | {NEVER: n_windows}
     found = Backtest(days, untold=tuple(name for name, period in PERIODS.items() if period < days))
     for kind in kinds:
-        judged = _judged(kind, data, times, cuts, sorted({1, *steps.values()}), workspace.settings.seed, advance)
+        judged = _judged(kind, data, times, cuts, sorted({1, *steps.values()}), run.settings.seed, advance)
         for window in range(n_windows):
             found.windows.append(_window(kind.name, int(cuts[window]), judged.get((window, window))))
-        found.schedules.extend(_schedules(kind.name, judged, steps, data.n_users, n_windows, workspace.settings.seed))
+        found.schedules.extend(_schedules(kind.name, judged, steps, data.n_users, n_windows, run.settings.seed))
     return found
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.registry import model_class, model_names
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
     import optuna
@@ -34,34 +34,32 @@ DEFAULT = "default"
 """Marks the trial of the model's default parameters."""
 
 
-def tune(workspace: Workspace, domain_name: str, name: str, trials: int) -> Tuned:
+def tune(run: DomainRun, name: str, trials: int) -> Tuned:
     """Search until `trials` choices of parameters have been tried, those of earlier searches on the same data included.
 
     The model's defaults are tried first, so that the best is never worse. What fails is said and passed over.
 
     Args:
-        workspace: its domain is taken until this process ends; its seed is that of every trial.
-        domain_name: whose validation fold decides.
+        run: the domain, whose validation fold decides; the seed of its settings is that of every trial.
         name: of the model.
         trials: how many there are to be in the end.
 
     Raises:
-        UsageError: there is no such model or domain, or nothing to search in the model.
-        RecsysError: the domain has no features yet, or is taken; or nothing that was tried worked.
+        UsageError: there is no such model, or nothing to search in the model.
+        RecsysError: the domain has no features yet, or nothing that was tried worked.
     """
     import optuna
 
     kind = searchable(name)
-    domain = workspace.claim(domain_name)
-    warehouse, manifest = workspace.warehouse(domain), workspace.manifest(domain)
+    domain, warehouse, manifest = run.domain, run.warehouse, run.manifest
     data, index = load_training_data(warehouse, domain), id_map_hash(warehouse)
-    seed = workspace.settings.seed
-    home = workspace.layout.models(domain.name) / name
-    home.mkdir(parents=True, exist_ok=True)
+    seed = run.settings.seed
+    trials_file = run.layout.tuning_trials(domain.name, name).absolute()
+    trials_file.parent.mkdir(parents=True, exist_ok=True)
     metric = "rmse" if kind.predicts_ratings else f"ndcg@{NDCG_LENGTH}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=f"sqlite:///{(home / 'tuning.db').absolute()}",
+        storage=f"sqlite:///{trials_file}",
         study_name=f"{metric}, data {manifest.data_version}, index {index}, seed {seed}",
         direction="minimize" if kind.predicts_ratings else "maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
@@ -99,7 +97,7 @@ def tune(workspace: Workspace, domain_name: str, name: str, trials: int) -> Tune
         trials=len(_tried(study)),
         pruned=len(_tried(study)) - len(_tried(study, pruned=False)),
     )
-    write_tuned(workspace.layout, tuned)
+    write_tuned(run.layout, tuned)
     return tuned
 
 

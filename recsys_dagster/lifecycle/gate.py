@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
-from recsys_dagster.evaluation.leaderboard import CHOOSING, CHOOSING_FOLD, RANKING_BASELINE
+from recsys_dagster.evaluation.leaderboard import CHOOSING, CHOOSING_FOLD
 from recsys_dagster.evaluation.metrics.accuracy import mean
 from recsys_dagster.evaluation.store import MetricRow, PerUser
+from recsys_dagster.models.registry import RANKING_BASELINE
 
 GATE_COLUMNS = ("user_idx", "ndcg_10")
 """The per-user columns that `judge` needs."""

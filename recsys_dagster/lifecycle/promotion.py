@@ -1,6 +1,6 @@
 """Who is a domain's champion: chosen by the gate of a run, or by a person's hand; each decision goes into the history.
 
-Whoever calls holds the domain (`Workspace.claim`).
+The caller holds the domain (`with DomainRun(…)`).
 """
 
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import ValidationError
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.diagnostics import suspects
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT, choose_champion
+from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import headline, read_per_user
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Tolerances, Trial, judge
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.decisions import Decision
-from recsys_dagster.model_store.store import ModelRecord
+from recsys_dagster.model_store.store import ModelRecord, ModelStore
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.runtime.resource_usage import measuring
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Chosen:
     trials: tuple[Trial, ...]
 
 
-def choose(workspace: Workspace, domain: Domain) -> Chosen:
+def choose(run: DomainRun) -> Chosen:
     """Let the challengers of this run stand against the champion, and crown who comes out on top.
 
     Where there is no champion yet, or it cannot be had on today's data any more, the best on validation is chosen.
@@ -47,21 +47,21 @@ def choose(workspace: Workspace, domain: Domain) -> Chosen:
     Raises:
         RecsysError: popularity was not evaluated.
     """
-    candidates = _candidates(workspace, domain)
+    candidates = _candidates(run)
     champion, missing = None, "the first choice"
-    if workspace.store.history(domain.name):
+    if ModelStore(run.layout).history(run.domain.name):
         try:
-            champion = _champion_today(workspace, domain, candidates)
+            champion = _champion_today(run, candidates)
         except (RecsysError, ValidationError) as error:
             missing = f"the champion could not be had on today's data ({str(error).splitlines()[0]})"
     if champion is None:
         name = choose_champion([row for one in candidates for row in one.metrics])
         version = next(one.version for one in candidates if one.model == name)
         reason = f"{missing}: {name} has the highest NDCG@10 on validation"
-        return Chosen(workspace.store.crown(domain.name, name, version, reason=reason, by="gate"), ())
-    settings = workspace.settings
+        return Chosen(ModelStore(run.layout).crown(run.domain.name, name, version, reason=reason, by="gate"), ())
+    settings = run.settings
     challengers = [one for one in candidates if (one.model, one.version) != (champion.model, champion.version)]
-    data = load_training_data(workspace.warehouse(domain), domain)
+    data = load_training_data(run.warehouse, run.domain)
     verdict = judge(
         champion,
         challengers,
@@ -73,11 +73,13 @@ def choose(workspace: Workspace, domain: Domain) -> Chosen:
         ),
         seed=settings.seed,
     )
-    decision = workspace.store.crown(domain.name, verdict.model, verdict.version, reason=verdict.reason, by="gate")
+    decision = ModelStore(run.layout).crown(
+        run.domain.name, verdict.model, verdict.version, reason=verdict.reason, by="gate"
+    )
     return Chosen(decision, verdict.trials)
 
 
-def promote(workspace: Workspace, domain: Domain, model: str, version: str | None, reason: str) -> Provenance:
+def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Provenance:
     """Make a version the champion by hand, the current one unless named, and publish its lists.
 
     Raises:
@@ -85,16 +87,16 @@ def promote(workspace: Workspace, domain: Domain, model: str, version: str | Non
         RecsysError: the version cannot be loaded, and the champion stays; or its lists fail a check, and the published
             lists stay (`recsys rollback` then gives their model its place back).
     """
-    index = id_map_hash(workspace.warehouse(domain))
-    _, record = workspace.store.load(domain.name, model, version, id_map_hash=index)
-    workspace.store.crown(domain.name, model, record.version, reason=reason, by="hand")
-    build_lists(workspace, domain)
-    return publish_built(workspace, domain)
+    index = id_map_hash(run.warehouse)
+    _, record = ModelStore(run.layout).load(run.domain.name, model, version, id_map_hash=index)
+    ModelStore(run.layout).crown(run.domain.name, model, record.version, reason=reason, by="hand")
+    build_lists(run)
+    return publish_built(run)
 
 
-def _candidates(workspace: Workspace, domain: Domain) -> list[Candidate]:
+def _candidates(run: DomainRun) -> list[Candidate]:
     """Return the current version of each model that was evaluated on today's folds and is above suspicion."""
-    known = [row for row in workspace.metrics(domain) if row.protocol == HOLDOUT]
+    known = [row for row in EvaluationResults(run).metrics() if row.protocol == HOLDOUT]
     barred = suspects(known) | {CONSTANT}
     rows = [row for row in known if row.model not in barred]
     return [
@@ -102,44 +104,44 @@ def _candidates(workspace: Workspace, domain: Domain) -> list[Candidate]:
             name,
             version,
             [row for row in rows if row.model == name],
-            read_per_user(workspace.per_user(domain, "validation", name), GATE_COLUMNS),
+            read_per_user(run.layout.per_user(run.domain.name, "validation", name), GATE_COLUMNS),
         )
         for name, version in sorted({(row.model, row.version) for row in rows})
     ]
 
 
-def _champion_today(workspace: Workspace, domain: Domain, candidates: list[Candidate]) -> Candidate:
+def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
     """Return the champion on today's folds: the version of this run if that was made alike, else one fitted for it.
 
     It is fitted anew where the run left the model out, or gave it other parameters: these then are a challenger.
     """
-    name, version = workspace.store.champion(domain.name)
-    record = workspace.store.record(domain.name, name, version)
+    name, version = ModelStore(run.layout).champion(run.domain.name)
+    record = ModelStore(run.layout).record(run.domain.name, name, version)
     for one in candidates:
-        if one.model == name and _alike(record, workspace.store.record(domain.name, name, one.version)):
+        if one.model == name and _alike(record, ModelStore(run.layout).record(run.domain.name, name, one.version)):
             return one
-    for outcome in workspace.missing(domain):
+    for outcome in EvaluationResults(run).missing():
         if outcome.model == name:
             raise RecsysError(f"{name} {outcome.state}: {outcome.reason}")
-    warehouse, kind = workspace.warehouse(domain), model_class(name)
+    warehouse, kind = run.warehouse, model_class(name)
     index = id_map_hash(warehouse)
-    data = load_training_data(warehouse, domain)
+    data = load_training_data(warehouse, run.domain)
     model = kind(kind.params_type(**record.params), seed=record.seed)
     with measuring() as cost:
-        fit = attempt(name, lambda: model.fit(data), seconds=workspace.settings.model_seconds, id_map_hash=index)
+        fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index)
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
-    found = evaluate(model, data.validation, None, like_threshold=domain.like_threshold, seed=workspace.settings.seed)
-    fitted = workspace.store.save(
-        domain.name,
+    found = evaluate(model, data.validation, None, like_threshold=run.domain.like_threshold, seed=run.settings.seed)
+    fitted = ModelStore(run.layout).save(
+        run.domain.name,
         model,
-        data_version=workspace.manifest(domain).data_version,
+        data_version=run.manifest.data_version,
         id_map_hash=index,
         cost=cost,
         current=False,
     )
     rows = found.rows(name, fitted, HOLDOUT, "validation")
-    workspace.store.record_metrics(domain.name, name, fitted, headline(rows))
+    ModelStore(run.layout).record_metrics(run.domain.name, name, fitted, headline(rows))
     return Candidate(name, fitted, rows, found.per_user)
 
 

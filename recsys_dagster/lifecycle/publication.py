@@ -1,6 +1,6 @@
 """From a champion to published lists: built beside, checked, swapped in; and back to the lists before.
 
-Whoever calls holds the domain (`Workspace.claim`).
+The caller holds the domain (`with DomainRun(…)`).
 """
 
 from collections.abc import Iterator
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.quality.lists import faults_of_lists
 from recsys_dagster.quality.reference import reference_tables
@@ -19,22 +18,23 @@ from recsys_dagster.serving.lookup import Provenance, Published
 from recsys_dagster.serving.publishing import Written, publish
 from recsys_dagster.serving.swap import swap_in
 from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, load_owned, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 USERS_A_BLOCK = 8192
 
 
-def build_lists(workspace: Workspace, domain: Domain) -> Written:
+def build_lists(run: DomainRun) -> Written:
     """Refit the champion on every fold and write its list for every user to `Layout.built`, where nobody reads yet.
 
     Raises:
         RecsysError: there is no champion, it cannot be loaded, or its lists cannot be written.
     """
-    warehouse, store = workspace.warehouse(domain), workspace.store
-    manifest = workspace.manifest(domain)
-    name, version = store.champion(domain.name)
-    chosen, record = store.load(domain.name, name, version, id_map_hash=id_map_hash(warehouse))
+    warehouse, store = run.warehouse, ModelStore(run.layout)
+    manifest = run.manifest
+    name, version = store.champion(run.domain.name)
+    chosen, record = store.load(run.domain.name, name, version, id_map_hash=id_map_hash(warehouse))
     user_ids, item_ids = load_ids(warehouse)
-    data = load_training_data(warehouse, domain).with_all(load_fold(warehouse, "test"))
+    data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # what it learnt may take gigabytes, and so may what is learnt now
     model.fit(data)
@@ -44,58 +44,58 @@ def build_lists(workspace: Workspace, domain: Domain) -> Written:
         metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
         reference = reference_tables(connection)
     return publish(
-        workspace.layout.built(domain.name),
-        lists=_lists(model, user_ids, workspace.settings.top_n, owned),
+        run.layout.built(run.domain.name),
+        lists=_lists(model, user_ids, run.settings.top_n, owned),
         user_ids=user_ids,
         item_ids=item_ids,
         titles=titles,
         genre_names=data.titles.genre_names,
         leaderboard=metrics,
-        history=store.history(domain.name),
+        history=store.history(run.domain.name),
         provenance=Provenance(
-            domain=domain.name,
+            domain=run.domain.name,
             dataset=manifest.dataset_id,
             data_version=manifest.data_version,
             licence=manifest.licence,
             model=name,
             version=version,
             trained_rows=len(data.train),
-            scale=domain.scale,
+            scale=run.domain.scale,
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
         reference=reference,
     )
 
 
-def publish_built(workspace: Workspace, domain: Domain) -> Provenance:
+def publish_built(run: DomainRun) -> Provenance:
     """Swap the built lists in for readers and remove old model versions; return where the lists come from.
 
     Raises:
         RecsysError: no lists were built, they are not the champion's, or they fail a check; what is published stays.
     """
-    layout = workspace.layout
-    faults = faults_of_lists(workspace, domain)
-    built, published, previous = (of(domain.name) for of in (layout.built, layout.published, layout.previous))
+    layout = run.layout
+    faults = faults_of_lists(run)
+    built, published, previous = (of(run.domain.name) for of in (layout.built, layout.published, layout.previous))
     if faults:
         raise RecsysError(f"{built}: not published: {'; '.join(map(str, faults))}; what was published before stays")
     with Published(built) as lists:
         provenance = lists.provenance()
-    if (provenance.model, provenance.version) != workspace.store.champion(domain.name):
+    if (provenance.model, provenance.version) != ModelStore(run.layout).champion(run.domain.name):
         raise RecsysError(f"{built}: not the champion's lists; materialise serving/lists again")
     swap_in(built, published, previous)
-    remove_old_versions(workspace, domain)
+    remove_old_versions(run)
     return provenance
 
 
-def remove_old_versions(workspace: Workspace, domain: Domain) -> None:
+def remove_old_versions(run: DomainRun) -> None:
     """Keep RECSYS_KEEP_VERSIONS of each model, and those that the published lists and the previous ones name."""
     named: set[tuple[str, str]] = set()
-    for path in (workspace.layout.published(domain.name), workspace.layout.previous(domain.name)):
+    for path in (run.layout.published(run.domain.name), run.layout.previous(run.domain.name)):
         if path.exists():
             with Published(path) as lists:
                 provenance = lists.provenance()
                 named |= {(provenance.model, provenance.version), *lists.models().items()}
-    workspace.store.prune(domain.name, workspace.settings.keep_versions, also=named)
+    ModelStore(run.layout).prune(run.domain.name, run.settings.keep_versions, also=named)
 
 
 def _lists(

@@ -2,7 +2,7 @@
 
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.locks import lock_domain
+from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.serving.lookup import Provenance, Published
 from recsys_dagster.serving.swap import go_back
 
@@ -15,14 +15,14 @@ def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
     Raises:
         RecsysError: there are no lists to go back to, or a run of the domain is under way.
     """
-    lock_domain(layout, domain)
-    store = ModelStore(layout)
-    published = layout.published(domain)
-    provenance = _provenance(layout, domain)
-    if (provenance.model, provenance.version) == store.champion(domain):
-        go_back(published, layout.previous(domain))
+    with domain_lock(layout, domain):
+        store = ModelStore(layout)
+        published = layout.published(domain)
         provenance = _provenance(layout, domain)
-    store.crown(domain, provenance.model, provenance.version, reason=reason, by="hand")
+        if (provenance.model, provenance.version) == store.champion(domain):
+            go_back(published, layout.previous(domain))
+            provenance = _provenance(layout, domain)
+        store.crown(domain, provenance.model, provenance.version, reason=reason, by="hand")
     return provenance
 
 

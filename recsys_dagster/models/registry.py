@@ -41,6 +41,11 @@ AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "networks.two_tower_as
 """The same of models with a paper's faults, which only what shows the faults' effects asks for by name."""
 
 
+RANKING_BASELINE, RATING_BASELINE = "popularity", "user_item_bias"
+BASELINES = (RANKING_BASELINE, RATING_BASELINE)
+"""Fitted in every run: a figure means little without the one that costs nothing."""
+
+
 def model_names() -> tuple[str, ...]:
     """Return the names of all models, baselines first."""
     return tuple(REGISTRY)

@@ -1,8 +1,8 @@
-"""Whether a domain is being worked on, by a run of Dagster's or by `recsys run` beside it."""
+"""Whether a run of a domain is active: one of Dagster's, or another process that holds the domain."""
 
 import dagster as dg
 
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import holder_of
 
 PARTITION = "dagster/partition"
@@ -15,10 +15,10 @@ UNFINISHED = [
 ]
 
 
-def under_way(instance: dg.DagsterInstance, workspace: Workspace, domain: str) -> str | None:
-    """Return which run of the domain is under way, in words; None where there is none."""
+def active_run(instance: dg.DagsterInstance, layout: Layout, domain: str) -> str | None:
+    """Return a description of the active run of the domain; None where there is none."""
     unfinished = dg.RunsFilter(statuses=UNFINISHED, tags={PARTITION: domain})
     for run in instance.get_runs(unfinished, limit=1):
-        return f"{domain}: the run {run.run_id[:8]} is under way"
-    holder = holder_of(workspace.layout, domain)
-    return holder and f"{domain}: the process {holder} is at work on it"
+        return f"{domain}: the run {run.run_id[:8]} is active"
+    holder = holder_of(layout, domain)
+    return holder and f"{domain}: the process {holder} holds it"

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.models.registry import model_names
+from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
+from recsys_dagster.orchestration.resource import recsys_resource
 from recsys_dagster.orchestration.schedules import build_schedules
 from recsys_dagster.orchestration.sensors import build_sensors
 from recsys_dagster.orchestration.staleness import lists_are_fresh
@@ -24,7 +25,6 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
         settings: what the deployment chose.
         loggers: beside Dagster's own, for those who show progress in another way.
     """
-    workspace = Workspace(settings)
     return dg.Definitions(
         assets=[
             raw.raw_files,
@@ -43,10 +43,10 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             papers.faults,
         ],
         asset_checks=[*checks, lists_are_fresh],
-        jobs=build_jobs(left_out=set(model_names()) - set(workspace.models())),
+        jobs=build_jobs(left_out=set(model_names()) - set(selected_models(settings))),
         schedules=build_schedules(settings),
         sensors=build_sensors(settings),
-        resources={"workspace": workspace},
+        resources={"recsys": recsys_resource(settings)},
         loggers=dict(loggers or {}),
         executor=dg.in_process_executor,
     )

@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.leaderboard import BASELINES
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.model_store.outcomes import write_outcome
 from recsys_dagster.models.attempt import Outcome, State
+from recsys_dagster.models.registry import BASELINES
 from recsys_dagster.orchestration.metadata import Materialized
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 FITTED = "fitted"
 """The name of the check."""
@@ -30,13 +30,13 @@ def fitted_check(group: str, name: str) -> dg.AssetCheckSpec:
     )
 
 
-def conclude(workspace: Workspace, domain: str, outcome: Outcome, metadata: Mapping[str, Any]) -> Materialized:
+def conclude(run: DomainRun, outcome: Outcome, metadata: Mapping[str, Any]) -> Materialized:
     """Keep the outcome and return it as an asset's result, with what else there is to show.
 
     Raises:
         RecsysError: a baseline failed: without it no figure means anything, so the run ends and the lists stay.
     """
-    write_outcome(workspace.layout, domain, outcome)
+    write_outcome(run.layout, run.domain.name, outcome)
     fitted = outcome.state is State.FITTED
     if outcome.model in BASELINES and not fitted:
         raise RecsysError(f"{outcome}; nothing is published without the baseline")

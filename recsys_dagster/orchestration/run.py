@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 from rich.console import Console
@@ -11,12 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import IncompleteError, RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.models.attempt import State
+from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.serving.lookup import Published
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 def run_domains(settings: Settings, domains: list[str]) -> None:
@@ -28,24 +30,24 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
         RecsysError: a domain failed; the message has the first cause of each.
         IncompleteError: the lists of all domains were published, but a model failed; the message has a line for each.
     """
-    workspace = Workspace(settings)
-    workspace.models()
-    for name in domains:
-        workspace.dataset(workspace.claim(name))
+    chosen = selected_models(settings)
+    runs = {name: DomainRun(settings, get_domain(name)) for name in domains}
     console = Console(stderr=True)
     failures, gaps = [], []
-    with _instance() as instance:
-        for name in domains:
+    with ExitStack() as held, _instance() as instance:
+        for run in runs.values():
+            _ = held.enter_context(run).dataset
+        for name, run in runs.items():
             result = _run(settings, "everything", name, instance, console)
             causes = failed_steps(result.all_events)
             failures += [f"{name}: {cause}" for cause in causes]
             gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
             if not causes:
-                console.print(_summary(workspace, name), soft_wrap=True)
-                for outcome in workspace.missing(get_domain(name)):
-                    if outcome.state is State.LEFT_OUT and outcome.model in workspace.models():
+                console.print(_summary(run), soft_wrap=True)
+                for outcome in EvaluationResults(run).missing():
+                    if outcome.state is State.LEFT_OUT and outcome.model in chosen:
                         console.print(f"{name}: {outcome}", style="dim", markup=False, highlight=False, soft_wrap=True)
-        if any(workspace.layout.published(name).exists() for name in domains):
+        if any(run.layout.published(name).exists() for name, run in runs.items()):
             failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)
     if failures:
         raise RecsysError("\n".join(failures + gaps))
@@ -79,11 +81,12 @@ def _run(
         )
 
 
-def _summary(workspace: Workspace, domain: str) -> str:
+def _summary(run: DomainRun) -> str:
     """What the run came to, in a line."""
-    with Published(workspace.layout.published(domain)) as published:
+    domain = run.domain.name
+    with Published(run.layout.published(domain)) as published:
         lists = published.provenance()
-    page = workspace.layout.report(domain)
+    page = run.layout.report(domain)
     return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.evaluation.workspace import Workspace
-from recsys_dagster.orchestration.active_runs import under_way
+from recsys_dagster.orchestration.active_runs import active_run
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.settings import Settings
 
 
@@ -16,11 +16,11 @@ def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
 
     @dg.schedule(cron_schedule=settings.retrain_cron, job_name="retrain", default_status=status)
     def retrain_regularly(
-        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
+        context: dg.ScheduleEvaluationContext, recsys: dg.ResourceParam[Recsys]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         """One retrain of each domain at RECSYS_RETRAIN_CRON, in UTC; none of a domain that has a run under way."""
         tick = context.scheduled_execution_time.isoformat()
-        busy = {domain: reason for domain in DOMAINS if (reason := under_way(context.instance, workspace, domain))}
+        busy = {domain: reason for domain in DOMAINS if (reason := active_run(context.instance, recsys.layout, domain))}
         for domain in DOMAINS:
             if domain in busy:
                 context.log.info(busy[domain])

@@ -8,17 +8,18 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_dagster.domains import DOMAINS, Domain
+from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.ingest.fetching import archive_identity, archive_in_mirror
 from recsys_dagster.ingest.manifest import read_manifest
-from recsys_dagster.orchestration.active_runs import PARTITION, under_way
+from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.staleness import judge_age, lists_are_fresh
 from recsys_dagster.serving.lookup import Published
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 SETTLED_SECONDS = 60
 """An archive that was written to more recently may still be on its way."""
@@ -38,9 +39,7 @@ def build_sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
 
 def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(job_name="retrain", minimum_interval_seconds=30, default_status=status)
-    def retrain_on_new_files(
-        context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]
-    ) -> dg.SensorResult:
+    def retrain_on_new_files(context: dg.SensorEvaluationContext, recsys: dg.ResourceParam[Recsys]) -> dg.SensorResult:
         """A retrain of a domain whose archive in the mirror, or whose fetched files, are not those of its lists.
 
         One retrain for each state of the files: if it fails, the schedule or a person tries again. What only the
@@ -49,13 +48,14 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         requests, reasons = [], []
         for domain in DOMAINS.values():
-            if reason := under_way(context.instance, workspace, domain.name):
+            if reason := active_run(context.instance, recsys.layout, domain.name):
                 reasons.append(reason)
                 continue
-            state = _state_of_files(workspace, domain)
+            run = recsys.look_at(domain.name)
+            state = _state_of_files(run)
             if state is not None and state != seen.get(domain.name):
                 seen[domain.name] = state
-                if _are_new(workspace, domain):
+                if _are_new(run):
                     requests.append(dg.RunRequest(run_key=f"{domain.name} {state}", partition_key=domain.name))
         nothing = "; ".join(reasons) or "no new files"
         return dg.SensorResult(
@@ -67,13 +67,13 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(minimum_interval_seconds=3600, default_status=status)
-    def watch_staleness(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
+    def watch_staleness(context: dg.SensorEvaluationContext, recsys: dg.ResourceParam[Recsys]) -> dg.SensorResult:
         """The check `lists_are_fresh` of each domain, every hour, and an alarm a day while its lists are too old."""
         told: dict[str, str] = json.loads(context.cursor or "{}")
         today = datetime.now(UTC).date().isoformat()
         evaluations = []
         for domain in DOMAINS:
-            passed, said = judge_age(workspace, domain)
+            passed, said = judge_age(recsys, domain)
             evaluations.append(
                 dg.AssetCheckEvaluation(
                     asset_key=lists_are_fresh.check_key.asset_key,
@@ -85,7 +85,7 @@ def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
                 )
             )
             if not passed and told.get(domain) != today:
-                raise_alarm(workspace.settings, f"recsys: {said}", context.log)
+                raise_alarm(recsys.settings, f"recsys: {said}", context.log)
                 told[domain] = today
         return dg.SensorResult(asset_events=evaluations, cursor=json.dumps(told))
 
@@ -94,27 +94,27 @@ def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 def _alarm_sensors(status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
     @dg.run_failure_sensor(default_status=status)
-    def alarm_on_failure(context: dg.RunFailureSensorContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    def alarm_on_failure(context: dg.RunFailureSensorContext, recsys: dg.ResourceParam[Recsys]) -> None:
         """Tell the log and RECSYS_WEBHOOK that a run failed, where and why."""
         events = _events(context, dg.DagsterEventType.STEP_FAILURE)
         causes = failed_steps(events) or [context.failure_event.message or "it ended without a word"]
-        raise_alarm(workspace.settings, _about(context.dagster_run, "failed", causes), context.log)
+        raise_alarm(recsys.settings, _about(context.dagster_run, "failed", causes), context.log)
 
     @dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=status)
-    def alarm_on_failed_checks(context: dg.RunStatusSensorContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    def alarm_on_failed_checks(context: dg.RunStatusSensorContext, recsys: dg.ResourceParam[Recsys]) -> None:
         """Tell the log and RECSYS_WEBHOOK of a run that went through with something red, such as a failed model."""
         found = failed_checks(_events(context, dg.DagsterEventType.ASSET_CHECK_EVALUATION))
         if found:
-            raise_alarm(workspace.settings, _about(context.dagster_run, "went through, but", found), context.log)
+            raise_alarm(recsys.settings, _about(context.dagster_run, "went through, but", found), context.log)
 
     return [alarm_on_failure, alarm_on_failed_checks]
 
 
-def _state_of_files(workspace: Workspace, domain: Domain) -> str | None:
+def _state_of_files(run: DomainRun) -> str | None:
     """Return a word that changes with the files that there are to train on; None while they are being written."""
-    dataset = workspace.dataset(domain)
-    manifest = read_manifest(dataset, workspace.settings)
-    archive = archive_in_mirror(dataset, workspace.settings)
+    dataset = run.dataset
+    manifest = read_manifest(dataset, run.settings)
+    archive = archive_in_mirror(dataset, run.settings)
     words = [dataset.id, manifest.data_version if manifest else "-"]
     if archive is not None:
         stat = archive.stat()
@@ -124,17 +124,17 @@ def _state_of_files(workspace: Workspace, domain: Domain) -> str | None:
     return " ".join(words)
 
 
-def _are_new(workspace: Workspace, domain: Domain) -> bool:
+def _are_new(run: DomainRun) -> bool:
     """Tell whether the files are others than those that the published lists are made of."""
-    dataset = workspace.dataset(domain)
-    manifest = read_manifest(dataset, workspace.settings)
-    archive = archive_in_mirror(dataset, workspace.settings)
+    dataset = run.dataset
+    manifest = read_manifest(dataset, run.settings)
+    archive = archive_in_mirror(dataset, run.settings)
     if manifest is None:
         return archive is not None
     if archive is not None and archive_identity(archive) != manifest.identity:
         return True
     try:
-        with Published(workspace.layout.published(domain.name)) as published:
+        with Published(run.layout.published(run.domain.name)) as published:
             lists = published.provenance()
     except RecsysError:  # nothing is published, or nothing that can be read
         return True

@@ -9,8 +9,8 @@ import warnings
 
 import dagster as dg
 
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 
 DAY = 86_400
 
@@ -19,17 +19,15 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 
 @dg.asset_check(asset=["serving", "recommendations"], partitions_def=domain_partitions)
-def lists_are_fresh(
-    context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
-) -> dg.AssetCheckResult:
+def lists_are_fresh(context: dg.AssetCheckExecutionContext, recsys: dg.ResourceParam[Recsys]) -> dg.AssetCheckResult:
     """The published lists are not older than RECSYS_STALE_DAYS."""
-    passed, said = judge_age(workspace, context.partition_key)
+    passed, said = judge_age(recsys, context.partition_key)
     return dg.AssetCheckResult(passed=passed, description=said)
 
 
-def judge_age(workspace: Workspace, domain: str) -> tuple[bool, str]:
+def judge_age(recsys: Recsys, domain: str) -> tuple[bool, str]:
     """Return whether the domain's lists are as new as they have to be, and their age in words."""
-    path, allowed = workspace.layout.published(domain), workspace.settings.stale_days
+    path, allowed = recsys.layout.published(domain), recsys.settings.stale_days
     if not path.exists():
         return False, f"{domain}: no lists are published yet"
     days = (time.time() - path.stat().st_mtime) / DAY

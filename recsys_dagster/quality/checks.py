@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.registry import model_class, model_names
 from recsys_dagster.quality import data, leakage, lists
 from recsys_dagster.quality.findings import Finding
+from recsys_dagster.warehouse.domain_run import DomainRun
 
-Find = Callable[[Workspace, Domain], list[Finding]]
+Find = Callable[[DomainRun], list[Finding]]
 
 
 @dataclass(frozen=True)

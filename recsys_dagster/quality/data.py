@@ -3,17 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import NOTHING_YET, RATING_COUNTS, TITLE_RATINGS, VOLUMES, beside_the_last
 from recsys_dagster.warehouse.build import reconcile
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 FLOOR = 1e-4
 """Share that stands for none, so that the index stays finite."""
 
 
-def every_row_is_kept_or_rejected(workspace: Workspace, domain: Domain) -> list[Finding]:
+def every_row_is_kept_or_rejected(run: DomainRun) -> list[Finding]:
     """Each line of each raw file is in a cleaned table or in clean.rejected: rows in = kept + rejected.
 
     Cure: this is a fault of the SQL under sql/, not of the data; compare the rows of clean.source_files with the file,
@@ -26,20 +25,20 @@ def every_row_is_kept_or_rejected(workspace: Workspace, domain: Domain) -> list[
             f"{account.kept:,} kept + {sum(account.rejected.values()):,} rejected",
             account.rows_in == account.kept + sum(account.rejected.values()),
         )
-        for account in reconcile(workspace.warehouse(domain))
+        for account in reconcile(run.warehouse)
     ]
 
 
-def few_rows_are_rejected(workspace: Workspace, domain: Domain) -> list[Finding]:
+def few_rows_are_rejected(run: DomainRun) -> list[Finding]:
     """Of no raw file is a greater share of the rows rejected than RECSYS_MAX_REJECTED.
 
     Cure: `SELECT reason, count(*) FROM clean.rejected GROUP BY ALL` says why; the columns `source_file`, `line` and
     `raw` show which lines. A changed format of the publisher is mended in sql/sources/; if the rows are rightly
     rejected, set RECSYS_MAX_REJECTED higher.
     """
-    limit = workspace.settings.max_rejected
+    limit = run.settings.max_rejected
     findings = []
-    for account in reconcile(workspace.warehouse(domain)):
+    for account in reconcile(run.warehouse):
         share = sum(account.rejected.values()) / max(account.rows_in, 1)
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in account.rejected.items())
         found = f"{share:.2%}" + (f" ({reasons})" if reasons else "")
@@ -47,13 +46,13 @@ def few_rows_are_rejected(workspace: Workspace, domain: Domain) -> list[Finding]
     return findings
 
 
-def ratings_are_on_the_scale(workspace: Workspace, domain: Domain) -> list[Finding]:
+def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
     """Every cleaned rating is a number on the domain's scale, and there is one at least.
 
     Cure: look for the source's scale in its README; a source with another one is mapped in sql/sources/<format>/.
     """
-    low, high = domain.scale
-    with workspace.warehouse(domain).connect() as connection:
+    low, high = run.domain.scale
+    with run.warehouse.connect() as connection:
         rows, outside = connection.execute(
             "SELECT count(*), count(*) FILTER (rating IS NULL OR isnan(rating) OR rating NOT BETWEEN ? AND ?)"
             " FROM clean.ratings",
@@ -65,13 +64,13 @@ def ratings_are_on_the_scale(workspace: Workspace, domain: Domain) -> list[Findi
     ]
 
 
-def nothing_is_orphaned(workspace: Workspace, domain: Domain) -> list[Finding]:
+def nothing_is_orphaned(run: DomainRun) -> list[Finding]:
     """Every rating and every watch is of a title that is in clean.titles.
 
     Cure: this is a fault of the SQL under sql/clean/, which rejects such rows; build `clean` again, and if it stays
     red, look at the ids of clean.ratings that clean.titles lacks.
     """
-    with workspace.warehouse(domain).connect() as connection:
+    with run.warehouse.connect() as connection:
         return [
             none_of(
                 f"rows of clean.{table} without a title",
@@ -83,14 +82,14 @@ def nothing_is_orphaned(workspace: Workspace, domain: Domain) -> list[Finding]:
         ]
 
 
-def volumes_are_as_before(workspace: Workspace, domain: Domain) -> list[Finding]:
+def volumes_are_as_before(run: DomainRun) -> list[Finding]:
     """No table has lost or won more rows against the published lists' data than the settings allow.
 
     Cure: a loss is most often a file that was cut short on its way: compare the manifest under raw/ with the publisher
     and fetch again. If the change is right, allow it for one run: RECSYS_VOLUME_LOSS, RECSYS_VOLUME_GROWTH.
     """
-    least, most = 1 - workspace.settings.volume_loss, 1 + workspace.settings.volume_growth
-    with beside_the_last(workspace, domain) as (connection, comparable):
+    least, most = 1 - run.settings.volume_loss, 1 + run.settings.volume_growth
+    with beside_the_last(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
@@ -102,7 +101,7 @@ def volumes_are_as_before(workspace: Workspace, domain: Domain) -> list[Finding]
     ]
 
 
-def ratings_are_distributed_as_before(workspace: Workspace, domain: Domain) -> list[Finding]:
+def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
     """The ratings are distributed as in the published lists' data: population stability index within RECSYS_MAX_DRIFT.
 
     Below 0.1 nothing has changed, above 0.25 it is another distribution.
@@ -110,7 +109,7 @@ def ratings_are_distributed_as_before(workspace: Workspace, domain: Domain) -> l
     Cure: look at the histogram in explore/profile. A jump in one value is most often a "not rated" that is taken for a
     rating. If people do rate otherwise now, allow it for one run: RECSYS_MAX_DRIFT.
     """
-    with beside_the_last(workspace, domain) as (connection, comparable):
+    with beside_the_last(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
@@ -120,10 +119,10 @@ def ratings_are_distributed_as_before(workspace: Workspace, domain: Domain) -> l
             FULL JOIN ({RATING_COUNTS}) AS new USING (rating)
             """
         ).fetchall()
-    return [_drift("stability index of the ratings", rows, workspace.settings.max_drift)]
+    return [_drift("stability index of the ratings", rows, run.settings.max_drift)]
 
 
-def titles_are_as_popular_as_before(workspace: Workspace, domain: Domain) -> list[Finding]:
+def titles_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
     """Titles draw the share of the ratings that they drew in the published lists' data, by tenths of popularity.
 
     The titles are put in order of their ratings then and cut into ten parts with a tenth of the ratings each; new
@@ -132,7 +131,7 @@ def titles_are_as_popular_as_before(workspace: Workspace, domain: Domain) -> lis
     Cure: look which titles won: a bot or a broken import rates a few titles very often. If the change is real, allow it
     for one run: RECSYS_MAX_DRIFT.
     """
-    with beside_the_last(workspace, domain) as (connection, comparable):
+    with beside_the_last(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
@@ -152,7 +151,7 @@ def titles_are_as_popular_as_before(workspace: Workspace, domain: Domain) -> lis
             GROUP BY coalesce(old.part, 9)
             """
         ).fetchall()
-    return [_drift("stability index of the titles' popularity", rows, workspace.settings.max_drift)]
+    return [_drift("stability index of the titles' popularity", rows, run.settings.max_drift)]
 
 
 def stability_index(counts: Sequence[tuple[int, int]]) -> float:

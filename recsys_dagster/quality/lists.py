@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import attach
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,38 +16,38 @@ OWNED = "is_rated OR coalesce(status, 'completed') <> 'plan_to_watch'"
 """Of clean.watches: what is rated, watched, given up or put aside; what is only planned may be recommended."""
 
 
-def lists_hold_nothing_seen(workspace: Workspace, domain: Domain) -> list[Finding]:
+def lists_hold_nothing_seen(run: DomainRun) -> list[Finding]:
     """No list has a title that its user has rated, watched, given up or put aside.
 
     Cure: this is a fault of the model's code or of the ids behind its indices. The published lists are as they were;
     leave the model out of RECSYS_MODELS and run again.
     """
     query = f"SELECT count(*) FROM built.recommendations JOIN clean.watches USING (user_id, item_id) WHERE {OWNED}"
-    return [none_of("recommended titles that the user has", _count(workspace, domain, query))]
+    return [none_of("recommended titles that the user has", _count(run, query))]
 
 
-def lists_hold_known_titles(workspace: Workspace, domain: Domain) -> list[Finding]:
+def lists_hold_known_titles(run: DomainRun) -> list[Finding]:
     """Every title in a list is in clean.titles.
 
     Cure: the lists were made from other titles than the warehouse has now; materialise serving/lists again.
     """
     query = "SELECT count(*) FROM built.recommendations ANTI JOIN clean.titles USING (item_id)"
-    return [none_of("recommended titles that are unknown", _count(workspace, domain, query))]
+    return [none_of("recommended titles that are unknown", _count(run, query))]
 
 
-def lists_hold_nothing_twice(workspace: Workspace, domain: Domain) -> list[Finding]:
+def lists_hold_nothing_twice(run: DomainRun) -> list[Finding]:
     """No list has a title twice, nor two titles of one rank.
 
     Cure: this is a fault of the model's code; leave it out of RECSYS_MODELS and run again.
     """
     twice = "SELECT count(*) FROM (SELECT 1 FROM built.recommendations GROUP BY user_id, {0} HAVING count(*) > 1)"
     return [
-        none_of(f"{what} that come twice in a list", _count(workspace, domain, twice.format(column)))
+        none_of(f"{what} that come twice in a list", _count(run, twice.format(column)))
         for what, column in (("titles", "item_id"), ("ranks", "rank"))
     ]
 
 
-def every_user_has_a_list(workspace: Workspace, domain: Domain) -> list[Finding]:
+def every_user_has_a_list(run: DomainRun) -> list[Finding]:
     """Every user has a list, but those who own every title that anybody has.
 
     Cure: look which users have none and what the model knows of them; every model must fall back to popularity.
@@ -61,26 +60,26 @@ def every_user_has_a_list(workspace: Workspace, domain: Domain) -> list[Finding]
             user_id NOT IN (SELECT user_id FROM built.recommendations)
             AND coalesce(titles, 0) < (SELECT count(DISTINCT item_idx) FROM features.interactions)
     """
-    return [none_of("users without a list", _count(workspace, domain, query))]
+    return [none_of("users without a list", _count(run, query))]
 
 
 OF_LISTS = (lists_hold_nothing_seen, lists_hold_known_titles, lists_hold_nothing_twice, every_user_has_a_list)
 
 
-def faults_of_lists(workspace: Workspace, domain: Domain) -> list[Finding]:
+def faults_of_lists(run: DomainRun) -> list[Finding]:
     """Return what is wrong with the lists that are to be published; nothing if they may be."""
-    return [finding for check in OF_LISTS for finding in check(workspace, domain) if not finding.passed]
+    return [finding for check in OF_LISTS for finding in check(run) if not finding.passed]
 
 
-def overlap_with_published(workspace: Workspace, domain: Domain) -> float | None:
+def overlap_with_published(run: DomainRun) -> float | None:
     """Return which share of the first ten published titles is in the first ten that are to be; None without any.
 
     The mean over the users who have a list in both.
     """
-    published = workspace.layout.published(domain.name)
+    published = run.layout.published(run.domain.name)
     if not published.exists():
         return None
-    with _beside_the_built(workspace, domain) as connection:
+    with _beside_the_built(run) as connection:
         attach(connection, published, "last")
         rows = connection.execute(
             """
@@ -101,16 +100,16 @@ def overlap_with_published(workspace: Workspace, domain: Domain) -> float | None
 
 
 @contextmanager
-def _beside_the_built(workspace: Workspace, domain: Domain) -> "Iterator[duckdb.DuckDBPyConnection]":
-    path = workspace.layout.built(domain.name)
+def _beside_the_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]":
+    path = run.layout.built(run.domain.name)
     if not path.exists():
         raise RecsysError(f"{path}: no lists wait to be published; materialise serving/lists first")
-    with workspace.warehouse(domain).connect() as connection:
+    with run.warehouse.connect() as connection:
         attach(connection, path, "built")
         yield connection
 
 
-def _count(workspace: Workspace, domain: Domain, query: str) -> int:
-    with _beside_the_built(workspace, domain) as connection:
+def _count(run: DomainRun, query: str) -> int:
+    with _beside_the_built(run) as connection:
         count: int = connection.execute(query).fetchall()[0][0]
     return count

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.quality.findings import Finding
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,13 +37,13 @@ def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.T
 
 
 @contextmanager
-def beside_the_last(workspace: Workspace, domain: Domain) -> "Iterator[tuple[duckdb.DuckDBPyConnection, bool]]":
+def beside_the_last(run: DomainRun) -> "Iterator[tuple[duckdb.DuckDBPyConnection, bool]]":
     """Give the warehouse with the published file attached as `last`, and whether that can be compared with it.
 
     It cannot where nothing is published, the lists are of another dataset, or of a project that kept no reference yet.
     """
-    published = workspace.layout.published(domain.name)
-    with workspace.warehouse(domain).connect() as connection:
+    published = run.layout.published(run.domain.name)
+    with run.warehouse.connect() as connection:
         comparable = False
         if published.exists():
             attach(connection, published, "last")
@@ -55,7 +54,7 @@ def beside_the_last(workspace: Workspace, domain: Domain) -> "Iterator[tuple[duc
                 ).fetchall()
             }
             datasets = connection.execute("SELECT dataset FROM last.provenance").fetchall()
-            comparable = "volumes" in tables and datasets == [(workspace.dataset(domain).id,)]
+            comparable = "volumes" in tables and datasets == [(run.dataset.id,)]
         yield connection, comparable
 
 

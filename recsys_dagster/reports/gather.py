@@ -1,13 +1,14 @@
-"""From a workspace to the page's contents: reads what the steps before left behind, and computes nothing anew."""
+"""Read what the page of a domain shows; everything was computed by the steps before."""
 
 from collections.abc import Sequence
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.evaluation.example_lists import pick_examples, read_example_lists
 from recsys_dagster.evaluation.importance import read_importance
+from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import verdicts
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.selection import selected_models
 from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
 from recsys_dagster.reports.data_profile import folds, profile
 from recsys_dagster.reports.example_users import describe_people, name_titles
@@ -16,25 +17,25 @@ from recsys_dagster.runtime.resource_usage import StepCost
 from recsys_dagster.serving.lookup import Published
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import reconcile
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 SHOWN_FOLD = "test"
 
 
-def gather_report(workspace: Workspace, domain: Domain, costs: Sequence[StepCost] = ()) -> Report:
+def gather_report(run: DomainRun, costs: Sequence[StepCost] = ()) -> Report:
     """Return what the page of a domain shows, after everything else of the domain was made.
 
     Args:
-        workspace: holds all of it but the costs.
-        domain: whose page it is.
+        run: the domain.
         costs: of the steps that made it, where anybody kept them.
     """
-    warehouse = workspace.warehouse(domain)
-    board = workspace.leaderboard(domain)
-    cards = _cards(workspace, domain, [row.model for row in board.rows])
-    examples = pick_examples(load_fold(warehouse, "train"), load_fold(warehouse, "test"), domain.like_threshold)
+    warehouse = run.warehouse
+    board = EvaluationResults(run).leaderboard()
+    cards = _cards(run, [row.model for row in board.rows])
+    examples = pick_examples(load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold)
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
-    with Published(workspace.layout.published(domain.name)) as published:
+    with Published(run.layout.published(run.domain.name)) as published:
         provenance = published.provenance()
     with warehouse.connect() as connection:
         return Report(
@@ -45,7 +46,7 @@ def gather_report(workspace: Workspace, domain: Domain, costs: Sequence[StepCost
             leaderboard=board,
             verdicts=verdicts(board),
             models=cards,
-            left_out=_left_out(workspace, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
+            left_out=_left_out(run, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
             people=describe_people(connection, examples, user_ids, item_ids),
             titles=name_titles(connection, {card.name: card.lists for card in cards}),
             papers=read_records(connection, PaperRow),
@@ -54,31 +55,31 @@ def gather_report(workspace: Workspace, domain: Domain, costs: Sequence[StepCost
         )
 
 
-def _cards(workspace: Workspace, domain: Domain, names: list[str]) -> list[ModelCard]:
+def _cards(run: DomainRun, names: list[str]) -> list[ModelCard]:
     """Return a card for each of the names that is a model's, in their order."""
-    metrics = workspace.metrics(domain)
-    confusion, slices = workspace.confusion(domain), workspace.slices(domain)
-    curves = workspace.store.learning_curves(domain.name)
+    metrics = EvaluationResults(run).metrics()
+    confusion, slices = EvaluationResults(run).confusion(), EvaluationResults(run).slices()
+    curves = ModelStore(run.layout).learning_curves(run.domain.name)
     return [
         ModelCard(
             name=name,
             summary=model_class(name).summary,
-            record=workspace.store.record(domain.name, name),
+            record=ModelStore(run.layout).record(run.domain.name, name),
             metrics=[row for row in metrics if row.model == name],
             curves=curves.get(name, {}),
-            lists=read_example_lists(workspace.example_lists(domain, name)),
+            lists=read_example_lists(run.layout.example_lists(run.domain.name, name)),
             confusion=[row for row in confusion if (row.model, row.fold) == (name, SHOWN_FOLD)],
             slices=[row for row in slices if (row.model, row.fold) == (name, SHOWN_FOLD)],
-            importances=read_importance(workspace.importance(domain, name)),
+            importances=read_importance(run.layout.importance(run.domain.name, name)),
         )
         for name in names
         if name in model_names()
     ]
 
 
-def _left_out(workspace: Workspace, shown: set[str]) -> dict[str, str]:
+def _left_out(run: DomainRun, shown: set[str]) -> dict[str, str]:
     """Say of each model that is not shown why it is not."""
-    chosen = workspace.models()
+    chosen = selected_models(run.settings)
     reasons = {}
     for name in model_names():
         if name in shown:

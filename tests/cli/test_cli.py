@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_dagster.cli.main import main as cli
+from recsys_dagster.cli import main as cli
 
 RECSYS = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()"]
 

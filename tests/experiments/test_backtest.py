@@ -8,30 +8,29 @@ import pytest
 
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.experiments.backtest import backtest
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.reports.backtest_page import write_backtest
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean, build_features
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = get_domain("movie")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def run(tmp_path_factory: pytest.TempPathFactory) -> DomainRun:
     """The movie sample, cleaned and indexed."""
-    workspace = Workspace(Settings(home=tmp_path_factory.mktemp("backtest"), _env_file=None))
-    dataset = workspace.dataset(MOVIE)
-    manifest = fetch(dataset, workspace.settings)
-    build_clean(workspace.warehouse(MOVIE), MOVIE, dataset.format, manifest)
-    build_features(workspace.warehouse(MOVIE), MOVIE, seed=42)
-    return workspace
+    run = DomainRun(Settings(home=tmp_path_factory.mktemp("backtest"), _env_file=None), MOVIE)
+    manifest = fetch(run.dataset, run.settings)
+    build_clean(run.warehouse, MOVIE, run.dataset.format, manifest)
+    build_features(run.warehouse, MOVIE, seed=42)
+    return run
 
 
-def test_each_model_is_judged_on_each_window_and_each_schedule(workspace: Workspace, tmp_path: Path) -> None:
+def test_each_model_is_judged_on_each_window_and_each_schedule(run: DomainRun, tmp_path: Path) -> None:
     steps: list[float] = []
-    found = backtest(workspace, MOVIE, ["popularity", "user_item_bias"], 5, days=28, advance=steps.append)
+    found = backtest(run, ["popularity", "user_item_bias"], 5, days=28, advance=steps.append)
     assert len(steps) == 10
     assert [row.model for row in found.windows] == ["popularity"] * 5 + ["user_item_bias"] * 5
     starts = [row.start for row in found.windows[:5]]
@@ -51,9 +50,9 @@ def test_each_model_is_judged_on_each_window_and_each_schedule(workspace: Worksp
     assert (tmp_path / "backtest-ndcg.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_windows_are_those_of_the_ratings_themselves(workspace: Workspace) -> None:
-    found = backtest(workspace, MOVIE, ["popularity"], 2, days=91)
-    with duckdb.connect(workspace.layout.warehouse("movie"), read_only=True) as connection:
+def test_the_windows_are_those_of_the_ratings_themselves(run: DomainRun) -> None:
+    found = backtest(run, ["popularity"], 2, days=91)
+    with duckdb.connect(run.layout.warehouse("movie"), read_only=True) as connection:
         people = connection.execute(
             """
             SELECT count(DISTINCT user_id) FROM clean.ratings
@@ -63,19 +62,19 @@ def test_the_windows_are_those_of_the_ratings_themselves(workspace: Workspace) -
     assert found.windows[1].users == people
 
 
-def test_data_without_times_cannot_be_gone_back_over(workspace: Workspace) -> None:
-    with duckdb.connect(workspace.layout.warehouse("movie")) as connection:
+def test_data_without_times_cannot_be_gone_back_over(run: DomainRun) -> None:
+    with duckdb.connect(run.layout.warehouse("movie")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT * FROM features.interactions")
         connection.execute('UPDATE features.interactions SET "at" = NULL')
     try:
         with pytest.raises(RecsysError, match="0% of the ratings have a time, so there are no past windows"):
-            backtest(workspace, MOVIE, ["popularity"], 6)
+            backtest(run, ["popularity"], 6)
     finally:
-        with duckdb.connect(workspace.layout.warehouse("movie")) as connection:
+        with duckdb.connect(run.layout.warehouse("movie")) as connection:
             connection.execute("CREATE OR REPLACE TABLE features.interactions AS SELECT * FROM kept ORDER BY 1, 2")
             connection.execute("DROP TABLE kept")
 
 
-def test_windows_longer_than_the_data_are_refused(workspace: Workspace) -> None:
+def test_windows_longer_than_the_data_are_refused(run: DomainRun) -> None:
     with pytest.raises(RecsysError, match="longer than the data"):
-        backtest(workspace, MOVIE, ["popularity"], 9, days=3640)
+        backtest(run, ["popularity"], 9, days=3640)

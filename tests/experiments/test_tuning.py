@@ -13,7 +13,6 @@ from test_cli import Typed
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.experiments import tuning
 from recsys_dagster.experiments.tuning import tune
 from recsys_dagster.ingest.fetching import fetch
@@ -24,6 +23,7 @@ from recsys_dagster.models.search_space import Real
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import load_training_data
 from recsys_dagster.warehouse.build import build_clean, build_features
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = get_domain("movie")
 
@@ -32,30 +32,29 @@ MOVIE = get_domain("movie")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RECSYS_HOME with the features of the sample of the domain movie."""
     settings = Settings(home=tmp_path_factory.mktemp("prepared"), mirror=None, movie_dataset=None, _env_file=None)
-    workspace = Workspace(settings)
-    dataset = workspace.dataset(MOVIE)
-    manifest = fetch(dataset, settings)
-    build_clean(workspace.warehouse(MOVIE), MOVIE, dataset.format, manifest)
-    build_features(workspace.warehouse(MOVIE), MOVIE, settings.seed)
+    run = DomainRun(settings, MOVIE)
+    manifest = fetch(run.dataset, settings)
+    build_clean(run.warehouse, MOVIE, run.dataset.format, manifest)
+    build_features(run.warehouse, MOVIE, settings.seed)
     return settings.home
 
 
 @pytest.fixture
-def workspace(prepared: Path, tmp_path: Path) -> Workspace:
+def run(prepared: Path, tmp_path: Path) -> DomainRun:
     """The same in a folder of the test's own."""
     home = shutil.copytree(prepared, tmp_path / "home")
     manifest = home / "raw" / "sample-movie" / "manifest.json"
     manifest.write_text(manifest.read_text().replace(str(prepared), str(home)))
-    return Workspace(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None))
+    return DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
 
 
-def kept(workspace: Workspace, name: str) -> dict[str, Any]:
-    return json.loads((workspace.layout.models("movie") / name / "tuned.json").read_text())
+def kept(run: DomainRun, name: str) -> dict[str, Any]:
+    return json.loads(run.layout.tuned("movie", name).read_text())
 
 
-def tried(workspace: Workspace, name: str) -> list[dict[str, Any]]:
+def tried(run: DomainRun, name: str) -> list[dict[str, Any]]:
     """The parameters of all trials, in order."""
-    storage = f"sqlite:///{workspace.layout.models('movie') / name / 'tuning.db'}"
+    storage = f"sqlite:///{run.layout.tuning_trials('movie', name)}"
     (summary,) = optuna.get_all_study_summaries(storage)
     return [trial.params for trial in optuna.load_study(study_name=summary.study_name, storage=storage).trials]
 
@@ -99,10 +98,8 @@ def distance(monkeypatch: pytest.MonkeyPatch) -> type[Distance]:
     return Distance
 
 
-def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(
-    workspace: Workspace, distance: type[Distance]
-) -> None:
-    tuned = tune(workspace, "movie", "distance", 15)
+def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(run: DomainRun, distance: type[Distance]) -> None:
+    tuned = tune(run, "distance", 15)
 
     assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
     assert tuned.value == pytest.approx(abs(tuned.params["x"] - 0.3), abs=1e-5)
@@ -110,64 +107,64 @@ def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(
     assert tuned.params["other"] == "kept"
     assert (tuned.metric, tuned.dataset, tuned.trials) == ("rmse", "sample-movie", 15)
     assert abs((datetime.now(UTC) - datetime.fromisoformat(tuned.date)).total_seconds()) < 60
-    assert kept(workspace, "distance") == asdict(tuned)
+    assert kept(run, "distance") == asdict(tuned)
 
 
 def test_what_is_far_off_is_given_up_on_a_quarter_of_the_users(
-    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
+    run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "LEAST_JUDGED", 1)
-    tuned = tune(workspace, "movie", "distance", 15)
+    tuned = tune(run, "distance", 15)
 
-    everything = len(load_training_data(workspace.warehouse(MOVIE), MOVIE).train)
+    everything = len(load_training_data(run.warehouse, MOVIE).train)
     parts = [size for _, size in distance.fits if size < everything]
     assert len(parts) == 15
     assert all(0.15 < size / everything < 0.35 for size in parts)
     assert 0 < tuned.pruned == len(parts) - sum(size == everything for _, size in distance.fits)
 
 
-def test_a_search_goes_on_where_it_was_left(workspace: Workspace, distance: type[Distance]) -> None:
-    tune(workspace, "movie", "distance", 3)
-    first = tried(workspace, "distance")
-    tuned = tune(workspace, "movie", "distance", 6)
+def test_a_search_goes_on_where_it_was_left(run: DomainRun, distance: type[Distance]) -> None:
+    tune(run, "distance", 3)
+    first = tried(run, "distance")
+    tuned = tune(run, "distance", 6)
     assert tuned.trials == 6
-    assert tried(workspace, "distance")[:3] == first
-    assert len({params["x"] for params in tried(workspace, "distance")}) == 6, "nothing is drawn once more"
+    assert tried(run, "distance")[:3] == first
+    assert len({params["x"] for params in tried(run, "distance")}) == 6, "nothing is drawn once more"
     distance.fits.clear()
-    assert tune(workspace, "movie", "distance", 6).value == tuned.value
+    assert tune(run, "distance", 6).value == tuned.value
     assert distance.fits == []
 
 
 def test_a_killed_search_goes_on_and_still_tries_the_defaults(
-    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
+    run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(distance, "_fit", killed)
-        tune(workspace, "movie", "distance", 2)
-    tuned = tune(workspace, "movie", "distance", 2)
+        tune(run, "distance", 2)
+    tuned = tune(run, "distance", 2)
     assert tuned.trials == 2
     assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
 
 
 def test_what_fails_is_said_and_passed_over(
-    workspace: Workspace, distance: type[Distance], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(distance, "refused", 0.5)
-    tuned = tune(workspace, "movie", "distance", 8)
+    tuned = tune(run, "distance", 8)
     assert tuned.default_value is None
     assert tuned.params["x"] <= 0.5
     assert "distance 1 of 8: failed: distance: too far; x 0.9" in capsys.readouterr().err
     monkeypatch.setattr(distance, "refused", -1)
     with pytest.raises(RecsysError, match="nothing that was tried worked"):
-        tune(Workspace(workspace.settings.model_copy(update={"seed": 7})), "movie", "distance", 2)
+        tune(DomainRun(run.settings.model_copy(update={"seed": 7}), MOVIE), "distance", 2)
 
 
-def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(workspace: Workspace) -> None:
-    tuned = tune(workspace, "movie", "genre_similarity", 2)
-    data = load_training_data(workspace.warehouse(MOVIE), MOVIE)
+def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
+    tuned = tune(run, "genre_similarity", 2)
+    data = load_training_data(run.warehouse, MOVIE)
     found = evaluate(
         model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
     )
@@ -176,19 +173,19 @@ def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(workspace: Workspace)
     assert tuned.value >= tuned.default_value
 
 
-def test_a_model_with_nothing_to_search_is_refused_with_a_list_of_the_others(workspace: Workspace) -> None:
+def test_a_model_with_nothing_to_search_is_refused_with_a_list_of_the_others(run: DomainRun) -> None:
     with pytest.raises(UsageError, match=r"nothing to search in popularity; known: user_item_bias, .*ease"):
-        tune(workspace, "movie", "popularity", 2)
+        tune(run, "popularity", 2)
 
 
 class TestCommand:
     def test_it_prints_the_best_parameters(
-        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, run: DomainRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setenv("RECSYS_HOME", str(workspace.settings.home))
+        monkeypatch.setenv("RECSYS_HOME", str(run.settings.home))
         typed = Typed(capsys, "tune", "--model", "user_item_bias", "--domain", "movie", "-n", "2")
         assert typed.code == 0
-        best = kept(workspace, "user_item_bias")
+        best = kept(run, "user_item_bias")
         rows = [line.split() for line in typed.out.splitlines()]
         assert rows[0] == ["parameter", "best"]
         assert ["item_damping", f"{best['params']['item_damping']:.4g}"] in rows

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from recsys_dagster.runtime.locks import lock_domain
+from recsys_dagster.runtime.locks import domain_lock
 
 
 def recommend(run: Any, *words: str) -> subprocess.CompletedProcess[str]:
@@ -88,8 +88,7 @@ def test_tastes_raise_their_genre(movie_run: Any) -> None:
 
 
 def test_an_answer_needs_no_lock_and_no_warehouse(movie_run: Any, liked: list[tuple[int, str]]) -> None:
-    lock_domain(movie_run.layout, "movie")
-    with duckdb.connect(movie_run.layout.warehouse("movie")):
+    with domain_lock(movie_run.layout, "movie"), duckdb.connect(movie_run.layout.warehouse("movie")):
         done = recommend(movie_run, "--rated", f"{liked[0][1]}=5", "-n", "1")
     assert done.returncode == 0, done.stderr
 

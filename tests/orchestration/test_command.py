@@ -56,7 +56,7 @@ def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Any) ->
         first.kill()
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
-    assert f"another run of the domain 'movie' is under way (process {first.pid})" in second.stderr
+    assert f"another run of the domain 'movie' is active (process {first.pid})" in second.stderr
 
 
 @pytest.mark.parametrize(

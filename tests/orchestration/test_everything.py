@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.reports.gather import gather_report
 from recsys_dagster.reports.page import write_report
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 pytestmark = pytest.mark.usefixtures("movie_run")
 
@@ -148,12 +148,11 @@ def test_a_model_that_was_evaluated_before_lists_were_kept_is_on_the_page_withou
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(movie_run.layout.home, home)
-    workspace = Workspace(movie_run.settings.model_copy(update={"home": home}))
-    domain = get_domain("movie")
-    workspace.example_lists(domain, "ease").unlink()
-    workspace.importance(domain, "embedding_mlp").unlink()
+    run = DomainRun(movie_run.settings.model_copy(update={"home": home}), get_domain("movie"))
+    run.layout.example_lists(run.domain.name, "ease").unlink()
+    run.layout.importance(run.domain.name, "embedding_mlp").unlink()
 
-    report = gather_report(workspace, domain)
+    report = gather_report(run)
 
     cards = {card.name: card for card in report.models}
     assert cards["ease"].lists == []

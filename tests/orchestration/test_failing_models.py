@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import LeftOutError, State
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 REASONS = {
     "item_knn": "ValueError: boom",
@@ -56,7 +59,7 @@ FAULTS: dict[str, tuple[str, Callable[..., Any]]] = {
 
 @dataclass
 class Lame:
-    workspace: Workspace
+    run: DomainRun
     result: dg.ExecuteInProcessResult
 
     def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
@@ -64,7 +67,7 @@ class Lame:
         return {e.asset_key.to_user_string(): e for e in evaluations if e.check_name == "fitted"}
 
     def board(self) -> dict[str, dict[str, Any]]:
-        records = self.workspace.leaderboard(get_domain("movie")).records()
+        records = EvaluationResults(self.run).leaderboard().records()
         return {record["model"]: record for record in records}
 
 
@@ -85,19 +88,19 @@ def lame(tmp_path_factory: pytest.TempPathFactory) -> Lame:
     with pytest.MonkeyPatch.context() as patch:
         for name, (method, fault) in FAULTS.items():
             patch.setattr(model_class(name), method, fault)
-        return Lame(Workspace(settings), run(settings))
+        return Lame(DomainRun(settings, get_domain("movie")), run(settings))
 
 
 def test_the_run_goes_through_and_the_best_that_is_left_is_published(lame: Lame) -> None:
     assert lame.result.success
-    with duckdb.connect(lame.workspace.layout.published("movie"), read_only=True) as connection:
+    with duckdb.connect(lame.run.layout.published("movie"), read_only=True) as connection:
         lists = connection.execute("SELECT DISTINCT model FROM recommendations").fetchall()
-    assert lists == [(lame.workspace.leaderboard(get_domain("movie")).champion,)]
+    assert lists == [(EvaluationResults(lame.run).leaderboard().champion,)]
     assert lists[0][0] in ("popularity", "user_item_bias")
 
 
 def test_each_outcome_is_on_record_with_its_reason(lame: Lame) -> None:
-    missing = {outcome.model: outcome for outcome in lame.workspace.missing(get_domain("movie"))}
+    missing = {outcome.model: outcome for outcome in EvaluationResults(lame.run).missing()}
     assert {name: outcome.reason for name, outcome in missing.items()} == REASONS
     assert {name for name, outcome in missing.items() if outcome.state is State.LEFT_OUT} == {"genre_similarity"}
     assert "boom" in missing["item_knn"].trace
@@ -120,30 +123,30 @@ def test_the_leaderboard_and_the_report_name_each_missing_model_with_its_reason(
     assert {name: board[name]["reason"] for name in REASONS} == REASONS
     assert {board[name]["state"] for name in REASONS} == {"failed", "left out"}
     assert board["popularity"]["state"] == "fitted"
-    page = lame.workspace.layout.report("movie").read_text(encoding="utf-8")
+    page = lame.run.layout.report("movie").read_text(encoding="utf-8")
     for reason in REASONS.values():
         assert reason in page
 
 
 def test_a_model_that_is_well_again_is_back_on_the_leaderboard(lame: Lame) -> None:
-    assert run(lame.workspace.settings).success
+    assert run(lame.run.settings).success
     board = lame.board()
     assert {board[name]["state"] for name in REASONS} == {"fitted"}
-    assert not lame.workspace.missing(get_domain("movie"))
+    assert not EvaluationResults(lame.run).missing()
 
 
 def test_a_model_that_fails_now_is_not_judged_by_its_older_version(lame: Lame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_class("ease"), "_fit", boom)
-    assert run(lame.workspace.settings).success
+    assert run(lame.run.settings).success
     assert lame.board()["ease"]["reason"] == "ValueError: boom"
-    assert "ease" in lame.workspace.store.current_versions("movie")
-    assert "ease" not in {row.model for row in lame.workspace.metrics(get_domain("movie"))}
+    assert "ease" in ModelStore(lame.run.layout).current_versions("movie")
+    assert "ease" not in {row.model for row in EvaluationResults(lame.run).metrics()}
 
 
 def test_without_a_baseline_the_run_fails_and_the_lists_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = quick(tmp_path, "popularity")
     assert run(settings).success
-    published = Workspace(settings).layout.published("movie")
+    published = Layout(settings.home).published("movie")
     before = published.read_bytes()
     monkeypatch.setattr(model_class("user_item_bias"), "_fit", boom)
     result = run(settings, raise_on_error=False)

@@ -8,12 +8,14 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.model_store.tuned import Tuned, tuned_path, write_tuned
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = get_domain("movie")
 KNN = model_class("item_knn")
@@ -59,16 +61,16 @@ def test_what_is_above_the_budget_is_left_out_by_fit_and_evaluation_and_is_fitte
         assert shown["outcome"].value == "left out"
         assert "the budget of a model is 0.00833 min (RECSYS_BUDGET_SECONDS); name it in" in shown["reason"].value
     assert metadata(result, "models__popularity")["outcome"].value == "fitted"
-    workspace = Workspace(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None))
-    (left_out,) = workspace.missing(MOVIE)
+    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    (left_out,) = EvaluationResults(run).missing()
     assert (left_out.model, left_out.state) == ("item_knn", State.LEFT_OUT)
     named = materialise(home, 'key:"models/item_knn"', budget_seconds=0.5, models=("item_knn",))
     assert metadata(named, "models__item_knn")["outcome"].value == "fitted"
-    assert workspace.missing(MOVIE) == []
+    assert EvaluationResults(run).missing() == []
 
 
 def test_a_retrain_goes_by_what_the_search_found_unless_told_otherwise(home: Path) -> None:
-    workspace = Workspace(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None))
+    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
     selection = 'key:"models/item_knn"'
     tuned = Tuned(
         model="item_knn",
@@ -83,13 +85,13 @@ def test_a_retrain_goes_by_what_the_search_found_unless_told_otherwise(home: Pat
         trials=1,
         pruned=0,
     )
-    path = tuned_path(workspace.layout, "movie", "item_knn")
+    path = tuned_path(run.layout, "movie", "item_knn")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_tuned(workspace.layout, tuned)
+    write_tuned(run.layout, tuned)
     params, source = fitted_with(materialise(home, selection))
     assert params == tuned.params
     assert source == f"{tuned}; to go back, remove {path}"
-    record = workspace.store.record("movie", "item_knn")
+    record = ModelStore(run.layout).record("movie", "item_knn")
     assert (record.params["neighbours"], record.params_from) == (7, source)
 
     config = {"ops": {"models__item_knn": {"config": {"preset": "default", "shrinkage": 3.0}}}}

@@ -11,17 +11,18 @@ import duckdb
 import numpy as np
 import pytest
 
-from recsys_dagster.cli.main import main as cli
+from recsys_dagster.cli import main as cli
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.resource_usage import Cost
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
 pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
@@ -39,8 +40,8 @@ class Retraining:
     settings: Settings
 
     @property
-    def workspace(self) -> Workspace:
-        return Workspace(self.settings)
+    def run(self) -> DomainRun:
+        return DomainRun(self.settings, MOVIE)
 
     def materialize(self, *keys: str, **changed: Any) -> dg.ExecuteInProcessResult:
         """Materialise assets with their checks; `changed` settings hold for this time."""
@@ -60,21 +61,21 @@ class Retraining:
 
     def save_shuffled(self, name: str) -> str:
         """Make a model that learnt from shuffled ratings its name's current version."""
-        warehouse = self.workspace.warehouse(MOVIE)
+        warehouse = self.run.warehouse
         data = load_training_data(warehouse, MOVIE)
         ratings = np.random.default_rng(1).permutation(data.train.ratings)
         model = model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
-        return self.workspace.store.save(
+        return ModelStore(self.run.layout).save(
             "movie", model, data_version="shuffled", id_map_hash=id_map_hash(warehouse), cost=Cost()
         )
 
     def lists(self) -> list[tuple[object, ...]]:
-        with duckdb.connect(self.workspace.layout.published("movie"), read_only=True) as connection:
+        with duckdb.connect(self.run.layout.published("movie"), read_only=True) as connection:
             return connection.execute("SELECT * FROM recommendations ORDER BY user_id, rank").fetchall()
 
     def said(self) -> list[tuple[str | None, str, str]]:
         """Every decision: from whom, to whom, by whom."""
-        return [(row.previous_model, row.model, row.by) for row in self.workspace.store.history("movie")]
+        return [(row.previous_model, row.model, row.by) for row in ModelStore(self.run.layout).history("movie")]
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +117,9 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(hom
     shuffled = home.save_shuffled("als")
     refused = home.materialize("evaluation/als", *PUBLISHING)
     assert refused.success
-    assert home.workspace.store.champion("movie")[0] == "user_item_bias"
+    assert ModelStore(home.run.layout).champion("movie")[0] == "user_item_bias"
     assert "| als |" in metadata(refused, "serving/champion")["challengers"].value
-    assert home.workspace.store.current_versions("movie")["als"] == shuffled
+    assert ModelStore(home.run.layout).current_versions("movie")["als"] == shuffled
 
     promoted = home.train("ease")
     assert promoted.success
@@ -127,7 +128,7 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(hom
     assert 0 < metadata(promoted, "serving/lists")["overlap_with_published_top_10"].value < 1
     assert home.lists() != first
 
-    back = rollback(home.workspace.layout, "movie", "for the test")
+    back = rollback(home.run.layout, "movie", "for the test")
     assert back.model == "user_item_bias"
     assert home.lists() == first
     assert home.said() == [
@@ -137,15 +138,15 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(hom
         ("ease", "user_item_bias", "hand"),
     ]
     with pytest.raises(RecsysError, match="no lists to go back to"):
-        rollback(home.workspace.layout, "movie", "once more")
+        rollback(home.run.layout, "movie", "once more")
 
 
 def test_a_champion_that_the_run_left_out_or_gave_other_parameters_is_fitted_anew_and_defends_itself(
     home: Retraining,
 ) -> None:
-    store, index = home.workspace.store, id_map_hash(home.workspace.warehouse(MOVIE))
+    store, index = ModelStore(home.run.layout), id_map_hash(home.run.warehouse)
     kind = model_class("item_knn")
-    data = load_training_data(home.workspace.warehouse(MOVIE), MOVIE)
+    data = load_training_data(home.run.warehouse, MOVIE)
 
     def save(params: Any) -> str:
         model = kind(params).fit(data)
@@ -173,16 +174,16 @@ def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_lef
         patched.setattr(model_class("user_item_bias"), "_fit", fail)
         home.materialize("models/user_item_bias", "evaluation/user_item_bias")
         assert home.materialize("serving/champion").success
-    last = home.workspace.store.history("movie")[-1]
+    last = ModelStore(home.run.layout).history("movie")[-1]
     assert last.model == "popularity"
     assert last.reason.startswith("the champion could not be had on today's data (user_item_bias failed: ")
 
 
 def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: Retraining) -> None:
-    version = home.workspace.store.current_versions("movie")["popularity"]
-    provenance = promote(home.workspace, MOVIE, "popularity", version, "the most popular, please")
+    version = ModelStore(home.run.layout).current_versions("movie")["popularity"]
+    provenance = promote(home.run, "popularity", version, "the most popular, please")
     assert (provenance.model, provenance.version) == ("popularity", version)
-    with duckdb.connect(home.workspace.layout.published("movie"), read_only=True) as connection:
+    with duckdb.connect(home.run.layout.published("movie"), read_only=True) as connection:
         rows = connection.execute('SELECT previous_model, model, "by", reason FROM history ORDER BY "at"').fetchall()
     assert rows[1:] == [("user_item_bias", "popularity", "hand", "the most popular, please")]
     assert len(rows) == 2
@@ -190,12 +191,12 @@ def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: R
 
 def test_what_cannot_be_loaded_is_not_promoted(home: Retraining) -> None:
     with pytest.raises(RecsysError, match="train ease first"):
-        promote(home.workspace, MOVIE, "ease", None, "why not")
+        promote(home.run, "ease", None, "why not")
     assert len(home.said()) == 1
 
 
 def spoil(home: Retraining, file: str, statement: str) -> None:
-    with duckdb.connect(getattr(home.workspace.layout, file)("movie")) as connection:
+    with duckdb.connect(getattr(home.run.layout, file)("movie")) as connection:
         connection.execute(statement)
 
 
@@ -261,7 +262,7 @@ def check_of() -> Callable[..., list[str]]:
 
     def failing(home: Retraining, name: str) -> list[str]:
         (check,) = [check for check in all_checks() if check.name == name]
-        return [str(finding) for finding in check.find(home.workspace, MOVIE) if not finding.passed]
+        return [str(finding) for finding in check.find(home.run) if not finding.passed]
 
     return failing
 

@@ -20,12 +20,12 @@ from webhook import Webhook, listening
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.models.registry import model_class
 from recsys_dagster.orchestration.active_runs import PARTITION
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 
@@ -56,7 +56,7 @@ def tick(chosen: Settings, instance: dg.DagsterInstance) -> Any:
         instance=instance,
         scheduled_execution_time=datetime(2026, 1, 5, 4),
         repository_def=definitions.get_repository_def(),
-        resources={"workspace": Workspace(chosen)},
+        resources={"recsys": Recsys(chosen)},
     )
     return definitions.resolve_schedule_def("retrain_regularly").evaluate_tick(context)
 
@@ -69,7 +69,7 @@ def look(
         instance=instance,
         cursor=cursor,
         repository_def=definitions.get_repository_def(),
-        resources={"workspace": Workspace(chosen)},
+        resources={"recsys": Recsys(chosen)},
     )
     return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
@@ -130,14 +130,14 @@ def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.Da
     found = tick(settings(tmp_path), instance)
     assert domains_of(found) == []
     assert "movie: the run " in found.skip_message
-    assert "is under way" in found.skip_message
+    assert "is active" in found.skip_message
 
 
 def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     claiming = (
         "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
-        "from recsys_dagster.runtime.locks import lock_domain\n"
-        "lock_domain(Layout(pathlib.Path(sys.argv[1])), 'movie'); print('taken', flush=True); sys.stdin.read()"
+        "from recsys_dagster.runtime.locks import domain_lock\n"
+        "with domain_lock(Layout(pathlib.Path(sys.argv[1])), 'movie'): print('taken', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", claiming, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -261,7 +261,7 @@ def told_of(chosen: Settings, instance: dg.DagsterInstance, result: dg.ExecuteIn
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"workspace": Workspace(chosen)},
+        resources={"recsys": Recsys(chosen)},
         repository_def=definitions.get_repository_def(),
     )
     definitions.resolve_sensor_def(name)(context if result.success else context.for_run_failure())

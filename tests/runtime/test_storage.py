@@ -3,26 +3,12 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.locks import holder_of, lock_domain
 from recsys_dagster.runtime.storage import remove_leftovers, replacing, write_json
-
-HOLD = """
-import sys
-from pathlib import Path
-from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.locks import lock_domain
-lock_domain(Layout(Path(sys.argv[1])), "movie")
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 def test_a_file_is_replaced_by_what_was_written_beside_it(tmp_path: Path) -> None:
@@ -70,36 +56,9 @@ def test_other_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
         raise PermissionError(errno.EACCES, "no")
 
 
-def test_a_domain_belongs_to_one_process_until_it_ends(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(RecsysError, match=rf"'movie' is under way \(process {holder.pid}\); wait"):
-            lock_domain(Layout(tmp_path), "movie")
-        lock_domain(Layout(tmp_path), "anime")
-        holder.kill()
-    lock_domain(Layout(tmp_path), "movie")
-    lock_domain(Layout(tmp_path), "movie")
-
-
 def test_what_killed_runs_left_is_removed_at_any_depth_and_nothing_else(tmp_path: Path) -> None:
     for folder in (".tmp-version-x", "version/.tmp-model.json-y", "version/kept"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "file").touch()
     remove_leftovers(tmp_path)
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("file")] == ["version/kept/file"]
-
-
-def test_the_holder_of_a_domain_is_another_process_and_never_oneself(tmp_path: Path) -> None:
-    layout = Layout(tmp_path)
-    assert holder_of(layout, "movie") is None
-    lock_domain(layout, "movie")
-    assert holder_of(layout, "movie") is None
-    asking = (
-        "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
-        "from recsys_dagster.runtime.locks import holder_of\n"
-        "print(holder_of(Layout(pathlib.Path(sys.argv[1])), 'movie'))"
-    )
-    told = subprocess.run([sys.executable, "-c", asking, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == str(os.getpid())

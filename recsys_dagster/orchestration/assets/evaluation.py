@@ -9,15 +9,17 @@ from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metri
 from recsys_dagster.evaluation.example_lists import ListedTitle, example_lists, pick_examples, write_example_lists
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
 from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT
+from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow, headline, store_metrics
 from recsys_dagster.evaluation.verdicts import verdicts
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.model_store.outcomes import read_outcome
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.figures import drawn, to_svg
 from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
 from recsys_dagster.runtime.resource_usage import measuring
@@ -48,40 +50,40 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         deps=[["models", name]],
         check_specs=[fitted_check("evaluation", name)],
     )
-    def evaluation(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
-        domain = workspace.claim(context.partition_key)
-        warehouse = workspace.warehouse(domain)
-        fit = read_outcome(workspace.layout, domain.name, name)
+    def evaluation(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+        run = recsys.hold(context.partition_key)
+        warehouse = run.warehouse
+        fit = read_outcome(run.layout, run.domain.name, name)
         if fit is not None and not fit.version:
-            return conclude(workspace, domain.name, fit, {})
-        holdout = load_holdout(warehouse, domain)
+            return conclude(run, fit, {})
+        holdout = load_holdout(warehouse, run.domain)
         data, test, index = holdout.data, holdout.test, holdout.id_map_hash
         owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
-        examples = pick_examples(data.train, test, domain.like_threshold)
+        examples = pick_examples(data.train, test, run.domain.like_threshold)
         found: dict[str, Evaluation] = {}
         lists: list[ListedTitle] = []
         importances: list[Importance] = []
 
         def judge() -> None:
-            model, _ = workspace.store.load(domain.name, name, id_map_hash=index)
+            model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=index)
             for fold, pairs in {"validation": data.validation, "test": test}.items():
                 found[fold] = evaluate(
                     model,
                     pairs,
                     owned[fold],
-                    like_threshold=domain.like_threshold,
+                    like_threshold=run.domain.like_threshold,
                     data=data,
-                    seed=workspace.settings.seed,
+                    seed=run.settings.seed,
                 )
             lists.extend(example_lists(model, examples, owned["test"], holdout.item_ids))
-            importances.extend(permutation_importance(model, test, domain.like_threshold, seed=workspace.settings.seed))
+            importances.extend(permutation_importance(model, test, run.domain.like_threshold, seed=run.settings.seed))
 
         with measuring() as cost:
-            outcome = attempt(name, judge, seconds=workspace.settings.model_seconds, id_map_hash=index)
+            outcome = attempt(name, judge, seconds=run.settings.model_seconds, id_map_hash=index)
         if outcome.state is not State.FITTED:
             outcome = replace(outcome, version=fit.version if fit else "")
-            return conclude(workspace, domain.name, outcome, cost_metadata(cost))
-        record = workspace.store.record(domain.name, name)
+            return conclude(run, outcome, cost_metadata(cost))
+        record = ModelStore(run.layout).record(run.domain.name, name)
         rows, parts, confusion = [], [], []
         for fold, result in found.items():
             rows += result.rows(name, record.version, HOLDOUT, fold)
@@ -90,14 +92,13 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         with warehouse.connect() as connection:
             store_metrics(connection, rows, parts, confusion)
         for fold, result in found.items():
-            result.write_per_user(workspace.per_user(domain, fold, name))
-        write_example_lists(lists, workspace.example_lists(domain, name))
-        write_importance(importances, workspace.importance(domain, name))
-        workspace.store.record_metrics(domain.name, name, record.version, headline(rows))
+            result.write_per_user(run.layout.per_user(run.domain.name, fold, name))
+        write_example_lists(lists, run.layout.example_lists(run.domain.name, name))
+        write_importance(importances, run.layout.importance(run.domain.name, name))
+        ModelStore(run.layout).record_metrics(run.domain.name, name, record.version, headline(rows))
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
         return conclude(
-            workspace,
-            domain.name,
+            run,
             replace(outcome, version=record.version),
             {
                 "version": record.version,
@@ -121,20 +122,20 @@ evaluations = [_evaluation_asset(name) for name in model_names()]
     kinds={"python", "duckdb"},
     deps=[["evaluation", name] for name in model_names()],
 )
-def leaderboard(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def leaderboard(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """All models side by side, the constant among them, with intervals and plain words on who beats whom."""
-    domain = workspace.claim(context.partition_key)
-    warehouse = workspace.warehouse(domain)
-    holdout = load_holdout(warehouse, domain)
+    run = recsys.hold(context.partition_key)
+    warehouse = run.warehouse
+    holdout = load_holdout(warehouse, run.domain)
     data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
     with measuring() as cost:
         for fold, pairs in {"validation": data.validation, "test": test}.items():
-            constant = constant_rating_metrics(data.train, pairs, seed=workspace.settings.seed)
+            constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
             rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
         with warehouse.connect() as connection:
             store_metrics(connection, rows)
-        board = workspace.compare(domain)
+        board = EvaluationResults(run).compare()
     records = board.records()
     return dg.MaterializeResult(
         metadata={

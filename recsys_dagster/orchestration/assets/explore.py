@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.data_plots import profile_figures
 from recsys_dagster.reports.data_profile import profile
 from recsys_dagster.runtime.resource_usage import measuring
@@ -17,11 +17,11 @@ from recsys_dagster.runtime.resource_usage import measuring
     kinds={"duckdb", "matplotlib"},
     deps=[["clean", table] for table in ("titles", "ratings", "watches", "rejected")],
 )
-def data_profile(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def data_profile(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The data at a glance: ratings, kinds, genres, years, activity of users and titles."""
-    domain = workspace.claim(context.partition_key)
+    run = recsys.hold(context.partition_key)
     with measuring() as cost:
-        with workspace.warehouse(domain).connect() as connection:
+        with run.warehouse.connect() as connection:
             found = profile(connection)
         pictures = {title: picture(svg) for title, svg in profile_figures(found)}
     return dg.MaterializeResult(metadata={**found.counts, **pictures, **cost_metadata(cost)})

@@ -6,22 +6,24 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.model_store.tuned import read_tuned, tuned_path
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import Size
 from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.selection import budget_of
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.model_plots import learning_curves
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.resource_usage import measuring
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 TUNED, DEFAULT = "tuned", "default"
 
@@ -35,7 +37,7 @@ def config_type(cls: type[Model]) -> type[dg.Config]:
     return create_model(f"{cls.__name__}Config", __base__=dg.Config, **fields)
 
 
-def chosen_params(cls: type[Model], config: dg.Config, workspace: Workspace, domain: Domain) -> tuple[Params, str]:
+def chosen_params(cls: type[Model], config: dg.Config, run: DomainRun) -> tuple[Params, str]:
     """The preset's parameters, with those that differ from the defaults laid over them; and where they come from.
 
     A search's result that does not fit the model or the data is passed over, and it is said why.
@@ -48,7 +50,7 @@ def chosen_params(cls: type[Model], config: dg.Config, workspace: Workspace, dom
     defaults = cls.params_type().model_dump()
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     if preset == TUNED:
-        base, source = _tuned_params(cls, workspace, domain)
+        base, source = _tuned_params(cls, run)
     elif preset == DEFAULT:
         base, source = cls.params_type(), DEFAULT
     elif preset in cls.presets:
@@ -60,16 +62,16 @@ def chosen_params(cls: type[Model], config: dg.Config, workspace: Workspace, dom
     return cls.params_type(**{**base.model_dump(), **changed}), source
 
 
-def _tuned_params(cls: type[Model], workspace: Workspace, domain: Domain) -> tuple[Params, str]:
+def _tuned_params(cls: type[Model], run: DomainRun) -> tuple[Params, str]:
     try:
-        found = read_tuned(workspace.layout, domain.name, cls, workspace.dataset(domain).id)
+        found = read_tuned(run.layout, run.domain.name, cls, run.dataset.id)
     except RecsysError as error:
         announce(f"{cls.name}: fitted with its defaults. {error}")
         return cls.params_type(), f"{DEFAULT}, for {error}"
     if found is None:
         return cls.params_type(), DEFAULT
     params, tuned = found
-    return params, f"{tuned}; to go back, remove {tuned_path(workspace.layout, domain.name, cls.name)}"
+    return params, f"{tuned}; to go back, remove {tuned_path(run.layout, run.domain.name, cls.name)}"
 
 
 def _model_asset(name: str) -> dg.AssetsDefinition:
@@ -87,14 +89,14 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         pool=FITTING,
     )
     def train(
-        context: dg.AssetExecutionContext, config: config_class, workspace: dg.ResourceParam[Workspace]
+        context: dg.AssetExecutionContext, config: config_class, recsys: dg.ResourceParam[Recsys]
     ) -> Materialized:
-        domain = workspace.claim(context.partition_key)
-        warehouse = workspace.warehouse(domain)
-        data = load_training_data(warehouse, domain)
-        params, params_from = chosen_params(cls, config, workspace, domain)
-        model = cls(params, seed=workspace.settings.seed)
-        budget = workspace.budget(name)
+        run = recsys.hold(context.partition_key)
+        warehouse = run.warehouse
+        data = load_training_data(warehouse, run.domain)
+        params, params_from = chosen_params(cls, config, run)
+        model = cls(params, seed=run.settings.seed)
+        budget = budget_of(run.settings, name)
         metadata: dict[str, Any] = {
             "training_pairs": len(data.train),
             "params": dg.MetadataValue.json(model.params.model_dump()),
@@ -110,18 +112,18 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
 
         index = id_map_hash(warehouse)
         with measuring() as cost:
-            outcome = attempt(name, fit, seconds=workspace.settings.model_seconds, id_map_hash=index)
+            outcome = attempt(name, fit, seconds=run.settings.model_seconds, id_map_hash=index)
         metadata |= cost_metadata(cost, len(data.train))
         if outcome.state is State.FITTED:
-            data_version = workspace.manifest(domain).data_version
-            version = workspace.store.save(
-                domain.name, model, data_version=data_version, id_map_hash=index, cost=cost, params_from=params_from
+            data_version = run.manifest.data_version
+            version = ModelStore(run.layout).save(
+                run.domain.name, model, data_version=data_version, id_map_hash=index, cost=cost, params_from=params_from
             )
             outcome = replace(outcome, version=version)
             metadata["version"] = version
             if model.history_:
                 metadata["learning_curves"] = picture(learning_curves(model.history_))
-        return conclude(workspace, domain.name, outcome, metadata)
+        return conclude(run, outcome, metadata)
 
     return train
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.papers.faults import explained, show_faults
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
@@ -36,14 +36,14 @@ class FaultsConfig(dg.Config):
     deps=_FEATURES,
 )
 def as_published(
-    context: dg.AssetExecutionContext, config: PapersConfig, workspace: dg.ResourceParam[Workspace]
+    context: dg.AssetExecutionContext, config: PapersConfig, recsys: dg.ResourceParam[Recsys]
 ) -> Materialized:
     """Each paper's figures as printed, ours under its own protocol on the data that are here, and ours honestly."""
-    domain = workspace.claim(context.partition_key)
-    dataset, seed = workspace.manifest(domain).dataset_id, workspace.settings.seed
-    warehouse = workspace.warehouse(domain)
+    run = recsys.hold(context.partition_key)
+    dataset, seed = run.manifest.dataset_id, run.settings.seed
+    warehouse = run.warehouse
     with measuring() as cost:
-        found = list(run_papers(warehouse, domain, dataset, config.papers or None, seed=seed))
+        found = list(run_papers(warehouse, run.domain, dataset, config.papers or None, seed=seed))
     papers = [row for row in found if isinstance(row, PaperRow)]
     with warehouse.connect() as connection:
         store_records(connection, PaperRow, dataset, papers)
@@ -80,13 +80,11 @@ def as_published(
     kinds={"python", "duckdb"},
     deps=_FEATURES,
 )
-def faults(
-    context: dg.AssetExecutionContext, config: FaultsConfig, workspace: dg.ResourceParam[Workspace]
-) -> Materialized:
+def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""
-    domain = workspace.claim(context.partition_key)
-    dataset, warehouse = workspace.manifest(domain).dataset_id, workspace.warehouse(domain)
-    folds = lineage_folds(warehouse, domain, dataset, seed=workspace.settings.seed)
+    run = recsys.hold(context.partition_key)
+    dataset, warehouse = run.manifest.dataset_id, run.warehouse
+    folds = lineage_folds(warehouse, run.domain, dataset, seed=run.settings.seed)
     with measuring() as cost:
         rows: Sequence[FaultRow] = list(show_faults(folds, config.faults or None))
     with warehouse.connect() as connection:

@@ -2,23 +2,23 @@
 
 import dagster as dg
 
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import measuring
 
 
 @dg.asset(key=["raw", "files"], group_name="raw", partitions_def=domain_partitions, kinds={"csv", "python"})
-def raw_files(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def raw_files(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The publisher's files, verified and unpacked, with a manifest of where they came from.
 
     A mirror is asked first, then the publisher; the samples are generated. Nothing is fetched twice.
     """
-    domain = workspace.claim(context.partition_key)
-    dataset = workspace.dataset(domain)
+    run = recsys.hold(context.partition_key)
+    dataset = run.dataset
     with measuring() as cost:
-        manifest = fetch(dataset, workspace.settings)
+        manifest = fetch(dataset, run.settings)
     columns = [
         dg.TableColumn(f"{file.name}:{column.name}", type=column.type)
         for file in dataset.format.files

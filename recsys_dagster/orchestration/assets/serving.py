@@ -4,9 +4,9 @@ import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.lifecycle.promotion import choose
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
@@ -17,6 +17,7 @@ from recsys_dagster.orchestration.metadata import (
 )
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.step_usage import step_costs
 from recsys_dagster.quality.lists import overlap_with_published
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
@@ -33,15 +34,15 @@ from recsys_dagster.runtime.resource_usage import measuring
     deps=[["evaluation", "leaderboard"]],
     pool=FITTING,
 )
-def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The model whose lists are published: a challenger takes over only if it is surely better on validation.
 
     It must beat the champion and popularity by NDCG@10, paired over users, and its coverage, rating error and NDCG@10
     of the least active users must be within the tolerances. Else the champion stays, fitted on the new data.
     """
-    domain = workspace.claim(context.partition_key)
+    run = recsys.hold(context.partition_key)
     with measuring() as cost:
-        chosen = choose(workspace, domain)
+        chosen = choose(run)
     decision = chosen.decision
     return dg.MaterializeResult(
         metadata={
@@ -49,7 +50,7 @@ def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Work
             "version": decision.version,
             "reason": decision.reason,
             "challengers": markdown_table(*challengers_table(chosen.trials)),
-            "history": markdown_table(*history_table(workspace.store.history(domain.name))),
+            "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
             **cost_metadata(cost),
         }
     )
@@ -63,17 +64,17 @@ def champion(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Work
     deps=[["serving", "champion"]],
     pool=FITTING,
 )
-def lists(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The champion refitted on every fold, and its list for every user, in a file that waits for its checks."""
-    domain = workspace.claim(context.partition_key)
+    run = recsys.hold(context.partition_key)
     with measuring() as cost:
-        written = build_lists(workspace, domain)
-    overlap = overlap_with_published(workspace, domain)
+        written = build_lists(run)
+    overlap = overlap_with_published(run)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": written.rows,
             "users": written.users,
-            "file": dg.MetadataValue.path(workspace.layout.built(domain.name)),
+            "file": dg.MetadataValue.path(run.layout.built(run.domain.name)),
             **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
             **cost_metadata(cost, written.rows),
         }
@@ -87,16 +88,16 @@ def lists(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspa
     kinds={"duckdb"},
     deps=[["serving", "lists"]],
 )
-def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
-    domain = workspace.claim(context.partition_key)
+    run = recsys.hold(context.partition_key)
     with measuring() as cost:
-        provenance = publish_built(workspace, domain)
+        provenance = publish_built(run)
     return dg.MaterializeResult(
         metadata={
             "model": provenance.model,
             "version": provenance.version,
-            "file": dg.MetadataValue.path(workspace.layout.published(domain.name)),
+            "file": dg.MetadataValue.path(run.layout.published(run.domain.name)),
             **cost_metadata(cost),
         }
     )
@@ -109,12 +110,12 @@ def recommendations(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     kinds={"html"},
     deps=[["serving", "recommendations"]],
 )
-def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
-    domain = workspace.claim(context.partition_key)
-    path = workspace.layout.report(domain.name)
+    run = recsys.hold(context.partition_key)
+    path = run.layout.report(run.domain.name)
     with measuring() as cost:
-        write_report(path, gather_report(workspace, domain, step_costs(context.instance, domain.name)))
+        write_report(path, gather_report(run, step_costs(context.instance, run.domain.name)))
     return dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **cost_metadata(cost)}
     )
@@ -127,12 +128,12 @@ def report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Worksp
     deps=[["serving", "report"]],
     automation_condition=dg.AutomationCondition.eager(),
 )
-def domain_comparison(workspace: dg.ResourceParam[Workspace]) -> Materialized:
+def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The domains side by side, as they are published: which models are good at more than one kind of title."""
-    results = published_results(workspace.layout, list(DOMAINS))
+    results = published_results(recsys.layout, list(DOMAINS))
     if not results:
         raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")
-    path = workspace.layout.comparison()
+    path = recsys.layout.comparison()
     with measuring() as cost:
         figures = write_comparison(path, results)
     records = comparison_records(results)

@@ -9,23 +9,23 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from recsys_dagster.domains import Domain
-from recsys_dagster.evaluation.workspace import Workspace
 from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, table_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import measuring
 from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
+from recsys_dagster.warehouse.domain_run import DomainRun
 from recsys_dagster.warehouse.lineage import column_lineage, upstream
 from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 
-def _clean(workspace: Workspace, domain: Domain) -> list[TableSummary]:
-    dataset = workspace.dataset(domain)
-    return build_clean(workspace.warehouse(domain), domain, dataset.format, workspace.manifest(domain))
+def _clean(run: DomainRun) -> list[TableSummary]:
+    dataset = run.dataset
+    return build_clean(run.warehouse, run.domain, dataset.format, run.manifest)
 
 
-def _features(workspace: Workspace, domain: Domain) -> list[TableSummary]:
-    return build_features(workspace.warehouse(domain), domain, workspace.settings.seed)
+def _features(run: DomainRun) -> list[TableSummary]:
+    return build_features(run.warehouse, run.domain, run.settings.seed)
 
 
 def _spec(table: SqlTable) -> dg.AssetSpec:
@@ -40,7 +40,7 @@ def _spec(table: SqlTable) -> dg.AssetSpec:
     )
 
 
-def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]]) -> dg.AssetsDefinition:
+def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.AssetsDefinition:
     """All tables of a group as one step."""
     known = {(group, table.name): table for table in sql_tables(group)}
     before = {key: upstream(table) & known.keys() for key, table in known.items()}
@@ -49,13 +49,13 @@ def _group(group: str, build: Callable[[Workspace, Domain], list[TableSummary]])
     @dg.multi_asset(
         name=f"{group}_tables", specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions
     )
-    def assets(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[Materialized]:
-        domain = workspace.claim(context.partition_key)
+    def assets(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Iterator[Materialized]:
+        run = recsys.hold(context.partition_key)
         with measuring() as cost:
-            summaries = {summary.name: summary for summary in build(workspace, domain)}
+            summaries = {summary.name: summary for summary in build(run)}
         rows = sum(summary.rows for summary in summaries.values())  # the cost too is that of the whole group
         for name, table in tables.items():
-            lineage = column_lineage(table, workspace.dataset(domain).format)
+            lineage = column_lineage(table, run.dataset.format)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
                 metadata={**table_metadata(summaries[name], lineage), **cost_metadata(cost, rows)},

@@ -1,0 +1,77 @@
+"""The evaluation results of a domain: of each model that is comparable today."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, CONSTANT, Leaderboard, build_leaderboard
+from recsys_dagster.evaluation.store import (
+    ConfusionRow,
+    MetricRow,
+    SliceRow,
+    read_confusion,
+    read_metrics,
+    read_per_user,
+    read_slices,
+)
+from recsys_dagster.model_store.outcomes import read_outcomes
+from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.models.attempt import Outcome, State
+from recsys_dagster.warehouse.arrays import id_map_hash
+from recsys_dagster.warehouse.domain_run import DomainRun
+
+_Row = TypeVar("_Row", MetricRow, SliceRow, ConfusionRow)
+
+
+class EvaluationResults:
+    """Metrics, slices and confusion matrices of the current versions, and the leaderboard over them.
+
+    A version is comparable if it is its model's current one and was fitted on today's users and items. A model that has
+    failed or was skipped since is not, whatever older version of it is current.
+    """
+
+    def __init__(self, run: DomainRun) -> None:
+        self.run = run
+        self.store = ModelStore(run.layout)
+
+    def metrics(self) -> list[MetricRow]:
+        """Return the metrics of the comparable versions and of the constant."""
+        return self._comparable(read_metrics)
+
+    def slices(self) -> list[SliceRow]:
+        """Return the metrics of parts of the users and items."""
+        return self._comparable(read_slices)
+
+    def confusion(self) -> list[ConfusionRow]:
+        """Return the confusion matrices."""
+        return self._comparable(read_confusion)
+
+    def missing(self) -> list[Outcome]:
+        """Return the outcomes of the models that failed or were skipped when last tried on today's users and items."""
+        outcomes = read_outcomes(self.run.layout, self.run.domain.name, id_map_hash=id_map_hash(self.run.warehouse))
+        return [outcome for outcome in outcomes.values() if outcome.state is not State.FITTED]
+
+    def compare(self) -> Leaderboard:
+        """Compare the models over the users of the test fold, keep the leaderboard and return it."""
+        layout, domain = self.run.layout, self.run.domain.name
+        metrics = self.metrics()
+        models = {row.model for row in metrics if row.model != CONSTANT}
+        per_user = {name: read_per_user(layout.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
+        board = build_leaderboard(metrics, per_user, missing=self.missing(), seed=self.run.settings.seed)
+        board.write(layout.leaderboard(domain))
+        return board
+
+    def leaderboard(self) -> Leaderboard:
+        """Return the leaderboard that `compare` kept last; raise RecsysError if there is none."""
+        return Leaderboard.read(self.run.layout.leaderboard(self.run.domain.name))
+
+    def _comparable(self, read: Callable[[Any], list[_Row]]) -> list[_Row]:
+        domain, index = self.run.domain.name, id_map_hash(self.run.warehouse)
+        missing = {outcome.model for outcome in self.missing()}
+        current = {
+            (name, version)
+            for name, version in self.store.current_versions(domain).items()
+            if name not in missing and self.store.record(domain, name, version).id_map_hash == index
+        }
+        with self.run.warehouse.connect() as connection:
+            rows = read(connection)
+        return [row for row in rows if row.model == CONSTANT or (row.model, row.version) in current]

@@ -1,0 +1,67 @@
+"""Work on one domain: its lock, its warehouse, its dataset and the manifest of its files."""
+
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from recsys_dagster.domains import Domain
+from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.ingest.catalogue import Dataset, get_dataset
+from recsys_dagster.ingest.manifest import Manifest, read_manifest
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.locks import domain_lock
+from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.database import Warehouse
+
+
+class DomainRun:
+    """A domain under given settings; `with` holds it, and whatever writes to the domain does so inside.
+
+    Making one opens nothing, so that a reader may ask for its dataset and its paths without holding it.
+
+    Attributes:
+        settings: what the deployment chose.
+        domain: the domain.
+        layout: the paths under RECSYS_HOME.
+        warehouse: the domain's DuckDB file.
+    """
+
+    def __init__(self, settings: Settings, domain: Domain) -> None:
+        self.settings = settings
+        self.domain = domain
+        self.layout = Layout(settings.home)
+        self.warehouse = Warehouse(self.layout.warehouse(domain.name), settings.memory_limit)
+        self._locks = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Hold the domain; raise RecsysError if another process or thread does."""
+        self._locks.enter_context(domain_lock(self.layout, self.domain.name))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._locks.close()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset that the domain runs on.
+
+        Raises:
+            UsageError: the settings name a dataset that is unknown or belongs to another domain.
+        """
+        dataset = get_dataset(self.settings.dataset_of(self.domain))
+        if dataset.domain != self.domain.name:
+            raise UsageError(
+                f"RECSYS_{self.domain.name.upper()}_DATASET={dataset.id} is a dataset of the domain "
+                f"{dataset.domain!r}; `recsys datasets` lists those of each domain"
+            )
+        return dataset
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the last fetch brought; RecsysError if nothing was fetched yet."""
+        manifest = read_manifest(self.dataset, self.settings)
+        if manifest is None:
+            raise RecsysError(f"{self.dataset.id}: not fetched yet; materialise raw/files (or `recsys run`) first")
+        return manifest
