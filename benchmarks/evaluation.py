@@ -22,23 +22,23 @@ from benchmarks.worlds import Factors, made
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.lists import RelevantPairs
 from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 
 TITLE = "Evaluation"
 TITLES, TRAIN, TEST = 20_000, 30, 10
-"""Titles, and pairs of each user."""
+"""Items, and pairs of each user."""
 KS = (5, 10, 20, 50, 100)
 LIKED = 4
 RECTOOLS = "rectools==0.19.0"
 
 
-def judged(users: int) -> tuple[Cost, dict[str, Any]]:
+def judged(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """From arrays of lists and likes to the means of all ranking metrics at all cut-offs; compiled beforehand."""
     listed, liked = (pq.read_table(path) for path in _files(users))
     items = listed["item_id"].to_numpy().reshape(users, -1)
     rows, wanted = (liked[name].to_numpy() for name in ("user_id", "item_id"))
     RelevantPairs.of(rows[:1], wanted[:1], TITLES).positions(np.arange(1), items[:1])
-    with measuring() as cost:
+    with track_resources() as usage:
         relevant = RelevantPairs.of(rows, wanted, TITLES)
         counts = relevant.counts(users)
         hits = relevant.positions(np.arange(users), items) >= 0
@@ -47,10 +47,10 @@ def judged(users: int) -> tuple[Cost, dict[str, Any]]:
             for name, metric in RANKING_METRICS.items()
             for k in KS
         }
-    return cost, {"means": found}
+    return usage, {"means": found}
 
 
-def ranx_judged(users: int) -> tuple[Cost, dict[str, Any]]:
+def ranx_judged(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """`ranx.evaluate`, compiled beforehand; what it takes to bring the lists into its own form is told apart."""
     import ranx
 
@@ -69,16 +69,16 @@ def ranx_judged(users: int) -> tuple[Cost, dict[str, Any]]:
         return ranx.Qrels.from_df(liked[asked], **columns), ranx.Run.from_df(listed[known], **columns)
 
     ranx.evaluate(*forms(100), names, make_comparable=True)
-    with measuring() as building:
+    with track_resources() as building:
         qrels, run = forms(users)
-    with measuring() as cost:
+    with track_resources() as usage:
         found = ranx.evaluate(qrels, run, names, make_comparable=True)
-    return cost, {"means": {name: float(value) for name, value in found.items()}, "building": building.wall_seconds}
+    return usage, {"means": {name: float(value) for name, value in found.items()}, "building": building.wall_seconds}
 
 
-def rectools_judged(users: int) -> tuple[Cost, dict[str, Any]]:
+def rectools_evaluated(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """`rectools.metrics.calc_metrics`, in its own environment."""
-    script = Path(__file__).with_name("rectools_judge.py")
+    script = Path(__file__).with_name("rectools_evaluate.py")
     process = subprocess.run(
         ["uv", "run", "--no-project", "--quiet", "--python", sys.executable, "--with", RECTOOLS, "--with", "pyarrow",
          "python", script, *_files(users), json.dumps(KS)],
@@ -86,16 +86,16 @@ def rectools_judged(users: int) -> tuple[Cost, dict[str, Any]]:
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     told = json.loads(process.stdout.splitlines()[-1])
-    return Cost(**told.pop("cost")), told
+    return ResourceUsage(**told.pop("cost")), told
 
 
-def whole(users: int) -> tuple[Cost, dict[str, Any]]:
+def whole(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """`evaluate`: ranking every title for every user, all metrics, slices and intervals."""
     data, test = made(users, TITLES, TRAIN, TEST)
     model = Factors().fit(data)
-    with measuring() as cost:
+    with track_resources() as usage:
         found = evaluate(model, test, None, like_threshold=LIKED, data=data, seed=0)
-    return cost, {"metrics": len(found.metrics), "slices": len(found.slices)}
+    return usage, {"metrics": len(found.metrics), "slices": len(found.slices)}
 
 
 def figures(size: Size) -> list[Figure]:
@@ -104,7 +104,7 @@ def figures(size: Size) -> list[Figure]:
     ours, everything = measure(judged, users=users), measure(whole, users=users)
     asked = f"lists of {users:,} users, {len(RANKING_METRICS)} metrics at {len(KS)} cut-offs"
     found = []
-    for name, way, target in (("ranx", ranx_judged, 2), ("RecTools", rectools_judged, 5)):
+    for name, way, target in (("ranx", ranx_judged, 2), ("RecTools", rectools_evaluated, 5)):
         theirs = measure(way, users=users)
         differences = [abs(ours.facts["means"][key] - value) for key, value in theirs.facts["means"].items()]
         found += [

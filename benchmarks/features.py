@@ -6,32 +6,32 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_least, peak, ratio
 from benchmarks.measuring import measure
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.warehouse.arrays import load_training_data
 from recsys_dagster.warehouse.build import build_features
 
 TITLE = "Features"
 
 
-def tables(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Build users, items, interactions with their folds, genres and tastes."""
     warehouse = samples.cleaned(format_name, ratings)
-    with measuring() as cost:
+    with track_resources() as usage:
         built = build_features(warehouse, samples.domain_of(format_name), samples.SEED)
-    return cost, {f"{table.name}": table.rows for table in built}
+    return usage, {f"{table.name}": table.rows for table in built}
 
 
-def arrays(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def arrays(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Load the training and validation folds, as models are given them."""
     warehouse = samples.featured(format_name, ratings)
-    with measuring() as cost:
+    with track_resources() as usage:
         data = load_training_data(warehouse, samples.domain_of(format_name))
     pairs = (data.train, data.validation)
     columns = [column for fold in pairs for column in vars(fold).values() if column is not None]
-    return cost, {"pairs": sum(map(len, pairs)), "bytes": sum(column.nbytes for column in columns)}
+    return usage, {"pairs": sum(map(len, pairs)), "bytes": sum(column.nbytes for column in columns)}
 
 
-def notebook(ratings: int) -> tuple[Cost, dict[str, Any]]:
+def notebook(ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Cells 6 to 37 of paper 003, as printed but for what pandas 3 refuses; the files are read beforehand."""
     import numpy as np
     import pandas as pd
@@ -39,7 +39,7 @@ def notebook(ratings: int) -> tuple[Cost, dict[str, Any]]:
     folder = samples.sample(ANIME_2020[0], ratings).folder
     anime_data = pd.read_csv(folder / "anime.csv")
     user_data = pd.read_csv(folder / "rating_complete.csv")
-    with measuring() as cost:
+    with track_resources() as usage:
         proc_ad = anime_data[["MAL_ID", "Name", "English name", "Aired", "Score", "Genres"]]
         proc_ad = proc_ad[proc_ad.Aired != "Unknown"]
         proc_ad = proc_ad[proc_ad.Genres != "Unknown"]
@@ -66,7 +66,7 @@ def notebook(ratings: int) -> tuple[Cost, dict[str, Any]]:
         user_ratings = user_ratings.groupby("user_id").mean()
         user_ratings = user_ratings.fillna(0)
         user_ratings[genres] = user_ratings[genres].round(2)
-    return cost, {"users": len(user_ratings), "genres": len(genres)}
+    return usage, {"users": len(user_ratings), "genres": len(genres)}
 
 
 def figures(size: Size) -> list[Figure]:
@@ -79,7 +79,7 @@ def figures(size: Size) -> list[Figure]:
         made = measure(tables, format_name=format_name, ratings=ratings)
         loaded = measure(arrays, format_name=format_name, ratings=ratings)
         asked = f"{format_name}, {ratings:,} ratings"
-        speed = made.facts["interactions"] / made.cost.wall_seconds / 1e6
+        speed = made.facts["interactions"] / made.usage.wall_seconds / 1e6
         found += [
             Figure(f"{asked}: tables", f"{speed:.2f} M rows/s", "", None, (made,)),
             peak(f"{asked}: tables", 4, made),

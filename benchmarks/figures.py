@@ -36,9 +36,9 @@ def at_most(asked: str, value: float, target: float, unit: str, *measurements: M
 
 def peak(asked: str, target: float, measurement: Measurement) -> Figure:
     """Return the peak memory of a measurement, which should be below so many GiB."""
-    return at_most(f"{asked}: peak memory", measurement.cost.peak_bytes / 2**30, target, "GiB", measurement)
+    return at_most(f"{asked}: peak memory", measurement.usage.peak_bytes / 2**30, target, "GiB", measurement)
 
 
 def ratio(ours: Measurement, peer: Measurement) -> float:
     """Return how many times as long the peer takes."""
-    return peer.cost.wall_seconds / ours.cost.wall_seconds
+    return peer.usage.wall_seconds / ours.usage.wall_seconds

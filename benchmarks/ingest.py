@@ -8,31 +8,31 @@ from benchmarks import samples
 from benchmarks.figures import Figure, at_most, peak, ratio
 from benchmarks.measuring import FOLDER, measure
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.warehouse.build import reconcile
 
 TITLE = "Ingest and clean"
 
 
-def clean(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def clean(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Build the clean tables of a sample."""
     manifest = samples.sample(format_name, ratings)
-    with measuring() as cost:
+    with track_resources() as usage:
         warehouse = samples.clean(format_name, ratings, manifest)
     accounts = reconcile(warehouse)
-    return cost, {"rows": sum(account.rows_in for account in accounts)}
+    return usage, {"rows": sum(account.rows_in for account in accounts)}
 
 
-def plain_tables(format_name: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def plain_tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """CREATE TABLE … AS SELECT * FROM read_csv(…) of the same files."""
     manifest = samples.sample(format_name, ratings)
     path = FOLDER / "plain.duckdb"
     path.unlink(missing_ok=True)
-    with measuring() as cost, duckdb.connect(path, config={"memory_limit": samples.MEMORY_LIMIT}) as connection:
+    with track_resources() as usage, duckdb.connect(path, config={"memory_limit": samples.MEMORY_LIMIT}) as connection:
         for number, file in enumerate(manifest.files.values()):
             connection.execute(f"CREATE TABLE file_{number} AS SELECT * FROM read_csv('{file.path}')")
     path.unlink()
-    return cost, {}
+    return usage, {}
 
 
 def figures(size: Size) -> list[Figure]:

@@ -17,7 +17,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.runtime.storage import sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,12 +27,12 @@ FOLDER = Path(os.environ.get("BENCHMARKS_FOLDER", ROOT / "data" / "benchmarks"))
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of a function cost.
+    """What one run of a function usage.
 
     Attributes:
         what: module and name of the function.
         arguments: what it was given.
-        cost: of the part of it that counts.
+        usage: of the part of it that counts.
         facts: what else it told, by name.
         load: processes that were running or waiting for a processor, on average over the last minute.
         at: when, in UTC.
@@ -43,7 +43,7 @@ class Measurement:
 
     what: str
     arguments: dict[str, Any]
-    cost: Cost
+    usage: ResourceUsage
     facts: dict[str, Any]
     load: float
     at: str
@@ -60,8 +60,8 @@ class Measurement:
         )
 
 
-Function = Callable[..., tuple[Cost, dict[str, Any]]]
-"""Measures something and returns its cost and further facts."""
+Function = Callable[..., tuple[ResourceUsage, dict[str, Any]]]
+"""Measures something and returns its usage and further facts."""
 
 
 def measure(function: Function, **arguments: Any) -> Measurement:
@@ -71,7 +71,7 @@ def measure(function: Function, **arguments: Any) -> Measurement:
     kept = FOLDER / "measurements" / f"{'-'.join([what, *told])}.json"
     if kept.exists():
         found = json.loads(kept.read_text(encoding="utf-8"))
-        measurement = Measurement(**found | {"cost": Cost(**found["cost"])})
+        measurement = Measurement(**found | {"cost": ResourceUsage(**found["cost"])})
         if measurement.stands():
             return measurement
     print(what, *told, "… ", end="", flush=True)
@@ -83,9 +83,9 @@ def measure(function: Function, **arguments: Any) -> Measurement:
         check=True,
     )
     found = json.loads(process.stdout.splitlines()[-1])
-    measurement = Measurement(what, arguments, Cost(**found.pop("cost")), **found)
-    cost = measurement.cost
-    print(f"{cost.wall_seconds:.2f} s, {cost.cpu_seconds:.2f} s of processors, {cost.peak_bytes / 2**30:.2f} GiB")
+    measurement = Measurement(what, arguments, ResourceUsage(**found.pop("cost")), **found)
+    usage = measurement.usage
+    print(f"{usage.wall_seconds:.2f} s, {usage.cpu_seconds:.2f} s of processors, {usage.peak_bytes / 2**30:.2f} GiB")
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_json(kept, asdict(measurement))
     return measurement
@@ -121,9 +121,9 @@ def _packages() -> dict[str, str]:
 
 def _main(module: str, name: str, arguments: str) -> None:
     before = os.getloadavg()[0]
-    cost, facts = getattr(importlib.import_module(module), name)(**json.loads(arguments))
+    usage, facts = getattr(importlib.import_module(module), name)(**json.loads(arguments))
     told = {
-        "cost": asdict(cost),
+        "cost": asdict(usage),
         "facts": facts,
         "load": round(max(before, os.getloadavg()[0]), 1),
         "at": datetime.now(UTC).isoformat(timespec="minutes"),

@@ -13,7 +13,7 @@ from benchmarks.figures import Figure, peak
 from benchmarks.measuring import FOLDER, ROOT, measure
 from benchmarks.sizes import Size
 from recsys_dagster.ingest.catalogue import get_dataset
-from recsys_dagster.runtime.resource_usage import Cost, StepCost
+from recsys_dagster.runtime.resource_usage import ResourceUsage, StepUsage
 
 TITLE = "From raw files to published lists"
 MODELS = "popularity,user_item_bias,als,ease,embedding_mlp"
@@ -35,7 +35,7 @@ COMMAND = "from recsys_dagster.cli.main import main; main()"
 """`recsys`, of this checkout."""
 
 
-def run(dataset: str) -> tuple[Cost, dict[str, Any]]:
+def run(dataset: str) -> tuple[ResourceUsage, dict[str, Any]]:
     """`recsys run` of a domain on a dataset, from nothing; the costs of the steps come from Dagster's records."""
     domain = get_dataset(dataset).domain
     home = FOLDER / "pipeline" / dataset
@@ -63,7 +63,7 @@ def run(dataset: str) -> tuple[Cost, dict[str, Any]]:
     highest = max([highest, *(step.peak_bytes for step in steps)])
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     shutil.rmtree(home)
-    return Cost(time.perf_counter() - started, processor, highest), {"steps": [asdict(step) for step in steps]}
+    return ResourceUsage(time.perf_counter() - started, processor, highest), {"steps": [asdict(step) for step in steps]}
 
 
 def figures(size: Size) -> list[Figure]:
@@ -71,7 +71,7 @@ def figures(size: Size) -> list[Figure]:
     found = []
     for dataset in size.pipeline:
         measurement = measure(run, dataset=dataset)
-        minutes = measurement.cost.wall_seconds / 60
+        minutes = measurement.usage.wall_seconds / 60
         found += [
             Figure(f"recsys run on {dataset}", f"{minutes:.0f} min", "", None, (measurement,)),
             peak(f"recsys run on {dataset}", 8, measurement),
@@ -79,14 +79,14 @@ def figures(size: Size) -> list[Figure]:
     return found
 
 
-def _steps(domain: str) -> list[StepCost]:
+def _steps(domain: str) -> list[StepUsage]:
     """Return the cost of each step of the run."""
     import dagster as dg
 
-    from recsys_dagster.orchestration.step_usage import step_costs
+    from recsys_dagster.orchestration.step_usage import step_usage
 
     with dg.DagsterInstance.get() as instance:
-        steps = step_costs(instance, domain)
+        steps = step_usage(instance, domain)
     if not steps:
         raise SystemExit(f"no step of the domain {domain} has told its cost")
     return steps

@@ -14,7 +14,7 @@ from benchmarks.sizes import Size
 from benchmarks.worlds import Factors, made
 from recsys_dagster.lifecycle.publication import USERS_A_BLOCK
 from recsys_dagster.models.base import TopN
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.serving.publishing import publish
 
@@ -24,26 +24,26 @@ PAIRS_A_USER = 144
 """As in MovieLens-20M."""
 
 
-def lists(users: int, titles: int) -> tuple[Cost, dict[str, Any]]:
+def lists(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Find the lists, block by block, and let them go."""
     model = _model(users, titles)
-    with measuring() as cost:
+    with track_resources() as usage:
         total = sum(float(top.scores.sum(dtype=np.float64)) for _, top in _blocks(model))
-    return cost, {"scores": total}
+    return usage, {"scores": total}
 
 
-def published(users: int, titles: int) -> tuple[Cost, dict[str, Any]]:
+def published(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Find the lists and write the published file."""
     model = _model(users, titles)
     path = FOLDER / "published.duckdb"
     named = {"item_id": np.arange(titles, dtype=np.int32), "title": [f"title {n}" for n in range(titles)]}
-    with measuring() as cost:
+    with track_resources() as usage:
         written = publish(
             path,
             lists=_blocks(model),
             user_ids=np.arange(users),
             item_ids=np.arange(titles, dtype=np.int32),
-            titles=pa.table({**{name: pa.nulls(titles) for name in _UNKNOWN}, **named}),
+            items=pa.table({**{name: pa.nulls(titles) for name in _UNKNOWN}, **named}),
             genre_names=("none",),
             leaderboard=pa.table({name: pa.nulls(0) for name in _LEADERBOARD}),
             provenance=Provenance(
@@ -61,10 +61,10 @@ def published(users: int, titles: int) -> tuple[Cost, dict[str, Any]]:
         )
     size = path.stat().st_size
     path.unlink()
-    return cost, {"rows": written.rows, "bytes": size}
+    return usage, {"rows": written.rows, "bytes": size}
 
 
-def implicit_lists(users: int, titles: int) -> tuple[Cost, dict[str, Any]]:
+def implicit_lists(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """The same by `implicit`'s `recommend`, with its own threads and BLAS kept to one, as it asks for."""
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
@@ -73,9 +73,9 @@ def implicit_lists(users: int, titles: int) -> tuple[Cost, dict[str, Any]]:
     theirs = AlternatingLeastSquares(factors=model.factors)
     theirs.user_factors, theirs.item_factors = model.user_factors_, model.item_factors_
     seen = sp.csr_matrix(model.seen_)
-    with threadpool_limits(1, "blas"), measuring() as cost:
+    with threadpool_limits(1, "blas"), track_resources() as usage:
         _, scores = theirs.recommend(np.arange(users), seen, N=K, filter_already_liked_items=True)
-    return cost, {"scores": float(scores.sum(dtype=np.float64))}
+    return usage, {"scores": float(scores.sum(dtype=np.float64))}
 
 
 def figures(size: Size) -> list[Figure]:

@@ -7,7 +7,7 @@ from benchmarks import pipeline
 from benchmarks.figures import Figure
 from benchmarks.measuring import Measurement, machine
 from benchmarks.sizes import Size
-from recsys_dagster.runtime.resource_usage import StepCost
+from recsys_dagster.runtime.resource_usage import StepUsage
 
 CURVES = "scaling.svg"
 _VERSIONS = ("duckdb", "implicit", "jax", "keras", "numba", "numpy", "pandas", "ranx", "scipy", "tensorflow")
@@ -60,9 +60,9 @@ def _costs(measurements: Sequence[Measurement]) -> list[str]:
             ", ".join(
                 f"{name} {value:,}" if isinstance(value, int) else str(value) for name, value in m.arguments.items()
             ),
-            f"{m.cost.wall_seconds:,.2f}",
-            f"{m.cost.cpu_seconds:,.2f}",
-            f"{m.cost.peak_bytes / 2**30:.2f}",
+            f"{m.usage.wall_seconds:,.2f}",
+            f"{m.usage.cpu_seconds:,.2f}",
+            f"{m.usage.peak_bytes / 2**30:.2f}",
             f"{m.load:.1f}",
         )
         for m in measurements
@@ -71,7 +71,7 @@ def _costs(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _steps(run: Measurement) -> list[str]:
-    steps = [StepCost(**told) for told in run.facts["steps"]]
+    steps = [StepUsage(**told) for told in run.facts["steps"]]
     rows = [
         (
             step.step,

@@ -30,7 +30,7 @@ def curves(size: Size) -> dict[str, list[Measurement]]:
 def slope(points: list[Measurement]) -> float:
     """Return the exponent b of seconds ∝ ratings^b, by least squares over the larger half of the points."""
     upper = points[len(points) // 2 - 1 :]
-    ratings, seconds = ([f(point) for point in upper] for f in (_ratings, lambda point: point.cost.wall_seconds))
+    ratings, seconds = ([f(point) for point in upper] for f in (_ratings, lambda point: point.usage.wall_seconds))
     return float(np.polyfit(np.log(ratings), np.log(seconds), 1)[0])
 
 
@@ -52,8 +52,8 @@ def plot(size: Size, path: Path) -> None:
     time, memory = drawing.subplots(1, 2)
     for step, points in curves(size).items():
         rows = [_ratings(point) / 1e6 for point in points]
-        time.plot(rows, [p.cost.wall_seconds for p in points], "o-", label=f"{step}: slope {slope(points):.2f}")
-        memory.plot(rows, [p.cost.peak_bytes / 2**30 for p in points], "o-", label=step)
+        time.plot(rows, [p.usage.wall_seconds for p in points], "o-", label=f"{step}: slope {slope(points):.2f}")
+        memory.plot(rows, [p.usage.peak_bytes / 2**30 for p in points], "o-", label=step)
     for axes, title, ticks in (
         (time, "seconds", (0.1, 0.3, 1, 3, 10, 30)),
         (memory, "peak memory, GiB", (0.125, 0.25, 0.5, 1, 2, 4)),

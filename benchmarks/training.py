@@ -12,8 +12,8 @@ from benchmarks.measuring import Measurement, measure
 from benchmarks.sizes import ANIME_2020, Size
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.registry import model_class
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.warehouse.arrays import load_training_data
 
 TITLE = "Training"
@@ -21,29 +21,29 @@ BATCH, EPOCHS = 10_000, 3
 BACKENDS = ("tensorflow", "jax")
 
 
-def ours(backend: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def ours(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """`fit`, from arrays to weights; what a first fit compiles once and for all is compiled before."""
     model, data = _model_and_data(backend, ratings)
-    with measuring() as cost:
+    with track_resources() as usage:
         model.fit(data)
-    return cost, {"loss": model.history_["loss"][0], "examples": EPOCHS * len(data.train.rated)}
+    return usage, {"loss": model.history_["loss"][0], "examples": EPOCHS * len(data.train.rated)}
 
 
-def plain(backend: str, ratings: int) -> tuple[Cost, dict[str, Any]]:
+def plain(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """The same network, optimiser, batches and epochs by Keras's own loop, nothing set but what the task asks for."""
     model, data = _model_and_data(backend, ratings)
     import keras
 
     keras.utils.set_random_seed(model.seed)
     rated = data.train.rated
-    with measuring() as cost:
+    with track_resources() as usage:
         network = model.build_network(data.n_users, data.n_items)
         network.layers[-1].bias.assign([rated.ratings.mean()])
         network.compile(optimizer=keras.optimizers.Adam(model.params.learning_rate), loss=model.loss)
         history = network.fit(
             [rated.users, rated.items], rated.ratings, batch_size=BATCH, epochs=EPOCHS, verbose=0
         ).history
-    return cost, {"loss": history["loss"][0], "examples": EPOCHS * len(rated)}
+    return usage, {"loss": history["loss"][0], "examples": EPOCHS * len(rated)}
 
 
 def figures(size: Size) -> list[Figure]:
@@ -62,7 +62,7 @@ def figures(size: Size) -> list[Figure]:
 
 
 def _speed(measurement: Measurement) -> float:
-    return measurement.facts["examples"] / measurement.cost.wall_seconds
+    return measurement.facts["examples"] / measurement.usage.wall_seconds
 
 
 def _model_and_data(backend: str, ratings: int) -> tuple[Any, TrainingData]:
@@ -70,7 +70,7 @@ def _model_and_data(backend: str, ratings: int) -> tuple[Any, TrainingData]:
     os.environ["KERAS_BACKEND"] = backend
     domain = samples.domain_of(ANIME_2020[0])
     data = load_training_data(samples.featured(ANIME_2020[0], ratings), domain).with_all(Interactions.empty())
-    cls = model_class("embedding_mlp")
+    cls = get_model_class("embedding_mlp")
     params = {"batch_size": BATCH, "patience": None}
     few = data.train.where(np.arange(len(data.train)) < BATCH)
     cls(cls.params_type(**params, epochs=1)).fit(replace(data, train=few))

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 
@@ -45,7 +45,7 @@ def made(n_users: int, n_titles: int, train: int, test: int) -> tuple[TrainingDa
     users, items = (part.astype(np.int32) for part in np.divmod(keys, n_titles))
     pairs = Interactions(users, items, generator.integers(1, 6, len(users)).astype(np.float32))
     held_out = generator.random(len(users)) < test / (train + test)
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array(generator.random((n_titles, GENRES)) < 2 / GENRES).astype(np.float32),
         genre_names=tuple(f"genre {n}" for n in range(GENRES)),
         kinds=generator.integers(0, 4, n_titles).astype(np.int16),

@@ -33,7 +33,7 @@ def small_lists() -> tuple[tuple[np.ndarray, TopN], ...]:
     return (np.array([1, 2], dtype=np.int32), first), (np.array([3, 0], dtype=np.int32), second)
 
 
-def titles_table(titles: list[dict] | None = None) -> pa.Table:
+def items_table(titles: list[dict] | None = None) -> pa.Table:
     rows = [
         title
         | {
@@ -73,7 +73,7 @@ def publish_small(path: Path, **changes: object) -> Written:
         "lists": small_lists(),
         "user_ids": USER_IDS,
         "item_ids": ITEM_IDS,
-        "titles": titles_table(),
+        "items": items_table(),
         "genre_names": ["Drama", "Slice of Life"],
         "leaderboard": leaderboard_table(),
         "provenance": provenance(),

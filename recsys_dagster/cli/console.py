@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from recsys_dagster.evaluation.custom_split import Contestant
+    from recsys_dagster.evaluation.custom_split import ModelResult
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.serving.lookup import Recommendation
 
@@ -25,17 +25,17 @@ def console() -> Console:
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
-def contestants_table(contestants: "Sequence[Contestant]") -> Table:
+def results_table(results: "Sequence[ModelResult]") -> Table:
     """One row a model, the best value of each metric in bold; ± the standard deviation over seeds."""
-    found = dict.fromkeys(label for one in contestants for label in one.values)
+    found = dict.fromkeys(label for one in results for label in one.values)
     labels = [label for label in ("rmse", "mae") if label in found] + [label for label in found if "@" in label]
-    columns = {label: [one.values.get(label) for one in contestants] for label in labels}
+    columns = {label: [one.values.get(label) for one in results] for label in labels}
     better = {label: max if "@" in label else min for label in labels}
     best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
     table = Table("model", box=None, pad_edge=False)
     for heading in (*columns, "fit s", "peak MB"):
         table.add_column(heading, justify="right")
-    for row, one in enumerate(contestants):
+    for row, one in enumerate(results):
         cells = [
             Text(
                 "" if value is None else _with_spread(value, one.spread.get(label)),

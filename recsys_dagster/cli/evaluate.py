@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys_dagster.cli.console import console, contestants_table
+from recsys_dagster.cli.console import console, results_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS, read_settings
 from recsys_dagster.domains import get_domain, like_threshold_of
 from recsys_dagster.errors import RecsysError, UsageError
 
 if TYPE_CHECKING:
-    from recsys_dagster.evaluation.custom_split import Contestant
+    from recsys_dagster.evaluation.custom_split import ModelResult
 
 
 def evaluate(
@@ -84,11 +84,11 @@ def evaluate(
     missing = [option for option, value in own.items() if value is None]
     if domain is None and missing:
         raise UsageError(f"{' and '.join(missing)} missing; or name a '--domain' and a '--protocol'")
-    from recsys_dagster.models.registry import model_class, model_names
+    from recsys_dagster.models.registry import get_model_class, model_names
 
     names = [] if models == ALL else [name.strip() for name in models.split(",") if name.strip()]
     for name in names:
-        model_class(name)
+        get_model_class(name)
     if domain is not None and protocol is not None:
         show(_by_protocol(domain, protocol, test_share, names, seeds, out))
     elif train is not None and test is not None and scale is not None and out is not None:
@@ -98,7 +98,7 @@ def evaluate(
 
 def _by_protocol(
     domain_name: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
-) -> "list[Contestant]":
+) -> "list[ModelResult]":
     from recsys_dagster.evaluation.custom_split import evaluate_split
     from recsys_dagster.evaluation.protocols import get_protocol
     from recsys_dagster.models.registry import model_names
@@ -138,7 +138,7 @@ def _by_files(
     names: list[str],
     seeds: int,
     out: Path,
-) -> "list[Contestant]":
+) -> "list[ModelResult]":
     threshold = like_threshold_of(scale) if like_threshold is None else like_threshold
     if not scale[0] < threshold <= scale[1]:
         raise typer.BadParameter(f"a like threshold of {threshold:g} on a scale from {scale[0]:g} to {scale[1]:g}")
@@ -160,12 +160,12 @@ def _by_files(
     return evaluate_split(split, names, out, seed=settings.seed, seeds=seeds)
 
 
-def show(contestants: "list[Contestant]") -> None:
+def show(results: "list[ModelResult]") -> None:
     """Print a row a model, and why the others were left out; raise RecsysError if that is all."""
     screen = console()
-    screen.print(contestants_table([one for one in contestants if one.left_out is None]))
-    for one in contestants:
-        if one.left_out is not None:
-            screen.print(f"{one.model} left out: {one.left_out}", style="dim", soft_wrap=True)
-    if all(one.left_out is not None for one in contestants):
+    screen.print(results_table([one for one in results if one.skipped is None]))
+    for one in results:
+        if one.skipped is not None:
+            screen.print(f"{one.model} left out: {one.skipped}", style="dim", soft_wrap=True)
+    if all(one.skipped is not None for one in results):
         raise RecsysError("no model could do it; each one's reason is given above")

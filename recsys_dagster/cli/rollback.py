@@ -20,9 +20,9 @@ def rollback(
     [dim]recsys rollback --domain movie --reason "only one genre in the lists"[/dim]
     """
     name = get_domain(domain).name
-    from recsys_dagster.lifecycle.rollback import rollback as go_back
+    from recsys_dagster.lifecycle.rollback import rollback as restore_previous
 
-    lists = go_back(Layout(read_settings().home), name, reason)
+    lists = restore_previous(Layout(read_settings().home), name, reason)
     typer.echo(
         f"{name}: the lists are {lists.model}'s again, version {lists.version}, "
         f"published {lists.created_at:%Y-%m-%d %H:%M} UTC"

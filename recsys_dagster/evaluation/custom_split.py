@@ -27,9 +27,9 @@ from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS, RankingM
 from recsys_dagster.evaluation.summary import RATING_RATIOS, Metric, ranking_ratios, with_intervals
 from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.models.refit import fit_on_all
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.runtime.resource_usage import Cost, measuring
+from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.runtime.storage import replacing, write_json
 
 LIST_LENGTH = 100
@@ -42,12 +42,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Contestant:
+class ModelResult:
     """What came of a model.
 
     Attributes:
         model: its name.
-        left_out: why there are no results of it; None where there are.
+        skipped: why there are no results of it; None where there are.
         metrics: RMSE, MAE and MSE where it predicted ratings, then the ranked ones, each with its interval.
         params: what it was fitted with.
         fit, scoring: what fitting, and then predicting and ranking, cost; with several seeds, with the first.
@@ -55,11 +55,11 @@ class Contestant:
     """
 
     model: str
-    left_out: str | None = None
+    skipped: str | None = None
     metrics: list[Metric] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
-    fit: Cost = field(default_factory=Cost)
-    scoring: Cost = field(default_factory=Cost)
+    fit: ResourceUsage = field(default_factory=ResourceUsage)
+    scoring: ResourceUsage = field(default_factory=ResourceUsage)
     by_seed: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -103,7 +103,7 @@ def evaluate_split(
     seeds: int = 1,
     ranked: Sequence[tuple[str, int]] = RANKED,
     presets: Mapping[str, str] | None = None,
-) -> list[Contestant]:
+) -> list[ModelResult]:
     """Fit each model on the split and judge it; return what came of each, in the order of the names.
 
     Written to `out`, a model at a time, so that an interrupted run leaves the results of those that were done:
@@ -122,17 +122,17 @@ def evaluate_split(
         ranked: metrics and lengths of lists, up to `LIST_LENGTH`, to report; `recall` is `capped_recall`.
         presets: by model, the name of the parameters to fit it with; the others, and `default`, have their defaults.
     """
-    found: list[Contestant] = []
+    found: list[ModelResult] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
         contestant = _contest(split, name, out, seed, seeds, ranked, (presets or {}).get(name))
         found.append(contestant)
         write_json(out / "metrics.json", _described(split, found, seed))
-        announce(f"{name}: {contestant.left_out or _outcome(contestant)}")
+        announce(f"{name}: {contestant.skipped or _outcome(contestant)}")
     return found
 
 
-def _described(split: Split, contestants: Sequence[Contestant], seed: int) -> dict[str, Any]:
+def _described(split: Split, results: Sequence[ModelResult], seed: int) -> dict[str, Any]:
     data = split.data
     return {
         "split": {
@@ -146,12 +146,12 @@ def _described(split: Split, contestants: Sequence[Contestant], seed: int) -> di
             "like_threshold": data.like_threshold,
         },
         "seed": seed,
-        "models": {one.model: one.described() for one in contestants if one.left_out is None},
-        "left_out": {one.model: one.left_out for one in contestants if one.left_out is not None},
+        "models": {one.model: one.described() for one in results if one.skipped is None},
+        "skipped": {one.model: one.skipped for one in results if one.skipped is not None},
     }
 
 
-def _outcome(contestant: Contestant) -> str:
+def _outcome(contestant: ModelResult) -> str:
     labels = [label for label in ("rmse", "ndcg@100") if label in contestant.values]
     shown = [f"{label} {contestant.values[label]:.4f}" for label in labels]
     return ", ".join([*shown, f"fitted in {contestant.fit.wall_seconds:.1f} s"])
@@ -159,19 +159,19 @@ def _outcome(contestant: Contestant) -> str:
 
 def _contest(
     split: Split, name: str, out: Path, seed: int, seeds: int, ranked: Sequence[tuple[str, int]], preset: str | None
-) -> Contestant:
-    kind = model_class(name)
+) -> ModelResult:
+    kind = get_model_class(name)
     predicted, listed = (out / folder / f"{name}.parquet" for folder in ("predictions", "lists"))
     for left_by_another_run in (predicted, listed):
         left_by_another_run.unlink(missing_ok=True)
     unable = _unable(kind, split)
     if unable:
-        return Contestant(name, unable)
+        return ModelResult(name, unable)
     params = None if preset in (None, "default") else kind.presets[preset]
     try:
-        with measuring() as fitting:
+        with track_resources() as fitting:
             model = fit_on_all(kind, split.data, seed=seed, params=params)
-        with measuring() as scoring:
+        with track_resources() as scoring:
             metrics = _judge(model, split, predicted, listed, seed, ranked)
         first = {_label(metric): metric.value for metric in metrics}
         by_seed = [first]
@@ -182,20 +182,20 @@ def _contest(
             by_seed.append({_label(metric): metric.value for metric in again})
         random = by_seed if by_seed[1:2] not in ([], [first]) else []
     except RecsysError as error:
-        return Contestant(name, str(error).removeprefix(f"{name}: "))
+        return ModelResult(name, str(error).removeprefix(f"{name}: "))
     except MemoryError:
-        return Contestant(name, "the memory did not suffice")
+        return ModelResult(name, "the memory did not suffice")
     except Exception as error:  # whatever a library raises is that one model's failure, and is shown as such
         log.debug("%s failed", name, exc_info=True)
-        return Contestant(name, f"{type(error).__name__}: {error}")
-    return Contestant(name, None, metrics, model.params.model_dump(), fitting, scoring, random)
+        return ModelResult(name, f"{type(error).__name__}: {error}")
+    return ModelResult(name, None, metrics, model.params.model_dump(), fitting, scoring, random)
 
 
 def _unable(kind: type[Model], split: Split) -> str | None:
     """Return why models of the kind cannot do the task; None if they can."""
     if split.fold_in is not None and not kind.folds_in:
         return "cannot serve people who are not in the training part"
-    if kind.needs_titles and not split.data.titles.genres.nnz:
+    if kind.needs_item_features and not split.data.item_features.genres.nnz:
         return "needs the genres of the titles; give --titles"
     return None
 
@@ -260,7 +260,7 @@ def _lists(model: Model, split: Split) -> Iterator[tuple[NDArray[np.int32], TopN
             people = known[start : start + USERS_A_BLOCK]
             yield people, model.recommend(people, LIST_LENGTH)
         return
-    n_genres = split.data.titles.genres.shape[1]
+    n_genres = split.data.item_features.genres.shape[1]
     for start in range(0, len(split.people), USERS_A_BLOCK):
         people = np.arange(start, min(start + USERS_A_BLOCK, len(split.people)), dtype=np.int32)
         part = fold_in.where((fold_in.users >= start) & (fold_in.users < start + USERS_A_BLOCK))

@@ -116,7 +116,7 @@ def evaluate(
     users = np.unique(rated.users)
     rows = np.searchsorted(users, rated.users)
     wanted = RelevantPairs.of(np.searchsorted(users, liked.users), liked.items, model.n_items_)
-    catalogue = None if data is None else Catalogue.of(model.seen_, data.titles.genres)
+    catalogue = None if data is None else Catalogue.of(model.seen_, data.item_features.genres)
     per_user, recommended, ranks = _rank(model, users, wanted, owned, ks, catalogue)
     in_catalogue = model.popularity_ > 0
     asked = int(np.count_nonzero(per_user["relevant"]))
@@ -248,7 +248,7 @@ def _judged_likes(
 def _slices(judged: list[Judged], data: TrainingData) -> list[Slice]:
     activity = activity_parts(np.bincount(data.train.users, minlength=data.n_users))
     popularity = np.bincount(data.train.items, minlength=data.n_items)
-    return slices(judged, [activity], title_parts(popularity, data.titles))
+    return slices(judged, [activity], title_parts(popularity, data.item_features))
 
 
 def _classify(

@@ -43,7 +43,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class ListedTitle:
+class ListedItem:
     """A title on the list of an example.
 
     Attributes:
@@ -61,7 +61,7 @@ class ListedTitle:
     liked: bool
 
 
-def pick_examples(train: Interactions, test: Interactions, like_threshold: float) -> list[Example]:
+def pick_example_users(train: Interactions, test: Interactions, like_threshold: float) -> list[Example]:
     """Return the five people, the same for the same folds; fewer where there are not as many users.
 
     light, average, heavy: at 5, 50 and 95 % of the users by number of training pairs; new: at 35 %, known by the five
@@ -107,7 +107,7 @@ def example_lists(
     owned: sp.csr_array | None,
     item_ids: NDArray[np.int32],
     k: int = LIST_LENGTH,
-) -> list[ListedTitle]:
+) -> list[ListedItem]:
     """Return what a fitted model recommends to each of the people, without what it knows that they have.
 
     Args:
@@ -128,13 +128,13 @@ def example_lists(
         items, scores = top.items[0][found], top.scores[0][found]
         hits = np.isin(items, example.liked)
         listed += [
-            ListedTitle(example.name, rank, int(item_ids[item]), float(score), bool(hit))
+            ListedItem(example.name, rank, int(item_ids[item]), float(score), bool(hit))
             for rank, (item, score, hit) in enumerate(zip(items, scores, hits, strict=True), start=1)
         ]
     return listed
 
 
-def write_example_lists(listed: Sequence[ListedTitle], path: Path) -> None:
+def write_example_lists(listed: Sequence[ListedItem], path: Path) -> None:
     """Write the lists as a Parquet file, replacing `path` atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -143,10 +143,10 @@ def write_example_lists(listed: Sequence[ListedTitle], path: Path) -> None:
         pq.write_table(pa.Table.from_pylist([vars(title) for title in listed]), beside, compression="zstd")
 
 
-def read_example_lists(path: Path) -> list[ListedTitle]:
+def read_example_lists(path: Path) -> list[ListedItem]:
     """Return what `write_example_lists` wrote; nothing of a model that was evaluated before lists were kept."""
     import pyarrow.parquet as pq
 
     if not path.exists():
         return []
-    return [ListedTitle(**row) for row in pq.read_table(path).to_pylist()]
+    return [ListedItem(**row) for row in pq.read_table(path).to_pylist()]

@@ -64,7 +64,7 @@ class GlobalTime(Division):
 class StrongGeneralisation(Division):
     """Users are held out as a whole; four fifths of the likes of each are told, the others are to be found.
 
-    Only likes count, and only users with five of them. Titles that no training user likes are left out.
+    Only likes count, and only users with five of them. Items that no training user likes are left out.
 
     Source: Liang, Krishnan, Hoffman, Jebara, Variational autoencoders for collaborative filtering, WWW 2018, §4.1.
 
@@ -101,7 +101,7 @@ class Protocol:
     Attributes:
         name: as on the command line and in `evaluation.metrics`.
         division: of the pairs that are kept.
-        titles: SQL condition on the columns of `clean.titles`; titles that do not meet it are left out.
+        titles: SQL condition on the columns of `clean.items`; titles that do not meet it are left out.
         pairs: SQL condition on `user_id`, `item_id`, `rating`, `at`, and `draw` and `user_draw`, which are uniform in
             [0, 1) by pair and by user; pairs that do not meet it are left out.
         scale, like_threshold: where they differ from the domain's.

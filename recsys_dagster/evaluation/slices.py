@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 
 SLICE_K = 10
 COLD = 5
@@ -86,7 +86,7 @@ def activity_parts(pairs_of_user: NDArray[np.integer]) -> Parts:
     return Parts.of_positions("activity", names, np.digitize(pairs_of_user, [1, first + 1, second + 1]))
 
 
-def title_parts(pairs_of_title: NDArray[np.integer], titles: Titles) -> list[Parts]:
+def title_parts(pairs_of_title: NDArray[np.integer], titles: ItemFeatures) -> list[Parts]:
     """Divide the titles by popularity, support, kind and genre.
 
     head is the fewest titles that have a third of all training pairs, tail the most that have the last third.

@@ -21,7 +21,7 @@ from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.accuracy import mean
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.warehouse.arrays import load_fold, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -108,7 +108,7 @@ def backtest(
         UsageError: a model does not exist.
         RecsysError: the ratings have no times, or too few people liked anything in windows of that length.
     """
-    kinds = [model_class(name) for name in names]
+    kinds = [get_model_class(name) for name in names]
     warehouse = run.warehouse
     data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
     times = _times(data.train, run.domain.name)

@@ -16,7 +16,7 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -103,9 +103,9 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
 
 def searchable(name: str) -> type[Model]:
     """Return the model of that name; raise UsageError, listing those there are, if it has nothing to search."""
-    kind = model_class(name)
+    kind = get_model_class(name)
     if not kind.params_type.searched:
-        known = ", ".join(other for other in model_names() if model_class(other).params_type.searched)
+        known = ", ".join(other for other in model_names() if get_model_class(other).params_type.searched)
         raise UsageError(f"there is nothing to search in {name}; known: {known}")
     return kind
 

@@ -19,8 +19,8 @@ from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelRecord, ModelStore
 from recsys_dagster.models.attempt import State, attempt
-from recsys_dagster.models.registry import model_class
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -58,7 +58,7 @@ def choose(run: DomainRun) -> Chosen:
         name = choose_champion([row for one in candidates for row in one.metrics])
         version = next(one.version for one in candidates if one.model == name)
         reason = f"{missing}: {name} has the highest NDCG@10 on validation"
-        return Chosen(ModelStore(run.layout).crown(run.domain.name, name, version, reason=reason, by="gate"), ())
+        return Chosen(ModelStore(run.layout).set_champion(run.domain.name, name, version, reason=reason, by="gate"), ())
     settings = run.settings
     challengers = [one for one in candidates if (one.model, one.version) != (champion.model, champion.version)]
     data = load_training_data(run.warehouse, run.domain)
@@ -73,7 +73,7 @@ def choose(run: DomainRun) -> Chosen:
         ),
         seed=settings.seed,
     )
-    decision = ModelStore(run.layout).crown(
+    decision = ModelStore(run.layout).set_champion(
         run.domain.name, verdict.model, verdict.version, reason=verdict.reason, by="gate"
     )
     return Chosen(decision, verdict.trials)
@@ -89,7 +89,7 @@ def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Pro
     """
     index = id_map_hash(run.warehouse)
     _, record = ModelStore(run.layout).load(run.domain.name, model, version, id_map_hash=index)
-    ModelStore(run.layout).crown(run.domain.name, model, record.version, reason=reason, by="hand")
+    ModelStore(run.layout).set_champion(run.domain.name, model, record.version, reason=reason, by="hand")
     build_lists(run)
     return publish_built(run)
 
@@ -123,11 +123,11 @@ def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
     for outcome in EvaluationResults(run).missing():
         if outcome.model == name:
             raise RecsysError(f"{name} {outcome.state}: {outcome.reason}")
-    warehouse, kind = run.warehouse, model_class(name)
+    warehouse, kind = run.warehouse, get_model_class(name)
     index = id_map_hash(warehouse)
     data = load_training_data(warehouse, run.domain)
     model = kind(kind.params_type(**record.params), seed=record.seed)
-    with measuring() as cost:
+    with track_resources() as usage:
         fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index)
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
@@ -137,7 +137,7 @@ def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
         model,
         data_version=run.manifest.data_version,
         id_map_hash=index,
-        cost=cost,
+        usage=usage,
         current=False,
     )
     rows = found.rows(name, fitted, HOLDOUT, "validation")

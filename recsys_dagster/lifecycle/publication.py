@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
-from recsys_dagster.quality.lists import faults_of_lists
+from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.lookup import Provenance, Published
 from recsys_dagster.serving.publishing import Written, publish
 from recsys_dagster.serving.swap import swap_in
-from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, load_owned, load_training_data
+from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 USERS_A_BLOCK = 8192
@@ -38,9 +38,9 @@ def build_lists(run: DomainRun) -> Written:
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # what it learnt may take gigabytes, and so may what is learnt now
     model.fit(data)
-    owned = load_owned(warehouse)
+    owned = load_excluded(warehouse)
     with warehouse.connect() as connection:
-        titles = connection.sql("SELECT * FROM clean.titles ORDER BY item_id").to_arrow_table()
+        items = connection.sql("SELECT * FROM clean.items ORDER BY item_id").to_arrow_table()
         metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
         reference = reference_tables(connection)
     return publish(
@@ -48,8 +48,8 @@ def build_lists(run: DomainRun) -> Written:
         lists=_lists(model, user_ids, run.settings.top_n, owned),
         user_ids=user_ids,
         item_ids=item_ids,
-        titles=titles,
-        genre_names=data.titles.genre_names,
+        items=items,
+        genre_names=data.item_features.genre_names,
         leaderboard=metrics,
         history=store.history(run.domain.name),
         provenance=Provenance(
@@ -74,7 +74,7 @@ def publish_built(run: DomainRun) -> Provenance:
         RecsysError: no lists were built, they are not the champion's, or they fail a check; what is published stays.
     """
     layout = run.layout
-    faults = faults_of_lists(run)
+    faults = failed_list_checks(run)
     built, published, previous = (of(run.domain.name) for of in (layout.built, layout.published, layout.previous))
     if faults:
         raise RecsysError(f"{built}: not published: {'; '.join(map(str, faults))}; what was published before stays")

@@ -4,7 +4,7 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.serving.lookup import Provenance, Published
-from recsys_dagster.serving.swap import go_back
+from recsys_dagster.serving.swap import restore_previous
 
 
 def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
@@ -20,9 +20,9 @@ def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
         published = layout.published(domain)
         provenance = _provenance(layout, domain)
         if (provenance.model, provenance.version) == store.champion(domain):
-            go_back(published, layout.previous(domain))
+            restore_previous(published, layout.previous(domain))
             provenance = _provenance(layout, domain)
-        store.crown(domain, provenance.model, provenance.version, reason=reason, by="hand")
+        store.set_champion(domain, provenance.model, provenance.version, reason=reason, by="hand")
     return provenance
 
 

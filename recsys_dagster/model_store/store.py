@@ -20,9 +20,9 @@ from typing import Any
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.decisions import By, Decision, append_decision, read_decisions
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.runtime.storage import read_json, remove_leftovers, replacing, sha256, write_json
 from recsys_dagster.runtime.versions import code_version, incompatibility, loaded_packages
 
@@ -75,7 +75,7 @@ class ModelStore:
         *,
         data_version: str,
         id_map_hash: str,
-        cost: Cost,
+        usage: ResourceUsage,
         current: bool = True,
         params_from: str = "",
     ) -> str:
@@ -101,8 +101,8 @@ class ModelStore:
                 code_version=code_version(),
                 params_from=params_from,
                 packages=loaded_packages(),
-                fit_seconds=cost.wall_seconds,
-                peak_bytes=cost.peak_bytes,
+                fit_seconds=usage.wall_seconds,
+                peak_bytes=usage.peak_bytes,
                 files={str(p.relative_to(folder)): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()},
             )
             write_json(folder / RECORD, asdict(record))
@@ -121,7 +121,7 @@ class ModelStore:
                 in an incompatible version, or it was trained on other ids than `id_map_hash` stands for, so that its
                 indices mean other users and titles.
         """
-        kind = model_class(name)
+        kind = get_model_class(name)
         record = self.record(domain, name, version)
         folder = self._home(domain, name) / record.version
         if record.id_map_hash != id_map_hash:
@@ -168,7 +168,7 @@ class ModelStore:
                 curves[name] = history
         return curves
 
-    def crown(
+    def set_champion(
         self, domain: str, name: str, version: str, *, reason: str, by: By, metrics: Mapping[str, float] | None = None
     ) -> Decision:
         """Point the domain's champion at a version, which must exist, and put that into the history.

@@ -18,7 +18,7 @@ REPEAT_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class LeftOutError(RecsysError):
+class SkippedError(RecsysError):
     """Raised in the work on a model to say that it is not to be fitted: that is no failure, and the reason is told."""
 
 
@@ -31,7 +31,7 @@ class State(StrEnum):
 
     FITTED = "fitted"
     FAILED = "failed"
-    LEFT_OUT = "left out"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def attempt(model: str, work: Callable[[], Any], *, seconds: float, id_map_hash:
     try:
         with time_limit(seconds):
             work()
-    except LeftOutError as error:
-        state, reason = State.LEFT_OUT, str(error)
+    except SkippedError as error:
+        state, reason = State.SKIPPED, str(error)
     except RecsysError as error:
         state, reason = State.FAILED, str(error)
     except Exception as error:  # a library may raise anything, and none of it is to stop the other models

@@ -65,7 +65,7 @@ class Model(ABC):
         kinds: the libraries that do its work, as the graph shows them.
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
-        needs_titles: whether it is nothing without the features of the titles.
+        needs_item_features: whether it is nothing without the features of the titles.
         inputs: what it is told of a pair, where that can be told apart: `user`, and what it knows of the title.
         params: the parameters it was made with.
         seed: makes two fits on the same data equal.
@@ -84,7 +84,7 @@ class Model(ABC):
     presets: ClassVar[Mapping[str, Params]] = {}
     predicts_ratings: ClassVar[bool] = False
     folds_in: ClassVar[bool] = False
-    needs_titles: ClassVar[bool] = False
+    needs_item_features: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ()
 
     n_users_: int
@@ -113,7 +113,7 @@ class Model(ABC):
         self.n_users_, self.n_items_, self.scale_ = data.n_users, data.n_items, data.scale
         self.seen_ = data.train.matrix(data.n_users, data.n_items)
         self.popularity_ = np.bincount(data.train.items, minlength=data.n_items).astype(np.float32)
-        self.genres_ = data.titles.genres
+        self.genres_ = data.item_features.genres
         self._fit(data)
         return self
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.attempt import LeftOutError
+from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.runtime.memory import GIB, available_bytes
 
 FLOPS = 4e10
@@ -87,7 +87,7 @@ class Budget:
     bytes: int | None = None
 
     def require(self, estimate: Estimate) -> None:
-        """Raise LeftOutError, which ends in the cure, if the estimate is above the budget."""
+        """Raise SkippedError, which ends in the cure, if the estimate is above the budget."""
         free = available_bytes() if self.bytes is None else self.bytes
         limits = []
         if estimate.seconds > self.seconds:
@@ -95,7 +95,7 @@ class Budget:
         if free is not None and estimate.bytes > free:
             limits.append(f"{free / GIB:.1f} GiB ({'free' if self.bytes is None else 'RECSYS_BUDGET_MEMORY'})")
         if limits:
-            raise LeftOutError(
+            raise SkippedError(
                 f"would take about {estimate}, and the budget of a model is {' and '.join(limits)}; "
                 "name it in --models or RECSYS_MODELS to fit it all the same"
             )

@@ -21,7 +21,7 @@ class PositivesParams(Params):
     """What every ranker on positives can be told."""
 
     min_positives: int = Field(
-        1, ge=1, description="Titles with fewer positives are not learnt; raise it where memory does not suffice."
+        1, ge=1, description="Items with fewer positives are not learnt; raise it where memory does not suffice."
     )
 
 

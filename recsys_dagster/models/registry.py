@@ -51,7 +51,7 @@ def model_names() -> tuple[str, ...]:
     return tuple(REGISTRY)
 
 
-def model_class(name: str) -> type[Model]:
+def get_model_class(name: str) -> type[Model]:
     """Import and return the model of that name; raise UsageError, listing the known ones, if there is none."""
     try:
         module, _, attribute = (REGISTRY | AS_PUBLISHED)[name].partition(":")

@@ -1,7 +1,7 @@
 """Which models a run fits, and what it may spend on each."""
 
 from recsys_dagster.models.budget import Budget
-from recsys_dagster.models.registry import BASELINES, model_class, model_names
+from recsys_dagster.models.registry import BASELINES, get_model_class, model_names
 from recsys_dagster.settings import Settings
 
 
@@ -17,7 +17,7 @@ def selected_models(settings: Settings) -> tuple[str, ...]:
     if chosen in (set(), {"all"}):
         chosen = set(model_names())
     for name in chosen:
-        model_class(name)
+        get_model_class(name)
     return tuple(name for name in model_names() if name in chosen | set(BASELINES))
 
 

@@ -43,7 +43,7 @@ def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinit
             papers.faults,
         ],
         asset_checks=[*checks, lists_are_fresh],
-        jobs=build_jobs(left_out=set(model_names()) - set(selected_models(settings))),
+        jobs=build_jobs(skipped=set(model_names()) - set(selected_models(settings))),
         schedules=build_schedules(settings),
         sensors=build_sensors(settings),
         resources={"recsys": recsys_resource(settings)},

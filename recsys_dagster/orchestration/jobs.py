@@ -6,15 +6,15 @@ from typing import Any
 import dagster as dg
 
 
-def build_jobs(left_out: Iterable[str]) -> list[Any]:
-    """Return the jobs, of a type that dagster does not export; the models `left_out` are in none of them.
+def build_jobs(skipped: Iterable[str]) -> list[Any]:
+    """Return the jobs, of a type that dagster does not export; the models `skipped` are in none of them.
 
     All but `compare` are over one domain: what stands over the domains does not belong in a job over one of them.
     """
     groups = dg.AssetSelection.groups
     comparison = dg.AssetSelection.assets(["serving", "domain_comparison"])
     unwanted = comparison | dg.AssetSelection.assets(
-        *([group, name] for name in left_out for group in ("models", "evaluation"))
+        *([group, name] for name in skipped for group in ("models", "evaluation"))
     )
     return [
         dg.define_asset_job(

@@ -9,7 +9,7 @@ import dagster as dg
 from recsys_dagster.lifecycle.gate import Trial, said
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.reports.figures import standalone
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.warehouse.build import TableSummary
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ WALL_SECONDS, CPU_SECONDS = "wall_seconds", "cpu_seconds"
 PEAK_MEMORY, ROWS_PER_SECOND = "peak_memory_mb", "rows_per_second"
 
 
-def cost_metadata(cost: Cost, rows: int | None = None) -> dict[str, Any]:
+def usage_metadata(usage: ResourceUsage, rows: int | None = None) -> dict[str, Any]:
     """Wall and processor time in seconds, peak memory in MB; where so many rows were made or read, rows a second."""
-    speed = {} if rows is None else {ROWS_PER_SECOND: dg.MetadataValue.int(round(rows / cost.wall_seconds))}
+    speed = {} if rows is None else {ROWS_PER_SECOND: dg.MetadataValue.int(round(rows / usage.wall_seconds))}
     return {
-        WALL_SECONDS: dg.MetadataValue.float(round(cost.wall_seconds, 3)),
-        CPU_SECONDS: dg.MetadataValue.float(round(cost.cpu_seconds, 3)),
-        PEAK_MEMORY: dg.MetadataValue.float(round(cost.peak_bytes / 1e6, 1)),
+        WALL_SECONDS: dg.MetadataValue.float(round(usage.wall_seconds, 3)),
+        CPU_SECONDS: dg.MetadataValue.float(round(usage.cpu_seconds, 3)),
+        PEAK_MEMORY: dg.MetadataValue.float(round(usage.peak_bytes / 1e6, 1)),
         **speed,
     }
 

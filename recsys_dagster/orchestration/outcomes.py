@@ -48,7 +48,7 @@ def conclude(run: DomainRun, outcome: Outcome, metadata: Mapping[str, Any]) -> M
     check = dg.AssetCheckResult(
         check_name=FITTED,
         passed=fitted,
-        severity=dg.AssetCheckSeverity.WARN if outcome.state is State.LEFT_OUT else dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if outcome.state is State.SKIPPED else dg.AssetCheckSeverity.ERROR,
         description=str(outcome),
     )
     return dg.MaterializeResult(metadata={**told, **metadata}, check_results=[check])

@@ -45,7 +45,7 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
             if not causes:
                 console.print(_summary(run), soft_wrap=True)
                 for outcome in EvaluationResults(run).missing():
-                    if outcome.state is State.LEFT_OUT and outcome.model in chosen:
+                    if outcome.state is State.SKIPPED and outcome.model in chosen:
                         console.print(f"{name}: {outcome}", style="dim", markup=False, highlight=False, soft_wrap=True)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
             failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)

@@ -3,17 +3,17 @@
 import dagster as dg
 
 from recsys_dagster.orchestration.metadata import CPU_SECONDS, PEAK_MEMORY, ROWS_PER_SECOND, WALL_SECONDS
-from recsys_dagster.runtime.resource_usage import StepCost
+from recsys_dagster.runtime.resource_usage import StepUsage
 
 
-def step_costs(instance: dg.DagsterInstance, domain: str) -> list[StepCost]:
+def step_usage(instance: dg.DagsterInstance, domain: str) -> list[StepUsage]:
     """Return a line for each step that made assets and told its cost, in the order they ended in.
 
     Args:
         instance: holds the records; one that forgets knows the run that it is in.
         domain: the partition.
     """
-    found: dict[str, StepCost] = {}
+    found: dict[str, StepUsage] = {}
     for key in instance.all_asset_keys():
         asked = dg.AssetRecordsFilter(key, asset_partitions=[domain])
         for record in instance.fetch_materializations(asked, limit=1).records:
@@ -23,7 +23,7 @@ def step_costs(instance: dg.DagsterInstance, domain: str) -> list[StepCost]:
                 continue
             figures = {name: float(str(value.value)) for name, value in told.items() if name in _TOLD}
             step = (event.step_key or "").replace("__", "/")
-            found[step] = StepCost(
+            found[step] = StepUsage(
                 step,
                 figures[WALL_SECONDS],
                 figures[CPU_SECONDS],

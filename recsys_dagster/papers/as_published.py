@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys_dagster.evaluation.evaluate import predictions
 from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
 from recsys_dagster.models.base import Params
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
@@ -116,7 +116,7 @@ def paper_000(trial: Trial) -> Iterator[PaperRow]:
 
     The paper's learning rate is for hundreds of thousands of steps; on a small part of its data there are too few.
     """
-    preset = model_class("embedding_mlp").presets[f"paper-{trial.domain}"]
+    preset = get_model_class("embedding_mlp").presets[f"paper-{trial.domain}"]
     honest = said_by(trial.honest, "embedding_mlp")
     for system, params in (("embedding_mlp", preset), ("embedding_mlp (our training)", None)):
         published = said_by(trial.published, "embedding_mlp", params)
@@ -127,7 +127,7 @@ def paper_001(trial: Trial) -> Iterator[PaperRow]:
     """The like classifier beside standard classifiers, and the majority."""
     for name in LIKE_MODELS:
         figures = []
-        for one, params in ((trial.published, model_class(name).presets.get("paper")), (trial.honest, None)):
+        for one, params in ((trial.published, get_model_class(name).presets.get("paper")), (trial.honest, None)):
             model: Any = one.fitted(name, params)
             judged = one.test.rated
             said = model.like_probabilities(judged.users, judged.items) >= 0.5
@@ -160,7 +160,7 @@ def paper_002(trial: Trial) -> Iterator[PaperRow]:
 def _explicit(trial: Trial) -> Iterator[PaperRow]:
     """Networks that stop early on the ratings that judge them, stacked by what they say of those they learnt from."""
     members = STACKS[0]
-    presets = {name: model_class(name).presets["paper"] for name in members}
+    presets = {name: get_model_class(name).presets["paper"] for name in members}
     peeking = trial.published.on(validation=trial.published.test)
     ours = member_ratings(peeking, members, presets, outside=False)
     fair = member_ratings(trial.honest, members)
@@ -170,7 +170,7 @@ def _explicit(trial: Trial) -> Iterator[PaperRow]:
         published = ours.stacked(ours.inside, trial.published.data.scale, alpha)
         honest = fair.stacked(fair.outside, trial.honest.data.scale, alpha)
         yield from trial.errors(name, ("rmse",), published, honest)
-    spark = said_by(trial.published, "als", model_class("als").presets["spark"])
+    spark = said_by(trial.published, "als", get_model_class("als").presets["spark"])
     yield from trial.errors("als", ("rmse",), spark, said_by(trial.honest, "als"))
 
 
@@ -184,7 +184,7 @@ def _implicit(trial: Trial) -> Iterator[PaperRow]:
     popular = figures_told(published, "popularity")
     fair_popular = {} if upcoming is None else figures_told(upcoming, "popularity")
     for shuffled in (False, True):
-        params = model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
+        params = get_model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
         stopped = published.on(validation=published.test)
         model = stopped.fitted("bilstm", params)
         ours = told(published, places(published, model))
@@ -208,8 +208,10 @@ def figures_told(experiment: Experiment, name: str, params: Params | None = None
 
 def paper_003(trial: Trial) -> Iterator[PaperRow]:
     """The two towers on inputs made of all ratings, those to be predicted among them, and of genres by substring."""
-    paper = model_class("two_tower").presets["paper"]
-    leaky = trial.published.on(validation=trial.published.test, titles=substring_genres(trial.published.data.titles))
+    paper = get_model_class("two_tower").presets["paper"]
+    leaky = trial.published.on(
+        validation=trial.published.test, item_features=substring_genres(trial.published.data.item_features)
+    )
     published = said_by(leaky, LEAKY_TWO_TOWER, parameters(LEAKY_TWO_TOWER, **paper.model_dump()))
     honest = said_by(trial.honest, "two_tower")
     yield from trial.errors("two_tower", ("mse_scaled", "rmse"), published, honest)
@@ -217,7 +219,7 @@ def paper_003(trial: Trial) -> Iterator[PaperRow]:
 
 def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
     """The MLP with dropout, a watch without a rating being a rating of -1; once more on equally frequent ratings."""
-    data, presets = trial.published.data, model_class("dropout_mlp").presets
+    data, presets = trial.published.data, get_model_class("dropout_mlp").presets
     averaged = trial.published.on(
         minus_one_for_none(trial.published.test), train=minus_one_for_none(data.train), scale=(-1.0, data.scale[1])
     )

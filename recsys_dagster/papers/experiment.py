@@ -13,7 +13,7 @@ from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.evaluation.metrics.accuracy import Statistic, root_mean
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.refit import fit_on_all
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, difference, ranked, squared_errors
 
@@ -60,7 +60,7 @@ class Experiment:
 
         Where there is no validation fold, what stops early does so on a tenth of the training fold first.
         """
-        kind = model_class(name)
+        kind = get_model_class(name)
         if len(self.data.validation):
             return self.once(f"{name} {params!r}", lambda: kind(params, seed=self.seed).fit(self.data))
         return self.once(f"{name} {params!r}", lambda: fit_on_all(kind, self.data, seed=self.seed, params=params))
@@ -95,4 +95,4 @@ class Experiment:
 
 def parameters(name: str, **changed: Any) -> Params:
     """Return the parameters of the model of that name, the defaults but for what is given."""
-    return model_class(name).params_type(**changed)
+    return get_model_class(name).params_type(**changed)

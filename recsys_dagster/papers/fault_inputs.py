@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.evaluation.metrics.accuracy import mean
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score
@@ -34,13 +34,13 @@ def unrated_as_zero(experiment: Experiment) -> list[FaultRow]:
 
 def genre_by_substring(experiment: Experiment) -> list[FaultRow]:
     """A title has every genre whose name is part of its genres' text: "Shounen Ai" makes it "Shounen" too."""
-    titles = experiment.data.titles
+    titles = experiment.data.item_features
     wrong = substring_genres(titles)
     if wrong.genres.nnz == titles.genres.nnz:
         return []
     flagged = np.count_nonzero(np.diff(wrong.genres.indptr) > np.diff(titles.genres.tocsr().indptr))
     honest = two_towers(experiment)
-    faulty = two_towers(experiment.on(titles=wrong))
+    faulty = two_towers(experiment.on(item_features=wrong))
     return [
         experiment.count("genre-by-substring", "003", "titles", "with a wrong genre", 0, flagged),
         experiment.row(
@@ -68,7 +68,7 @@ def two_towers(experiment: Experiment, **on: bool) -> Model:
     """Return the two towers after `EPOCHS` epochs on the training fold, the test fold there to leak from."""
     params = parameters(MODEL, epochs=EPOCHS, patience=None, **{**HONEST, **on})
     data = replace(experiment.data, validation=experiment.test)
-    return experiment.once(f"{MODEL} {on}", lambda: model_class(MODEL)(params, seed=experiment.seed).fit(data))
+    return experiment.once(f"{MODEL} {on}", lambda: get_model_class(MODEL)(params, seed=experiment.seed).fit(data))
 
 
 def scaled_mse(experiment: Experiment, model: Model) -> Score:
@@ -82,7 +82,7 @@ def scaled(squared: Score, scale: tuple[float, float]) -> Score:
     return replace(squared, totals=squared.totals * (2 / (high - low)) ** 2)
 
 
-def substring_genres(titles: Titles) -> Titles:
+def substring_genres(titles: ItemFeatures) -> ItemFeatures:
     """Return the titles with every genre whose name is part of the name of one that they have."""
     names = titles.genre_names
     part_of = np.array([[name in whole for name in names] for whole in names], dtype=np.float32)

@@ -28,7 +28,7 @@ def shuffled_order(experiment: Experiment) -> list[FaultRow]:
 
 
 def ties_by_index(experiment: Experiment) -> list[FaultRow]:
-    """Titles of one moment stand in the order of their index: who guesses the next higher indices is often right."""
+    """Items of one moment stand in the order of their index: who guesses the next higher indices is often right."""
     lasts, tied = last_titles(experiment), last_titles(experiment, ties_by_index=True)
     if lasts is None or tied is None:
         return []

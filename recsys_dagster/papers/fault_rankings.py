@@ -13,7 +13,7 @@ EMBEDDING_SIZE = 100
 
 
 def rating_alone(experiment: Experiment) -> list[FaultRow]:
-    """Titles are ranked by predicted rating alone, however few people stand behind it."""
+    """Items are ranked by predicted rating alone, however few people stand behind it."""
     fault = "rating-alone", "000, 004"
     popular = experiment.ranking(experiment.fitted("popularity"))
     rows = [experiment.count(*fault, "popularity", "ndcg@10", popular.value, popular.value)]

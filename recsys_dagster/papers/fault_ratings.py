@@ -11,7 +11,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.evaluate import predictions
 from recsys_dagster.evaluation.metrics.accuracy import Statistic, mean, root_mean
 from recsys_dagster.models.base import Params
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, per_pair, squared_errors
@@ -193,7 +193,7 @@ def member_ratings(
     for column, name in enumerate(members if outside else ()):
         for held_out in range(STACK_FOLDS):
             part = replace(data, train=rated.where(fold != held_out))
-            fitted = model_class(name)(params.get(name), seed=experiment.seed).fit(part)
+            fitted = get_model_class(name)(params.get(name), seed=experiment.seed).fit(part)
             found.outside[fold == held_out, column] = predictions(fitted, rated.where(fold == held_out))
     return found
 

@@ -99,7 +99,7 @@ def places(experiment: Experiment, model: Model) -> NDArray[np.int64]:
     The list is made of what the user has in the training and validation folds.
     """
     history = Interactions.concatenate(experiment.data.train, experiment.data.validation)
-    unstated = np.full((experiment.n_users, experiment.data.titles.genres.shape[1]), np.nan, dtype=np.float32)
+    unstated = np.full((experiment.n_users, experiment.data.item_features.genres.shape[1]), np.nan, dtype=np.float32)
     lists = model.recommend_for(LIST_LENGTH, history, unstated).items[experiment.test.users]
     hits = lists == experiment.test.items[:, None]
     return np.where(hits.any(axis=1), hits.argmax(axis=1), LIST_LENGTH)

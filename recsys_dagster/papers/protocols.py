@@ -12,15 +12,15 @@ from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.protocols import Protocol, RandomPairs
 
 _ENGLISH_WHERE_PUBLISHED = (
-    "(title_english IS NOT NULL OR NOT EXISTS (SELECT 1 FROM clean.titles WHERE title_english IS NOT NULL))"
+    "(title_english IS NOT NULL OR NOT EXISTS (SELECT 1 FROM clean.items WHERE title_english IS NOT NULL))"
 )
-_YEAR_WHERE_PUBLISHED = "(year IS NOT NULL OR NOT EXISTS (SELECT 1 FROM clean.titles WHERE year IS NOT NULL))"
+_YEAR_WHERE_PUBLISHED = "(year IS NOT NULL OR NOT EXISTS (SELECT 1 FROM clean.items WHERE year IS NOT NULL))"
 _FIVE_THOUSAND_USERS = (
     "rating IS NOT NULL AND user_id IN (SELECT user_id FROM protocol.interactions WHERE rating IS NOT NULL"
     " GROUP BY user_id ORDER BY min(user_draw), user_id LIMIT 5000)"
 )
 _WATCHING_OR_COMPLETED = (
-    "rating IS NOT NULL AND (user_id, item_id) NOT IN (SELECT (user_id, item_id) FROM anime.clean.watches"
+    "rating IS NOT NULL AND (user_id, item_id) NOT IN (SELECT (user_id, item_id) FROM anime.clean.interactions"
     " WHERE status NOT IN ('watching', 'completed'))"
 )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.quality import data, leakage, lists
 from recsys_dagster.quality.findings import Finding
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -36,7 +36,7 @@ def _check(asset: tuple[str, str], find: Callable[..., list[Finding]], **bound: 
 
 def all_checks() -> tuple[Check, ...]:
     """Return all checks; those of scalers for each model that scales its inputs by what it learnt."""
-    scaled = [name for name in model_names() if model_class(name).scalers is not Model.scalers]
+    scaled = [name for name in model_names() if get_model_class(name).scalers is not Model.scalers]
     return (
         _check(("clean", "ratings"), data.every_row_is_kept_or_rejected),
         _check(("clean", "ratings"), data.few_rows_are_rejected),
@@ -44,7 +44,7 @@ def all_checks() -> tuple[Check, ...]:
         _check(("clean", "ratings"), data.nothing_is_orphaned),
         _check(("clean", "ratings"), data.volumes_are_as_before),
         _check(("clean", "ratings"), data.ratings_are_distributed_as_before),
-        _check(("clean", "ratings"), data.titles_are_as_popular_as_before),
+        _check(("clean", "ratings"), data.items_are_as_popular_as_before),
         _check(("features", "interactions"), leakage.folds_follow_each_other_in_time),
         _check(("features", "interactions"), leakage.no_pair_is_in_two_folds),
         _check(("features", "user_genre_taste"), leakage.tastes_are_of_the_training_fold),

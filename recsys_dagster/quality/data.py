@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from recsys_dagster.quality.findings import Finding, none_of
-from recsys_dagster.quality.reference import NOTHING_YET, RATING_COUNTS, TITLE_RATINGS, VOLUMES, beside_the_last
+from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, beside_the_last
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -65,20 +65,20 @@ def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
 
 
 def nothing_is_orphaned(run: DomainRun) -> list[Finding]:
-    """Every rating and every watch is of a title that is in clean.titles.
+    """Every rating and every watch is of a title that is in clean.items.
 
     Cure: this is a fault of the SQL under sql/clean/, which rejects such rows; build `clean` again, and if it stays
-    red, look at the ids of clean.ratings that clean.titles lacks.
+    red, look at the ids of clean.ratings that clean.items lacks.
     """
     with run.warehouse.connect() as connection:
         return [
             none_of(
                 f"rows of clean.{table} without a title",
                 connection.execute(
-                    f"SELECT count(*) FROM clean.{table} ANTI JOIN clean.titles USING (item_id)"
+                    f"SELECT count(*) FROM clean.{table} ANTI JOIN clean.items USING (item_id)"
                 ).fetchall()[0][0],
             )
-            for table in ("ratings", "watches")
+            for table in ("ratings", "interactions")
         ]
 
 
@@ -122,8 +122,8 @@ def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
     return [_drift("stability index of the ratings", rows, run.settings.max_drift)]
 
 
-def titles_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
-    """Titles draw the share of the ratings that they drew in the published lists' data, by tenths of popularity.
+def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
+    """Items draw the share of the ratings that they drew in the published lists' data, by tenths of popularity.
 
     The titles are put in order of their ratings then and cut into ten parts with a tenth of the ratings each; new
     titles count to the least popular part. The population stability index of the parts is within RECSYS_MAX_DRIFT.
@@ -138,7 +138,7 @@ def titles_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
             f"""
             WITH summed AS (
                 SELECT item_id, ratings, sum(ratings) OVER (ORDER BY ratings DESC, item_id) AS upto
-                FROM last.title_ratings
+                FROM last.item_ratings
             ),
 
             old AS (
@@ -147,7 +147,7 @@ def titles_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
 
             SELECT sum(coalesce(old.ratings, 0)), sum(coalesce(new.ratings, 0))
             FROM old
-            FULL JOIN ({TITLE_RATINGS}) AS new USING (item_id)
+            FULL JOIN ({ITEM_RATINGS}) AS new USING (item_id)
             GROUP BY coalesce(old.part, 9)
             """
         ).fetchall()

@@ -57,7 +57,7 @@ def tastes_are_of_the_training_fold(run: DomainRun) -> list[Finding]:
         rows, differing = connection.execute(
             """
             WITH genres AS (
-                SELECT DISTINCT item_id, trim(unnest(genres)) AS genre FROM clean.titles
+                SELECT DISTINCT item_id, trim(unnest(genres)) AS genre FROM clean.items
             ),
 
             anew AS (

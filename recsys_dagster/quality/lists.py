@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import duckdb
 
 OWNED = "is_rated OR coalesce(status, 'completed') <> 'plan_to_watch'"
-"""Of clean.watches: what is rated, watched, given up or put aside; what is only planned may be recommended."""
+"""Of clean.interactions: what is rated, watched, given up or put aside; what is only planned may be recommended."""
 
 
 def lists_hold_nothing_seen(run: DomainRun) -> list[Finding]:
@@ -22,16 +22,16 @@ def lists_hold_nothing_seen(run: DomainRun) -> list[Finding]:
     Cure: this is a fault of the model's code or of the ids behind its indices. The published lists are as they were;
     leave the model out of RECSYS_MODELS and run again.
     """
-    query = f"SELECT count(*) FROM built.recommendations JOIN clean.watches USING (user_id, item_id) WHERE {OWNED}"
+    query = f"SELECT count(*) FROM built.recommendations JOIN clean.interactions USING (user_id, item_id) WHERE {OWNED}"
     return [none_of("recommended titles that the user has", _count(run, query))]
 
 
-def lists_hold_known_titles(run: DomainRun) -> list[Finding]:
-    """Every title in a list is in clean.titles.
+def lists_hold_known_items(run: DomainRun) -> list[Finding]:
+    """Every title in a list is in clean.items.
 
     Cure: the lists were made from other titles than the warehouse has now; materialise serving/lists again.
     """
-    query = "SELECT count(*) FROM built.recommendations ANTI JOIN clean.titles USING (item_id)"
+    query = "SELECT count(*) FROM built.recommendations ANTI JOIN clean.items USING (item_id)"
     return [none_of("recommended titles that are unknown", _count(run, query))]
 
 
@@ -55,7 +55,9 @@ def every_user_has_a_list(run: DomainRun) -> list[Finding]:
     query = f"""
         SELECT count(*)
         FROM features.users
-        LEFT JOIN (SELECT user_id, count(*) AS titles FROM clean.watches WHERE {OWNED} GROUP BY user_id) USING (user_id)
+        LEFT JOIN (
+            SELECT user_id, count(*) AS titles FROM clean.interactions WHERE {OWNED} GROUP BY user_id
+        ) USING (user_id)
         WHERE
             user_id NOT IN (SELECT user_id FROM built.recommendations)
             AND coalesce(titles, 0) < (SELECT count(DISTINCT item_idx) FROM features.interactions)
@@ -63,10 +65,10 @@ def every_user_has_a_list(run: DomainRun) -> list[Finding]:
     return [none_of("users without a list", _count(run, query))]
 
 
-OF_LISTS = (lists_hold_nothing_seen, lists_hold_known_titles, lists_hold_nothing_twice, every_user_has_a_list)
+OF_LISTS = (lists_hold_nothing_seen, lists_hold_known_items, lists_hold_nothing_twice, every_user_has_a_list)
 
 
-def faults_of_lists(run: DomainRun) -> list[Finding]:
+def failed_list_checks(run: DomainRun) -> list[Finding]:
     """Return what is wrong with the lists that are to be published; nothing if they may be."""
     return [finding for check in OF_LISTS for finding in check(run) if not finding.passed]
 

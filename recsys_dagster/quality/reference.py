@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VOLUMES = """
-SELECT 'titles' AS name, count(*) AS rows FROM clean.titles
+SELECT 'items' AS name, count(*) AS rows FROM clean.items
 UNION ALL
 SELECT 'ratings', count(*) FROM clean.ratings
 UNION ALL
-SELECT 'watches', count(*) FROM clean.watches
+SELECT 'interactions', count(*) FROM clean.interactions
 UNION ALL
-SELECT 'users', count(DISTINCT user_id) FROM clean.watches
+SELECT 'users', count(DISTINCT user_id) FROM clean.interactions
 """
 RATING_COUNTS = "SELECT rating, count(*) AS ratings FROM clean.ratings GROUP BY rating"
-TITLE_RATINGS = "SELECT item_id, count(*) AS ratings FROM clean.ratings GROUP BY item_id"
+ITEM_RATINGS = "SELECT item_id, count(*) AS ratings FROM clean.ratings GROUP BY item_id"
 
 NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so there is nothing to compare with", True)
 
 
 def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.Table]":
     """Return what the next run is held against: rows of each table, ratings by value and by title."""
-    queries = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "title_ratings": TITLE_RATINGS}
+    queries = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "item_ratings": ITEM_RATINGS}
     return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in queries.items()}
 
 

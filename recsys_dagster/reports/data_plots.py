@@ -39,9 +39,9 @@ def profile_figures(profile: Profile) -> list[tuple[str, str]]:
         ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
         ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
         ("Most rated titles", profile.most_rated, plot_titles, {"label": "ratings"}),
-        ("Titles with most members", profile.most_members, plot_titles, {"label": "members"}),
+        ("Items with most members", profile.most_members, plot_titles, {"label": "members"}),
         ("Most members of each kind", profile.kind_members, plot_titles, {"label": "members"}),
-        ("Titles with most episodes", profile.most_episodes, plot_titles, {"label": "episodes"}),
+        ("Items with most episodes", profile.most_episodes, plot_titles, {"label": "episodes"}),
         ("Words in the titles", profile.words, plot_words, {}),
     ]
     return [(title, drawn(plot, tuple(data), **named)) for title, data, plot, named in candidates if len(data) > 1]

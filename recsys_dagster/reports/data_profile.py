@@ -81,7 +81,7 @@ def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
     def most(column: str) -> list[tuple[Any, ...]]:
         return rows(
             f"""
-            SELECT title, {column} FROM clean.titles
+            SELECT title, {column} FROM clean.items
             WHERE {column} IS NOT NULL ORDER BY {column} DESC, item_id LIMIT {TITLES_SHOWN}
             """
         )
@@ -90,17 +90,17 @@ def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
         return rows(
             f"""
             SELECT floor(log2(interactions))::INTEGER AS b, count(*)
-            FROM (SELECT count(*) AS interactions FROM clean.watches GROUP BY {column})
+            FROM (SELECT count(*) AS interactions FROM clean.interactions GROUP BY {column})
             GROUP BY b ORDER BY b
             """
         )
 
     return Profile(
         counts={
-            "users": count("watches", "DISTINCT user_id"),
-            "titles": count("titles"),
+            "users": count("interactions", "DISTINCT user_id"),
+            "items": count("items"),
             "ratings": count("ratings"),
-            "interactions": count("watches"),
+            "interactions": count("interactions"),
             "rejected rows": count("rejected"),
         },
         ratings=rows("SELECT rating, count(*) FROM clean.ratings GROUP BY ALL ORDER BY 1"),
@@ -111,18 +111,18 @@ def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
             GROUP BY b, m ORDER BY b, m
             """
         ),
-        kinds=rows("SELECT kind, count(*) FROM clean.titles WHERE kind IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1"),
+        kinds=rows("SELECT kind, count(*) FROM clean.items WHERE kind IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1"),
         genres=rows(
             f"""
-            SELECT genre, count(*) FROM (SELECT unnest(genres) AS genre FROM clean.titles)
+            SELECT genre, count(*) FROM (SELECT unnest(genres) AS genre FROM clean.items)
             GROUP BY genre ORDER BY 2 DESC, 1 LIMIT {GENRES_SHOWN}
             """
         ),
-        years=rows("SELECT year, count(*) FROM clean.titles WHERE year IS NOT NULL GROUP BY 1 ORDER BY 1"),
+        years=rows("SELECT year, count(*) FROM clean.items WHERE year IS NOT NULL GROUP BY 1 ORDER BY 1"),
         months=rows(
             """
             SELECT date_trunc('month', watched_at)::DATE, count(*)
-            FROM clean.watches WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
+            FROM clean.interactions WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
             """
         ),
         per_user=doubling("user_id"),
@@ -134,14 +134,14 @@ def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
                 SELECT item_id, count(*) AS ratings FROM clean.ratings
                 GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {TITLES_SHOWN}
             )
-            INNER JOIN clean.titles USING (item_id)
+            INNER JOIN clean.items USING (item_id)
             ORDER BY ratings DESC, item_id
             """
         ),
         most_members=most("members"),
         kind_members=rows(
             """
-            SELECT kind || ': ' || max_by(title, members), max(members) FROM clean.titles
+            SELECT kind || ': ' || max_by(title, members), max(members) FROM clean.items
             WHERE kind IS NOT NULL AND members IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1
             """
         ),
@@ -160,7 +160,7 @@ def _words(connection: "duckdb.DuckDBPyConnection") -> list[tuple[str, int]]:
         FROM (
             SELECT DISTINCT
                 item_id, unnest(regexp_extract_all(lower(title), '\p{Latin}[\p{Latin}'']*\p{Latin}')) AS word
-            FROM (SELECT item_id, coalesce(title_english, title) AS title FROM clean.titles)
+            FROM (SELECT item_id, coalesce(title_english, title) AS title FROM clean.items)
         )
         WHERE length(word) > 2 AND NOT list_contains(?, word)
         GROUP BY word ORDER BY 2 DESC, 1 LIMIT ?

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from recsys_dagster.evaluation.example_lists import Example, ListedTitle
+    from recsys_dagster.evaluation.example_lists import Example, ListedItem
 
 HISTORY_SHOWN = 20
 GENRES_OF_A_TITLE = 3
@@ -18,7 +18,7 @@ GENRES_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class ShownTitle:
+class ShownItem:
     """A title as the page names it; None is not known."""
 
     title: str
@@ -32,7 +32,7 @@ class ShownTitle:
 class Watched:
     """A title that somebody knows; `rating` is None where it was watched without one."""
 
-    title: ShownTitle
+    title: ShownItem
     rating: float | None
     at: datetime | None
 
@@ -60,7 +60,7 @@ class Person:
     genres: Sequence[tuple[str, int]]
 
 
-def describe_people(
+def describe_users(
     connection: "duckdb.DuckDBPyConnection",
     examples: "Sequence[Example]",
     user_ids: "NDArray[np.int64]",
@@ -79,8 +79,8 @@ def _describe(
         SELECT
             titles.title, titles.title_english, titles.kind, titles.year, coalesce(titles.genres, []),
             ratings.rating, watches.watched_at
-        FROM clean.watches AS watches
-        INNER JOIN clean.titles AS titles USING (item_id)
+        FROM clean.interactions AS watches
+        INNER JOIN clean.items AS titles USING (item_id)
         LEFT JOIN clean.ratings AS ratings
             ON ratings.user_id = watches.user_id AND ratings.item_id = watches.item_id
         WHERE watches.user_id = $user AND list_contains($known, watches.item_id)
@@ -106,19 +106,19 @@ def _describe(
 
 
 def name_titles(
-    connection: "duckdb.DuckDBPyConnection", lists: "Mapping[str, Sequence[ListedTitle]]"
-) -> dict[int, ShownTitle]:
+    connection: "duckdb.DuckDBPyConnection", lists: "Mapping[str, Sequence[ListedItem]]"
+) -> dict[int, ShownItem]:
     """Return, by id, the titles that are on any of the lists."""
     wanted = sorted({listed.item_id for one in lists.values() for listed in one})
     rows: list[tuple[Any, ...]] = connection.execute(
         """
         SELECT item_id, title, title_english, kind, year, coalesce(genres, [])
-        FROM clean.titles WHERE list_contains(?, item_id)
+        FROM clean.items WHERE list_contains(?, item_id)
         """,
         [wanted],
     ).fetchall()
     return {row[0]: _shown(*row[1:]) for row in rows}
 
 
-def _shown(title: str, title_english: str | None, kind: str | None, year: int | None, genres: list[str]) -> ShownTitle:
-    return ShownTitle(title, title_english, kind, year, tuple(genres))
+def _shown(title: str, title_english: str | None, kind: str | None, year: int | None, genres: list[str]) -> ShownItem:
+    return ShownItem(title, title_english, kind, year, tuple(genres))

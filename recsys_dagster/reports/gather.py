@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from recsys_dagster.evaluation.example_lists import pick_examples, read_example_lists
+from recsys_dagster.evaluation.example_lists import pick_example_users, read_example_lists
 from recsys_dagster.evaluation.importance import read_importance
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
 from recsys_dagster.reports.data_profile import folds, profile
-from recsys_dagster.reports.example_users import describe_people, name_titles
+from recsys_dagster.reports.example_users import describe_users, name_titles
 from recsys_dagster.reports.page import ModelCard, Report
-from recsys_dagster.runtime.resource_usage import StepCost
+from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Published
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import reconcile
@@ -22,7 +22,7 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 SHOWN_FOLD = "test"
 
 
-def gather_report(run: DomainRun, costs: Sequence[StepCost] = ()) -> Report:
+def gather_report(run: DomainRun, costs: Sequence[StepUsage] = ()) -> Report:
     """Return what the page of a domain shows, after everything else of the domain was made.
 
     Args:
@@ -32,7 +32,9 @@ def gather_report(run: DomainRun, costs: Sequence[StepCost] = ()) -> Report:
     warehouse = run.warehouse
     board = EvaluationResults(run).leaderboard()
     cards = _cards(run, [row.model for row in board.rows])
-    examples = pick_examples(load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold)
+    examples = pick_example_users(
+        load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold
+    )
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
     with Published(run.layout.published(run.domain.name)) as published:
@@ -46,8 +48,8 @@ def gather_report(run: DomainRun, costs: Sequence[StepCost] = ()) -> Report:
             leaderboard=board,
             verdicts=verdicts(board),
             models=cards,
-            left_out=_left_out(run, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
-            people=describe_people(connection, examples, user_ids, item_ids),
+            skipped=_left_out(run, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
+            people=describe_users(connection, examples, user_ids, item_ids),
             titles=name_titles(connection, {card.name: card.lists for card in cards}),
             papers=read_records(connection, PaperRow),
             faults=read_records(connection, FaultRow),
@@ -63,7 +65,7 @@ def _cards(run: DomainRun, names: list[str]) -> list[ModelCard]:
     return [
         ModelCard(
             name=name,
-            summary=model_class(name).summary,
+            summary=get_model_class(name).summary,
             record=ModelStore(run.layout).record(run.domain.name, name),
             metrics=[row for row in metrics if row.model == name],
             curves=curves.get(name, {}),

@@ -316,8 +316,8 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
 PARTS_SHOWN = 10
 DIMENSIONS = {
     "activity": "Users by their training pairs:",
-    "popularity": "Titles, a third of all pairs each:",
-    "support": "Titles by training pairs:",
+    "popularity": "Items, a third of all pairs each:",
+    "support": "Items by training pairs:",
     "kind": "Kinds:",
     "genre": "Genres:",
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recsys_dagster.papers.faults import FAULTS, explained
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.data_profile import Fold, Profile
-from recsys_dagster.reports.example_users import Person, ShownTitle
+from recsys_dagster.reports.example_users import Person, ShownItem
 from recsys_dagster.reports.figures import drawn, to_svg
 from recsys_dagster.reports.leaderboard_table import board_columns, metric_table
 from recsys_dagster.reports.model_plots import (
@@ -29,13 +29,13 @@ from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.serving.lookup import Provenance, format_score
 
 if TYPE_CHECKING:
-    from recsys_dagster.evaluation.example_lists import ListedTitle
+    from recsys_dagster.evaluation.example_lists import ListedItem
     from recsys_dagster.evaluation.importance import Importance
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
     from recsys_dagster.model_store.store import ModelRecord
     from recsys_dagster.papers.records import FaultRow, PaperRow
-    from recsys_dagster.runtime.resource_usage import StepCost
+    from recsys_dagster.runtime.resource_usage import StepUsage
     from recsys_dagster.warehouse.build import FileAccount
 
 DRAWN = (("ndcg", 10), ("rmse", None))
@@ -70,7 +70,7 @@ class ModelCard:
     record: "ModelRecord"
     metrics: "Sequence[MetricRow]"
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    lists: "Sequence[ListedTitle]" = ()
+    lists: "Sequence[ListedItem]" = ()
     confusion: "Sequence[ConfusionRow]" = ()
     slices: "Sequence[SliceRow]" = ()
     importances: "Sequence[Importance]" = ()
@@ -87,7 +87,7 @@ class Report:
         leaderboard: its rows are shown in order, with a column for each metric that any of them has.
         verdicts: sentences that say what the leaderboard means.
         models: the models of the leaderboard, in its order.
-        left_out: why a model is not on the leaderboard, by name.
+        skipped: why a model is not on the leaderboard, by name.
         people: the users that every model is shown with.
         titles: those on any of their lists, by id.
         papers: figures of papers beside ours.
@@ -102,12 +102,12 @@ class Report:
     leaderboard: "Leaderboard"
     verdicts: Sequence[str]
     models: Sequence[ModelCard]
-    left_out: Mapping[str, str]
+    skipped: Mapping[str, str]
     people: Sequence[Person]
-    titles: Mapping[int, ShownTitle]
+    titles: Mapping[int, ShownItem]
     papers: "Sequence[PaperRow]" = ()
     faults: "Sequence[FaultRow]" = ()
-    costs: "Sequence[StepCost]" = ()
+    costs: "Sequence[StepUsage]" = ()
 
 
 def write_report(path: Path, report: Report) -> None:

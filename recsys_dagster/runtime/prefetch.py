@@ -7,7 +7,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+def prefetch(items: Iterator[Item]) -> Iterator[Item]:
     """Yield the items, none of which is None; while one is used, a thread makes the next."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)

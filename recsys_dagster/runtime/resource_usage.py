@@ -11,11 +11,11 @@ from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
-_under_way: list["Cost"] = []
+_under_way: list["ResourceUsage"] = []
 
 
 @dataclass(eq=False)
-class Cost:
+class ResourceUsage:
     """Filled in when the measured block ends.
 
     Attributes:
@@ -30,12 +30,12 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """What a step of the pipeline cost when it last ran.
+class StepUsage:
+    """What a step of the pipeline usage when it last ran.
 
     Attributes:
         step: its name.
-        wall_seconds, cpu_seconds, peak_bytes: as of Cost.
+        wall_seconds, cpu_seconds, peak_bytes: as of ResourceUsage.
         rows_per_second: made or read; None where rows are not what it takes time for.
         ended_at: seconds since the epoch.
     """
@@ -49,29 +49,29 @@ class StepCost:
 
 
 @contextlib.contextmanager
-def measuring() -> Iterator[Cost]:
-    """Measure the block; its Cost is complete after the block, also when that raises."""
-    cost = Cost()
+def track_resources() -> Iterator[ResourceUsage]:
+    """Measure the block; its ResourceUsage is complete after the block, also when that raises."""
+    usage = ResourceUsage()
     _note_peak()
     _give_back()
     _reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    _under_way.append(cost)
+    _under_way.append(usage)
     try:
-        yield cost
+        yield usage
     finally:
         _note_peak()
-        _under_way.remove(cost)
-        cost.wall_seconds += time.perf_counter() - wall
-        cost.cpu_seconds += time.process_time() - cpu
+        _under_way.remove(usage)
+        usage.wall_seconds += time.perf_counter() - wall
+        usage.cpu_seconds += time.process_time() - cpu
 
 
-def charge(cost: Cost) -> None:
-    """Add, to the blocks that are being measured, what it cost to make something that is used again in them."""
+def charge(usage: ResourceUsage) -> None:
+    """Add, to the blocks that are being measured, what it usage to make something that is used again in them."""
     for block in _under_way:
-        block.wall_seconds += cost.wall_seconds
-        block.cpu_seconds += cost.cpu_seconds
-        block.peak_bytes = max(block.peak_bytes, cost.peak_bytes)
+        block.wall_seconds += usage.wall_seconds
+        block.cpu_seconds += usage.cpu_seconds
+        block.peak_bytes = max(block.peak_bytes, usage.peak_bytes)
 
 
 def _note_peak() -> None:

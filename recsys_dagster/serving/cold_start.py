@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving.item_finder import NamedTitle, TitleFinder, tolerant
+from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, tolerant
 from recsys_dagster.serving.lookup import Published, Recommendation
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def recommend_by_ratings(
     Args:
         published: of the domain.
         store: the models of the same home.
-        stated: each "NAME=RATING"; the name is found as `TitleFinder` does.
+        stated: each "NAME=RATING"; the name is found as `ItemFinder` does.
         n: at most so many.
         kind: only titles of this kind; their ranks stay those of the whole list.
         model: which answers; else the best of the last run that goes by a history.
@@ -65,8 +65,8 @@ def recommend_by_ratings(
 
     from recsys_dagster.data.interactions import Interactions
 
-    finder, scale = TitleFinder(published.named_titles()), published.provenance().scale
-    rated: dict[int, tuple[NamedTitle, float]] = {}
+    finder, scale = ItemFinder(published.named_titles()), published.provenance().scale
+    rated: dict[int, tuple[NamedItem, float]] = {}
     for name, rating in (_parsed(text, "--rated", scale) for text in stated):
         title = finder.find(name)
         if title.item_id in rated:
@@ -135,7 +135,7 @@ def _model(
     published: Published, store: "ModelStore", name: str | None, task: str, able: Callable[["type[Model]"], bool]
 ) -> "tuple[Model, str]":
     """Return the named model of the last run or, unless one is named, the best that is able, and its version."""
-    from recsys_dagster.models.registry import REGISTRY, model_class
+    from recsys_dagster.models.registry import REGISTRY, get_model_class
 
     domain, provenance = published.path.stem, published.provenance()
     ids = store.record(domain, provenance.model, provenance.version).id_map_hash
@@ -146,9 +146,9 @@ def _model(
         if candidate in REGISTRY and store.record(domain, candidate, version).id_map_hash == ids
     }
     if name is None:
-        name = next((candidate for candidate in versions if able(model_class(candidate))), FALLBACK)
-    elif not able(model_class(name)) and name != FALLBACK:
-        others = ", ".join(candidate for candidate in versions if able(model_class(candidate))) or FALLBACK
+        name = next((candidate for candidate in versions if able(get_model_class(candidate))), FALLBACK)
+    elif not able(get_model_class(name)) and name != FALLBACK:
+        others = ", ".join(candidate for candidate in versions if able(get_model_class(candidate))) or FALLBACK
         raise UsageError(f"{name} is no model that {task}; of the last run: {others}")
     if name not in versions:
         raise UsageError(f"the last run of {domain} had no {name}; it had: {', '.join(versions)}")

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from recsys_dagster.errors import UsageError
 
 NEAR = 5
-"""Titles that are proposed for an unknown name."""
+"""Items that are proposed for an unknown name."""
 ALIKE = 10
-"""Titles of one name that are listed."""
+"""Items of one name that are listed."""
 
 _ARTICLES = {
     *("the", "a", "an", "la", "le", "les", "l'", "el", "los", "las", "il", "lo", "gli"),
@@ -27,7 +27,7 @@ _SPELT = str.maketrans({"&": " and ", "×": "x"})
 
 
 @dataclass(frozen=True)
-class NamedTitle:
+class NamedItem:
     """A title and what tells it from others of its name; what the source does not know is None."""
 
     item_id: int
@@ -44,7 +44,7 @@ class NamedTitle:
         return f"{name} ({known})" if known else name
 
 
-class TitleFinder:
+class ItemFinder:
     """Names → titles, tolerant of case, accents, punctuation and the place of an article.
 
     A name is compared with all titles as they are written; if there is none of that name, without regard to case; then
@@ -56,11 +56,11 @@ class TitleFinder:
     name before it, is the title of that id.
     """
 
-    def __init__(self, titles: Iterable[NamedTitle]) -> None:
+    def __init__(self, titles: Iterable[NamedItem]) -> None:
         self._titles = {title.item_id: title for title in titles}
-        self._indices: dict[object, dict[str, list[NamedTitle]]] = {}
+        self._indices: dict[object, dict[str, list[NamedItem]]] = {}
 
-    def find(self, name: str) -> NamedTitle:
+    def find(self, name: str) -> NamedItem:
         """Return the title of that name.
 
         Raises:
@@ -81,7 +81,7 @@ class TitleFinder:
         near = ", ".join(title.label for title in self.near(name))
         raise UsageError(f"unknown title {name!r}; " + (f"near it: {near}" if near else "no name resembles it"))
 
-    def near(self, name: str) -> list[NamedTitle]:
+    def near(self, name: str) -> list[NamedItem]:
         """Return up to five titles whose names have this one inside or resemble it, the nearest first."""
         key = _parts(name)[0]
         names = self._index(_parts, english=True) | self._index(_parts, english=False)
@@ -90,7 +90,7 @@ class TitleFinder:
         found = {title.item_id: title for other in keys for title in names[other]}
         return list(found.values())[:NEAR]
 
-    def _named(self, name: str, year: int | None = None) -> list[NamedTitle]:
+    def _named(self, name: str, year: int | None = None) -> list[NamedItem]:
         """Return the titles of that name, and of that year if one is given, at the first step that has any."""
         for keys in (_written, _caseless, _tolerant, _parts):
             key = keys(name)[0]
@@ -101,10 +101,10 @@ class TitleFinder:
                     return found
         return []
 
-    def _index(self, keys: Callable[[str], list[str]], *, english: bool) -> dict[str, list[NamedTitle]]:
+    def _index(self, keys: Callable[[str], list[str]], *, english: bool) -> dict[str, list[NamedItem]]:
         """Return the titles by each key of their name, or of their English name."""
         if (keys, english) not in self._indices:
-            index: dict[str, list[NamedTitle]] = {}
+            index: dict[str, list[NamedItem]] = {}
             for title in self._titles.values():
                 name = title.title_english if english else title.title
                 for key in dict.fromkeys(keys(name) if name else ()):

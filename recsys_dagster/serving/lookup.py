@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving.item_finder import NamedTitle
+from recsys_dagster.serving.item_finder import NamedItem
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.store import MetricRow
@@ -119,7 +119,7 @@ class Published:
 
     def kinds(self) -> list[str]:
         """Return every kind of title there is, in alphabetical order."""
-        rows = self._rows("SELECT DISTINCT kind FROM titles WHERE kind IS NOT NULL ORDER BY kind")
+        rows = self._rows("SELECT DISTINCT kind FROM items WHERE kind IS NOT NULL ORDER BY kind")
         return [row["kind"] for row in rows]
 
     def indices(self) -> Indices:
@@ -167,14 +167,14 @@ class Published:
 
     def sizes(self) -> dict[str, int]:
         """Return how many users and titles the file knows."""
-        (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM titles) AS titles")
+        (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS titles")
         return row
 
-    def named_titles(self) -> list[NamedTitle]:
+    def named_titles(self) -> list[NamedItem]:
         """Return all titles with what tells one from another."""
         return [
-            NamedTitle(**row)
-            for row in self._rows("SELECT item_id, title, title_english, kind, year FROM titles ORDER BY item_id")
+            NamedItem(**row)
+            for row in self._rows("SELECT item_id, title, title_english, kind, year FROM items ORDER BY item_id")
         ]
 
     def ranked(
@@ -195,13 +195,13 @@ class Published:
         rows = self._rows(
             """
             SELECT
-                lists.rank, lists.item_id, titles.title, titles.title_english,
-                titles.kind, titles.year, titles.genres, lists.score
+                lists.rank, lists.item_id, items.title, items.title_english,
+                items.kind, items.year, items.genres, lists.score
             FROM (
                 SELECT unnest($items) AS item_id, unnest($scores) AS score, unnest(range(1, len($items) + 1)) AS rank
             ) AS lists
-            JOIN titles ON titles.item_id = lists.item_id
-            WHERE $kind IS NULL OR titles.kind = $kind
+            JOIN items ON items.item_id = lists.item_id
+            WHERE $kind IS NULL OR items.kind = $kind
             ORDER BY lists.rank
             LIMIT $n
             """,
@@ -226,10 +226,10 @@ class Published:
         rows = self._rows(
             """
             SELECT
-                lists.rank, lists.item_id, titles.title, titles.title_english,
-                titles.kind, titles.year, titles.genres, lists.score
+                lists.rank, lists.item_id, items.title, items.title_english,
+                items.kind, items.year, items.genres, lists.score
             FROM recommendations AS lists
-            JOIN titles ON titles.item_id = lists.item_id
+            JOIN items ON items.item_id = lists.item_id
             WHERE lists.user_id = $user_id
             ORDER BY lists.rank
             """,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import duckdb
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.runtime.prefetch import one_ahead
+from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.serving.lookup import Provenance
 
@@ -27,7 +27,7 @@ CREATE TABLE users (user_id BIGINT);
 CREATE TABLE recommendations (
     user_id BIGINT, rank INTEGER, item_id INTEGER, score FLOAT, model VARCHAR, version VARCHAR
 );
-CREATE TABLE titles (
+CREATE TABLE items (
     item_id INTEGER, title VARCHAR, title_english VARCHAR, kind VARCHAR, year SMALLINT, genres VARCHAR[],
     episodes INTEGER, members INTEGER, site_score FLOAT, synopsis VARCHAR, is_adult BOOLEAN
 );
@@ -61,7 +61,7 @@ def publish(
     lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
     user_ids: "NDArray[np.int64]",
     item_ids: "NDArray[np.int32]",
-    titles: "pa.Table",
+    items: "pa.Table",
     genre_names: Sequence[str],
     leaderboard: "pa.Table",
     provenance: Provenance,
@@ -78,7 +78,7 @@ def publish(
             a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
         user_ids: (n_users,) id of each user index; all are known to readers, with a list or without.
         item_ids: (n_items,) id of each item index; published, so that a model of this run can be asked later on.
-        titles: columns of `clean.titles`; has every title that is recommended.
+        items: columns of `clean.items`; has every title that is recommended.
         genre_names: genre of each genre index of the models; published as well.
         leaderboard: columns of `evaluation.metrics`.
         provenance: where the lists come from.
@@ -89,7 +89,7 @@ def publish(
         How many users have a list, and how many recommendations there are; an empty list is not counted.
 
     Raises:
-        RecsysError: no list at all, a recommended title without a row in `titles`, or the file cannot be written;
+        RecsysError: no list at all, a recommended title without a row in `items`, or the file cannot be written;
             what was published before stays.
         ValueError: the user ids do not rise.
     """
@@ -103,7 +103,7 @@ def publish(
                 connection.execute(_TABLES)
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
-                _insert(connection, "titles", titles)
+                _insert(connection, "items", items)
                 _insert(connection, "item_index", _indexed("item_idx", "item_id", item_ids))
                 _insert(connection, "genre_index", _indexed("genre_idx", "genre", genre_names))
                 _insert(connection, "leaderboard", leaderboard)
@@ -135,7 +135,7 @@ def _insert_lists(
     import pyarrow as pa
 
     last: int | None = None
-    for users, top in one_ahead(iter(lists)):
+    for users, top in prefetch(iter(lists)):
         ids = user_ids[users].astype(np.int64)
         if (np.diff(ids) <= 0).any() or (len(ids) and last is not None and ids[0] <= last):
             raise ValueError("the user ids of the lists do not rise; go through np.argsort(user_ids)")
@@ -209,7 +209,7 @@ def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> Written:
     if not written.rows:
         raise RecsysError(f"{path}: not one user has a title to be recommended; what was published before stays")
     nameless = connection.execute(
-        "SELECT DISTINCT item_id FROM recommendations ANTI JOIN titles USING (item_id) ORDER BY item_id LIMIT 3"
+        "SELECT DISTINCT item_id FROM recommendations ANTI JOIN items USING (item_id) ORDER BY item_id LIMIT 3"
     ).fetchall()
     if nameless:
         some = ", ".join(str(item) for (item,) in nameless)

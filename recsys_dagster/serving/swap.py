@@ -23,7 +23,7 @@ def swap_in(built: Path, published: Path, previous: Path) -> None:
     os.replace(built, published)
 
 
-def go_back(published: Path, previous: Path) -> None:
+def restore_previous(published: Path, previous: Path) -> None:
     """Publish the previous file again; there is none before it then.
 
     Raises:

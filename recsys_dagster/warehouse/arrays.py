@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.domains import Domain
 from recsys_dagster.warehouse.build import require
@@ -71,7 +71,7 @@ def _read_training_data(connection: duckdb.DuckDBPyConnection, domain: Domain) -
         validation=read_fold(connection, "validation"),
         n_users=n_users,
         n_items=n_items,
-        titles=read_titles(connection, n_items),
+        item_features=read_item_features(connection, n_items),
         scale=domain.scale,
         like_threshold=domain.like_threshold,
     )
@@ -84,7 +84,7 @@ def load_fold(warehouse: Warehouse, fold: str) -> Interactions:
         return read_fold(connection, fold)
 
 
-def load_owned(warehouse: Warehouse) -> sp.csr_array:
+def load_excluded(warehouse: Warehouse) -> sp.csr_array:
     """Return a (n_users, n_items) CSR of float32 ones: all that a user has in any fold, given up or put aside.
 
     What is only planned is not owned, unless it is rated.
@@ -97,7 +97,7 @@ def load_owned(warehouse: Warehouse) -> sp.csr_array:
             SELECT user_idx, item_idx FROM features.interactions
             UNION ALL
             SELECT user_idx, item_idx
-            FROM clean.watches
+            FROM clean.interactions
             INNER JOIN features.users USING (user_id)
             INNER JOIN features.items USING (item_id)
             WHERE status NOT IN ('watching', 'completed', 'plan_to_watch')
@@ -157,21 +157,22 @@ def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
     return Interactions(columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"))
 
 
-def read_titles(connection: duckdb.DuckDBPyConnection, n_items: int) -> Titles:
-    """Return the features of all titles; each of `features.items` is in `clean.titles`."""
-    genre_names = _names(connection, "SELECT DISTINCT genre FROM features.title_genres ORDER BY genre")
-    kind_names = _names(connection, "SELECT DISTINCT kind FROM clean.titles WHERE kind IS NOT NULL ORDER BY kind")
-    genres = connection.execute("SELECT item_idx, genre FROM features.title_genres").fetchall()
+def read_item_features(connection: duckdb.DuckDBPyConnection, n_items: int) -> ItemFeatures:
+    """Return the features of all titles; each of `features.items` is in `clean.items`."""
+    genre_names = _names(connection, "SELECT DISTINCT genre FROM features.item_genres ORDER BY genre")
+    kind_names = _names(connection, "SELECT DISTINCT kind FROM clean.items WHERE kind IS NOT NULL ORDER BY kind")
+    genres = connection.execute("SELECT item_idx, genre FROM features.item_genres").fetchall()
     column = {name: position for position, name in enumerate(genre_names)}
     matrix = sp.csr_array(
         (np.ones(len(genres), np.float32), ([item for item, _ in genres], [column[genre] for _, genre in genres])),
         shape=(n_items, len(genre_names)),
     )
     rows = connection.execute(
-        "SELECT kind, year, site_score FROM features.items INNER JOIN clean.titles USING (item_id) ORDER BY item_idx"
+        "SELECT kind, year, site_score FROM features.items AS indexed INNER JOIN clean.items AS known USING (item_id)"
+        " ORDER BY item_idx"
     ).fetchall()
     place = {name: position for position, name in enumerate(kind_names)}
-    return Titles(
+    return ItemFeatures(
         genres=matrix,
         genre_names=genre_names,
         kinds=np.array([place.get(kind, -1) for kind, _, _ in rows], dtype=np.int16),

@@ -77,7 +77,7 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
                     connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
                 elif table.name == "repeated_interactions" and _has_no_pair_twice(connection, loaded):
                     _create_empty(connection, table)
-                elif table.name == "watches":
+                elif table.schema == "clean" and table.name == "interactions":
                     _create_by_users(connection, table, kept, sum(file.rows_read for file in loaded))
                 else:
                     _create(connection, table)

@@ -48,7 +48,7 @@ def export_folds(
         parameters: what its SQL finds in `protocol.parameters`; `seed` is always needed.
         folder: gets `train.parquet`, `test.parquet`, `titles.parquet` and perhaps `fold_in.parquet`, each replaced
             atomically.
-        titles: SQL condition on the columns of `clean.titles` that a title has to meet to be kept.
+        titles: SQL condition on the columns of `clean.items` that a title has to meet to be kept.
         pairs: SQL condition on the columns of `protocol.interactions` that a pair has to meet to be kept.
 
     Raises:
@@ -61,7 +61,7 @@ def export_folds(
         connection.execute(f"ATTACH {quoted(warehouse.scratch / 'protocol.duckdb')} AS protocol")
         values = ", ".join(f"${name} AS {name}" for name in parameters)
         connection.execute(f"CREATE TABLE protocol.parameters AS SELECT {values}", dict(parameters))
-        connection.execute(f"CREATE TABLE protocol.titles AS SELECT * FROM clean.titles WHERE {titles}")
+        connection.execute(f"CREATE TABLE protocol.items AS SELECT * FROM clean.items WHERE {titles}")
         connection.execute(f"CREATE TABLE protocol.interactions AS {tables['interactions'].sql}")
         connection.execute(f"CREATE VIEW protocol.pairs AS SELECT * FROM protocol.interactions WHERE {pairs}")
         connection.execute(f"CREATE TABLE protocol.folds AS {tables[division].sql}")
@@ -80,7 +80,7 @@ def export_folds(
             if fold in counted
         }
         described = folder / "titles.parquet"
-        queries[described] = "SELECT item_id, kind, year, genres, site_score FROM protocol.titles ORDER BY item_id"
+        queries[described] = "SELECT item_id, kind, year, genres, site_score FROM protocol.items ORDER BY item_id"
         for path, query in queries.items():
             with replacing(path) as beside:
                 connection.execute(f"COPY ({query}) TO {quoted(beside)} (FORMAT parquet, COMPRESSION zstd)")

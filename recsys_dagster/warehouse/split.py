@@ -1,6 +1,6 @@
 """Parquet files of somebody's own → the arrays that models are trained on and judged by; no warehouse is touched.
 
-The files take the places of `clean.titles` and `clean.watches` in a database that lives as long as the reading, so
+The files take the places of `clean.items` and `clean.interactions` in a database that lives as long as the reading, so
 that the SQL which numbers users and items and takes genres apart is the pipeline's own.
 """
 
@@ -16,7 +16,7 @@ from recsys_dagster.data.split import Split
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_sizes, read_titles
+from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_item_features, read_sizes
 from recsys_dagster.warehouse.database import Warehouse, quoted
 from recsys_dagster.warehouse.sql_files import sql_tables
 
@@ -88,7 +88,7 @@ def load_split(
     Args:
         train, test, fold_in: files with the columns `user_id`, `item_id` (BIGINT), `rating` (FLOAT, NULL where
             something was liked without a rating) and, if known, `at` (TIMESTAMP).
-        titles: file with `item_id` and `genres` and, if known, `kind`, `year`, `site_score`, as in `clean.titles`.
+        titles: file with `item_id` and `genres` and, if known, `kind`, `year`, `site_score`, as in `clean.items`.
         scale: lowest and highest rating.
         like_threshold: a rating at or above it counts as liked.
         scratch: folder, which exists, for what is needed only while reading.
@@ -120,7 +120,7 @@ def load_split(
                 validation=Interactions.empty(),
                 n_users=n_users,
                 n_items=n_items,
-                titles=read_titles(connection, n_items),
+                item_features=read_item_features(connection, n_items),
                 scale=scale,
                 like_threshold=like_threshold,
             ),
@@ -230,12 +230,12 @@ def _number(connection: duckdb.DuckDBPyConnection, folds: Sequence[str]) -> None
     items = " UNION ".join(f"SELECT item_id FROM source.{fold}" for fold in folds)
     known = " UNION ALL ".join(f"SELECT user_id FROM source.{fold}" for fold in (["train"] if new else folds))
     connection.execute(
-        "CREATE TABLE clean.titles AS SELECT item_id, kind, year, genres, site_score"
+        "CREATE TABLE clean.items AS SELECT item_id, kind, year, genres, site_score"
         f" FROM ({items}) LEFT JOIN source.titles USING (item_id)"
     )
-    connection.execute(f"CREATE VIEW clean.watches AS {known}")
+    connection.execute(f"CREATE VIEW clean.interactions AS {known}")
     for table in sql_tables("features"):
-        if table.name in ("users", "items", "title_genres"):
+        if table.name in ("users", "items", "item_genres"):
             connection.execute(f"CREATE TABLE features.{table.name} AS {table.sql}")
     people = "SELECT user_id FROM source.test UNION SELECT user_id FROM source.fold_in"
     connection.execute(

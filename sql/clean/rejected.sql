@@ -5,7 +5,7 @@ WITH dropped AS (
         position,
         reason,
         raw
-    FROM staging.judged_titles
+    FROM staging.items_with_reason
     WHERE reason IS NOT NULL
     UNION ALL
     -- The text of a line is put together for these few only.

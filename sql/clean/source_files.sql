@@ -3,12 +3,12 @@ WITH judged AS (
     SELECT
         source_file,
         reason
-    FROM staging.judged_titles
+    FROM staging.items_with_reason
     UNION ALL
     SELECT
         source_file,
         reason
-    FROM staging.judged_interactions
+    FROM staging.interactions_with_reason
 ),
 
 kept AS (

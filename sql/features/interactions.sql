@@ -12,7 +12,7 @@ WITH source AS (
         item_id,
         cast(NULL AS FLOAT) AS rating,
         watched_at AS happened_at
-    FROM clean.watches
+    FROM clean.interactions
     WHERE
         NOT is_rated
         -- What was given up, put aside or only planned says little; an unknown status is taken for watched.

@@ -2,5 +2,5 @@
 SELECT
     cast(row_number() OVER (ORDER BY item_id) - 1 AS INTEGER) AS item_idx,
     item_id
-FROM clean.titles
+FROM clean.items
 ORDER BY item_id

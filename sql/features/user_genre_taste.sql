@@ -17,7 +17,7 @@ result AS (
         cast(avg(source.rating) AS FLOAT) AS mean_rating,
         cast(count(*) AS INTEGER) AS ratings
     FROM source
-    INNER JOIN features.title_genres AS genres ON source.item_idx = genres.item_idx
+    INNER JOIN features.item_genres AS genres ON source.item_idx = genres.item_idx
     GROUP BY
         source.user_idx,
         genres.genre

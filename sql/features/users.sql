@@ -1,6 +1,6 @@
 -- Every user with any interaction, numbered from 0 in the order of the ids.
 WITH source AS (
-    SELECT DISTINCT user_id FROM clean.watches
+    SELECT DISTINCT user_id FROM clean.interactions
 )
 
 SELECT

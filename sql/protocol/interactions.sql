@@ -12,7 +12,7 @@ WITH source AS (
         item_id,
         cast(NULL AS FLOAT) AS rating,
         watched_at AS happened_at
-    FROM clean.watches
+    FROM clean.interactions
     WHERE
         NOT is_rated
         -- As in features.interactions: what was given up, put aside or only planned says little.
@@ -34,7 +34,7 @@ mixed AS (
         ) % 2147483647 AS x,
         (abs(source.user_id) % 2147483647 * 742938285 + parameters.seed) % 2147483647 AS y
     FROM source
-    INNER JOIN protocol.titles ON source.item_id = titles.item_id
+    INNER JOIN protocol.items ON source.item_id = items.item_id
     CROSS JOIN protocol.parameters
 ),
 

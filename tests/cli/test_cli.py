@@ -7,20 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from recsys_dagster.cli import main as cli
+from typed_command import Typed
 
 RECSYS = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()"]
-
-
-class Typed:
-    """What came of a command: exit code, and what it wrote."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str) -> None:
-        with pytest.raises(SystemExit) as exit_:
-            cli.main(words)
-        self.code = exit_.value.code
-        self.out, self.err = capsys.readouterr()
 
 
 @pytest.fixture(autouse=True)
@@ -205,7 +194,9 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(
 ) -> None:
     # Tests that run in the background are started with the signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr("recsys_dagster.cli.main.report.get_domain", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(
+        sys.modules["recsys_dagster.cli.report"], "get_domain", lambda _: signal.raise_signal(signal.SIGINT)
+    )
     typed = Typed(capsys, "report", "-d", "movie")
     signal.signal(signal.SIGINT, before)
     assert (typed.code, typed.out, typed.err) == (130, "", "")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from handmade import build
 from split_files import TEST, TRAIN, write_pairs, write_titles
-from test_cli import Typed
+from typed_command import Typed
 
 from recsys_dagster.domains import DOMAINS, like_threshold_of
 from recsys_dagster.models.registry import model_names
@@ -29,7 +29,7 @@ def test_models_are_compared_in_a_table_and_written_down(
     typed = Typed(capsys, *words, "--models", "popularity, user_item_bias,ease,item_knn,genre_similarity")
 
     assert typed.code == 0
-    header, *rows, left_out = typed.out.splitlines()
+    header, *rows, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip()) == [
         "model", "rmse", "mae", "recall@20", "recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
     ]  # fmt: skip
@@ -38,7 +38,7 @@ def test_models_are_compared_in_a_table_and_written_down(
     assert written["split"]["like_threshold"] == 4
     assert rows[1].split()[1] == f"{written['models']['user_item_bias']['metrics']['rmse']:.4f}"
     assert rows[0].split()[1] == "0.5000", "no error of a model that predicts no ratings: recall comes first"
-    assert left_out.rstrip() == "genre_similarity left out: needs the genres of the titles; give --titles"
+    assert skipped.rstrip() == "genre_similarity left out: needs the genres of the titles; give --titles"
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.parquet")) == [
         "ease.parquet", "item_knn.parquet", "popularity.parquet", "user_item_bias.parquet", "user_item_bias.parquet",
     ]  # fmt: skip
@@ -141,12 +141,12 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
     typed = Typed(capsys, "evaluate", "-d", "movie", "-p", "strong-generalisation", "-m", "ease,popularity,bayesian_fm")
 
     assert typed.code == 0
-    header, *rows, left_out = typed.out.splitlines()
+    header, *rows, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip())[:4] == ["model", "recall@20", "recall@50", "ndcg@100"]
     assert [row.split()[:2] for row in rows] == [["ease", "1.0000"], ["popularity", "1.0000"]], (
         "ten titles are all shown"
     )
-    assert left_out.startswith("bayesian_fm left out: cannot serve people who are not in the training part")
+    assert skipped.startswith("bayesian_fm left out: cannot serve people who are not in the training part")
     out = tmp_path / "evaluation/movie/protocols/strong-generalisation"
     assert json.loads((out / "metrics.json").read_text())["split"]["train_users"] == 10
     again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "titles")]

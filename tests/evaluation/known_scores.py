@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 
@@ -45,7 +45,7 @@ def pairs(*triples):
 
 def training(train, n_users, n_items):
     """Training data of the given pairs, on a scale from 0 to 5."""
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array((n_items, 1), dtype=np.float32),
         genre_names=("Drama",),
         kinds=np.zeros(n_items, np.int16),

@@ -8,9 +8,9 @@ import pytest
 from split_files import TEST, TRAIN, write_pairs, write_titles
 
 from recsys_dagster.data.split import Split
-from recsys_dagster.evaluation.custom_split import Contestant, evaluate_split
+from recsys_dagster.evaluation.custom_split import ModelResult, evaluate_split
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.warehouse.split import load_split
 
 LOG2_3 = np.log2(3)
@@ -33,7 +33,7 @@ def read(path: Path) -> list[tuple[object, ...]]:
     return [tuple(row.values()) for row in pq.read_table(path).to_pylist()]
 
 
-def contest(folder: Path, split: Split, *names: str) -> Sequence[Contestant]:
+def contest(folder: Path, split: Split, *names: str) -> Sequence[ModelResult]:
     return evaluate_split(split, names, folder / "out", seed=1)
 
 
@@ -132,10 +132,10 @@ class TestNewUsers:
         assert scores[7, 300] > scores[5, 300], "7 rates higher than 5"
 
     def test_a_model_that_cannot_serve_them_is_listed_with_the_reason(self, tmp_path: Path, new_users: Split) -> None:
-        contestants = contest(tmp_path, new_users, "embedding_mlp", "popularity")
-        assert [one.left_out for one in contestants] == ["cannot serve people who are not in the training part", None]
+        results = contest(tmp_path, new_users, "embedding_mlp", "popularity")
+        assert [one.skipped for one in results] == ["cannot serve people who are not in the training part", None]
         written = json.loads((tmp_path / "out/metrics.json").read_text())
-        assert written["left_out"] == {"embedding_mlp": "cannot serve people who are not in the training part"}
+        assert written["skipped"] == {"embedding_mlp": "cannot serve people who are not in the training part"}
         assert list(written["models"]) == ["popularity"]
 
     def test_lists_are_full_ordered_and_without_what_was_told(self, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ class TestNewUsers:
         )
         told = {pair[:2] for pair in pairs if pair[0] >= 40 and pair not in test}
         for one in contest(tmp_path, split, "ease", "item_knn"):
-            assert one.left_out is None
+            assert one.skipped is None
             rows = read(tmp_path / f"out/lists/{one.model}.parquet")
             assert len({(user, item) for user, _, item, _ in rows}) == len(rows) == 20 * 100
             assert [rank for _, rank, _, _ in rows] == list(range(1, 101)) * 20
@@ -167,11 +167,11 @@ def test_what_needs_titles_is_left_out_without_them_and_takes_part_with_them(
     tmp_path: Path, known_users: Split
 ) -> None:
     (without,) = contest(tmp_path, known_users, "genre_similarity")
-    assert without.left_out == "needs the genres of the titles; give --titles"
+    assert without.skipped == "needs the genres of the titles; give --titles"
     titles = write_titles(tmp_path / "titles.parquet", {100: ["Drama"], 200: ["Crime"], 300: ["Drama"]})
     split = load(tmp_path, {"train": TRAIN, "test": TEST}, titles)
     (with_titles,) = contest(tmp_path, split, "genre_similarity")
-    assert with_titles.left_out is None
+    assert with_titles.skipped is None
 
 
 class Unlucky(Model):
@@ -196,12 +196,12 @@ def test_whatever_befalls_a_model_the_others_go_on(
 ) -> None:
     monkeypatch.setattr(Unlucky, "failure", failure, raising=False)
     monkeypatch.setattr(
-        "recsys_dagster.evaluation.custom_split.model_class",
-        lambda name: Unlucky if name == "unlucky" else model_class(name),
+        "recsys_dagster.evaluation.custom_split.get_model_class",
+        lambda name: Unlucky if name == "unlucky" else get_model_class(name),
     )
     unlucky, popularity = contest(tmp_path, known_users, "unlucky", "popularity")
-    assert unlucky.left_out == reason
-    assert popularity.left_out is None
+    assert unlucky.skipped == reason
+    assert popularity.skipped is None
 
 
 def test_a_models_own_refusal_is_its_reason_and_leaves_no_results_of_an_earlier_run(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_models_own_refusal_is_its_reason_and_leaves_no_results_of_an_earlier_
     assert all(path.exists() for path in results)
     watched = [(user, item, None) for user, item, _ in TRAIN]
     (als,) = contest(tmp_path, load(tmp_path, {"train": watched, "test": TEST}), "als")
-    assert als.left_out == "the training fold has no ratings, only watches"
+    assert als.skipped == "the training fold has no ratings, only watches"
     assert not any(path.exists() for path in results)
 
 

@@ -11,7 +11,7 @@ from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.leaderboard import build_leaderboard, choose_champion
 from recsys_dagster.evaluation.store import MetricRow
 from recsys_dagster.evaluation.verdicts import verdicts
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 USERS, ITEMS = 400, 90
 
@@ -46,7 +46,7 @@ def honest(folds) -> list[MetricRow]:
     data = training(folds[0], USERS, ITEMS)
     rows = []
     for name in ("popularity", "user_item_bias", "ease", "item_knn", "als"):
-        rows += judged(model_class(name)().fit(data), folds)
+        rows += judged(get_model_class(name)().fit(data), folds)
     constant = constant_rating_metrics(folds[0], folds[2], seed=1)
     return rows + constant.rows("constant", "v1", "holdout", "test")
 
@@ -62,7 +62,7 @@ def test_nobody_honest_is_suspected(honest):
 def leaky(name, folds):
     """The figures of a model that was fitted on the test fold too, and hides it."""
     train, _, test = folds
-    model = model_class(name)().fit(training(Interactions.concatenate(train, test), USERS, ITEMS))
+    model = get_model_class(name)().fit(training(Interactions.concatenate(train, test), USERS, ITEMS))
     with pytest.raises(RecsysError, match="pairs to be scored are in the training fold of the model"):
         judged(model, folds)
     model.seen_ = train.matrix(USERS, ITEMS)

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 # Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
 TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
@@ -169,7 +169,7 @@ def test_a_constant_without_ratings_is_refused():
 def test_with_the_training_data_there_is_more_than_accuracy():
     data = training(TRAIN, 4, 6)
     genres = sp.csr_array(np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 0]], np.float32))
-    data = replace(data, titles=replace(data.titles, genres=genres, genre_names=("Drama", "Crime")))
+    data = replace(data, item_features=replace(data.item_features, genres=genres, genre_names=("Drama", "Crime")))
     evaluation = evaluate(
         Table(SCORES).fit(data), FOLD, None, like_threshold=4, data=data, ks=(2, 10), seed=1, resamples=50
     )
@@ -209,7 +209,7 @@ def test_a_like_model_is_judged_by_its_probabilities():
     everything = Interactions(users.astype(np.int32), items.astype(np.int32), ratings)
     held = world.random(len(users)) < 0.3
     data = training(everything.where(~held), 40, 12)
-    model = model_class("like_naive_bayes")().fit(data)
+    model = get_model_class("like_naive_bayes")().fit(data)
     evaluation = evaluate(model, everything.where(held), None, like_threshold=4, data=data, seed=1, resamples=50)
     assert found(evaluation, "like_auc").value > 0.9
     assert 0 < found(evaluation, "like_log_loss").value < np.log(2)

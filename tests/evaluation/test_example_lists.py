@@ -5,16 +5,16 @@ import pytest
 import scipy.sparse as sp
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.evaluation.example_lists import (
-    ListedTitle,
+    ListedItem,
     example_lists,
-    pick_examples,
+    pick_example_users,
     read_example_lists,
     write_example_lists,
 )
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 N_USERS, N_ITEMS = 30, 60
 
@@ -39,7 +39,7 @@ def later() -> Interactions:
 
 
 def test_the_five_go_from_light_to_heavy_with_one_of_rare_tastes(train: Interactions, later: Interactions) -> None:
-    picked = {example.name: example.user for example in pick_examples(train, later, 4)}
+    picked = {example.name: example.user for example in pick_example_users(train, later, 4)}
     # The users 8 … 29 like something later. 5, 50 and 95 % of the 22, 21 and 20 of them that are left, by activity.
     assert picked["light"] == 9
     assert picked["average"] == 19
@@ -49,7 +49,7 @@ def test_the_five_go_from_light_to_heavy_with_one_of_rare_tastes(train: Interact
 
 
 def test_the_new_one_is_known_by_the_five_titles_rated_highest(train: Interactions, later: Interactions) -> None:
-    *others, new = pick_examples(train, later, 4)
+    *others, new = pick_example_users(train, later, 4)
     assert new.name == "new"
     assert new.known.items.tolist() == [0, 2, 4, 6, 8]
     # all else that they like, of the training fold and of the test fold
@@ -61,12 +61,12 @@ def test_the_new_one_is_known_by_the_five_titles_rated_highest(train: Interactio
 
 def test_few_users_are_each_taken_once() -> None:
     train = pairs([0, 0, 1], [0, 1, 0], [4, 3, 5])
-    examples = pick_examples(train, Interactions.empty(), 4)
+    examples = pick_example_users(train, Interactions.empty(), 4)
     assert [(example.name, example.user) for example in examples] == [("light", 1), ("average", 0)]
 
 
 def test_a_list_has_nothing_that_is_known_and_tells_what_came_true(train: Interactions, later: Interactions) -> None:
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array(np.eye(3, dtype=np.float32)[np.arange(N_ITEMS) % 3]),
         genre_names=("a", "b", "c"), kinds=np.zeros(N_ITEMS, np.int16), kind_names=("TV",),
         years=np.full(N_ITEMS, 2000, np.float32), site_scores=np.full(N_ITEMS, np.nan, np.float32),
@@ -74,8 +74,8 @@ def test_a_list_has_nothing_that_is_known_and_tells_what_came_true(train: Intera
     validation = pairs([28], [28], [5.0])
     seen_by_all = Interactions.concatenate(train, pairs([1] * 3, [40, 41, 42], [4.0] * 3))
     data = TrainingData(seen_by_all, validation, N_USERS, N_ITEMS, titles, (0.5, 5), 4)
-    model = model_class("popularity")().fit(data)
-    examples = pick_examples(train, later, 4)
+    model = get_model_class("popularity")().fit(data)
+    examples = pick_example_users(train, later, 4)
     ids = np.arange(100, 100 + N_ITEMS, dtype=np.int32)
 
     listed = example_lists(model, examples, validation.matrix(N_USERS, N_ITEMS), ids)
@@ -93,7 +93,7 @@ def test_a_list_has_nothing_that_is_known_and_tells_what_came_true(train: Intera
 
 
 def test_lists_come_back_as_they_were_written(tmp_path: Path) -> None:
-    listed = [ListedTitle("light", 1, 7, 0.5, True), ListedTitle("new", 1, 9, 3.25, False)]
+    listed = [ListedItem("light", 1, 7, 0.5, True), ListedItem("new", 1, 9, 3.25, False)]
     path = tmp_path / "examples" / "ease.parquet"
     write_example_lists(listed, path)
     assert read_example_lists(path) == listed

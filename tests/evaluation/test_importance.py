@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, read_importance, write_importance
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 
-class ByUser(model_class("user_item_bias")):  # type: ignore[misc]
+class ByUser(get_model_class("user_item_bias")):  # type: ignore[misc]
     """Predicts the number of the user, whatever the title."""
 
     inputs = ("title", "user")
@@ -19,7 +19,7 @@ class ByUser(model_class("user_item_bias")):  # type: ignore[misc]
         return sources["user"].astype(np.float32)
 
 
-class ByTitle(model_class("popularity")):  # type: ignore[misc]
+class ByTitle(get_model_class("popularity")):  # type: ignore[misc]
     """Is nine tenths sure that the title 1 is liked, and that title 0 is not."""
 
     inputs = ("user", "title")
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same(fold: Interactions) -> None:
 
 
 def test_a_model_whose_inputs_cannot_be_told_apart_has_none(fold: Interactions) -> None:
-    assert permutation_importance(model_class("popularity")(), fold, 4, seed=1) == []
+    assert permutation_importance(get_model_class("popularity")(), fold, 4, seed=1) == []
 
 
 def test_importances_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, build_leaderboard
 from recsys_dagster.evaluation.store import read_metrics, read_per_user, store_metrics
 from recsys_dagster.evaluation.verdicts import verdicts
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 ARCHIVE = Path(os.environ.get("RECSYS_MIRROR", "")) / "ml-latest-small.zip"
 SETTINGS = {"like_threshold": 4, "ks": (10, 20), "seed": 3, "resamples": 200}
@@ -40,7 +40,8 @@ def models(folds):
     train = folds[0]
     n_users, n_items = (1 + max(int(getattr(fold, axis).max()) for fold in folds) for axis in ("users", "items"))
     return {
-        name: model_class(name)().fit(training(train, n_users, n_items)) for name in ("popularity", "user_item_bias")
+        name: get_model_class(name)().fit(training(train, n_users, n_items))
+        for name in ("popularity", "user_item_bias")
     }
 
 

@@ -3,10 +3,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.evaluation.slices import Judged, Parts, activity_parts, slices, title_parts
 
-TITLES = Titles(
+TITLES = ItemFeatures(
     genres=sp.csr_array(np.array([[1, 0], [1, 1], [0, 1], [0, 0], [0, 0], [0, 0]], np.float32)),
     genre_names=("Crime", "Drama"),
     kinds=np.array([0, 0, 1, -1, 1, 1], np.int16),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import optuna
 import pytest
-from test_cli import Typed
+from typed_command import Typed
 
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError, UsageError
@@ -18,7 +18,7 @@ from recsys_dagster.experiments.tuning import tune
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.rating import RatingModel
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import load_training_data
@@ -94,7 +94,9 @@ class Distance(RatingModel):
 @pytest.fixture
 def distance(monkeypatch: pytest.MonkeyPatch) -> type[Distance]:
     monkeypatch.setattr(Distance, "fits", [])
-    monkeypatch.setattr(tuning, "model_class", lambda name: Distance if name == "distance" else model_class(name))
+    monkeypatch.setattr(
+        tuning, "get_model_class", lambda name: Distance if name == "distance" else get_model_class(name)
+    )
     return Distance
 
 
@@ -166,7 +168,7 @@ def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(run: DomainRun) -> No
     tuned = tune(run, "genre_similarity", 2)
     data = load_training_data(run.warehouse, MOVIE)
     found = evaluate(
-        model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
+        get_model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
     )
     assert tuned.metric == "ndcg@100"
     assert tuned.default_value == next(metric.value for metric in found.metrics if metric.metric == "ndcg")

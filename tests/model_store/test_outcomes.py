@@ -12,8 +12,8 @@ import pytest
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.outcomes import read_outcome, read_outcomes, write_outcome
-from recsys_dagster.models.attempt import LeftOutError, Outcome, State, attempt
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.attempt import Outcome, SkippedError, State, attempt
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
 
 LONG = 3600.0
@@ -56,8 +56,8 @@ def test_an_error_that_is_not_ours_keeps_its_traceback() -> None:
 
 
 def test_a_model_that_says_so_is_left_out_and_has_not_failed() -> None:
-    outcome = tried(raising(LeftOutError("would need 40 GiB")))
-    assert str(outcome) == "als left out: would need 40 GiB"
+    outcome = tried(raising(SkippedError("would need 40 GiB")))
+    assert str(outcome) == "als skipped: would need 40 GiB"
 
 
 def test_an_interrupt_is_no_failure_of_the_model_and_ends_the_run() -> None:
@@ -83,7 +83,7 @@ def test_python_that_never_ends_is_ended_and_the_alarm_is_off_afterwards() -> No
 
 
 def test_a_library_that_swallows_the_first_alarm_is_ended_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys_dagster.models.outcomes.REPEAT_SECONDS", 0.05)
+    monkeypatch.setattr("recsys_dagster.models.attempt.REPEAT_SECONDS", 0.05)
     swallowed = []
 
     def work() -> None:
@@ -109,7 +109,7 @@ def test_a_library_that_swallows_the_first_alarm_is_ended_by_the_next(monkeypatc
 def test_the_training_of_each_library_is_ended_in_the_middle(
     data: TrainingData, name: str, params: dict[str, object]
 ) -> None:
-    kind = model_class(name)
+    kind = get_model_class(name)
     kind(seed=1).fit(data)  # what is imported and compiled at first is none of the model's time
     endless = kind(kind.params_type(**params), seed=1)
     outcome = attempt(name, lambda: endless.fit(data), seconds=1.0, id_map_hash="ids")
@@ -138,12 +138,12 @@ def test_an_outcome_is_read_back_and_replaces_the_one_before(tmp_path: Path) -> 
 def test_outcomes_of_other_users_and_titles_do_not_count(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write_outcome(layout, "movie", Outcome("als", State.FAILED, "boom", 1.0, "older ids"))
-    write_outcome(layout, "movie", Outcome("ease", State.LEFT_OUT, "too large", 0.0, "ids"))
+    write_outcome(layout, "movie", Outcome("ease", State.SKIPPED, "too large", 0.0, "ids"))
     assert set(read_outcomes(layout, "movie", id_map_hash="ids")) == {"ease"}
 
 
 def test_predictions_that_are_not_numbers_are_refused(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_class("user_item_bias")().fit(data)
+    model = get_model_class("user_item_bias")().fit(data)
     monkeypatch.setattr(model, "_predict", lambda users, _items: np.full(len(users), np.nan, np.float32))
     with pytest.raises(RecsysError, match="user_item_bias: predictions are not numbers"):
         model.predict(np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32))

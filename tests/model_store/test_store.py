@@ -12,9 +12,9 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 
-COST = Cost(wall_seconds=1.5, cpu_seconds=2.0, peak_bytes=123)
+COST = ResourceUsage(wall_seconds=1.5, cpu_seconds=2.0, peak_bytes=123)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def model(fitted: Callable[[str], Model]) -> Model:
 
 
 def save(store: ModelStore, model: Model, id_map_hash: str = "ids") -> str:
-    return store.save("movie", model, data_version="data", id_map_hash=id_map_hash, cost=COST)
+    return store.save("movie", model, data_version="data", id_map_hash=id_map_hash, usage=COST)
 
 
 def folder_of(tmp_path: Path, version: str) -> Path:
@@ -88,13 +88,13 @@ def test_a_save_that_fails_leaves_the_previous_version(
 KILLED = """
 import os, sys
 from pathlib import Path
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
 
 home, saved = Path(sys.argv[1]), Path(sys.argv[2])
-model = model_class("user_item_bias").load(saved)
+model = get_model_class("user_item_bias").load(saved)
 whole_save = model.save
 
 def save_and_die(folder):
@@ -102,7 +102,7 @@ def save_and_die(folder):
     os.kill(os.getpid(), 9)
 
 model.save = save_and_die
-ModelStore(Layout(home)).save("movie", model, data_version="data", id_map_hash="ids", cost=Cost())
+ModelStore(Layout(home)).save("movie", model, data_version="data", id_map_hash="ids", usage=ResourceUsage())
 """
 
 
@@ -159,11 +159,11 @@ def test_what_was_never_trained_or_does_not_exist_is_said_so(store: ModelStore) 
 
 def test_the_champion_is_a_version_that_exists(store: ModelStore, model: Model) -> None:
     version = save(store, model)
-    store.crown("movie", "user_item_bias", version, reason="the first", by="gate")
+    store.set_champion("movie", "user_item_bias", version, reason="the first", by="gate")
     save(store, model)
     assert store.champion("movie") == ("user_item_bias", version)
     with pytest.raises(RecsysError, match="not there"):
-        store.crown("movie", "user_item_bias", "20200101T000000-000000", reason="", by="hand")
+        store.set_champion("movie", "user_item_bias", "20200101T000000-000000", reason="", by="hand")
     assert store.champion("movie") == ("user_item_bias", version)
 
 
@@ -218,7 +218,7 @@ def test_a_record_from_before_the_code_version_was_kept_still_loads(
 
 def test_a_version_saved_beside_is_not_the_current_one(store: ModelStore, model: Model) -> None:
     version = save(store, model)
-    beside = store.save("movie", model, data_version="d", id_map_hash="ids", cost=COST, current=False)
+    beside = store.save("movie", model, data_version="d", id_map_hash="ids", usage=COST, current=False)
     assert store.current_versions("movie") == {"user_item_bias": version}
     assert store.load("movie", "user_item_bias", beside, id_map_hash="ids")[1].version == beside
 
@@ -227,8 +227,8 @@ def test_each_decision_is_a_row_of_the_history(store: ModelStore, model: Model) 
     assert store.history("movie") == []
     first, second = save(store, model), save(store, model)
     store.record_metrics("movie", "user_item_bias", first, {"validation_ndcg_10": 0.25})
-    store.crown("movie", "user_item_bias", first, reason="the first", by="gate")
-    store.crown("movie", "user_item_bias", second, reason="looks better", by="hand", metrics={"ndcg": 0.5})
+    store.set_champion("movie", "user_item_bias", first, reason="the first", by="gate")
+    store.set_champion("movie", "user_item_bias", second, reason="looks better", by="hand", metrics={"ndcg": 0.5})
     rows = [
         (row.previous_model, row.previous_version, row.version, row.reason, row.by, row.metrics)
         for row in store.history("movie")
@@ -254,9 +254,9 @@ def test_old_versions_go_but_never_the_champion_nor_its_predecessor(
     home = folder_of(tmp_path, "x").parent
     (home / "current.json").write_text(json.dumps({"version": versions[5]}))
     (home / "tuned.json").write_text("{}")
-    store.crown("movie", "user_item_bias", versions[0], reason="", by="gate")
-    store.crown("movie", "user_item_bias", versions[1], reason="", by="gate")
-    store.crown("movie", "user_item_bias", versions[1], reason="stays", by="gate")
+    store.set_champion("movie", "user_item_bias", versions[0], reason="", by="gate")
+    store.set_champion("movie", "user_item_bias", versions[1], reason="", by="gate")
+    store.set_champion("movie", "user_item_bias", versions[1], reason="stays", by="gate")
 
     gone = store.prune("movie", 2, also=[("user_item_bias", versions[3])])
 

@@ -8,10 +8,10 @@ import pytest
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.tuned import Tuned, read_tuned, tuned_path, write_tuned
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
 
-ALS = model_class("als")
+ALS = get_model_class("als")
 FOUND = Tuned(
     model="als",
     domain="movie",

@@ -5,9 +5,9 @@ import pytest
 from small_world import WATCHED, world_of
 
 from recsys_dagster.models import budget
-from recsys_dagster.models.attempt import LeftOutError
+from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.budget import FLOPS, Budget, Estimate, Size
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 
 SAMPLE = Size(users=600, items=800, pairs=40_000)
 MOVIELENS_20M = Size(users=138_000, items=26_000, pairs=16_000_000)
@@ -38,19 +38,19 @@ def test_an_estimate_is_told_in_round_figures(seconds: float, told: str) -> None
 def test_what_is_above_the_budget_is_left_out_with_the_estimate_and_the_cure() -> None:
     estimate = Estimate(fit=2000, ranking=400, bytes=3 * 2**30)
     Budget(2400, 3 * 2**30).require(estimate)
-    with pytest.raises(LeftOutError) as slow:
+    with pytest.raises(SkippedError) as slow:
         Budget(600, 4 * 2**30).require(estimate)
     assert str(slow.value) == (
         "would take about 40 min and 3.0 GiB, and the budget of a model is 10 min (RECSYS_BUDGET_SECONDS); "
         "name it in --models or RECSYS_MODELS to fit it all the same"
     )
-    with pytest.raises(LeftOutError, match=r"budget of a model is 2\.0 GiB \(RECSYS_BUDGET_MEMORY\); name it"):
+    with pytest.raises(SkippedError, match=r"budget of a model is 2\.0 GiB \(RECSYS_BUDGET_MEMORY\); name it"):
         Budget(3600, 2 * 2**30).require(estimate)
 
 
 def test_without_a_budget_of_memory_it_is_what_the_machine_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda: 2**30)
-    with pytest.raises(LeftOutError, match=r"1\.0 GiB \(free\)"):
+    with pytest.raises(SkippedError, match=r"1\.0 GiB \(free\)"):
         Budget(3600).require(Estimate(1, 1, 3 * 2**30))
     monkeypatch.setattr(budget, "available_bytes", lambda: None)
     Budget(3600).require(Estimate(1, 1, 3 * 2**30))
@@ -58,7 +58,7 @@ def test_without_a_budget_of_memory_it_is_what_the_machine_has_left(monkeypatch:
 
 @pytest.mark.parametrize("name", model_names())
 def test_every_model_runs_on_the_samples_and_costs_more_where_there_is_more(name: str) -> None:
-    model = model_class(name)()
+    model = get_model_class(name)()
     small, large = model.estimate(SAMPLE), model.estimate(MOVIELENS_20M)
     Budget(1200, 8 * 2**30).require(small)
     assert large.fit > small.fit
@@ -67,7 +67,7 @@ def test_every_model_runs_on_the_samples_and_costs_more_where_there_is_more(name
 
 
 def test_more_epochs_and_wider_layers_cost_more_and_an_early_stop_saves_half() -> None:
-    kind = model_class("bilstm")
+    kind = get_model_class("bilstm")
 
     def fit(**params: object) -> float:
         return kind(kind.params_type(**params)).estimate(SAMPLE).fit
@@ -79,7 +79,7 @@ def test_more_epochs_and_wider_layers_cost_more_and_an_early_stop_saves_half() -
 
 
 def test_a_rating_network_costs_its_products_of_matrices() -> None:
-    model = model_class("dropout_mlp")()
+    model = get_model_class("dropout_mlp")()
     ranking = model.estimate(SAMPLE).ranking
     # After the first layer, which is added up of two halves: 128 x 64 and 64 x 1, and 128 numbers to add.
     score = 5e-9 + (128 * 64 + 64) / FLOPS + 1e-10 * 128
@@ -87,13 +87,13 @@ def test_a_rating_network_costs_its_products_of_matrices() -> None:
 
 
 def test_a_stack_fits_each_member_once_a_part_and_once_more() -> None:
-    kind = model_class("stack_linear")
+    kind = get_model_class("stack_linear")
     stack = kind(kind.params_type(members=["als"], folds=3))
-    als = model_class("als")().estimate(SAMPLE)
+    als = get_model_class("als")().estimate(SAMPLE)
     assert stack.estimate(SAMPLE) == Estimate(4 * als.fit, als.ranking, als.bytes)
 
 
 def test_the_estimate_of_no_data_is_no_error() -> None:
     empty = world_of(np.zeros((2, 2)))
     for name in model_names():
-        assert model_class(name)().estimate(Size.of(empty)).seconds > 0
+        assert get_model_class(name)().estimate(Size.of(empty)).seconds > 0

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from conftest import COLD_ITEMS, COLD_USERS, N_GENRES, N_ITEMS, N_USERS, WATCHES_ONLY, new_model
+from fitted_models import COLD_ITEMS, COLD_USERS, N_GENRES, N_ITEMS, N_USERS, WATCHES_ONLY, new_model
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model, TopN
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 
 EVERYBODY = np.arange(N_USERS, dtype=np.int32)
 
@@ -40,7 +40,7 @@ def assert_well_formed(top: TopN, model: Model, n: int, k: int) -> None:
 
 
 def test_a_model_describes_itself(name: str) -> None:
-    kind = model_class(name)
+    kind = get_model_class(name)
     assert kind.name == name
     assert kind.summary.endswith(".")
     for preset in kind.presets.values():
@@ -200,13 +200,13 @@ def test_a_stranger_who_tells_nothing_gets_the_most_popular(model: Model) -> Non
 
 
 def test_it_refits_on_all_folds(name: str, model: Model, data: TrainingData) -> None:
-    again = model_class(name)(model.refit_params()).fit(data.with_all(Interactions.empty()))
+    again = get_model_class(name)(model.refit_params()).fit(data.with_all(Interactions.empty()))
     assert_well_formed(again.recommend(EVERYBODY, 5), again, N_USERS, 5)
 
 
 def test_an_empty_training_fold_is_refused(name: str, data: TrainingData) -> None:
     empty = TrainingData(
-        Interactions.empty(), data.validation, N_USERS, N_ITEMS, data.titles, data.scale, data.like_threshold
+        Interactions.empty(), data.validation, N_USERS, N_ITEMS, data.item_features, data.scale, data.like_threshold
     )
     with pytest.raises(RecsysError, match="training fold is empty"):
         new_model(name).fit(empty)

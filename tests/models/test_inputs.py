@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import N_ITEMS, N_USERS
+from fitted_models import N_ITEMS, N_USERS
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 
-TOLD = [name for name in model_names() if model_class(name).inputs]
+TOLD = [name for name in model_names() if get_model_class(name).inputs]
 RANDOM = np.random.default_rng(1)
 USERS = RANDOM.integers(N_USERS, size=300).astype(np.int32)
 ITEMS = RANDOM.integers(N_ITEMS, size=300).astype(np.int32)
@@ -42,7 +42,7 @@ def test_titles_that_agree_in_an_input_can_lend_it_to_each_other(
     name: str, fitted: Callable[[str], Model], data: TrainingData
 ) -> None:
     model = fitted(name)
-    unknown = np.flatnonzero(np.isnan(data.titles.years)).astype(np.int32)
+    unknown = np.flatnonzero(np.isnan(data.item_features.years)).astype(np.int32)
     sources = in_place(model)
     sources = {source: np.full(300, unknown[0]) if source != "user" else USERS for source in sources}
     other = {**sources, "year": np.full(300, unknown[1])}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 
 CONTRACT = Path(__file__).with_name("test_contract.py")
 BY_TRAINING = ("two_fits", "save_and_load", "lie_on_the_scale", "better_than_the_mean", "by_their_history")
@@ -15,7 +15,7 @@ ON_JAX = "import sys, keras, pytest; assert keras.backend.backend() == 'jax'; py
 
 
 def test_every_keras_model_keeps_the_contract_on_jax() -> None:
-    networks = [name for name in model_names() if "keras" in model_class(name).kinds]
+    networks = [name for name in model_names() if "keras" in get_model_class(name).kinds]
     chosen = f"({' or '.join(f'{name}]' for name in networks)}) and ({' or '.join(BY_TRAINING)})"
     ran = subprocess.run(
         [sys.executable, "-c", ON_JAX, "-p", "no:cacheprovider", "-k", chosen, str(CONTRACT)],

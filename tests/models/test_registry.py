@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from recsys_dagster.errors import UsageError
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 HEAVY = {"keras", "tensorflow", "sklearn", "matplotlib", "pandas", "pyarrow", "implicit", "myfm"}
 
@@ -19,10 +19,10 @@ def test_the_package_imports_no_library_that_trains() -> None:
 
 
 def test_every_model_can_be_described_without_the_library_that_trains_it() -> None:
-    statement = "from recsys_dagster.models import *; [model_class(name) for name in model_names()]"
+    statement = "from recsys_dagster.models import *; [get_model_class(name) for name in model_names()]"
     assert not HEAVY & modules_after(statement)
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown model 'wizardry'; known: popularity, user_item_bias"):
-        model_class("wizardry")
+        get_model_class("wizardry")

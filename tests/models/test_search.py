@@ -2,19 +2,19 @@ import optuna
 import pytest
 from pydantic import ValidationError
 
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.search_space import Real, Whole
 
 SEARCHED = [
     (name, parameter, choices)
     for name in model_names()
-    for parameter, choices in model_class(name).params_type.searched.items()
+    for parameter, choices in get_model_class(name).params_type.searched.items()
 ]
 
 
 @pytest.mark.parametrize(("name", "parameter", "choices"), SEARCHED)
 def test_what_may_be_tried_of_a_parameter_is_valid_and_holds_its_default(name, parameter, choices):
-    params_type = model_class(name).params_type
+    params_type = get_model_class(name).params_type
     assert choices.low <= getattr(params_type(), parameter) <= choices.high
     for edge in (choices.low, choices.high):
         try:

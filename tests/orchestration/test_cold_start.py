@@ -36,8 +36,8 @@ def liked(movie_run: Any) -> list[tuple[int, str]]:
     """Id and name of the three titles most often on the first place of a list, names that are a title's alone."""
     return published(
         movie_run,
-        "SELECT item_id, title FROM recommendations JOIN titles USING (item_id) "
-        "WHERE title IN (SELECT title FROM titles GROUP BY title HAVING count(*) = 1) "
+        "SELECT item_id, title FROM recommendations JOIN items USING (item_id) "
+        "WHERE title IN (SELECT title FROM items GROUP BY title HAVING count(*) = 1) "
         "GROUP BY ALL ORDER BY count(*) FILTER (rank = 1) DESC, item_id LIMIT 3",
     )
 

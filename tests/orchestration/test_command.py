@@ -94,9 +94,9 @@ def test_a_failing_step_is_told_in_one_line_and_the_other_domain_goes_through(ho
 @pytest.mark.parametrize(
     ("domain", "dataset", "counts"),
     [
-        ("movie", "ml-latest-small", {"titles": 9_742, "ratings": 100_836}),
-        ("anime", "anime-recommendations-database", {"titles": 12_294, "watches": 520_609, "ratings": 419_943}),
-        ("anime", "anime-recommendation-database-2020", {"titles": 17_562, "ratings": 99_999}),
+        ("movie", "ml-latest-small", {"items": 9_742, "ratings": 100_836}),
+        ("anime", "anime-recommendations-database", {"items": 12_294, "interactions": 520_609, "ratings": 419_943}),
+        ("anime", "anime-recommendation-database-2020", {"items": 17_562, "ratings": 99_999}),
         ("anime", "myanimelist", {}),
     ],
 )

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 
@@ -28,20 +28,20 @@ def test_the_ui_can_load_all_of_it(definitions: dg.Definitions) -> None:
 def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
     found = {key: {dep.asset_key.to_user_string() for dep in spec.deps} for key, spec in specs.items()}
     evaluations = {f"evaluation/{name}" for name in model_names()}
-    features = {f"features/{table}" for table in ("users", "items", "interactions", "title_genres")}
+    features = {f"features/{table}" for table in ("users", "items", "interactions", "item_genres")}
     assert found == {
         "raw/files": set(),
-        "clean/titles": {"raw/files"},
-        "clean/ratings": {"raw/files", "clean/titles"},
-        "clean/watches": {"raw/files", "clean/titles"},
-        "clean/rejected": {"raw/files", "clean/titles"},
-        "clean/source_files": {"raw/files", "clean/titles"},
-        "explore/profile": {"clean/titles", "clean/ratings", "clean/watches", "clean/rejected"},
-        "features/users": {"clean/watches"},
-        "features/items": {"clean/titles"},
-        "features/interactions": {"clean/ratings", "clean/watches", "features/users", "features/items"},
-        "features/title_genres": {"clean/titles", "features/items"},
-        "features/user_genre_taste": {"features/interactions", "features/title_genres"},
+        "clean/items": {"raw/files"},
+        "clean/ratings": {"raw/files", "clean/items"},
+        "clean/interactions": {"raw/files", "clean/items"},
+        "clean/rejected": {"raw/files", "clean/items"},
+        "clean/source_files": {"raw/files", "clean/items"},
+        "explore/profile": {"clean/items", "clean/ratings", "clean/interactions", "clean/rejected"},
+        "features/users": {"clean/interactions"},
+        "features/items": {"clean/items"},
+        "features/interactions": {"clean/ratings", "clean/interactions", "features/users", "features/items"},
+        "features/item_genres": {"clean/items", "features/items"},
+        "features/user_genre_taste": {"features/interactions", "features/item_genres"},
         **{f"models/{name}": features for name in model_names()},
         **{f"evaluation/{name}": {f"models/{name}"} for name in model_names()},
         "evaluation/leaderboard": evaluations,
@@ -98,7 +98,7 @@ def test_the_launchpad_offers_each_parameter_of_a_model_with_its_default(
 ) -> None:
     asset = definitions.resolve_assets_def(dg.AssetKey(["models", name]))
     fields = asset.op.config_schema.config_type.fields
-    params = model_class(name).params_type()
+    params = get_model_class(name).params_type()
     assert set(fields) == {*type(params).model_fields, "preset"}
     for parameter, value in params.model_dump().items():
         assert fields[parameter].default_value == value

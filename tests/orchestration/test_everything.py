@@ -62,7 +62,7 @@ def test_sql_assets_show_rows_schema_and_column_lineage(movie_run: Any) -> None:
 def test_steps_tell_what_they_cost(movie_run: Any) -> None:
     for key in (
         "raw/files",
-        "clean/titles",
+        "clean/items",
         "features/users",
         "models/ease",
         "evaluation/ease",
@@ -105,7 +105,7 @@ def test_everybody_gets_a_whole_list_without_what_they_have(movie_run: Any) -> N
     assert rows == [(users, users * 100, 100)]
     with duckdb.connect(movie_run.layout.warehouse("movie")) as connection:
         connection.execute(f"ATTACH '{movie_run.layout.published('movie')}' AS lists (READ_ONLY)")
-        seen = "SELECT count(*) FROM lists.recommendations JOIN clean.watches USING (user_id, item_id)"
+        seen = "SELECT count(*) FROM lists.recommendations JOIN clean.interactions USING (user_id, item_id)"
         assert connection.execute(seen).fetchall() == [(0,)]
 
 

@@ -16,8 +16,8 @@ import pytest
 from recsys_dagster.domains import get_domain
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.attempt import LeftOutError, State
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.attempt import SkippedError, State
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
@@ -42,7 +42,7 @@ def never_ends(*_: object) -> None:
 
 
 def leaves_itself_out(*_: object) -> None:
-    raise LeftOutError("would need 40 GiB")
+    raise SkippedError("would need 40 GiB")
 
 
 def no_numbers(model: Any, users: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def lame(tmp_path_factory: pytest.TempPathFactory) -> Lame:
     settings = quick(tmp_path_factory.mktemp("lame"), *FAULTS)
     with pytest.MonkeyPatch.context() as patch:
         for name, (method, fault) in FAULTS.items():
-            patch.setattr(model_class(name), method, fault)
+            patch.setattr(get_model_class(name), method, fault)
         return Lame(DomainRun(settings, get_domain("movie")), run(settings))
 
 
@@ -102,7 +102,7 @@ def test_the_run_goes_through_and_the_best_that_is_left_is_published(lame: Lame)
 def test_each_outcome_is_on_record_with_its_reason(lame: Lame) -> None:
     missing = {outcome.model: outcome for outcome in EvaluationResults(lame.run).missing()}
     assert {name: outcome.reason for name, outcome in missing.items()} == REASONS
-    assert {name for name, outcome in missing.items() if outcome.state is State.LEFT_OUT} == {"genre_similarity"}
+    assert {name for name, outcome in missing.items() if outcome.state is State.SKIPPED} == {"genre_similarity"}
     assert "boom" in missing["item_knn"].trace
 
 
@@ -121,7 +121,7 @@ def test_the_asset_is_red_where_it_failed_and_yellow_where_it_was_left_out(lame:
 def test_the_leaderboard_and_the_report_name_each_missing_model_with_its_reason(lame: Lame) -> None:
     board = lame.board()
     assert {name: board[name]["reason"] for name in REASONS} == REASONS
-    assert {board[name]["state"] for name in REASONS} == {"failed", "left out"}
+    assert {board[name]["state"] for name in REASONS} == {"failed", "skipped"}
     assert board["popularity"]["state"] == "fitted"
     page = lame.run.layout.report("movie").read_text(encoding="utf-8")
     for reason in REASONS.values():
@@ -136,7 +136,7 @@ def test_a_model_that_is_well_again_is_back_on_the_leaderboard(lame: Lame) -> No
 
 
 def test_a_model_that_fails_now_is_not_judged_by_its_older_version(lame: Lame, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_class("ease"), "_fit", boom)
+    monkeypatch.setattr(get_model_class("ease"), "_fit", boom)
     assert run(lame.run.settings).success
     assert lame.board()["ease"]["reason"] == "ValueError: boom"
     assert "ease" in ModelStore(lame.run.layout).current_versions("movie")
@@ -148,7 +148,7 @@ def test_without_a_baseline_the_run_fails_and_the_lists_stay(tmp_path: Path, mon
     assert run(settings).success
     published = Layout(settings.home).published("movie")
     before = published.read_bytes()
-    monkeypatch.setattr(model_class("user_item_bias"), "_fit", boom)
+    monkeypatch.setattr(get_model_class("user_item_bias"), "_fit", boom)
     result = run(settings, raise_on_error=False)
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
@@ -160,9 +160,9 @@ def test_without_a_baseline_the_run_fails_and_the_lists_stay(tmp_path: Path, mon
 def test_the_command_publishes_tells_a_line_for_each_failed_model_and_exits_with_3(home: Any, tmp_path: Path) -> None:
     faulty = (
         "from recsys_dagster.cli.main import main\n"
-        "from recsys_dagster.models.registry import model_class\n"
+        "from recsys_dagster.models.registry import get_model_class\n"
         "def boom(*_): raise ValueError('boom')\n"
-        "model_class('item_knn')._fit = boom\n"
+        "get_model_class('item_knn')._fit = boom\n"
         "main(['run', '--domain', 'movie'])\n"
     )
     _, environment = home.command()

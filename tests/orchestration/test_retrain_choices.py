@@ -12,13 +12,13 @@ from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.model_store.tuned import Tuned, tuned_path, write_tuned
 from recsys_dagster.models.attempt import State
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = get_domain("movie")
-KNN = model_class("item_knn")
+KNN = get_model_class("item_knn")
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def test_what_is_above_the_budget_is_left_out_by_fit_and_evaluation_and_is_fitte
     assert result.success
     for node in ("models__item_knn", "evaluation__item_knn"):
         shown = metadata(result, node)
-        assert shown["outcome"].value == "left out"
+        assert shown["outcome"].value == "skipped"
         assert "the budget of a model is 0.00833 min (RECSYS_BUDGET_SECONDS); name it in" in shown["reason"].value
     assert metadata(result, "models__popularity")["outcome"].value == "fitted"
     run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
-    (left_out,) = EvaluationResults(run).missing()
-    assert (left_out.model, left_out.state) == ("item_knn", State.LEFT_OUT)
+    (skipped,) = EvaluationResults(run).missing()
+    assert (skipped.model, skipped.state) == ("item_knn", State.SKIPPED)
     named = materialise(home, 'key:"models/item_knn"', budget_seconds=0.5, models=("item_knn",))
     assert metadata(named, "models__item_knn")["outcome"].value == "fitted"
     assert EvaluationResults(run).missing() == []

@@ -17,9 +17,9 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.runtime.resource_usage import Cost
+from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -28,8 +28,8 @@ MIRROR = os.environ.get("RECSYS_MIRROR")
 pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
 
 MOVIE = get_domain("movie")
-TABLES = ("raw/files", *(f"clean/{t}" for t in ("titles", "ratings", "watches", "rejected", "source_files")))
-FEATURES = [f"features/{t}" for t in ("users", "items", "interactions", "title_genres", "user_genre_taste")]
+TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
+FEATURES = [f"features/{t}" for t in ("users", "items", "interactions", "item_genres", "user_genre_taste")]
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 
 
@@ -64,9 +64,9 @@ class Retraining:
         warehouse = self.run.warehouse
         data = load_training_data(warehouse, MOVIE)
         ratings = np.random.default_rng(1).permutation(data.train.ratings)
-        model = model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
+        model = get_model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
         return ModelStore(self.run.layout).save(
-            "movie", model, data_version="shuffled", id_map_hash=id_map_hash(warehouse), cost=Cost()
+            "movie", model, data_version="shuffled", id_map_hash=id_map_hash(warehouse), usage=ResourceUsage()
         )
 
     def lists(self) -> list[tuple[object, ...]]:
@@ -145,15 +145,15 @@ def test_a_champion_that_the_run_left_out_or_gave_other_parameters_is_fitted_ane
     home: Retraining,
 ) -> None:
     store, index = ModelStore(home.run.layout), id_map_hash(home.run.warehouse)
-    kind = model_class("item_knn")
+    kind = get_model_class("item_knn")
     data = load_training_data(home.run.warehouse, MOVIE)
 
     def save(params: Any) -> str:
         model = kind(params).fit(data)
-        return store.save("movie", model, data_version="d", id_map_hash=index, cost=Cost())
+        return store.save("movie", model, data_version="d", id_map_hash=index, usage=ResourceUsage())
 
     champion = save(kind.params_type())
-    store.crown("movie", "item_knn", champion, reason="for the test", by="hand")
+    store.set_champion("movie", "item_knn", champion, reason="for the test", by="hand")
     challenger = save(kind.params_type(neighbours=1))
     assert home.materialize("evaluation/item_knn", "evaluation/leaderboard", "serving/champion").success
     name, version = store.champion("movie")
@@ -171,7 +171,7 @@ def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_lef
         raise MemoryError("too large")
 
     with monkeypatch.context() as patched:
-        patched.setattr(model_class("user_item_bias"), "_fit", fail)
+        patched.setattr(get_model_class("user_item_bias"), "_fit", fail)
         home.materialize("models/user_item_bias", "evaluation/user_item_bias")
         assert home.materialize("serving/champion").success
     last = ModelStore(home.run.layout).history("movie")[-1]
@@ -219,7 +219,7 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
             "expected 0, found ",
         ),
         ("UPDATE clean.ratings SET rating = 6 WHERE user_id = 1", "ratings_are_on_the_scale", "expected 0, found 232"),
-        ("DELETE FROM clean.titles WHERE item_id = 1", "nothing_is_orphaned", "expected 0, found 215"),
+        ("DELETE FROM clean.items WHERE item_id = 1", "nothing_is_orphaned", "expected 0, found 215"),
         (
             "DELETE FROM clean.ratings WHERE user_id <= 100",
             "volumes_are_as_before",
@@ -232,7 +232,7 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
         ),
         (
             "UPDATE clean.ratings SET item_id = 1 WHERE user_id % 2 = 0",
-            "titles_are_as_popular_as_before",
+            "items_are_as_popular_as_before",
             "stability index of the titles' popularity: expected at most 0.25, found ",
         ),
         (
@@ -269,7 +269,7 @@ def check_of() -> Callable[..., list[str]]:
 
 FAULTY_LISTS = {
     "lists_hold_nothing_seen": "UPDATE recommendations SET item_id = 1 WHERE user_id = 1 AND rank = 1",
-    "lists_hold_known_titles": "UPDATE recommendations SET item_id = -1 WHERE user_id = 1 AND rank = 1",
+    "lists_hold_known_items": "UPDATE recommendations SET item_id = -1 WHERE user_id = 1 AND rank = 1",
     "lists_hold_nothing_twice": "UPDATE recommendations SET rank = 2 WHERE user_id = 1 AND rank = 1",
     "every_user_has_a_list": "DELETE FROM recommendations WHERE user_id = 1",
 }
@@ -295,7 +295,7 @@ def test_a_red_check_stops_the_run_before_anything_is_trained_or_published(home:
     keys = (*TABLES, *FEATURES, "models/popularity", "evaluation/popularity", *PUBLISHING)
     stopped = home.materialize(*keys, volume_loss=0.0, volume_growth=0.0, max_rejected=0.0, max_drift=-1.0)
     assert not stopped.success
-    assert set(failed_checks(stopped)) == {"ratings_are_distributed_as_before", "titles_are_as_popular_as_before"}
+    assert set(failed_checks(stopped)) == {"ratings_are_distributed_as_before", "items_are_as_popular_as_before"}
     assert not stopped.asset_materializations_for_node("models__popularity")
     assert home.lists() == before
     assert home.materialize(*keys).success, "the next run is none the worse for it"

@@ -21,7 +21,7 @@ from webhook import Webhook, listening
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.samples.write import write_sample
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.active_runs import PARTITION
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.build import build_definitions
@@ -275,7 +275,7 @@ def test_a_failed_run_is_told_with_its_cause(
     tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(tmp_path, webhook=webhook.url)
-    monkeypatch.setattr(model_class("popularity"), "_fit", boom)
+    monkeypatch.setattr(get_model_class("popularity"), "_fit", boom)
     result = retrain(chosen, instance, raise_on_error=False)
     told_of(chosen, instance, result)
     (text,) = webhook.told
@@ -290,7 +290,7 @@ def test_a_failed_model_is_told_though_the_run_went_through_and_a_good_run_is_no
 ) -> None:
     chosen = settings(tmp_path, webhook=webhook.url, models=("item_knn",))
     with monkeypatch.context() as patch:
-        patch.setattr(model_class("item_knn"), "_fit", boom)
+        patch.setattr(get_model_class("item_knn"), "_fit", boom)
         lame = retrain(chosen, instance)
     told_of(chosen, instance, lame)
     assert [text.splitlines()[1:] for text in webhook.told] == [["item_knn failed: ValueError: boom"]]

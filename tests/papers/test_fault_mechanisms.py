@@ -8,9 +8,9 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.as_published import classified, confused
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import HONEST, MODEL, scaled, substring_genres
@@ -45,7 +45,7 @@ def pairs(*rows: tuple[int, int, float], times: list[int] | None = None) -> Inte
 def experiment(
     train: Interactions, test: Interactions, *, n_items: int = 3, scale: tuple[float, float] = (1, 10)
 ) -> Experiment:
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array(np.eye(n_items, dtype=np.float32)),
         genre_names=tuple(f"genre {item}" for item in range(n_items)),
         kinds=np.full(n_items, -1, dtype=np.int16),
@@ -60,7 +60,7 @@ def experiment(
 def test_shounen_ai_is_shounen_only_by_substring() -> None:
     flags = sp.csr_array(np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=np.float32))
     one = experiment(pairs((0, 0, 5)), pairs((1, 1, 5)))
-    titles = replace(one.data.titles, genres=flags, genre_names=("Action", "Shounen", "Shounen Ai"))
+    titles = replace(one.data.item_features, genres=flags, genre_names=("Action", "Shounen", "Shounen Ai"))
     assert substring_genres(titles).genres.toarray().tolist() == [[0, 1, 1], [0, 1, 0], [1, 0, 0]]
     assert titles.genres.toarray().tolist() == flags.toarray().tolist(), "the titles themselves are as they were"
 
@@ -80,9 +80,9 @@ def test_faults_in_the_inputs_show_in_what_these_are_standardised_by(
 ) -> None:
     one = experiment(pairs((0, 0, 10), (1, 1, 4)), pairs((0, 2, 2)))
     genres = sp.csr_array(np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]], dtype=np.float32))
-    data = replace(one.data, validation=one.test, titles=replace(one.data.titles, genres=genres))
+    data = replace(one.data, validation=one.test, titles=replace(one.data.item_features, genres=genres))
     params = parameters(MODEL, epochs=1, patience=None, batch_size=2, **faults)
-    model = model_class(MODEL)(params, seed=1).fit(data)
+    model = get_model_class(MODEL)(params, seed=1).fit(data)
     assert_allclose(model.user_tower_[0], mean, rtol=1e-6)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.diagnostics import Concern, Remark
-from recsys_dagster.evaluation.example_lists import Example, ListedTitle
+from recsys_dagster.evaluation.example_lists import Example, ListedItem
 from recsys_dagster.evaluation.importance import Importance
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
@@ -15,9 +15,9 @@ from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
 from recsys_dagster.model_store.store import ModelRecord
 from recsys_dagster.papers.records import FaultRow, PaperRow
 from recsys_dagster.reports.data_profile import Fold, profile
-from recsys_dagster.reports.example_users import Person, describe_people, name_titles
+from recsys_dagster.reports.example_users import Person, describe_users, name_titles
 from recsys_dagster.reports.page import ModelCard, Report
-from recsys_dagster.runtime.resource_usage import StepCost
+from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.warehouse.build import FileAccount
 
@@ -76,7 +76,7 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
     connection.execute(
         """
         CREATE SCHEMA clean;
-        CREATE TABLE clean.titles AS
+        CREATE TABLE clean.items AS
         SELECT
             i::INTEGER AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
             CASE WHEN i % 3 = 0 THEN 'TV' WHEN i % 3 = 1 THEN 'Movie' END AS kind,
@@ -85,7 +85,7 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
             CASE WHEN i > 2 THEN 100 * i END::INTEGER AS members,
             CASE WHEN i < 9 THEN i END::INTEGER AS episodes
         FROM range(1, 13) AS numbers(i);
-        CREATE TABLE clean.watches AS
+        CREATE TABLE clean.interactions AS
         SELECT
             u::BIGINT AS user_id, i::INTEGER AS item_id,
             CASE WHEN i = 12 THEN 'plan_to_watch' END AS status,
@@ -93,14 +93,14 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         FROM range(1, 13) AS users(u), range(1, 13) AS items(i) WHERE i <= u;
         CREATE TABLE clean.ratings AS
         SELECT user_id, item_id, (user_id / 2)::FLOAT AS rating, watched_at AS rated_at
-        FROM clean.watches WHERE item_id % 2 = 0;
+        FROM clean.interactions WHERE item_id % 2 = 0;
         CREATE TABLE clean.rejected (source_file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
         INSERT INTO clean.rejected VALUES ('ratings.csv', 3, 'unparsable', 'x,y,z');
         """
     )
-    connection.execute("UPDATE clean.titles SET title = ? WHERE item_id = 2", [AWKWARD])
+    connection.execute("UPDATE clean.items SET title = ? WHERE item_id = 2", [AWKWARD])
     connection.execute(
-        "UPDATE clean.titles SET title_english = 'Gintama', genres = ['Comedy <3', 'Sci-Fi'] WHERE item_id = 12"
+        "UPDATE clean.items SET title_english = 'Gintama', genres = ['Comedy <3', 'Sci-Fi'] WHERE item_id = 12"
     )
     return connection
 
@@ -119,7 +119,7 @@ def people(connection: duckdb.DuckDBPyConnection) -> list[Person]:
         Example("heavy", 11, heavy, np.array([11], np.int32)),
     ]
     ids = np.arange(1, 13)
-    return describe_people(connection, examples, ids, ids.astype(np.int32))
+    return describe_users(connection, examples, ids, ids.astype(np.int32))
 
 
 def record(model: str) -> ModelRecord:
@@ -132,8 +132,8 @@ def report(**changes: Any) -> Report:
     connection = clean_tables()
     board = leaderboard()
     lists = {
-        "popularity": [ListedTitle("light", 1, 12, 67310.0, False), ListedTitle("light", 2, 2, 0.25, True)],
-        "embedding_mlp": [ListedTitle("light", 1, 2, 4.5, True)],
+        "popularity": [ListedItem("light", 1, 12, 67310.0, False), ListedItem("light", 2, 2, 0.25, True)],
+        "embedding_mlp": [ListedItem("light", 1, 2, 4.5, True)],
     }
     curves = {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}}
     importances = {"popularity": [], "embedding_mlp": IMPORTANCES}
@@ -154,7 +154,7 @@ def report(**changes: Any) -> Report:
             )
             for row in board.rows if row.model in lists
         ],
-        "left_out": {"blend": "takes long"},
+        "skipped": {"blend": "takes long"},
         "papers": [
             PaperRow(
                 "003", "two_tower", "here", "mse_scaled", "all", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30
@@ -165,8 +165,8 @@ def report(**changes: Any) -> Report:
             FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),
         ],
         "costs": [
-            StepCost("clean_tables", 75.0, 140.0, 2_345_600_000, 250_000.4, 1.0),
-            StepCost("serving/champion", 0.5, 0.4, 1_000_000, None, 2.0),
+            StepUsage("clean_tables", 75.0, 140.0, 2_345_600_000, 250_000.4, 1.0),
+            StepUsage("serving/champion", 0.5, 0.4, 1_000_000, None, 2.0),
         ],
         "people": people(connection),
         "titles": name_titles(connection, lists),

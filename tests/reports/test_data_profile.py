@@ -15,7 +15,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 def test_the_profile_counts_what_is_there(connection: duckdb.DuckDBPyConnection) -> None:
     found = profile(connection)
 
-    assert found.counts == {"users": 12, "titles": 12, "ratings": 36, "interactions": 78, "rejected rows": 1}
+    assert found.counts == {"users": 12, "items": 12, "ratings": 36, "interactions": 78, "rejected rows": 1}
     # user u rates floor(u / 2) titles u / 2; user 1 rates none
     assert found.ratings == [(u / 2, u // 2) for u in range(2, 13)]
     assert found.kinds == [("Movie", 4), ("TV", 4)]
@@ -45,8 +45,8 @@ def test_the_titles_with_most_are_named_and_those_of_which_nothing_is_known_are_
 
 
 def test_words_are_counted_once_a_title_and_the_empty_ones_left_out(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("UPDATE clean.titles SET title = 'The Wolf, the wolf and the Fox no 2' WHERE item_id = 5")
-    connection.execute("UPDATE clean.titles SET title = 'Wolf''s Rain' WHERE item_id = 6")
+    connection.execute("UPDATE clean.items SET title = 'The Wolf, the wolf and the Fox no 2' WHERE item_id = 5")
+    connection.execute("UPDATE clean.items SET title = 'Wolf''s Rain' WHERE item_id = 6")
     words = dict(profile(connection).words)
     assert words["title"] == 8
     assert words["wolf"] == words["wolf's"] == words["fox"] == words["gintama"] == 1

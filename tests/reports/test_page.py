@@ -168,7 +168,7 @@ def test_what_is_unknown_is_left_out_rather_than_drawn_empty(tmp_path: Path) -> 
 
     text = Outline(path.read_text(encoding="utf-8")).text
     assert "This source says not when its users watched or rated" in text
-    for absent in ("Interactions over time", "Titles by kind", "members", "episodes", "Learning curves"):
+    for absent in ("Interactions over time", "Items by kind", "members", "episodes", "Learning curves"):
         assert absent not in text
 
 

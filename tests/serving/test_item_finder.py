@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import UsageError
-from recsys_dagster.serving.item_finder import NamedTitle, TitleFinder, tolerant
+from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, tolerant
 
 NAMED = [
     (1, "Cowboy Bebop", None, "TV", 1998),
@@ -27,7 +27,7 @@ NAMED = [
     (19, "Neko\u202e\nto", None, "TV", None),
     (20, "Neko\u202e\nto", None, "TV", None),
 ]
-FINDER = TitleFinder(NamedTitle(*named) for named in NAMED)
+FINDER = ItemFinder(NamedItem(*named) for named in NAMED)
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_marks_of_other_scripts_tell_names_apart() -> None:
 
 @given(st.text(max_size=30).filter(str.strip))
 def test_any_name_finds_itself(name: str) -> None:
-    finder = TitleFinder([NamedTitle(1, name.strip(), None, None, None)])
+    finder = ItemFinder([NamedItem(1, name.strip(), None, None, None)])
     assert finder.find(name).item_id == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from small_publication import TITLES, provenance, publish_small, small_lists, titles_table
+from small_publication import TITLES, items_table, provenance, publish_small, small_lists
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import TopN
@@ -49,7 +49,7 @@ def test_titles_leaderboard_and_provenance_are_published_beside(tmp_path: Path) 
     path = tmp_path / "anime.duckdb"
     publish_small(path)
 
-    assert rows(path, "SELECT item_id, title, genres FROM titles WHERE item_id IN (100, 205) ORDER BY 1") == [
+    assert rows(path, "SELECT item_id, title, genres FROM items WHERE item_id IN (100, 205) ORDER BY 1") == [
         (100, "Kimi no Na wa.", ["Drama", "Slice of Life"]),
         (205, "<b>Bold</b> & [red]Brash[/red]", None),
     ]
@@ -77,7 +77,7 @@ def test_a_recommended_title_without_a_row_is_refused_and_the_previous_file_stay
     without = [title for title in TITLES if title["item_id"] != 310]
 
     with pytest.raises(RecsysError, match=r"missing from titles \(ids 310"):
-        publish_small(path, titles=titles_table(without))
+        publish_small(path, items=items_table(without))
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,7 @@ from small_publication import provenance, publish_small
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.lookup import Published
-from recsys_dagster.serving.swap import go_back, has_previous, swap_in
+from recsys_dagster.serving.swap import has_previous, restore_previous, swap_in
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_what_was_published_is_kept_and_can_be_gone_back_to_once(layout: Layout)
         publish_version(layout, version)
     assert not layout.built("anime").exists()
     assert (version_of(layout.published("anime")), version_of(layout.previous("anime"))) == ("three", "two")
-    go_back(layout.published("anime"), layout.previous("anime"))
+    restore_previous(layout.published("anime"), layout.previous("anime"))
     assert version_of(layout.published("anime")) == "two"
     with pytest.raises(RecsysError, match="no lists to go back to"):
-        go_back(layout.published("anime"), layout.previous("anime"))
+        restore_previous(layout.published("anime"), layout.previous("anime"))
     assert version_of(layout.published("anime")) == "two"
 
 

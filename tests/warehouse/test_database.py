@@ -79,8 +79,8 @@ def python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[s
 @pytest.mark.parametrize(
     ("table", "left"),
     [
-        ("clean.titles", (1, 1)),
-        ("clean.watches", (1, 1)),
+        ("clean.items", (1, 1)),
+        ("clean.interactions", (1, 1)),
         ("features.user_genre_taste", (2, 1)),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, domain_of, rows
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse.arrays import id_map_hash, load_fold, load_ids, load_owned, load_training_data
+from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
 from recsys_dagster.warehouse.build import build_features
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -105,7 +105,7 @@ def test_taste_is_the_mean_of_the_training_ratings_of_exactly_that_genre(tmp_pat
         (0, "Sci", 2.5, 4),
         (0, "Sci-Fi", 2.0, 4),
     ]
-    assert rows(warehouse, "SELECT genre FROM features.title_genres WHERE item_idx = 0 ORDER BY 1") == [
+    assert rows(warehouse, "SELECT genre FROM features.item_genres WHERE item_idx = 0 ORDER BY 1") == [
         ("Fiction",),
         ("Sci-Fi",),
     ]
@@ -125,7 +125,7 @@ def test_watches_without_a_rating_are_interactions_unless_given_up_or_only_plann
     users, items = load_ids(warehouse)
     assert users.tolist() == [4, 9]
     assert items.tolist() == [1, 2, 3, 4, 5, 6]
-    assert load_owned(warehouse).toarray().tolist() == [[0] * 6, [1, 1, 1, 1, 1, 0]]
+    assert load_excluded(warehouse).toarray().tolist() == [[0] * 6, [1, 1, 1, 1, 1, 0]]
 
 
 def test_the_arrays_have_the_types_order_and_unknowns_of_the_contract(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_arrays_have_the_types_order_and_unknowns_of_the_contract(tmp_path: 
         assert np.isnan(fold.ratings[fold.items == 2]).all()
         assert (fold.ratings[fold.items == 0] == 9).all()
     assert (data.n_users, data.n_items, data.scale, data.like_threshold) == (2, 3, (1, 10), 8)
-    titles = data.titles
+    titles = data.item_features
     assert titles.genre_names == ("Action", "Shounen Ai")
     assert titles.genres.toarray().tolist() == [[1, 1], [1, 0], [0, 0]]
     assert titles.kind_names == ("Movie", "TV")

@@ -167,7 +167,7 @@ def test_what_a_protocol_exports_is_read_back_as_a_split_on_its_scale(warehouse:
     found = protocol.load(protocol.export(warehouse, MOVIE, tmp_path), MOVIE)
     assert (found.data.scale, found.data.like_threshold) == ((0, 6), 3)
     assert len(found.data.train) + len(found.test) == len(LINES)
-    assert found.data.titles.genre_names == ("Drama",)
+    assert found.data.item_features.genre_names == ("Drama",)
 
 
 def test_without_times_what_goes_by_them_is_refused_in_words(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirro
 
 @dataclass(frozen=True)
 class Expected:
-    """Titles, ratings and watches of a dataset."""
+    """Items, ratings and watches of a dataset."""
 
     titles: int
     ratings: int
@@ -69,7 +69,7 @@ def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path:
     warehouse = Warehouse(tmp_path / f"{domain.name}.duckdb")
     summaries = {table.name: table.rows for table in build_clean(warehouse, domain, dataset.format, manifest)}
     expected = expected_of(dataset_id, manifest.folder)
-    assert (summaries["titles"], summaries["ratings"], summaries["watches"]) == (
+    assert (summaries["items"], summaries["ratings"], summaries["interactions"]) == (
         expected.titles,
         expected.ratings,
         expected.watches,
@@ -81,10 +81,8 @@ def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path:
         assert account.rows_in == account.kept + sum(account.rejected.values())
     if dataset_id == "myanimelist":
         # The last user is not in the user file.
-        assert (
-            FileAccount("animelists_cleaned.csv", 9_998, 9_561, {"unknown title": 3, "unknown user": 434}) in accounts
-        )
-        assert rows(warehouse, "SELECT count(*) FROM clean.watches WHERE watched_at < '2004-01-01'") == [(0,)]
+        assert FileAccount("animelists_cleaned.csv", 9_998, 9_561, {"unknown item": 3, "unknown user": 434}) in accounts
+        assert rows(warehouse, "SELECT count(*) FROM clean.interactions WHERE watched_at < '2004-01-01'") == [(0,)]
     else:
         assert summaries["rejected"] == 0
 

@@ -32,7 +32,7 @@ LINES = [
 EXPECTED = [
     ("ratings.csv", 2, "duplicate", "1,1,4.0,1000000000"),
     ("ratings.csv", 3, "unparsable", "x,1,4.0,1000000000"),
-    ("ratings.csv", 4, "unknown title", "1,9,4.0,1000000000"),
+    ("ratings.csv", 4, "unknown item", "1,9,4.0,1000000000"),
     ("ratings.csv", 5, "out of scale", "1,2,5.5,1000000000"),
     ("ratings.csv", 6, "out of scale", "1,3,0.0,1000000000"),
     ("ratings.csv", 8, "unparsable", "1,2,3.0"),
@@ -56,7 +56,7 @@ def test_each_reason_names_the_line_it_is_on(tmp_path: Path, newline: str, last:
     movies, ratings = reconcile(warehouse)
     assert (movies.rows_in, movies.kept, movies.rejected) == (3, 3, {})
     assert (ratings.rows_in, ratings.kept) == (15, 3)
-    assert ratings.rejected == {"duplicate": 2, "out of scale": 3, "unknown title": 1, "unparsable": 6}
+    assert ratings.rejected == {"duplicate": 2, "out of scale": 3, "unknown item": 1, "unparsable": 6}
 
 
 def test_blank_lines_are_no_rows_but_count_as_lines(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_blank_lines_are_no_rows_but_count_as_lines(tmp_path: Path) -> None:
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": text})
     assert [(line, reason) for _, line, reason, _ in rows(warehouse, REJECTED)] == [
         (5, "unparsable"),
-        (7, "unknown title"),
+        (7, "unknown item"),
         (9, "out of scale"),
     ]
     assert reconcile(warehouse)[1].rows_in == 4
@@ -90,7 +90,7 @@ def test_line_breaks_inside_fields_and_wide_rows_keep_the_lines_right(tmp_path: 
         (9, "duplicate"),
         (13, "unparsable"),
     ]
-    titles = rows(warehouse, "SELECT item_id, title FROM clean.titles ORDER BY 1")
+    titles = rows(warehouse, "SELECT item_id, title FROM clean.items ORDER BY 1")
     assert titles == [(1, "Two\nlines"), (3, "Last"), (4, "A\nB")]
     account = reconcile(warehouse)[0]
     assert account.rows_in == account.kept + sum(account.rejected.values()) == 8
@@ -125,7 +125,7 @@ def test_an_unknown_user_is_rejected_and_no_name_is_stored_anywhere(tmp_path: Pa
     assert rows(warehouse, REJECTED) == [
         ("animelists_cleaned.csv", 3, "unknown user", "1,26,9.0,2,1363000000"),
         ("animelists_cleaned.csv", 4, "unparsable", None),
-        ("animelists_cleaned.csv", 5, "unknown title", "7,26,9.0,2,1363000000"),
+        ("animelists_cleaned.csv", 5, "unknown item", "7,26,9.0,2,1363000000"),
         ("animelists_cleaned.csv", 6, "out of scale", "1,26,11.0,2,1363000000"),
         ("animelists_cleaned.csv", 7, "unparsable", "1,26,9.0,2,1363000000"),
     ]

@@ -34,7 +34,7 @@ def test_the_year_leaves_the_title_of_a_film(tmp_path: Path) -> None:
         "8,Tom &amp; Jerry (1992),Children\n"
     )
     warehouse = build(tmp_path, "movielens", {"movies.csv": movies, "ratings.csv": RATINGS_HEADER})
-    assert rows(warehouse, "SELECT title, year, genres, kind FROM clean.titles ORDER BY item_id") == [
+    assert rows(warehouse, "SELECT title, year, genres, kind FROM clean.items ORDER BY item_id") == [
         ("Toy Story", 1995, ["Adventure", "Children"], "Movie"),
         ("American President, The", 1995, ["Drama"], "Movie"),
         ("Babylon 5", None, None, "Movie"),
@@ -51,8 +51,8 @@ def test_a_time_before_the_first_rating_of_all_is_unknown(tmp_path: Path) -> Non
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings})
     times = rows(warehouse, "SELECT rated_at FROM clean.ratings ORDER BY item_id")
     assert times == [(dt.datetime(2000, 7, 30, 18, 45, 3),), (None,), (None,)]
-    assert rows(warehouse, "SELECT watched_at FROM clean.watches ORDER BY item_id") == times
-    assert rows(warehouse, "SELECT DISTINCT status FROM clean.watches") == [("completed",)]
+    assert rows(warehouse, "SELECT watched_at FROM clean.interactions ORDER BY item_id") == times
+    assert rows(warehouse, "SELECT DISTINCT status FROM clean.interactions") == [("completed",)]
 
 
 @pytest.mark.parametrize(("genres", "synopsis"), [("Genres", "sypnopsis"), ("Genders", "Synopsis")])
@@ -71,7 +71,7 @@ def test_both_spellings_of_the_2020_headers_give_the_same_titles(tmp_path: Path,
     }
     warehouse = build(tmp_path, "anime-2020", files)
     columns = "title, title_english, kind, year, genres, episodes, members, site_score, synopsis, is_adult"
-    assert rows(warehouse, f"SELECT {columns} FROM clean.titles ORDER BY item_id") == [
+    assert rows(warehouse, f"SELECT {columns} FROM clean.items ORDER BY item_id") == [
         (
             "Death & Rebirth",
             None,
@@ -102,7 +102,9 @@ def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(
     }
     warehouse = build(tmp_path, "anime-2020", files)
     assert rows(warehouse, "SELECT user_id, item_id, rating FROM clean.ratings ORDER BY ALL") == [(1, 1, 9), (1, 2, 7)]
-    assert rows(warehouse, "SELECT user_id, item_id, status, progress, is_rated FROM clean.watches ORDER BY ALL") == [
+    assert rows(
+        warehouse, "SELECT user_id, item_id, status, progress, is_rated FROM clean.interactions ORDER BY ALL"
+    ) == [
         (1, 1, "watching", 13, True),
         (1, 2, "completed", None, True),
         (2, 1, "plan_to_watch", 0, False),
@@ -110,7 +112,7 @@ def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(
         (2, 3, "completed", None, False),
         (2, 4, "dropped", 1, False),
     ]
-    assert rows(warehouse, "SELECT count(synopsis) FROM clean.titles") == [(0,)]
+    assert rows(warehouse, "SELECT count(synopsis) FROM clean.items") == [(0,)]
 
 
 def test_minus_one_and_zero_are_watches_without_a_rating(tmp_path: Path) -> None:
@@ -121,13 +123,13 @@ def test_minus_one_and_zero_are_watches_without_a_rating(tmp_path: Path) -> None
     files = {"anime.csv": anime, "rating.csv": "user_id,anime_id,rating\n1,5,-1\n2,5,0\n3,5,10\n3,6,8\n"}
     warehouse = build(tmp_path, "cooper-union", files)
     assert rows(warehouse, "SELECT user_id, item_id, rating FROM clean.ratings ORDER BY ALL") == [(3, 5, 10), (3, 6, 8)]
-    assert rows(warehouse, "SELECT user_id, item_id, status, is_rated FROM clean.watches ORDER BY ALL") == [
+    assert rows(warehouse, "SELECT user_id, item_id, status, is_rated FROM clean.interactions ORDER BY ALL") == [
         (1, 5, None, False),
         (2, 5, None, False),
         (3, 5, None, True),
         (3, 6, None, True),
     ]
-    assert rows(warehouse, "SELECT title, kind, genres, episodes, is_adult FROM clean.titles ORDER BY item_id") == [
+    assert rows(warehouse, "SELECT title, kind, genres, episodes, is_adult FROM clean.items ORDER BY item_id") == [
         ("Gintama'", "TV", ["Action", "Shounen Ai"], 51, False),
         ("Elsewhere", None, None, None, None),
     ]
@@ -152,7 +154,7 @@ def test_times_as_text_and_as_seconds_are_one(tmp_path: Path) -> None:
         "animelists_cleaned.csv": lists,
     }
     warehouse = build(tmp_path, "myanimelist", files)
-    watched = rows(warehouse, "SELECT status, progress, watched_at FROM clean.watches ORDER BY status")
+    watched = rows(warehouse, "SELECT status, progress, watched_at FROM clean.interactions ORDER BY status")
     time = dt.datetime(2013, 3, 3, 10, 52, 53)
     assert watched == [
         ("completed", 26, time),
@@ -161,7 +163,7 @@ def test_times_as_text_and_as_seconds_are_one(tmp_path: Path) -> None:
         ("watching", 3, time),
     ]
     assert rows(warehouse, "SELECT rating FROM clean.ratings ORDER BY 1") == [(7,), (9,)]
-    assert rows(warehouse, "SELECT year, episodes, is_adult FROM clean.titles ORDER BY item_id") == [
+    assert rows(warehouse, "SELECT year, episodes, is_adult FROM clean.items ORDER BY item_id") == [
         (1998, 26, False),
         (2004, None, True),
     ]

@@ -99,16 +99,16 @@ def test_titles_are_features_of_the_items_of_the_split_alone(tmp_path: Path) -> 
     )
     data = load(tmp_path, good(tmp_path / "train.parquet"), titles=titles).data
 
-    assert data.titles.genre_names == ("Crime", "Drama")
-    assert_array_equal(data.titles.genres.toarray(), [[1, 1], [0, 0], [0, 0], [0, 0]])
-    assert data.titles.kind_names == ("TV",)
-    assert_array_equal(data.titles.kinds, [0, -1, -1, -1])
-    assert_array_equal(data.titles.years, [1990, np.nan, np.nan, np.nan])
-    assert np.isnan(data.titles.site_scores).all()
+    assert data.item_features.genre_names == ("Crime", "Drama")
+    assert_array_equal(data.item_features.genres.toarray(), [[1, 1], [0, 0], [0, 0], [0, 0]])
+    assert data.item_features.kind_names == ("TV",)
+    assert_array_equal(data.item_features.kinds, [0, -1, -1, -1])
+    assert_array_equal(data.item_features.years, [1990, np.nan, np.nan, np.nan])
+    assert np.isnan(data.item_features.site_scores).all()
 
 
 def test_without_titles_nothing_is_known_of_any(tmp_path: Path) -> None:
-    titles = load(tmp_path, good(tmp_path / "train.parquet")).data.titles
+    titles = load(tmp_path, good(tmp_path / "train.parquet")).data.item_features
     assert titles.genres.shape == (4, 0)
     assert_array_equal(titles.kinds, [-1] * 4)
     assert np.isnan(titles.years).all()

@@ -29,7 +29,7 @@ def test_every_file_becomes_spark_sql(path: Path) -> None:
 
 def test_every_format_has_its_titles_and_interactions() -> None:
     for name in FORMATS:
-        assert {path.stem for path in (SQL / "sources" / name).glob("*.sql")} == {"titles", "interactions"}
+        assert {path.stem for path in (SQL / "sources" / name).glob("*.sql")} == {"items", "interactions"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SQL)))
@@ -48,15 +48,15 @@ def test_a_table_comes_after_those_it_reads(group: str) -> None:
 
 
 def test_upstream_looks_through_the_staging_views() -> None:
-    assert {key for key in upstream(TABLES["clean.titles"]) if key[0] != "raw"} == set()
-    assert upstream(TABLES["clean.ratings"]) >= {("clean", "titles"), ("raw", "ratings.csv"), ("raw", "rating.csv")}
+    assert {key for key in upstream(TABLES["clean.items"]) if key[0] != "raw"} == set()
+    assert upstream(TABLES["clean.ratings"]) >= {("clean", "items"), ("raw", "ratings.csv"), ("raw", "rating.csv")}
     assert upstream(TABLES["features.user_genre_taste"]) == {
         ("features", "interactions"),
-        ("features", "title_genres"),
+        ("features", "item_genres"),
     }
     assert upstream(TABLES["features.interactions"]) == {
         ("clean", "ratings"),
-        ("clean", "watches"),
+        ("clean", "interactions"),
         ("features", "items"),
         ("features", "users"),
     }
@@ -67,16 +67,16 @@ def test_upstream_looks_through_the_staging_views() -> None:
     [
         ("movielens", "clean.ratings.rating", [("raw", "ratings.csv", "rating")]),
         ("movielens", "clean.ratings.rated_at", [("raw", "ratings.csv", "timestamp")]),
-        ("movielens", "clean.titles.year", [("raw", "movies.csv", "title")]),
-        ("movielens", "clean.titles.synopsis", []),
-        ("anime-2020", "clean.titles.synopsis", [("raw", "anime_with_synopsis.csv", "Synopsis")]),
-        ("anime-2020", "clean.titles.title_english", [("raw", "anime.csv", "English name")]),
-        ("anime-2020", "clean.titles.is_adult", [("raw", "anime.csv", "Genres"), ("raw", "anime.csv", "Rating")]),
-        ("anime-2020", "clean.watches.progress", [("raw", "animelist.csv", "watched_episodes")]),
+        ("movielens", "clean.items.year", [("raw", "movies.csv", "title")]),
+        ("movielens", "clean.items.synopsis", []),
+        ("anime-2020", "clean.items.synopsis", [("raw", "anime_with_synopsis.csv", "Synopsis")]),
+        ("anime-2020", "clean.items.title_english", [("raw", "anime.csv", "English name")]),
+        ("anime-2020", "clean.items.is_adult", [("raw", "anime.csv", "Genres"), ("raw", "anime.csv", "Rating")]),
+        ("anime-2020", "clean.interactions.progress", [("raw", "animelist.csv", "watched_episodes")]),
         ("myanimelist", "clean.ratings.user_id", [("raw", "users_cleaned.csv", "username")]),
         ("movielens", "features.interactions.rating", [("clean", "ratings", "rating")]),
         ("movielens", "features.user_genre_taste.mean_rating", [("features", "interactions", "rating")]),
-        ("movielens", "features.title_genres.genre", [("clean", "titles", "genres")]),
+        ("movielens", "features.item_genres.genre", [("clean", "items", "genres")]),
     ],
 )
 def test_a_column_is_traced_to_what_its_values_come_from(

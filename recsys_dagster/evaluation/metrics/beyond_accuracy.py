@@ -89,7 +89,7 @@ def lift(list_popularity: Values, own_popularity: Values) -> Values:
 def genre_diversity(items: NDArray[np.int32], genres: sp.csr_array, k: int) -> Values:
     """1 − mean cosine similarity of the genres of two titles of a list, over all pairs of its titles, in [0, 1].
 
-    0 where all titles have the same genres, 1 where no two share one. Titles without genres are left out; with fewer
+    0 where all titles have the same genres, 1 where no two share one. Items without genres are left out; with fewer
     than two others the user is.
 
     Source: Ziegler, McNee, Konstan, Lausen, Improving recommendation lists through topic diversification, WWW 2005

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.ingest.samples.csv_blocks import Encoded, encode, write_blocks, write_table
 from recsys_dagster.ingest.samples.names import anime_titles, synopsis
-from recsys_dagster.ingest.samples.world import Block, Climate, Titles, activity, make_world
+from recsys_dagster.ingest.samples.world import Block, Climate, WorldItems, activity, make_world
 
 # Shares of titles, kinds and ratings as in the real anime.csv; the rest tuned so that models differ as there.
 _CLIMATE = Climate(
@@ -136,7 +136,7 @@ def _episodes(kinds: list[str], rng: np.random.Generator) -> NDArray[np.int32]:
 
 def _write_titles(
     folder: Path,
-    titles: Titles,
+    titles: WorldItems,
     kinds: list[str],
     episodes: NDArray[np.int32],
     scores: NDArray[np.int64],

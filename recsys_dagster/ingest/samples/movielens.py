@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from recsys_dagster.ingest.samples.csv_blocks import Encoded, encode, encode_text, write_blocks, write_table
 from recsys_dagster.ingest.samples.names import movie_titles
-from recsys_dagster.ingest.samples.world import Block, Climate, Titles, activity, make_world
+from recsys_dagster.ingest.samples.world import Block, Climate, WorldItems, activity, make_world
 
 # Shares of titles, spread of users and activity as in ml-latest-small (2018); the rest so that models differ as there.
 _CLIMATE = Climate(
@@ -48,7 +48,7 @@ def write_movielens(folder: Path, n_users: int, n_items: int, n_ratings: int, se
     write_blocks(folder, headers, world, encode_block)
 
 
-def _write_movies(folder: Path, titles: Titles, rng: np.random.Generator) -> None:
+def _write_movies(folder: Path, titles: WorldItems, rng: np.random.Generator) -> None:
     names = np.array(list(_CLIMATE.genres))
     genres = ["|".join(names[row]) for row in titles.genres]
     for i in np.flatnonzero(rng.random(len(genres)) < 0.0035):
@@ -63,7 +63,7 @@ def _write_movies(folder: Path, titles: Titles, rng: np.random.Generator) -> Non
     write_table(folder / "links.csv", ("movieId", "imdbId", "tmdbId"), zip(ids, imdb, tmdb, strict=True))
 
 
-def _tags_of(titles: Titles, rng: np.random.Generator) -> "np.ndarray[tuple[int, int], np.dtype[np.int32]]":
+def _tags_of(titles: WorldItems, rng: np.random.Generator) -> "np.ndarray[tuple[int, int], np.dtype[np.int32]]":
     """Return (n_items, 4) tags that people give to a title: two of its genres, two of the free words."""
     n, n_genres = titles.genres.shape
     lot = np.where(titles.genres, rng.random((n, n_genres)), -1)

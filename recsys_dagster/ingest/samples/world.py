@@ -63,7 +63,7 @@ class Climate:
 
 
 @dataclass(frozen=True)
-class Titles:
+class WorldItems:
     """The titles of a world, by index, which is the order of their ids.
 
     Attributes:
@@ -123,7 +123,7 @@ class World:
 
     climate: Climate
     seed: int
-    titles: Titles
+    titles: WorldItems
     genre_vectors: NDArray[np.float32]
     rated: NDArray[np.int64]
     rows: NDArray[np.int64]
@@ -216,7 +216,7 @@ def activity(climate: Climate, n_users: int, n_items: int, n_ratings: int, seed:
     return rows
 
 
-def _make_titles(climate: Climate, vectors: NDArray[np.float32], n: int, rng: np.random.Generator) -> Titles:
+def _make_titles(climate: Climate, vectors: NDArray[np.float32], n: int, rng: np.random.Generator) -> WorldItems:
     """Make franchises, then their parts, then put the titles into the order of their ids."""
     sizes = np.minimum(rng.geometric(0.7, n), 8)
     franchise = np.repeat(np.arange(n), sizes)[:n]
@@ -258,7 +258,7 @@ def _make_titles(climate: Climate, vectors: NDArray[np.float32], n: int, rng: np
     sequel = np.full(n, -1)
     sequel[has_sequel] = place[np.flatnonzero(has_sequel) + 1]
     ids = np.cumsum(np.where(np.arange(n) < n // 3, 1, rng.geometric(0.25, n)))
-    return Titles(
+    return WorldItems(
         ids.astype(np.int32),
         genres[franchise[by_id]],
         franchise[by_id].astype(np.int32),

@@ -13,7 +13,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.budget import Estimate, Size
-from recsys_dagster.models.classifiers.likes import LikeModel, LikeParams, TitleInputs, sigmoid
+from recsys_dagster.models.classifiers.likes import ItemInputs, LikeModel, LikeParams, sigmoid
 from recsys_dagster.models.networks.neural import (
     Examples,
     NeuralModel,
@@ -107,7 +107,7 @@ class LikeClassifier(NeuralModel, LikeModel):
         )
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
-        inputs = TitleInputs.of(data.titles)
+        inputs = ItemInputs.of(data.item_features)
 
         def examples(pairs: Interactions) -> Examples:
             columns = [pairs.users, *(column[pairs.items] for column in inputs.columns)]

@@ -10,7 +10,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Params
-from recsys_dagster.models.classifiers.likes import LikeModel, LikeParams, TitleInputs, sample_of
+from recsys_dagster.models.classifiers.likes import ItemInputs, LikeModel, LikeParams, sample_of
 from recsys_dagster.models.kernels.tree_grid import MOST_LEAVES, flat_trees, grid_sums, reachable, row_sums
 from recsys_dagster.models.search_space import Real, Whole
 
@@ -91,11 +91,11 @@ class LikeForest(LikeModel):
         return params
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
-        inputs = TitleInputs.of(data.titles)
+        inputs = ItemInputs.of(data.item_features)
         self.title_genres_ = np.column_stack(inputs.columns[1:3])
         self.like_rate_ = float(self._liked(rated).mean())
-        known = ~np.isnan(data.titles.years)
-        years = np.where(known, data.titles.years, data.titles.years[known].mean() if known.any() else 0)
+        known = ~np.isnan(data.item_features.years)
+        years = np.where(known, data.item_features.years, data.item_features.years[known].mean() if known.any() else 0)
         features = self._out_of_fold_features(rated, years)
         self._encode(rated, years)
         self._grow(*features, *self._validation_features(data.validation.rated))

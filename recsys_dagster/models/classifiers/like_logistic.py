@@ -9,7 +9,7 @@ from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.classifiers.likes import AdditiveLikeModel, LikeParams, TitleInputs, sample_of, sigmoid
+from recsys_dagster.models.classifiers.likes import AdditiveLikeModel, ItemInputs, LikeParams, sample_of, sigmoid
 from recsys_dagster.models.search_space import Real
 
 NEWTON_STEPS = 25
@@ -46,7 +46,7 @@ class LikeLogistic(AdditiveLikeModel):
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        inputs = TitleInputs.of(data.titles)
+        inputs = ItemInputs.of(data.item_features)
         sample = sample_of(len(rated), self.params.max_ratings, self.seed, self.name)
         users, items = rated.users[sample], rated.items[sample]
         offsets = np.cumsum([0, self.n_users_, *inputs.sizes], dtype=np.int32)

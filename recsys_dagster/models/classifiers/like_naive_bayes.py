@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.classifiers.likes import AdditiveLikeModel, LikeParams, TitleInputs
+from recsys_dagster.models.classifiers.likes import AdditiveLikeModel, ItemInputs, LikeParams
 from recsys_dagster.models.search_space import Real
 
 BLOCK_RATINGS = 2**20
@@ -45,7 +45,7 @@ class LikeNaiveBayes(AdditiveLikeModel):
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
         from sklearn.naive_bayes import CategoricalNB
 
-        inputs = TitleInputs.of(data.titles)
+        inputs = ItemInputs.of(data.item_features)
         bayes = CategoricalNB(alpha=self.params.alpha, min_categories=[self.n_users_, *inputs.sizes])
         liked = self._liked(rated)
         for start in range(0, len(rated), BLOCK_RATINGS):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model, Params
@@ -33,7 +33,7 @@ class LikeParams(Params):
 
 
 @dataclass(frozen=True)
-class TitleInputs:
+class ItemInputs:
     """The four inputs of a title: itself, its first two genres and its year of release, as positions from 0.
 
     The genres are the first two in the order of the genre columns. What a title lacks has the input's last position.
@@ -47,7 +47,7 @@ class TitleInputs:
     sizes: tuple[int, ...]
 
     @staticmethod
-    def of(titles: Titles) -> "TitleInputs":
+    def of(titles: ItemFeatures) -> "ItemInputs":
         """Read the inputs out of the titles' features."""
         n_items, n_genres = titles.genres.shape
         genres = titles.genres.tocsr(copy=True)
@@ -63,7 +63,7 @@ class TitleInputs:
         year = np.full(n_items, len(years), dtype=np.int32)
         year[known] = positions
         columns = (np.arange(n_items, dtype=np.int32), first, second, year)
-        return TitleInputs(columns, (n_items, n_genres + 1, n_genres + 1, len(years) + 1))
+        return ItemInputs(columns, (n_items, n_genres + 1, n_genres + 1, len(years) + 1))
 
 
 class LikeModel(Model):
@@ -169,7 +169,7 @@ class AdditiveLikeModel(LikeModel):
         log_odds += self.year_log_odds_[years] - self.year_log_odds_[items]
         return log_odds
 
-    def _set_title_parts(self, weights: Sequence[NDArray[np.float32]], inputs: TitleInputs, constant: float) -> None:
+    def _set_title_parts(self, weights: Sequence[NDArray[np.float32]], inputs: ItemInputs, constant: float) -> None:
         """Put together the titles' parts: a weight for each position of the title's four inputs, and a constant."""
         title, first, second, year = (weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
         self.genre_log_odds_, self.year_log_odds_ = first + second, year

@@ -16,14 +16,14 @@ from recsys_dagster.models.base import Model, Params, top_k
 from recsys_dagster.models.ensembles.ensemble import Ensemble
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
 from recsys_dagster.models.refit import fit_on_all
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 DEPTH = 1000
 """Ranks that are told apart; further down a member gives all titles the same."""
 FURTHEST = -np.log2(DEPTH + 2)
 """The closeness to the top of a title that is not among a member's first ranks."""
 CANDIDATES = 200
-"""Titles of each member's list that are ranked anew; all others come after them."""
+"""Items of each member's list that are ranked anew; all others come after them."""
 LIST_LENGTH = 100
 """Length of the lists by whose NDCG the blend is held against its members."""
 BLOCK_BYTES = 64 * 2**20
@@ -74,7 +74,7 @@ class Blend(Ensemble):
         weights_: (6 · n_members + 8,) float32: of each member, in the order of `params.members`, those of its closeness
             to the top (alone, by activity, by popularity), then those of its score; then those of popularity, genres,
             kind and year (alone, by activity).
-        kinds_, years_: (n_items,) of the titles, as `Titles` has them.
+        kinds_, years_: (n_items,) of the titles, as `ItemFeatures` has them.
     """
 
     name = "blend"
@@ -87,7 +87,7 @@ class Blend(Ensemble):
     years_: NDArray[np.float32]
 
     def _fit(self, data: TrainingData) -> None:
-        self.kinds_, self.years_ = data.titles.kinds, data.titles.years
+        self.kinds_, self.years_ = data.item_features.kinds, data.item_features.years
         members = [member_of(name) for name in self.params.members]
         self.weights_ = best_weights(self._examples(members, data))
         self._members = self._fitted(self._used(members), data)
@@ -180,7 +180,7 @@ def member_of(name: str) -> Member:
         UsageError: there is no such model or preset, or it cannot serve people by their history.
     """
     model, _, preset = name.partition(":")
-    kind = model_class(model)
+    kind = get_model_class(model)
     if not kind.folds_in or issubclass(kind, Blend):
         raise UsageError(f"{model} cannot be blended: it does not rank for people who are not in the data")
     if preset and preset not in kind.presets:

@@ -7,7 +7,7 @@ from typing import Self
 
 from recsys_dagster.models.base import STATE_FILE, Model
 from recsys_dagster.models.budget import Estimate, Size
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 REHEARSAL = "rehearsal"
 """Name of the preset by which a member is fitted only for its weight to be learnt, where it is costly and that does."""
@@ -25,7 +25,7 @@ class Ensemble(Model):
 
     def estimate(self, size: Size) -> Estimate:
         """Return what the members are expected to cost together."""
-        members = [model_class(name.partition(":")[0])().estimate(size) for name in self.params.members]
+        members = [get_model_class(name.partition(":")[0])().estimate(size) for name in self.params.members]
         return Estimate(
             self._fits_of_a_member * sum(member.fit for member in members),
             sum(member.ranking for member in members),
@@ -52,4 +52,4 @@ class Ensemble(Model):
 def load_model(folder: Path) -> Model:
     """Return the model, whatever it is, that was saved to `folder`."""
     name = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["model"]
-    return model_class(name).load(folder)
+    return get_model_class(name).load(folder)

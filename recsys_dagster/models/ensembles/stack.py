@@ -20,25 +20,25 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.ensembles.ensemble import Ensemble
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
-from recsys_dagster.models.registry import model_class
-from recsys_dagster.runtime.resource_usage import Cost, charge, measuring
+from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.resource_usage import ResourceUsage, charge, track_resources
 
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What a stack is made of before the regression, and what that cost.
+    """What a stack is made of before the regression, and what that usage.
 
     Attributes:
         members: fitted on all of the training fold.
         predictions: (n, n_members) float32, of the ratings that a member did not see.
         ratings: (n,) float32.
-        cost: of the fits.
+        usage: of the fits.
     """
 
     members: list[RatingModel]
     predictions: NDArray[np.float32]
     ratings: NDArray[np.float32]
-    cost: Cost
+    usage: ResourceUsage
 
 
 _LAST: dict[str, _Learnt] = {}
@@ -102,14 +102,14 @@ class Stack(Ensemble, RatingModel):
         self.intercept_ = float(regression.intercept_)
 
     def _learnt(self, data: TrainingData) -> _Learnt:
-        """Return what is regressed on what; what another stack has just learnt from the same is taken, at its cost."""
+        """Return what is regressed on what; what another stack has just learnt from the same is taken, at its usage."""
         asked = joblib.hash([self.params.members, self.params.folds, self.seed, *data.contents])
         if asked in _LAST:
             learnt = _LAST.pop(asked)
-            charge(learnt.cost)
+            charge(learnt.usage)
             return learnt
-        with measuring() as cost:
-            learnt = _Learnt(*self._learn(data), cost)
+        with track_resources() as usage:
+            learnt = _Learnt(*self._learn(data), usage)
         _LAST.clear()
         _LAST[asked] = learnt
         return learnt
@@ -128,9 +128,9 @@ class Stack(Ensemble, RatingModel):
         members = []
         for column, kind in enumerate(kinds):
             for fold in range(self.params.folds):
-                left_out = known.train.where(fold_of == fold)
+                skipped = known.train.where(fold_of == fold)
                 member = kind(seed=self.seed).fit(replace(known, train=known.train.where(fold_of != fold)))
-                predictions[fold_of[rated] == fold, column] = member.predict(left_out.users, left_out.items)
+                predictions[fold_of[rated] == fold, column] = member.predict(skipped.users, skipped.items)
             kept = kind(member.refit_params(), seed=self.seed)
             members.append(kept.fit(replace(data, validation=Interactions.empty())))
         return members, predictions, known.train.ratings[rated]
@@ -179,7 +179,7 @@ def rating_model(name: str) -> type[RatingModel]:
     Raises:
         UsageError: there is no model of that name, or it predicts no ratings.
     """
-    kind = model_class(name)
+    kind = get_model_class(name)
     if not issubclass(kind, RatingModel):
         raise UsageError(f"{name} predicts no ratings and cannot be stacked")
     return kind

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 PRIOR_TITLES = 5.0
-"""Titles of everybody's that are added to a history: a short one says little."""
+"""Items of everybody's that are added to a history: a short one says little."""
 YEARS_APART = 3.0
 """Standard deviation, in years, of the bell by which a title speaks for the years around its own."""
 
@@ -45,7 +45,7 @@ class Trait:
 
 
 def traits_of(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.float32]) -> tuple[Trait, Trait, Trait]:
-    """Return the genres, the kind and the year as traits; `Titles` says what the arguments hold."""
+    """Return the genres, the kind and the year as traits; `ItemFeatures` says what the arguments hold."""
     values = np.unique(years[~np.isnan(years)])
     distance = (np.nan_to_num(years, nan=np.inf)[:, None] - values) / YEARS_APART
     near = np.exp(-(distance**2) / 2).astype(np.float32)

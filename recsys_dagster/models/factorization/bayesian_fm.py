@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Params
@@ -105,7 +105,11 @@ class BayesianFm(RatingModel):
         self.mean_ = float(rated.ratings.mean(dtype=np.float64))
         self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
         user_families = [sp.eye_array(self.n_users_), unit_rows(self.seen_)]
-        item_families = [sp.eye_array(self.n_items_), unit_rows(self.seen_.T.tocsr()), *title_families(data.titles)]
+        item_families = [
+            sp.eye_array(self.n_items_),
+            unit_rows(self.seen_.T.tocsr()),
+            *title_families(data.item_features),
+        ]
         families = [*user_families, *item_families]
         groups = [group for group, family in enumerate(families) for _ in range(family.shape[1])]
         users, items = (sp.hstack(side, "csr", dtype=np.float64) for side in (user_families, item_families))
@@ -238,7 +242,7 @@ def unit_rows(matrix: sp.csr_array) -> sp.csr_array:
     return sp.csr_array(sp.diags_array(np.maximum(entries, 1) ** -0.5) @ matrix)
 
 
-def title_families(titles: Titles) -> list[sp.csr_array]:
+def title_families(titles: ItemFeatures) -> list[sp.csr_array]:
     """Return genres, kind and year as (n_items, width) matrices, an unknown one as a row of zeros.
 
     A feature that no title or every title has tells nothing and is left out.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recsys_dagster.models.kernels.compiling import FAST
 
 STRIP = 128
-"""Titles that go through the layers at once."""
+"""Items that go through the layers at once."""
 
 
 def upper_layers(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.search_space import Real
@@ -44,17 +44,17 @@ class GenreSimilarity(Model):
     """
 
     name = "genre_similarity"
-    summary = "Titles whose genres and kind resemble those of what the user rated; needs no other users."
+    summary = "Items whose genres and kind resemble those of what the user rated; needs no other users."
     params_type = GenreSimilarityParams
     presets: ClassVar = {"paper_004": GenreSimilarityParams(similarity="dot", rarity=False, popularity_power=0)}
     folds_in = True
-    needs_titles = True
+    needs_item_features = True
 
     features_: sp.csr_array
     profiles_: NDArray[np.float32]
 
     def _fit(self, data: TrainingData) -> None:
-        features = one_hot(data.titles)
+        features = one_hot(data.item_features)
         if self.params.rarity:
             having = np.maximum(features.sum(axis=0), 1)
             features = sp.csr_array(features @ sp.diags_array(np.log(self.n_items_ / having).astype(np.float32)))
@@ -99,7 +99,7 @@ class GenreSimilarity(Model):
         return scores
 
 
-def one_hot(titles: Titles) -> sp.csr_array:
+def one_hot(titles: ItemFeatures) -> sp.csr_array:
     """Return (n_items, n_genres + n_kinds) CSR of float32 ones: each title's genres, then its kind if it is known."""
     known = np.flatnonzero(titles.kinds >= 0)
     ones = np.ones(len(known), dtype=np.float32)

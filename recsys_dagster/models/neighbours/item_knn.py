@@ -53,7 +53,7 @@ class ItemKnn(PositivesModel):
     """
 
     name = "item_knn"
-    summary = "Titles that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004)."
+    summary = "Items that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004)."
     params_type = ItemKnnParams
     folds_in = True
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.networks.loops import Loop, Score, build_loop
-from recsys_dagster.runtime.prefetch import one_ahead
+from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.progress import progress_bar
 
 VALIDATION_BATCH = 65536
@@ -233,7 +233,7 @@ def _take_steps(
     steps, batch_size = rows.shape
     at_once = max(1, BLOCK_EXAMPLES // batch_size)
     sums = []
-    for part in one_ahead(train.at(rows[start : start + at_once]) for start in range(0, steps, at_once)):
+    for part in prefetch(train.at(rows[start : start + at_once]) for start in range(0, steps, at_once)):
         sums.append(loop.steps(part.inputs, part.targets))
         advance(len(part) / steps)
     means: NDArray[np.float32] = np.sum(sums, axis=0) / steps

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.baselines.user_item_bias import damped_mean
@@ -75,7 +75,7 @@ class TwoTower(NeuralModel, RatingModel):
         "paper": TwoTowerParams(learning_rate=0.01, batch_size=32, epochs=10, patience=None, popularity_weight=0.0),
     }
     folds_in = True
-    needs_titles = True
+    needs_item_features = True
     inputs = ("user", "year", "site score", "genres")
 
     user_tower_: list[NDArray[np.float32]]
@@ -96,13 +96,13 @@ class TwoTower(NeuralModel, RatingModel):
         if len(rated) == 0:
             raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
         mean = float(rated.ratings.mean(dtype=np.float64))
-        tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.titles, rated, mean)
+        tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.item_features, rated, mean)
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int32)
         others = [rated.where(fold != held) for held in range(FOLDS)]
         user_scaler, title_scaler = self._scalers(self._scaled_by(rated), tastes, features)
         # Row f · n + i is what is known of i without fold f; the last n rows are what is known from all folds.
         user_rows = np.concatenate([*(self._tastes_of(part, self.n_users_) for part in others), tastes])
-        title_rows = np.concatenate([*(title_features(data.titles, part, mean) for part in others), features])
+        title_rows = np.concatenate([*(title_features(data.item_features, part, mean) for part in others), features])
         seed_everything(self.seed)
         user_tower, title_tower = build_tower(tastes.shape[1]), build_tower(features.shape[1])
         network = build_network(
@@ -140,7 +140,7 @@ class TwoTower(NeuralModel, RatingModel):
         """Return mean and deviation of each tower's inputs, kept and anew."""
         rated = data.train.rated
         mean = float(rated.ratings.mean(dtype=np.float64))
-        features = title_features(data.titles, rated, mean)
+        features = title_features(data.item_features, rated, mean)
         users, titles = self._scalers(rated, self._tastes_of(rated, self.n_users_), features)
         names = ("mean", "deviation")
         kept = zip(self.user_tower_, users, strict=False), zip(self.title_tower_, titles, strict=False)
@@ -200,7 +200,7 @@ class TwoTower(NeuralModel, RatingModel):
         return products
 
 
-def title_features(titles: Titles, rated: Interactions, mean: float) -> NDArray[np.float32]:
+def title_features(titles: ItemFeatures, rated: Interactions, mean: float) -> NDArray[np.float32]:
     """Return (n_items, 2 + n_genres) float32: year (NaN unknown), site score or what stands in for it, genre flags.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import dagster as dg
 
 from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate
-from recsys_dagster.evaluation.example_lists import ListedTitle, example_lists, pick_examples, write_example_lists
+from recsys_dagster.evaluation.example_lists import ListedItem, example_lists, pick_example_users, write_example_lists
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
 from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT
 from recsys_dagster.evaluation.results import EvaluationResults
@@ -16,13 +16,13 @@ from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import model_names
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table, picture
+from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.figures import drawn, to_svg
 from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.arrays import load_holdout
 
 
@@ -59,9 +59,9 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         holdout = load_holdout(warehouse, run.domain)
         data, test, index = holdout.data, holdout.test, holdout.id_map_hash
         owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
-        examples = pick_examples(data.train, test, run.domain.like_threshold)
+        examples = pick_example_users(data.train, test, run.domain.like_threshold)
         found: dict[str, Evaluation] = {}
-        lists: list[ListedTitle] = []
+        lists: list[ListedItem] = []
         importances: list[Importance] = []
 
         def judge() -> None:
@@ -78,11 +78,11 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             lists.extend(example_lists(model, examples, owned["test"], holdout.item_ids))
             importances.extend(permutation_importance(model, test, run.domain.like_threshold, seed=run.settings.seed))
 
-        with measuring() as cost:
+        with track_resources() as usage:
             outcome = attempt(name, judge, seconds=run.settings.model_seconds, id_map_hash=index)
         if outcome.state is not State.FITTED:
             outcome = replace(outcome, version=fit.version if fit else "")
-            return conclude(run, outcome, cost_metadata(cost))
+            return conclude(run, outcome, usage_metadata(usage))
         record = ModelStore(run.layout).record(run.domain.name, name)
         rows, parts, confusion = [], [], []
         for fold, result in found.items():
@@ -105,7 +105,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
                 **headline(rows),
                 **_pictures(confusion, parts, importances),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
-                **cost_metadata(cost, len(data.validation) + len(test)),
+                **usage_metadata(usage, len(data.validation) + len(test)),
             },
         )
 
@@ -129,7 +129,7 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recs
     holdout = load_holdout(warehouse, run.domain)
     data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
-    with measuring() as cost:
+    with track_resources() as usage:
         for fold, pairs in {"validation": data.validation, "test": test}.items():
             constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
             rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
@@ -144,6 +144,6 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recs
             "rmse": picture(to_svg(plot_leaderboard(board, ("rmse", None)))),
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
             "dagster/row_count": len(records),
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )

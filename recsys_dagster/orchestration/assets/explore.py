@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
+from recsys_dagster.orchestration.metadata import Materialized, picture, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.data_plots import profile_figures
 from recsys_dagster.reports.data_profile import profile
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 
 
 @dg.asset(
@@ -15,13 +15,13 @@ from recsys_dagster.runtime.resource_usage import measuring
     group_name="explore",
     partitions_def=domain_partitions,
     kinds={"duckdb", "matplotlib"},
-    deps=[["clean", table] for table in ("titles", "ratings", "watches", "rejected")],
+    deps=[["clean", table] for table in ("items", "ratings", "interactions", "rejected")],
 )
 def data_profile(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The data at a glance: ratings, kinds, genres, years, activity of users and titles."""
     run = recsys.hold(context.partition_key)
-    with measuring() as cost:
+    with track_resources() as usage:
         with run.warehouse.connect() as connection:
             found = profile(connection)
         pictures = {title: picture(svg) for title, svg in profile_figures(found)}
-    return dg.MaterializeResult(metadata={**found.counts, **pictures, **cost_metadata(cost)})
+    return dg.MaterializeResult(metadata={**found.counts, **pictures, **usage_metadata(usage)})

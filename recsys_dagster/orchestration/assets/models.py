@@ -12,16 +12,16 @@ from recsys_dagster.model_store.tuned import read_tuned, tuned_path
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import Size
-from recsys_dagster.models.registry import model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import budget_of
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, picture
+from recsys_dagster.orchestration.metadata import Materialized, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.model_plots import learning_curves
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -75,7 +75,7 @@ def _tuned_params(cls: type[Model], run: DomainRun) -> tuple[Params, str]:
 
 
 def _model_asset(name: str) -> dg.AssetsDefinition:
-    cls = model_class(name)
+    cls = get_model_class(name)
     config_class: Any = config_type(cls)
 
     @dg.asset(
@@ -84,7 +84,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         partitions_def=domain_partitions,
         description=cls.__doc__,
         kinds=set(cls.kinds),
-        deps=[["features", table] for table in ("users", "items", "interactions", "title_genres")],
+        deps=[["features", table] for table in ("users", "items", "interactions", "item_genres")],
         check_specs=[fitted_check("models", name)],
         pool=FITTING,
     )
@@ -111,13 +111,18 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
             model.fit(data)
 
         index = id_map_hash(warehouse)
-        with measuring() as cost:
+        with track_resources() as usage:
             outcome = attempt(name, fit, seconds=run.settings.model_seconds, id_map_hash=index)
-        metadata |= cost_metadata(cost, len(data.train))
+        metadata |= usage_metadata(usage, len(data.train))
         if outcome.state is State.FITTED:
             data_version = run.manifest.data_version
             version = ModelStore(run.layout).save(
-                run.domain.name, model, data_version=data_version, id_map_hash=index, cost=cost, params_from=params_from
+                run.domain.name,
+                model,
+                data_version=data_version,
+                id_map_hash=index,
+                usage=usage,
+                params_from=params_from,
             )
             outcome = replace(outcome, version=version)
             metadata["version"] = version

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
+from recsys_dagster.orchestration.metadata import Materialized, markdown_table, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.papers.faults import explained, show_faults
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 
-_FEATURES = [["features", table] for table in ("users", "items", "interactions", "title_genres")]
+_FEATURES = [["features", table] for table in ("users", "items", "interactions", "item_genres")]
 
 
 class PapersConfig(dg.Config):
@@ -42,7 +42,7 @@ def as_published(
     run = recsys.hold(context.partition_key)
     dataset, seed = run.manifest.dataset_id, run.settings.seed
     warehouse = run.warehouse
-    with measuring() as cost:
+    with track_resources() as usage:
         found = list(run_papers(warehouse, run.domain, dataset, config.papers or None, seed=seed))
     papers = [row for row in found if isinstance(row, PaperRow)]
     with warehouse.connect() as connection:
@@ -68,7 +68,7 @@ def as_published(
             ),
             "dataset": dataset,
             "dagster/row_count": len(papers),
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )
 
@@ -85,7 +85,7 @@ def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: dg.R
     run = recsys.hold(context.partition_key)
     dataset, warehouse = run.manifest.dataset_id, run.warehouse
     folds = lineage_folds(warehouse, run.domain, dataset, seed=run.settings.seed)
-    with measuring() as cost:
+    with track_resources() as usage:
         rows: Sequence[FaultRow] = list(show_faults(folds, config.faults or None))
     with warehouse.connect() as connection:
         store_records(connection, FaultRow, dataset, rows)
@@ -99,6 +99,6 @@ def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: dg.R
             "what they are": dg.MetadataValue.md("\n".join(f"- {name}: {explained(name)}" for name in sorted(named))),
             "dataset": dataset,
             "dagster/row_count": len(rows),
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )

@@ -3,10 +3,10 @@
 import dagster as dg
 
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, markdown_table
+from recsys_dagster.orchestration.metadata import Materialized, markdown_table, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 
 
 @dg.asset(key=["raw", "files"], group_name="raw", partitions_def=domain_partitions, kinds={"csv", "python"})
@@ -17,7 +17,7 @@ def raw_files(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys
     """
     run = recsys.hold(context.partition_key)
     dataset = run.dataset
-    with measuring() as cost:
+    with track_resources() as usage:
         manifest = fetch(dataset, run.settings)
     columns = [
         dg.TableColumn(f"{file.name}:{column.name}", type=column.type)
@@ -37,6 +37,6 @@ def raw_files(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys
             "bytes": sum(file.bytes for file in manifest.files.values()),
             "files": markdown_table(["file", "bytes", "lines", "sha256"], rows),
             "dagster/column_schema": dg.TableSchema(columns),
-            **cost_metadata(cost, sum(file.lines for file in manifest.files.values())),
+            **usage_metadata(usage, sum(file.lines for file in manifest.files.values())),
         },
     )

@@ -10,20 +10,20 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
-    cost_metadata,
     history_table,
     markdown_table,
     picture,
+    usage_metadata,
 )
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.orchestration.step_usage import step_costs
+from recsys_dagster.orchestration.step_usage import step_usage
 from recsys_dagster.quality.lists import overlap_with_published
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
 from recsys_dagster.reports.gather import gather_report
 from recsys_dagster.reports.page import write_report
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 
 
 @dg.asset(
@@ -41,7 +41,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
     of the least active users must be within the tolerances. Else the champion stays, fitted on the new data.
     """
     run = recsys.hold(context.partition_key)
-    with measuring() as cost:
+    with track_resources() as usage:
         chosen = choose(run)
     decision = chosen.decision
     return dg.MaterializeResult(
@@ -51,7 +51,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
             "reason": decision.reason,
             "challengers": markdown_table(*challengers_table(chosen.trials)),
             "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )
 
@@ -67,7 +67,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
 def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The champion refitted on every fold, and its list for every user, in a file that waits for its checks."""
     run = recsys.hold(context.partition_key)
-    with measuring() as cost:
+    with track_resources() as usage:
         written = build_lists(run)
     overlap = overlap_with_published(run)
     return dg.MaterializeResult(
@@ -76,7 +76,7 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
             "users": written.users,
             "file": dg.MetadataValue.path(run.layout.built(run.domain.name)),
             **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
-            **cost_metadata(cost, written.rows),
+            **usage_metadata(usage, written.rows),
         }
     )
 
@@ -91,14 +91,14 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
 def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
     run = recsys.hold(context.partition_key)
-    with measuring() as cost:
+    with track_resources() as usage:
         provenance = publish_built(run)
     return dg.MaterializeResult(
         metadata={
             "model": provenance.model,
             "version": provenance.version,
             "file": dg.MetadataValue.path(run.layout.published(run.domain.name)),
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )
 
@@ -114,10 +114,10 @@ def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) 
     """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
     run = recsys.hold(context.partition_key)
     path = run.layout.report(run.domain.name)
-    with measuring() as cost:
-        write_report(path, gather_report(run, step_costs(context.instance, run.domain.name)))
+    with track_resources() as usage:
+        write_report(path, gather_report(run, step_usage(context.instance, run.domain.name)))
     return dg.MaterializeResult(
-        metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **cost_metadata(cost)}
+        metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **usage_metadata(usage)}
     )
 
 
@@ -134,7 +134,7 @@ def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
     if not results:
         raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")
     path = recsys.layout.comparison()
-    with measuring() as cost:
+    with track_resources() as usage:
         figures = write_comparison(path, results)
     records = comparison_records(results)
     return dg.MaterializeResult(
@@ -143,6 +143,6 @@ def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
             "domains": len(results),
             "models": markdown_table(list(records[0]), [list(record.values()) for record in records]),
             **{title: picture(svg) for title, svg in figures},
-            **cost_metadata(cost),
+            **usage_metadata(usage),
         }
     )

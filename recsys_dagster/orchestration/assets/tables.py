@@ -9,10 +9,10 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from recsys_dagster.orchestration.metadata import Materialized, cost_metadata, table_metadata
+from recsys_dagster.orchestration.metadata import Materialized, table_metadata, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
 from recsys_dagster.warehouse.lineage import column_lineage, upstream
@@ -51,14 +51,14 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.A
     )
     def assets(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Iterator[Materialized]:
         run = recsys.hold(context.partition_key)
-        with measuring() as cost:
+        with track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
-        rows = sum(summary.rows for summary in summaries.values())  # the cost too is that of the whole group
+        rows = sum(summary.rows for summary in summaries.values())  # the usage too is that of the whole group
         for name, table in tables.items():
             lineage = column_lineage(table, run.dataset.format)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
-                metadata={**table_metadata(summaries[name], lineage), **cost_metadata(cost, rows)},
+                metadata={**table_metadata(summaries[name], lineage), **usage_metadata(usage, rows)},
             )
 
     return assets

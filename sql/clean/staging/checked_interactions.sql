@@ -10,10 +10,10 @@ result AS (
             WHEN source.problem IS NOT NULL THEN source.problem
             WHEN source.user_id IS NULL OR source.item_id IS NULL THEN 'unparsable'
             WHEN source.rating NOT BETWEEN domain.scale_low AND domain.scale_high THEN 'out of scale'
-            WHEN titles.item_id IS NULL THEN 'unknown title'
+            WHEN items.item_id IS NULL THEN 'unknown item'
         END AS fault
     FROM source
-    LEFT JOIN clean.titles ON source.item_id = titles.item_id
+    LEFT JOIN clean.items ON source.item_id = items.item_id
     CROSS JOIN staging.domain
 )
 

@@ -3,5 +3,5 @@ SELECT
     source_file,
     position,
     reason
-FROM staging.judged_interactions
+FROM staging.interactions_with_reason
 WHERE reason IS NOT NULL

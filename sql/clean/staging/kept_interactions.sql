@@ -7,5 +7,5 @@ SELECT
     progress,
     happened_at,
     is_listing
-FROM staging.judged_interactions
+FROM staging.interactions_with_reason
 WHERE reason IS NULL

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from small_world import WATCHED, world_of
 
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
-Popularity = model_class("popularity")
+Popularity = get_model_class("popularity")
 
 
 def test_watched_and_rated_pairs_count_alike_and_ties_go_to_the_lower_index() -> None:

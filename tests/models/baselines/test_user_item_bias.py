@@ -9,9 +9,9 @@ import pytest
 from small_world import WATCHED, world_of
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
-UserItemBias = model_class("user_item_bias")
+UserItemBias = get_model_class("user_item_bias")
 Params = UserItemBias.params_type
 
 

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
-from conftest import COLD_USERS, WATCHES_ONLY
+from fitted_models import COLD_USERS, WATCHES_ONLY
 from small_world import pairs_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.classifiers import like_classifier
-from recsys_dagster.models.classifiers.likes import TitleInputs, sigmoid
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.classifiers.likes import ItemInputs, sigmoid
+from recsys_dagster.models.registry import get_model_class
 
-LikeClassifier = model_class("like_classifier")
+LikeClassifier = get_model_class("like_classifier")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_numpy_gives_what_keras_gives(data: TrainingData, monkeypatch: pytest.Mo
     params = LikeClassifier.params_type(batch_size=100, epochs=3, patience=None, loss="mean_squared_error")
     model = LikeClassifier(params).fit(data)
     pairs = data.train.rated
-    columns = [pairs.users, *(column[pairs.items] for column in TitleInputs.of(data.titles).columns)]
+    columns = [pairs.users, *(column[pairs.items] for column in ItemInputs.of(data.item_features).columns)]
     expected = networks[0].predict(columns, verbose=0)[:, 0]
     assert expected.std() > 0.02
     np.testing.assert_allclose(model.like_probabilities(pairs.users, pairs.items), expected, rtol=1e-4)

@@ -7,9 +7,9 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.classifiers.likes import sigmoid
 from recsys_dagster.models.kernels.tree_grid import first_leaf, row_sums
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
-LikeForest = model_class("like_forest")
+LikeForest = get_model_class("like_forest")
 Params = LikeForest.params_type
 
 
@@ -24,7 +24,7 @@ def test_the_flat_trees_give_what_scikit_learn_gives(data: TrainingData) -> None
     model = LikeForest(Params(trees=12, patience=None)).fit(data)
     boosting = HistGradientBoostingClassifier(max_iter=12, early_stopping=False, random_state=42)
     rated = data.train.rated
-    features, liked = model._out_of_fold_features(rated, np.nan_to_num(data.titles.years, nan=2000))
+    features, liked = model._out_of_fold_features(rated, np.nan_to_num(data.item_features.years, nan=2000))
     model._grow(features, liked, features[:0], liked[:0])
     expected = boosting.fit(features, liked).predict_proba(features)[:, 1]
     log_odds = model.baseline_ + row_sums(model._leaves(features, 0), model.values_)

@@ -4,10 +4,10 @@ from small_world import pairs_of, world_of
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.classifiers.likes import TitleInputs
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.classifiers.likes import ItemInputs
+from recsys_dagster.models.registry import get_model_class
 
-LikeLogistic = model_class("like_logistic")
+LikeLogistic = get_model_class("like_logistic")
 Params = LikeLogistic.params_type
 
 
@@ -21,7 +21,7 @@ def test_it_is_scikit_learns_regression_on_the_five_inputs_one_hot(model: Model,
     from sklearn.preprocessing import OneHotEncoder
 
     rated = data.train.rated
-    inputs = TitleInputs.of(data.titles)
+    inputs = ItemInputs.of(data.item_features)
     table = np.column_stack([rated.users, *(column[rated.items] for column in inputs.columns)])
     one_hot = OneHotEncoder().fit_transform(table)
     fitted = LogisticRegression(C=1.0, max_iter=1000, tol=1e-6).fit(one_hot, rated.ratings >= 8)

@@ -3,9 +3,9 @@ import pytest
 from small_world import pairs_of, world_of
 
 from recsys_dagster.models.classifiers import like_naive_bayes
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
-LikeNaiveBayes = model_class("like_naive_bayes")
+LikeNaiveBayes = get_model_class("like_naive_bayes")
 
 RATINGS = [[9, 3], [8, 0], [0, 0]]
 """Two likes and one that is none. Odds with one added to each count: prior 2; title 0 (3/4)/(1/3), title 1 (1/4)/(2/3);

@@ -12,11 +12,11 @@ import scipy.sparse as sp
 from small_world import WATCHED, pairs_of, world_of
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.classifiers.likes import TitleInputs, sample_of, sigmoid
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.classifiers.likes import ItemInputs, sample_of, sigmoid
+from recsys_dagster.models.registry import get_model_class
 
 NAMES = ("like_classifier", "like_logistic", "like_forest", "like_naive_bayes")
 
@@ -24,7 +24,7 @@ NAMES = ("like_classifier", "like_logistic", "like_forest", "like_naive_bayes")
 def test_a_title_is_itself_its_first_two_genres_and_its_year() -> None:
     data = world_of([[8, 7, 9, 1]], genres=[[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]])
     years = np.array([1999, np.nan, 1990, 1999], dtype=np.float32)
-    inputs = TitleInputs.of(replace(data.titles, years=years))
+    inputs = ItemInputs.of(replace(data.item_features, years=years))
     assert inputs.sizes == (4, 4, 4, 3)
     np.testing.assert_array_equal(np.column_stack(inputs.columns).T[0], [0, 1, 2, 3])
     np.testing.assert_array_equal(np.column_stack(inputs.columns[1:3]), [[0, 2], [1, 3], [3, 3], [0, 1]])
@@ -35,7 +35,7 @@ def test_a_title_is_itself_its_first_two_genres_and_its_year() -> None:
 def test_genres_in_any_order_of_storage_are_taken_in_the_order_of_the_columns() -> None:
     data = world_of([[8, 7]], genres=[[1, 1, 0], [0, 1, 1]])
     shuffled = sp.csr_array((np.ones(4, np.float32), np.array([1, 0, 2, 1]), np.array([0, 2, 4])), shape=(2, 3))
-    inputs = TitleInputs.of(replace(data.titles, genres=shuffled))
+    inputs = ItemInputs.of(replace(data.item_features, genres=shuffled))
     np.testing.assert_array_equal(np.column_stack(inputs.columns[1:3]), [[0, 1], [1, 2]])
 
 
@@ -43,17 +43,17 @@ def test_genres_in_any_order_of_storage_are_taken_in_the_order_of_the_columns() 
 @pytest.mark.parametrize("ratings", [[[8, 9], [10, 0]], [[7, 1], [3, 0]], [[WATCHED, WATCHED], [WATCHED, 0]]])
 def test_it_refuses_a_fold_with_nothing_to_tell_apart(name: str, ratings: list[list[float]]) -> None:
     with pytest.raises(RecsysError, match=f"{name}: .* both sides of 8"):
-        model_class(name)().fit(world_of(ratings))
+        get_model_class(name)().fit(world_of(ratings))
 
 
 def test_a_rating_at_the_threshold_is_a_like() -> None:
-    model = model_class("like_naive_bayes")().fit(world_of([[8, 7.5], [7.5, 0]]))
+    model = get_model_class("like_naive_bayes")().fit(world_of([[8, 7.5], [7.5, 0]]))
     np.testing.assert_array_equal(model.class_counts_, [2, 1])
 
 
 def test_watches_without_a_rating_are_not_learnt_from() -> None:
     rated, watched = world_of([[9, 5], [7, 0]]), world_of([[9, 5], [7, WATCHED]])
-    kind = model_class("like_naive_bayes")
+    kind = get_model_class("like_naive_bayes")
     np.testing.assert_array_equal(kind().fit(rated).title_log_odds_, kind().fit(watched).title_log_odds_)
 
 
@@ -62,14 +62,14 @@ def test_a_title_that_one_person_likes_is_not_first_unless_ranked_by_probability
     ratings[:10, 0], ratings[10, 1], ratings[:11, 2] = [8] * 5 + [7] * 5, 10, 1
     data = world_of(ratings)
     stranger = pairs_of([[0, 0, 1]])
-    kind = model_class("like_naive_bayes")
+    kind = get_model_class("like_naive_bayes")
     for weight, expected in ((2, [0, 1]), (0, [1, 0])):
         model = kind(kind.params_type(popularity_weight=weight)).fit(data)
         np.testing.assert_array_equal(model.recommend_for(2, history=stranger).items, [expected])
 
 
 def test_the_score_is_the_probability_plus_the_weighted_support() -> None:
-    kind = model_class("like_naive_bayes")
+    kind = get_model_class("like_naive_bayes")
     model = kind(kind.params_type(popularity_weight=0.5)).fit(world_of([[10, 3, 0], [10, 0, 0], [10, 0, 1]]))
     users, items = np.zeros(3, dtype=np.int32), np.arange(3, dtype=np.int32)
     expected = model.like_probabilities(users, items) + 0.5 * np.log([4, 2, 2]) / np.log(4)
@@ -104,7 +104,7 @@ def movielens(archive: Path) -> tuple[TrainingData, Interactions]:
     names = sorted(set().union(*genres))
     years = [re.search(r"\((\d{4})\)\s*$", movies[movie]["title"]) for movie in ids.astype(int)]
     unknown = np.full(len(ids), np.nan, dtype=np.float32)
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array(np.array([[name in own for name in names] for own in genres], dtype=np.float32)),
         genre_names=tuple(names),
         kinds=np.full(len(ids), -1, dtype=np.int16),
@@ -126,7 +126,7 @@ def movielens(archive: Path) -> tuple[TrainingData, Interactions]:
 )
 def test_on_real_ratings_likes_are_told_apart(name: str, params: dict[str, object], least: float) -> None:
     data, test = movielens(Path(os.environ["RECSYS_MIRROR"]) / "ml-latest-small.zip")
-    kind = model_class(name)
+    kind = get_model_class(name)
     model = kind(kind.params_type(**params)).fit(data)
     liked = test.ratings >= 4
     probabilities = model.like_probabilities(test.users, test.items)

@@ -26,7 +26,7 @@ from recsys_dagster.models.ensembles.blend import (
     standardised,
 )
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 MEMBERS = ["ease", "item_knn", "popularity"]
 
@@ -36,7 +36,7 @@ def everybody(data: TrainingData) -> np.ndarray:
 
 
 def traits_of_data(data: TrainingData) -> tuple[Trait, ...]:
-    return traits_of(data.titles.genres, data.titles.kinds, data.titles.years)
+    return traits_of(data.item_features.genres, data.item_features.kinds, data.item_features.years)
 
 
 def test_ranks_are_counted_among_the_titles_that_are_lacking_and_trained() -> None:
@@ -73,7 +73,7 @@ def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
 def test_candidates_score_above_all_other_titles_in_the_order_of_the_logit(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     users = everybody(data)[:50]
-    scores = [model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
+    scores = [get_model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
     found = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
     logits = found.features @ blend.weights_
     scores = blend._scores(users)

@@ -14,7 +14,7 @@ from recsys_dagster.models.ensembles.ensemble import REHEARSAL
 from recsys_dagster.models.ensembles.rating_blend import RatingBlend, RatingBlendParams
 from recsys_dagster.models.factorization.bayesian_fm import BayesianFm, BayesianFmParams
 from recsys_dagster.models.refit import hold_out
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 MEMBERS = ["user_item_bias", "als"]
 
@@ -51,7 +51,7 @@ def test_the_weights_are_a_ridge_on_the_validation_fold_that_no_member_saw(
     mean = data.train.rated.ratings.mean()
     columns = list(terms[1:])
     for name in MEMBERS:
-        member = model_class(name)().fit(data)
+        member = get_model_class(name)().fit(data)
         columns += list(terms * (member.predict(asked.users, asked.items) - mean))
     features = np.stack(columns, axis=1)
     deviations = features.std(axis=0)

@@ -12,8 +12,8 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.ensembles.stack import RidgeStackParams, StackLinear, StackParams, StackRidge
 from recsys_dagster.models.refit import hold_out
-from recsys_dagster.models.registry import model_class
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.resource_usage import track_resources
 
 MEMBERS = ["user_item_bias", "als"]
 
@@ -39,7 +39,7 @@ def test_the_weights_are_fitted_on_predictions_of_ratings_that_members_did_not_s
     for fold in range(3):
         part, rest = fold_of == fold, replace(data, train=data.train.where(fold_of != fold))
         for column, name in enumerate(MEMBERS):
-            member = model_class(name)().fit(rest)
+            member = get_model_class(name)().fit(rest)
             inputs[part, column] = member.predict(data.train.users[part], data.train.items[part])
     peer = LinearRegression().fit(inputs[rated], data.train.ratings[rated])
     np.testing.assert_allclose(stack.weights_, peer.coef_, rtol=1e-3, atol=1e-4)
@@ -59,9 +59,9 @@ def test_without_a_validation_fold_a_tenth_stands_in_for_it_and_the_kept_members
 
 
 def test_a_second_stack_of_the_same_takes_what_the_first_learnt_and_bears_its_cost(data: TrainingData) -> None:
-    with measuring() as first:
+    with track_resources() as first:
         linear = StackLinear(StackParams(members=MEMBERS, folds=4)).fit(data)
-    with measuring() as second:
+    with track_resources() as second:
         ridge = StackRidge(RidgeStackParams(members=MEMBERS, folds=4, alpha=0)).fit(data)
     assert ridge._members[1] is linear._members[1]
     np.testing.assert_allclose(ridge.weights_, linear.weights_, rtol=1e-3)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.factorization.als import Als, AlsParams, longest_first
@@ -193,7 +193,9 @@ def test_a_world_of_few_factors_is_found_again() -> None:
     pairs = Interactions(users.astype(np.int32), items.astype(np.int32), ratings)
     inside = random.random(len(users)) < 0.9
     unknown = np.full(200, np.nan, np.float32)
-    titles = Titles(sp.csr_array((200, 0), dtype=np.float32), (), np.full(200, -1, np.int16), (), unknown, unknown)
+    titles = ItemFeatures(
+        sp.csr_array((200, 0), dtype=np.float32), (), np.full(200, -1, np.int16), (), unknown, unknown
+    )
     data = TrainingData(pairs.where(inside), Interactions.empty(), 300, 200, titles, (-10, 16), 4)
     model = Als(AlsParams(rank=3, maxIter=15, implicit_weight=0, regParam=0.1)).fit(data)
     held_out = pairs.where(~inside)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from myfm import MyFMGibbsRegressor, RelationBlock
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.factorization.bayesian_fm import (
@@ -79,7 +79,7 @@ def test_predictions_are_the_mean_of_myfms_own_draws(data: TrainingData) -> None
     rated, held_out = data.train.rated, data.validation
     watched = data.train.matrix(data.n_users, data.n_items)
     users = sp.hstack([sp.eye_array(data.n_users), unit_rows(watched)])
-    families = [sp.eye_array(data.n_items), unit_rows(watched.T.tocsr()), *title_families(data.titles)]
+    families = [sp.eye_array(data.n_items), unit_rows(watched.T.tocsr()), *title_families(data.item_features)]
     items = sp.hstack(families)
     sizes = [data.n_users, data.n_items, *(family.shape[1] for family in families)]
 
@@ -117,7 +117,7 @@ def test_title_features_tell_an_unrated_title_by_its_genre() -> None:
     )
     unknown = np.full(40, np.nan, np.float32)
     genres = sp.csr_array(one_hot(genre, 2), dtype=np.float32)
-    titles = Titles(genres, ("Loved", "Hated"), np.full(40, -1, np.int16), (), unknown, unknown)
+    titles = ItemFeatures(genres, ("Loved", "Hated"), np.full(40, -1, np.int16), (), unknown, unknown)
     train = pairs.where(items < 38)
     data = TrainingData(train, Interactions.empty(), 60, 40, titles, (1, 10), 8)
     model = BayesianFm(BayesianFmParams(ranks=[2], draws=20, burn_in=10)).fit(data)
@@ -138,7 +138,7 @@ def test_it_reports_noise_at_each_draw_and_the_error_of_the_running_mean(data: T
 def test_title_families_are_genres_kind_and_year_with_the_unknown_left_empty() -> None:
     genres = sp.csr_array(np.array([[1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], np.float32))
     kinds, years = np.array([1, -1, 0], np.int16), np.array([1999, np.nan, 1950], np.float32)
-    titles = Titles(genres, ("A", "B", "C", "D"), kinds, ("Movie", "TV"), years, years)
+    titles = ItemFeatures(genres, ("A", "B", "C", "D"), kinds, ("Movie", "TV"), years, years)
     expected = [
         [[0.5, 0.5, 0.5, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
         [[0, 1], [0, 0], [1, 0]],
@@ -151,7 +151,7 @@ def test_title_families_are_genres_kind_and_year_with_the_unknown_left_empty() -
 def test_a_feature_that_tells_nothing_is_left_out() -> None:
     no_years = np.full(2, np.nan, np.float32)
     genres = sp.csr_array(np.ones((2, 1), np.float32))
-    titles = Titles(genres, ("A",), np.zeros(2, np.int16), ("Movie",), no_years, no_years)
+    titles = ItemFeatures(genres, ("A",), np.zeros(2, np.int16), ("Movie",), no_years, no_years)
     assert title_families(titles) == []
 
 

@@ -3,20 +3,20 @@ import pytest
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
 SIZES = {"beta_network_100": 100, "beta_network_128": 128, "beta_network_150": 150}
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES.items())
 def test_the_three_differ_in_their_features_only(name: str, size: int) -> None:
-    network = model_class(name)().build_network(7, 5)
+    network = get_model_class(name)().build_network(7, 5)
     shapes = [tuple(weight.shape) for weight in network.weights]
     assert shapes == [(7, size), (5, size), (2 * size, size), (size,), (size, 1), (1,)]
 
 
 def test_half_of_the_inputs_of_each_dense_layer_are_left_out_in_training() -> None:
-    network = model_class("beta_network_100")().build_network(7, 5)
+    network = get_model_class("beta_network_100")().build_network(7, 5)
     layers = [type(layer).__name__ for layer in network.layers]
     assert layers[-5:] == ["Concatenate", "Dropout", "Dense", "Dropout", "Dense"]
     assert [layer.rate for layer in network.layers if type(layer).__name__ == "Dropout"] == [0.5, 0.5]
@@ -24,7 +24,7 @@ def test_half_of_the_inputs_of_each_dense_layer_are_left_out_in_training() -> No
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_preset_is_as_published(name: str) -> None:
-    params = model_class(name).presets["paper"]
+    params = get_model_class(name).presets["paper"]
     assert (params.dropout, params.learning_rate, params.patience) == (0.5, 0.001, 3)
     assert (params.start_at_mean, params.popularity_weight) == (False, 0)
 

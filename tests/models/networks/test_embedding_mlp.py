@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import COLD_ITEMS, COLD_USERS, N_ITEMS, new_model
+from fitted_models import COLD_ITEMS, COLD_USERS, N_ITEMS, new_model
 from small_world import WATCHED, world_of
 
 from recsys_dagster.data.interactions import Interactions

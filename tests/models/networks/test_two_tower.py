@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import COLD_ITEMS, N_GENRES, WATCHES_ONLY, new_model
+from fitted_models import COLD_ITEMS, N_GENRES, WATCHES_ONLY, new_model
 from small_world import WATCHED, pairs_of, world_of
 
 from recsys_dagster.data.interactions import Interactions
@@ -10,9 +10,9 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.networks import two_tower
-from recsys_dagster.models.registry import model_class
+from recsys_dagster.models.registry import get_model_class
 
-TwoTower = model_class("two_tower")
+TwoTower = get_model_class("two_tower")
 QUICK = TwoTower.params_type(batch_size=100, epochs=1, patience=None)
 
 
@@ -69,7 +69,9 @@ def test_means_and_deviations_are_weighted_and_leave_the_unknown_out() -> None:
 
 def test_damped_training_ratings_stand_in_for_a_missing_site_score() -> None:
     data = world_of([[10, 4, 0], [10, 0, 0]], genres=[[1, 0], [0, 1], [1, 1]])
-    titles = replace(data.titles, years=np.array([1990, np.nan, 2000]), site_scores=np.array([np.nan, 7.5, np.nan]))
+    titles = replace(
+        data.item_features, years=np.array([1990, np.nan, 2000]), site_scores=np.array([np.nan, 7.5, np.nan])
+    )
     features = two_tower.title_features(titles, data.train, 8.0)
     # title 0: (10 + 10 + 5 · 8) / 7; title 2: nobody rated it
     np.testing.assert_allclose(features, [[1990, 60 / 7, 1, 0], [np.nan, 7.5, 0, 1], [2000, 8, 1, 1]], rtol=1e-6)
@@ -121,8 +123,8 @@ def test_a_title_that_nobody_rated_is_told_by_its_features(model: Model, data: T
     users = np.arange(100, dtype=np.int32)
     first, second = (model.predict(users, np.full(100, item, dtype=np.int32)) for item in COLD_ITEMS)
     assert np.corrcoef(first, second)[0, 1] < 0.999
-    better = replace(data.titles, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 9.5, 7.0))
-    worse = replace(data.titles, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 4.0, 7.0))
+    better = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 9.5, 7.0))
+    worse = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 4.0, 7.0))
     high, low = (
         two_tower.through(model.title_tower_, two_tower.title_features(titles, data.train.rated, 7.0))[COLD_ITEMS[0]]
         for titles in (better, worse)

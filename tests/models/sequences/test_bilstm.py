@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import new_model
+from fitted_models import new_model
 from small_world import world_of
 
 from recsys_dagster.data.interactions import Interactions

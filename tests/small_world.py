@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import Titles
+from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 
 WATCHED = -1
@@ -30,7 +30,7 @@ def world_of(
     """The matrix as training data on a scale of 1 to 10 that likes from 8 on; one genre and no kinds unless given."""
     n_users, n_items = np.shape(matrix)
     flags = np.ones((n_items, 1)) if genres is None else np.array(genres)
-    titles = Titles(
+    titles = ItemFeatures(
         genres=sp.csr_array(flags.astype(np.float32)),
         genre_names=tuple(f"genre {column}" for column in range(flags.shape[1])),
         kinds=np.array([-1] * n_items if kinds is None else kinds, dtype=np.int16),
@@ -43,7 +43,7 @@ def world_of(
         validation=Interactions.empty(),
         n_users=n_users,
         n_items=n_items,
-        titles=titles,
+        item_features=titles,
         scale=(1, 10),
         like_threshold=8,
     )

@@ -1,6 +1,6 @@
-"""RecTools judging lists; run by `evaluation` in an environment that has RecTools and nothing of ours but `costs`.
+"""RecTools judging lists; run by `evaluation` in an environment that has RecTools and nothing of ours but `usages`.
 
-python rectools_judge.py LISTS LIKES CUT-OFFS
+python rectools_evaluate.py LISTS LIKES CUT-OFFS
 """
 
 import json
@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pandas as pd
 from rectools.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall, calc_metrics
 
-from recsys_dagster.runtime.resource_usage import measuring
+from recsys_dagster.runtime.resource_usage import track_resources
 
 METRICS = {
     "precision": lambda k: Precision(k=k),
@@ -24,7 +24,7 @@ METRICS = {
 
 lists, likes, cut_offs = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2]), json.loads(sys.argv[3])
 metrics = {f"{name}@{k}": make(k) for name, make in METRICS.items() for k in cut_offs}
-with measuring() as cost:
+with track_resources() as usage:
     means = calc_metrics(metrics, reco=lists, interactions=likes)
 versions = {name: version(name) for name in ("rectools", "numpy", "pandas")}
-print(json.dumps({"cost": asdict(cost), "means": means, "versions": versions}))
+print(json.dumps({"usage": asdict(usage), "means": means, "versions": versions}))

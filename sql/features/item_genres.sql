@@ -1,10 +1,10 @@
 -- The genres of each title, as exact names.
 WITH source AS (
     SELECT
-        items.item_idx,
-        titles.genres
-    FROM clean.titles
-    INNER JOIN features.items ON titles.item_id = items.item_id
+        indexed.item_idx,
+        known.genres
+    FROM clean.items AS known
+    INNER JOIN features.items AS indexed ON known.item_id = indexed.item_id
 ),
 
 tidy AS (

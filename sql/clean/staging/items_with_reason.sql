@@ -7,7 +7,7 @@ WITH source AS (
             PARTITION BY item_id
             ORDER BY position DESC
         ) AS rank_from_last
-    FROM staging.titles
+    FROM staging.items
 ),
 
 result AS (

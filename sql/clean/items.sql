@@ -11,6 +11,6 @@ SELECT
     site_score,
     synopsis,
     is_adult
-FROM staging.judged_titles
+FROM staging.items_with_reason
 WHERE reason IS NULL
 ORDER BY item_id
