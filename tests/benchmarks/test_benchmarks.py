@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = """
 import sys
 from pathlib import Path
-from benchmarks import figures, track_resources, recommend, results, sizes
+from benchmarks import figures, measuring, recommend, results, sizes
 published = [measuring.measure(recommend.published, users=60, titles=600) for _ in range(2)][-1]
 size = sizes.SIZES["small"]
 results.write(Path(sys.argv[1]), size, {recommend.TITLE: [figures.peak("published", 2, published)]})

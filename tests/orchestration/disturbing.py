@@ -144,7 +144,7 @@ def seen(chosen: Settings) -> dict[str, Any]:
     with duckdb.connect(path, read_only=True) as connection:
         tables = {
             "recommendations": "user_id, rank, item_id, score, model",
-            "titles": "*",
+            "items": "*",
             "leaderboard": "model, protocol, fold, metric, k, value, low, high, users",
         }
         rows = {

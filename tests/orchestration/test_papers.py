@@ -1,7 +1,7 @@
 """The job `papers`, on the folds that a run of everything left."""
 
 import dagster as dg
-from conftest import Run
+from whole_runs import Run
 
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.papers.records import FaultRow, PaperRow, read_records

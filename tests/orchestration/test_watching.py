@@ -144,7 +144,7 @@ def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, i
         assert other.stdout is not None
         assert other.stdout.readline() == "taken\n"
         assert domains_of(tick(settings(tmp_path), instance)) == ["anime"]
-        assert f"the process {other.pid} is at work" in look(settings(tmp_path), instance).skip_message
+        assert f"the process {other.pid} holds it" in look(settings(tmp_path), instance).skip_message
         other.kill()
     assert domains_of(tick(settings(tmp_path), instance)) == ["anime", "movie"]
 

@@ -80,7 +80,7 @@ def test_faults_in_the_inputs_show_in_what_these_are_standardised_by(
 ) -> None:
     one = experiment(pairs((0, 0, 10), (1, 1, 4)), pairs((0, 2, 2)))
     genres = sp.csr_array(np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]], dtype=np.float32))
-    data = replace(one.data, validation=one.test, titles=replace(one.data.item_features, genres=genres))
+    data = replace(one.data, validation=one.test, item_features=replace(one.data.item_features, genres=genres))
     params = parameters(MODEL, epochs=1, patience=None, batch_size=2, **faults)
     model = get_model_class(MODEL)(params, seed=1).fit(data)
     assert_allclose(model.user_tower_[0], mean, rtol=1e-6)
