@@ -1,6 +1,6 @@
 """Interactions in memory: pairs of user and item as columns, in index space."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np

@@ -1,7 +1,6 @@
 """What is known of the items, in index space."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp

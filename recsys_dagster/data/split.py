@@ -1,11 +1,10 @@
 """A split into training part and test that was made elsewhere."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
+
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 

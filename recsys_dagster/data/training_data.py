@@ -1,11 +1,7 @@
 """All that a model may look at when it is fitted."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 
