@@ -86,7 +86,7 @@ def rectools_evaluated(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     told = json.loads(process.stdout.splitlines()[-1])
-    return ResourceUsage(**told.pop("cost")), told
+    return ResourceUsage(**told.pop("usage")), told
 
 
 def whole(users: int) -> tuple[ResourceUsage, dict[str, Any]]:

@@ -71,7 +71,7 @@ def measure(function: Function, **arguments: Any) -> Measurement:
     kept = FOLDER / "measurements" / f"{'-'.join([what, *told])}.json"
     if kept.exists():
         found = json.loads(kept.read_text(encoding="utf-8"))
-        measurement = Measurement(**found | {"cost": ResourceUsage(**found["cost"])})
+        measurement = Measurement(**found | {"usage": ResourceUsage(**found["usage"])})
         if measurement.stands():
             return measurement
     print(what, *told, "… ", end="", flush=True)
@@ -83,7 +83,7 @@ def measure(function: Function, **arguments: Any) -> Measurement:
         check=True,
     )
     found = json.loads(process.stdout.splitlines()[-1])
-    measurement = Measurement(what, arguments, ResourceUsage(**found.pop("cost")), **found)
+    measurement = Measurement(what, arguments, ResourceUsage(**found.pop("usage")), **found)
     usage = measurement.usage
     print(f"{usage.wall_seconds:.2f} s, {usage.cpu_seconds:.2f} s of processors, {usage.peak_bytes / 2**30:.2f} GiB")
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _main(module: str, name: str, arguments: str) -> None:
     before = os.getloadavg()[0]
     usage, facts = getattr(importlib.import_module(module), name)(**json.loads(arguments))
     told = {
-        "cost": asdict(usage),
+        "usage": asdict(usage),
         "facts": facts,
         "load": round(max(before, os.getloadavg()[0]), 1),
         "at": datetime.now(UTC).isoformat(timespec="minutes"),
