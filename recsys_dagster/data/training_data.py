@@ -1,9 +1,14 @@
 """All that a model may look at when it is fitted."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.data.tastes import mean_genre_ratings
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,24 @@ class TrainingData:
     item_features: ItemFeatures
     scale: tuple[float, float]
     like_threshold: float
+
+    @cached_property
+    def user_genre_taste(self) -> NDArray[np.float32]:
+        """(n_users, n_genres) float32 mean training rating of each genre, NaN where a user rated no item of a genre.
+
+        The feature table `features.user_genre_taste` where the data were read from the warehouse. Any other training
+        part, such as that of a refit on all folds, has other tastes: they are computed from it when first asked for.
+        """
+        return mean_genre_ratings(self.train, self.item_features.genres, self.n_users)
+
+    def with_user_genre_taste(self, tastes: NDArray[np.float32]) -> "TrainingData":
+        """Return the same data with tastes that were read from the feature table.
+
+        `dataclasses.replace` does not copy them, so that data with another training part never have stale tastes.
+        """
+        data = replace(self)
+        vars(data)["user_genre_taste"] = tastes
+        return data
 
     @property
     def contents(self) -> list[object]:

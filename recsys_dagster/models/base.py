@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.tastes import mean_genre_ratings
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import Estimate, Size
@@ -66,6 +67,7 @@ class Model(ABC):
         presets: parameters by name, such as a paper's.
         predicts_ratings, folds_in: whether it does the one, and whether it serves strangers by their history.
         needs_item_features: whether it is nothing without the features of the titles.
+        reads_user_genre_taste: whether it learns from `TrainingData.user_genre_taste`, the feature table of that name.
         inputs: what it is told of a pair, where that can be told apart: `user`, and what it knows of the title.
         params: the parameters it was made with.
         seed: makes two fits on the same data equal.
@@ -85,6 +87,7 @@ class Model(ABC):
     predicts_ratings: ClassVar[bool] = False
     folds_in: ClassVar[bool] = False
     needs_item_features: ClassVar[bool] = False
+    reads_user_genre_taste: ClassVar[bool] = False
     inputs: ClassVar[tuple[str, ...]] = ()
 
     n_users_: int
@@ -244,12 +247,7 @@ class Model(ABC):
 
     def _tastes_of(self, history: Interactions, n_people: int) -> NDArray[np.float32]:
         """Return (n_people, n_genres) mean rating of each genre in each history, NaN where it has none."""
-        rated = history.rated
-        ratings = sp.csr_array((rated.ratings, (rated.users, rated.items)), shape=(n_people, self.n_items_))
-        total = (ratings @ self.genres_).toarray()
-        count = (rated.matrix(n_people, self.n_items_) @ self.genres_).toarray()
-        means: NDArray[np.float32] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-        return means
+        return mean_genre_ratings(history, self.genres_, n_people)
 
     def _scores_by_taste(self, tastes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return popularity, raised for the genres a person rates above the middle of the scale, lowered below.

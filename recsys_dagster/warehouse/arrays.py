@@ -66,15 +66,31 @@ def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
 
 def _read_training_data(connection: duckdb.DuckDBPyConnection, domain: Domain) -> TrainingData:
     n_users, n_items = read_sizes(connection)
-    return TrainingData(
+    item_features = read_item_features(connection, n_items)
+    data = TrainingData(
         train=read_fold(connection, "train"),
         validation=read_fold(connection, "validation"),
         n_users=n_users,
         n_items=n_items,
-        item_features=read_item_features(connection, n_items),
+        item_features=item_features,
         scale=domain.scale,
         like_threshold=domain.like_threshold,
     )
+    return data.with_user_genre_taste(_read_user_genre_taste(connection, n_users, item_features.genre_names))
+
+
+def _read_user_genre_taste(
+    connection: duckdb.DuckDBPyConnection, n_users: int, genre_names: tuple[str, ...]
+) -> NDArray[np.float32]:
+    """Return `features.user_genre_taste` as a (n_users, n_genres) array, NaN where it has no row."""
+    rows = connection.execute(
+        "SELECT user_idx, list_position(?::VARCHAR[], genre) - 1 AS genre_idx, mean_rating"
+        " FROM features.user_genre_taste",
+        [list(genre_names)],
+    ).fetchnumpy()
+    tastes = np.full((n_users, len(genre_names)), np.nan, dtype=np.float32)
+    tastes[np.ma.getdata(rows["user_idx"]), np.ma.getdata(rows["genre_idx"])] = np.ma.getdata(rows["mean_rating"])
+    return tastes
 
 
 def load_fold(warehouse: Warehouse, fold: str) -> Interactions:

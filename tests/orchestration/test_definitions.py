@@ -42,7 +42,11 @@ def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
         "features/interactions": {"clean/ratings", "clean/interactions", "features/users", "features/items"},
         "features/item_genres": {"clean/items", "features/items"},
         "features/user_genre_taste": {"features/interactions", "features/item_genres"},
-        **{f"models/{name}": features for name in model_names()},
+        **{
+            f"models/{name}": features
+            | ({"features/user_genre_taste"} if get_model_class(name).reads_user_genre_taste else set())
+            for name in model_names()
+        },
         **{f"evaluation/{name}": {f"models/{name}"} for name in model_names()},
         "evaluation/leaderboard": evaluations,
         "serving/champion": {"evaluation/leaderboard"},

@@ -1,5 +1,6 @@
 """Indices, folds and tastes, and the arrays made of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,10 @@ def test_taste_is_the_mean_of_the_training_ratings_of_exactly_that_genre(tmp_pat
         (0, "Sci", 2.5, 4),
         (0, "Sci-Fi", 2.0, 4),
     ]
+    data = load_training_data(warehouse, domain_of("movielens"))
+    assert data.item_features.genre_names == ("Fiction", "Sci", "Sci-Fi")
+    np.testing.assert_array_equal(data.user_genre_taste, np.float32([[2, 2.5, 2]]))
+    np.testing.assert_array_equal(replace(data).user_genre_taste, data.user_genre_taste)
     assert rows(warehouse, "SELECT genre FROM features.item_genres WHERE item_idx = 0 ORDER BY 1") == [
         ("Fiction",),
         ("Sci-Fi",),

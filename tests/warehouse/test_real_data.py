@@ -5,9 +5,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from handmade import rows
 
+from recsys_dagster.data.tastes import mean_genre_ratings
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.ingest.catalogue import get_dataset
 from recsys_dagster.ingest.fetching import fetch
@@ -88,6 +90,8 @@ def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path:
 
     build_features(warehouse, domain, seed=42)
     data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    computed = mean_genre_ratings(data.train, data.item_features.genres, data.n_users)
+    np.testing.assert_array_equal(data.user_genre_taste, computed)
     folds = (data.train, data.validation, test)
     n_rated = sum(len(fold.rated) for fold in folds)
     assert n_rated == expected.ratings

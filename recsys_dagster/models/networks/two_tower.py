@@ -76,6 +76,7 @@ class TwoTower(NeuralModel, RatingModel):
     }
     folds_in = True
     needs_item_features = True
+    reads_user_genre_taste = True
     inputs = ("user", "year", "site score", "genres")
 
     user_tower_: list[NDArray[np.float32]]
@@ -96,7 +97,7 @@ class TwoTower(NeuralModel, RatingModel):
         if len(rated) == 0:
             raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
         mean = float(rated.ratings.mean(dtype=np.float64))
-        tastes, features = self._tastes_of(rated, self.n_users_), title_features(data.item_features, rated, mean)
+        tastes, features = self._training_tastes(data), title_features(data.item_features, rated, mean)
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int32)
         others = [rated.where(fold != held) for held in range(FOLDS)]
         user_scaler, title_scaler = self._scalers(self._scaled_by(rated), tastes, features)
@@ -123,6 +124,10 @@ class TwoTower(NeuralModel, RatingModel):
         self.users_, self.titles_ = through(self.user_tower_, tastes), through(self.title_tower_, features)
         self.features_ = features
 
+    def _training_tastes(self, data: TrainingData) -> NDArray[np.float32]:
+        """Return the (n_users, n_genres) mean training rating of each genre, as the feature table has it."""
+        return data.user_genre_taste
+
     def _scaled_by(self, rated: Interactions) -> Interactions:
         """Return the pairs over which the inputs are standardised, given the rated ones of the training fold."""
         return rated
@@ -141,7 +146,7 @@ class TwoTower(NeuralModel, RatingModel):
         rated = data.train.rated
         mean = float(rated.ratings.mean(dtype=np.float64))
         features = title_features(data.item_features, rated, mean)
-        users, titles = self._scalers(rated, self._tastes_of(rated, self.n_users_), features)
+        users, titles = self._scalers(rated, self._training_tastes(data), features)
         names = ("mean", "deviation")
         kept = zip(self.user_tower_, users, strict=False), zip(self.title_tower_, titles, strict=False)
         return {

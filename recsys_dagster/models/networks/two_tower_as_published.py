@@ -39,6 +39,9 @@ class TwoTowerAsPublished(TwoTower):
         super()._fit(data)
         self._known = None
 
+    def _training_tastes(self, data: TrainingData) -> NDArray[np.float32]:
+        return self._tastes_of(data.train.rated, self.n_users_)
+
     def _tastes_of(self, history: Interactions, n_people: int) -> NDArray[np.float32]:
         leaked = self._known if self.params.leaky_tastes else None
         tastes = super()._tastes_of(leaked or history, n_people)

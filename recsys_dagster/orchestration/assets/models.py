@@ -76,6 +76,9 @@ def _tuned_params(cls: type[Model], run: DomainRun) -> tuple[Params, str]:
 
 def _model_asset(name: str) -> dg.AssetsDefinition:
     cls = get_model_class(name)
+    tables = ["users", "items", "interactions", "item_genres"]
+    if cls.reads_user_genre_taste:
+        tables.append("user_genre_taste")
     config_class: Any = config_type(cls)
 
     @dg.asset(
@@ -84,7 +87,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         partitions_def=domain_partitions,
         description=cls.__doc__,
         kinds=set(cls.kinds),
-        deps=[["features", table] for table in ("users", "items", "interactions", "item_genres")],
+        deps=[["features", table] for table in tables],
         check_specs=[fitted_check("models", name)],
         pool=FITTING,
     )
