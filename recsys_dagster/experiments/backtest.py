@@ -22,13 +22,14 @@ from recsys_dagster.evaluation.metrics.accuracy import mean
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.units import DAY_SECONDS
 from recsys_dagster.warehouse.arrays import load_fold, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 PERIODS = {"weekly": 7, "monthly": 28, "quarterly": 91, "yearly": 364}
 """Days between two retrains."""
 NEVER = "never"
-DAY = 86_400
+
 LEAST_JUDGED = 10
 """People a window that are enough to judge a model by, on average; with fewer the windows are made longer."""
 KNOWN_SHARE = 0.99
@@ -115,7 +116,7 @@ def backtest(
     likes = data.train.ratings >= data.like_threshold
     if days is None:
         days = _long_enough(times[likes], data.train.users[likes], int(times.max()), n_windows)
-    cuts = int(times.max()) + 1 - days * DAY * np.arange(n_windows, -1, -1, dtype=np.int64)
+    cuts = int(times.max()) + 1 - days * DAY_SECONDS * np.arange(n_windows, -1, -1, dtype=np.int64)
     if not (times < cuts[0]).any():
         raise RecsysError(f"{n_windows} windows of {days} days are longer than the data; take fewer, or shorter ones")
     steps = {name: round(period / days) for name, period in PERIODS.items() if period >= days}
@@ -145,7 +146,7 @@ def _times(pairs: Interactions, domain: str) -> NDArray[np.int64]:
 def _long_enough(times: NDArray[np.int64], users: NDArray[np.int32], last: int, n_windows: int) -> int:
     """Return the shortest length in days at which `LEAST_JUDGED` people like something in a window, on average."""
     for days in PERIODS.values():
-        age = (last - times) // (days * DAY)
+        age = (last - times) // (days * DAY_SECONDS)
         within = age < n_windows
         people = len(np.unique(users[within].astype(np.int64) * n_windows + age[within]))
         if people >= LEAST_JUDGED * n_windows:

@@ -11,7 +11,8 @@ import numpy as np
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.attempt import SkippedError
-from recsys_dagster.runtime.memory import GIB, available_bytes
+from recsys_dagster.runtime.memory import available_bytes
+from recsys_dagster.runtime.units import GIB
 
 FLOPS = 4e10
 """Floating-point operations a second in products of small matrices, forwards and backwards, on two cores."""

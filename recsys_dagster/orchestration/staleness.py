@@ -11,8 +11,7 @@ import dagster as dg
 
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
-
-DAY = 86_400
+from recsys_dagster.runtime.units import DAY_SECONDS
 
 # Checks with partitions are a preview in 1.13: that, and no other warning, is expected.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
@@ -30,5 +29,5 @@ def judge_age(recsys: Recsys, domain: str) -> tuple[bool, str]:
     path, allowed = recsys.layout.published(domain), recsys.settings.stale_days
     if not path.exists():
         return False, f"{domain}: no lists are published yet"
-    days = (time.time() - path.stat().st_mtime) / DAY
+    days = (time.time() - path.stat().st_mtime) / DAY_SECONDS
     return days <= allowed, f"{domain}: the lists are {days:.1f} days old; {allowed:g} are allowed"

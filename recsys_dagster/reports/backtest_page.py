@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from recsys_dagster.reports.figures import MUTED, new_figure, to_png, to_svg
 from recsys_dagster.reports.page import render
 from recsys_dagster.runtime.storage import replacing
+from recsys_dagster.runtime.units import DAY_SECONDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
             rows = [row for row in found.windows if row.model == model and getattr(row, metric) is not None]
             if rows:
                 values = [getattr(row, metric) for row in rows]
-                days = [row.start.timestamp() / 86_400 for row in rows]
+                days = [row.start.timestamp() / DAY_SECONDS for row in rows]
                 axes.plot(days, values, marker="o", markersize=3, label=model, color=colors.get(model, MUTED))
         axes.xaxis_date()
         axes.set_ylabel(label)

@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.units import GIB
 
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
-GIB = 2**30
 
 log = logging.getLogger(__name__)
 

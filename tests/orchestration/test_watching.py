@@ -27,6 +27,7 @@ from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.units import DAY_SECONDS
 from recsys_dagster.settings import Settings
 
 LOG = logging.getLogger("alarms")
@@ -233,7 +234,7 @@ def test_the_lists_of_each_domain_have_an_age_of_their_own(
     layout = Layout(tmp_path)
     for domain, days in {"anime": 1, "movie": 9}.items():
         publish_small(layout.published(domain))
-        then = time.time() - days * 86_400
+        then = time.time() - days * DAY_SECONDS
         os.utime(layout.published(domain), (then, then))
     looked = look(chosen, instance, sensor="watch_staleness")
     found = {evaluation.partition: evaluation for evaluation in looked.asset_events}

@@ -1,1 +1,4 @@
-"""Generated samples in the formats of the publishers: an invented world of users and items, of any size."""
+"""The sample generator: invented users, items and ratings, of any size, written in the formats of real datasets.
+
+Nothing here fetches, cleans or evaluates.
+"""

@@ -1,4 +1,4 @@
-"""A sample in the format of the Anime Recommendation Database 2020, with the header spellings of its later uploads."""
+"""Generate a sample in the format of the Anime Recommendation Database 2020, as its later uploads spell the headers."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from recsys_dagster.ingest.samples.csv_blocks import Encoded, encode, write_blocks, write_table
 from recsys_dagster.ingest.samples.names import anime_titles, synopsis
-from recsys_dagster.ingest.samples.world import Block, Climate, WorldItems, activity, make_world
+from recsys_dagster.ingest.samples.world import Block, WorldItems, WorldParameters, activity, make_world
 
-# Shares of titles, kinds and ratings as in the real anime.csv; the rest tuned so that models differ as there.
-_CLIMATE = Climate(
+# Shares of genres, kinds and scores are those of the real anime.csv; the other values were tuned so that models differ
+# in quality about as much as on the real data.
+_PARAMETERS = WorldParameters(
     genres={
         "Action": 0.221, "Adventure": 0.168, "Cars": 0.008, "Comedy": 0.343, "Dementia": 0.029, "Demons": 0.029,
         "Drama": 0.149, "Ecchi": 0.044, "Fantasy": 0.187, "Game": 0.022, "Harem": 0.023, "Hentai": 0.077,
@@ -40,7 +41,7 @@ _STUDIOS = {
     "Unknown": 8, "Studio Kazemichi": 1, "Hoshizora Animation": 1, "Tsubame Works": 1, "Atelier Nagi": 1,
     "Yamabiko Pictures": 1, "Studio Mikazuki": 1, "Asagiri, Studio Komorebi": 1,
 }  # fmt: skip
-_TITLE_COLUMNS = (
+_ITEM_COLUMNS = (
     "MAL_ID", "Name", "Score", "Genres", "English name", "Japanese name", "Type", "Episodes", "Aired", "Premiered",
     "Producers", "Licensors", "Studios", "Source", "Duration", "Rating", "Ranked", "Popularity", "Members", "Favorites",
     "Watching", "Completed", "On-Hold", "Dropped", "Plan to Watch", *(f"Score-{score}" for score in range(10, 0, -1)),
@@ -50,22 +51,22 @@ _STATUSES = {
     _WATCHING: "Currently Watching", _COMPLETED: "Completed", _ON_HOLD: "On Hold", _DROPPED: "Dropped",
     _PLANNED: "Plan to Watch",
 }  # fmt: skip
-_EXTRA = 0.9  # titles on a list beside those completed and rated, for one of these: 109 M / 57.6 M - 1
+_EXTRA = 0.9  # list entries per rating that are not both completed and rated: 109 M / 57.6 M - 1
 _UNKNOWN = "Unknown"
 
 
 def write_anime(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: int) -> None:
     """Write anime.csv, anime_with_synopsis.csv, rating_complete.csv, animelist.csv, watching_status.csv."""
-    rated = activity(_CLIMATE, n_users, n_items, n_ratings, seed)
+    rated = activity(_PARAMETERS, n_users, n_items, n_ratings, seed)
     rng = np.random.default_rng((seed, 3))
     extra = (rated * _EXTRA * rng.lognormal(-0.18, 0.6, n_users)).astype(np.int64)
-    rows = rated + np.minimum(extra, int(n_items * _CLIMATE.fullest))
-    world = make_world(_CLIMATE, n_items, rated, rows, seed)
-    ids = world.titles.ids
+    rows = rated + np.minimum(extra, int(n_items * _PARAMETERS.fullest))
+    world = make_world(_PARAMETERS, n_items, rated, rows, seed)
+    ids = world.items.ids
     kinds = _draw(_KINDS, n_items, rng)
     episodes = _episodes(kinds, rng)
-    scores = np.zeros((n_items, 11), np.int64)  # people by the score they gave, 0 for none
-    statuses = np.zeros((n_items, 7), np.int64)  # people by status
+    scores = np.zeros((n_items, 11), np.int64)  # users per item and score, 0 for none
+    statuses = np.zeros((n_items, 7), np.int64)  # users per item and status
     counting = Lock()
 
     def encode_block(block: Block) -> Encoded:
@@ -86,15 +87,15 @@ def write_anime(folder: Path, n_users: int, n_items: int, n_ratings: int, seed: 
         "animelist.csv": "user_id,anime_id,rating,watching_status,watched_episodes",
     }
     write_blocks(folder, headers, world, encode_block)
-    _write_titles(folder, world.titles, kinds, episodes, scores, statuses, rng)
-    # The blank is the publisher's.
+    _write_items(folder, world.items, kinds, episodes, scores, statuses, rng)
+    # The publisher's header has this blank.
     write_table(folder / "watching_status.csv", ("status", " description"), _STATUSES.items())
 
 
 def _list_entries(block: Block, rng: np.random.Generator) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return status and score of each row: ratings are of completed titles, the other rows vary.
+    """Return the status and the score of each row; score 0 means "not rated".
 
-    Half of the others are plans; what is dropped is liked less; 0 is "not rated".
+    Rated rows are of completed items. Half of the other rows are planned, and dropped items get lower scores.
     """
     n = len(block.items)
     kinds = np.array([_PLANNED, _COMPLETED, _WATCHING, _ON_HOLD, _DROPPED], np.int8)
@@ -107,7 +108,7 @@ def _list_entries(block: Block, rng: np.random.Generator) -> tuple[NDArray[np.in
 
 
 def _progress(block: Block, status: NDArray[np.int8], episodes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the episodes watched: all of what is completed, none of what is planned, some of the rest."""
+    """Return the number of episodes watched: all of a completed item, none of a planned one, else some."""
     total = episodes[block.items]
     share = (block.seconds % 97).astype(np.float32) / 97
     some = np.where(status == _PLANNED, 0, (total * share).astype(np.int32))
@@ -120,50 +121,52 @@ def _tally(items: NDArray[np.int32], values: NDArray[np.int8], shape: tuple[int,
 
 
 def _draw(shares: dict[str, int], n: int, rng: np.random.Generator) -> list[str]:
-    """Draw n names in the proportions given."""
+    """Draw n names with the given weights."""
     weight = np.array(list(shares.values()), float)
     return [list(shares)[i] for i in rng.choice(len(shares), n, p=weight / weight.sum())]
 
 
 def _episodes(kinds: list[str], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Return the number of episodes of each title."""
+    """Draw the number of episodes of each item."""
     n = len(kinds)
     long = rng.choice([12, 13, 24, 25, 26, 39, 52, 100], n, p=[0.4, 0.2, 0.1, 0.05, 0.13, 0.04, 0.06, 0.02])
     short = np.minimum(rng.geometric(0.5, n), 12)
-    of_kind = {"TV": long, "OVA": short, "ONA": short, "Special": short}
-    return np.array([of_kind[kind][i] if kind in of_kind else 1 for i, kind in enumerate(kinds)], np.int32)
+    by_kind = {"TV": long, "OVA": short, "ONA": short, "Special": short}
+    return np.array([by_kind[kind][i] if kind in by_kind else 1 for i, kind in enumerate(kinds)], np.int32)
 
 
-def _write_titles(
+def _write_items(
     folder: Path,
-    titles: WorldItems,
+    items: WorldItems,
     kinds: list[str],
     episodes: NDArray[np.int32],
     scores: NDArray[np.int64],
     statuses: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> None:
-    """Write anime.csv and anime_with_synopsis.csv; the site's figures are those of the generated users.
+    """Write anime.csv and anime_with_synopsis.csv; scores and counts are those of the generated users.
 
-    The file of synopses leaves out adult titles, as the real one does.
+    The file of synopses has no adult items, like the real one.
     """
     n = len(kinds)
-    ids = titles.ids.tolist()
-    genre_names = np.array(list(_CLIMATE.genres))
-    genres = [genre_names[row].tolist() for row in titles.genres]
-    listed = [", ".join(of) if known else _UNKNOWN for of, known in zip(genres, rng.random(n) > 0.0036, strict=True)]
-    names, english, japanese = anime_titles(titles.franchise, titles.part, kinds, rng)
+    ids = items.ids.tolist()
+    genre_names = np.array(list(_PARAMETERS.genres))
+    genres = [genre_names[row].tolist() for row in items.genres]
+    genre_lists = [
+        ", ".join(of) if known else _UNKNOWN for of, known in zip(genres, rng.random(n) > 0.0036, strict=True)
+    ]
+    names, english, japanese = anime_titles(items.franchise, items.part, kinds, rng)
     votes = scores[:, 1:].sum(axis=1)
     mean = scores[:, 1:] @ np.arange(1, 11) / np.maximum(votes, 1)
-    enough = votes >= 5
-    score = [f"{m:.2f}" if known else _UNKNOWN for m, known in zip(mean.tolist(), enough.tolist(), strict=True)]
+    has_score = votes >= 5
+    score = [f"{m:.2f}" if known else _UNKNOWN for m, known in zip(mean.tolist(), has_score.tolist(), strict=True)]
     members = statuses.sum(axis=1)
-    aired, premiered = _airing(titles.year, kinds, episodes, rng)
+    aired, premiered = _airing(items.year, kinds, episodes, rng)
     columns: list[Sequence[object]] = [
         ids,
         names,
         score,
-        listed,
+        genre_lists,
         english,
         japanese,
         kinds,
@@ -178,31 +181,33 @@ def _write_titles(
         _draw(_SOURCES, n, rng),
         [_duration(kind, count, rng) for kind, count in zip(kinds, episodes.tolist(), strict=True)],
         ["Rx - Hentai" if "Hentai" in of else age for of, age in zip(genres, _draw(_AGES, n, rng), strict=True)],
-        [f"{place}.0" if known else _UNKNOWN for place, known in zip(_places(mean), enough.tolist(), strict=True)],
-        _places(members),
+        [f"{rank}.0" if known else _UNKNOWN for rank, known in zip(_ranks(mean), has_score.tolist(), strict=True)],
+        _ranks(members),
         members.tolist(),
         (scores[:, 10] // 8).tolist(),
         *(statuses[:, status].tolist() for status in _STATUSES),
         *([f"{count}.0" if count else _UNKNOWN for count in scores[:, s].tolist()] for s in range(10, 0, -1)),
     ]
-    write_table(folder / "anime.csv", _TITLE_COLUMNS, zip(*columns, strict=True))
-    told = (
-        (ids[i], names[i], score[i], listed[i], synopsis(genres[i], rng)) for i in range(n) if "Hentai" not in genres[i]
+    write_table(folder / "anime.csv", _ITEM_COLUMNS, zip(*columns, strict=True))
+    synopses = (
+        (ids[i], names[i], score[i], genre_lists[i], synopsis(genres[i], rng))
+        for i in range(n)
+        if "Hentai" not in genres[i]
     )
-    write_table(folder / "anime_with_synopsis.csv", ("MAL_ID", "Name", "Score", "Genres", "sypnopsis"), told)
+    write_table(folder / "anime_with_synopsis.csv", ("MAL_ID", "Name", "Score", "Genres", "sypnopsis"), synopses)
 
 
-def _places(values: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
-    """Return the place of each value, 1 for the largest."""
-    places = np.empty(len(values), np.int64)
-    places[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
-    return [int(place) for place in places]
+def _ranks(values: NDArray[np.float64] | NDArray[np.int64]) -> list[int]:
+    """Return the rank of each value, 1 for the largest."""
+    ranks = np.empty(len(values), np.int64)
+    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    return [int(rank) for rank in ranks]
 
 
 def _airing(
     year: NDArray[np.float64], kinds: list[str], episodes: NDArray[np.int32], rng: np.random.Generator
 ) -> tuple[list[str], list[str]]:
-    """Return the columns Aired (a day, a span, a year or unknown) and Premiered (a season, of series only)."""
+    """Return the columns Aired (a date, a span, a year or unknown) and Premiered (a season; series only)."""
     aired, premiered = [], []
     for when, kind, count in zip(year.tolist(), kinds, episodes.tolist(), strict=True):
         first = date(int(when), 1, 1) + timedelta(days=int(when % 1 * 365))
@@ -222,13 +227,13 @@ def _airing(
 
 
 def _day(day: date) -> str:
-    """Return a day as the site writes it, whatever the locale: Apr 3, 1998."""
+    """Format a date as the site does, independently of the locale: Apr 3, 1998."""
     month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[day.month - 1]
     return f"{month} {day.day}, {day.year}"
 
 
 def _duration(kind: str, episodes: int, rng: np.random.Generator) -> str:
-    """Return the length as the site writes it."""
+    """Return a random duration, formatted as on the site."""
     if rng.random() < 0.03:
         return _UNKNOWN
     minutes = int({"TV": rng.integers(22, 26), "Movie": rng.integers(40, 130)}.get(kind, rng.integers(2, 31)))

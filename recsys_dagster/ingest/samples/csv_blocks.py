@@ -1,4 +1,4 @@
-"""Writing CSV from arrays: blocks are drawn and encoded on several threads and written in order."""
+"""Write generated blocks as CSV: several threads generate and encode them, one writes them in order."""
 
 import csv
 import os
@@ -23,11 +23,11 @@ Encoded = Mapping[str, memoryview | pa.Buffer]
 
 
 def encode(columns: Sequence[NDArray[np.integer[Any]]], *, halved: Sequence[int] = ()) -> memoryview:
-    """Return columns of whole numbers, none below 0 or above 2³² - 1, as CSV without a header.
+    """Encode integer columns, with values from 0 to 2³² - 1, as CSV without a header.
 
     Args:
-        columns: of equal length.
-        halved: positions of the columns that are written as half of what they hold, with one decimal.
+        columns: arrays of equal length.
+        halved: positions of the columns whose values are divided by two and written with one decimal.
     """
     numbers = np.array(columns, np.uint32)
     is_halved = np.isin(np.arange(len(numbers)), halved)
@@ -37,7 +37,7 @@ def encode(columns: Sequence[NDArray[np.integer[Any]]], *, halved: Sequence[int]
 
 
 def encode_text(columns: Sequence[Any]) -> pa.Buffer:
-    """Return columns of equal length as CSV without a header, text in quotes."""
+    """Encode columns of equal length as CSV without a header; text is quoted."""
     table = pa.table([pa.array(column) for column in columns], names=[str(i) for i in range(len(columns))])
     sink = pa.BufferOutputStream()
     pc.write_csv(table, sink, pc.WriteOptions(include_header=False, quoting_style="needed"))
@@ -45,7 +45,7 @@ def encode_text(columns: Sequence[Any]) -> pa.Buffer:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a file of titles, with quotes where a field needs them and nothing for None."""
+    """Write rows as CSV, quoting where a field needs it; None becomes an empty field."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
@@ -55,9 +55,9 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
 def write_blocks(
     folder: Path, headers: Mapping[str, str], world: World, encode_block: Callable[[Block], Encoded]
 ) -> None:
-    """Draw all blocks of the world and append what `encode_block` makes of each, file by file, in order.
+    """Generate all blocks of the world, encode them with `encode_block`, and append them to their files in order.
 
-    At most two blocks for each thread are in memory.
+    At most two blocks per thread are in memory.
     """
     with ExitStack() as stack:
         files = {name: stack.enter_context((folder / name).open("wb")) for name in headers}
@@ -66,7 +66,7 @@ def write_blocks(
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS))
 
         def work(number: int, first: int, last: int) -> Encoded:
-            return encode_block(world.draw(number, first, last))
+            return encode_block(world.generate(number, first, last))
 
         for encoded in _in_order(threads, work, world.blocks()):
             for name, content in encoded.items():
@@ -75,8 +75,8 @@ def write_blocks(
 
 def _in_order(
     threads: ThreadPoolExecutor, work: Callable[[int, int, int], Encoded], tasks: Iterable[tuple[int, int, int]]
-) -> "Iterable[Encoded]":
-    """Yield the results in the order of the tasks, never more than two tasks a thread ahead."""
+) -> Iterable[Encoded]:
+    """Yield the results in the order of the tasks; at most two tasks per thread are submitted in advance."""
     pending: deque[Future[Encoded]] = deque()
     for task in tasks:
         pending.append(threads.submit(work, *task))

@@ -1,30 +1,33 @@
-"""The compiled inner loops of the sample generator: one user after another, one title after another; and their lines.
+"""The compiled loops of the sample generator: choosing and rating items, and formatting rows as CSV.
 
-A title is drawn by popularity and accepted by taste, which needs no user × item scores; time and memory follow the
-rows. Every user has a random stream of their own, so that the outcome does not depend on how users are cut into blocks.
+Items are drawn by popularity and accepted by taste (rejection sampling), so no users × items scores are needed: time
+and memory are proportional to the number of rows. Every user has an independent random stream, so the result does not
+depend on how users are divided into blocks.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FACTORS = 16
-"""Length of the latent vectors; a multiple of four, for the unrolled dot product."""
+from recsys_dagster.runtime.units import DAY_SECONDS
 
-_TOP = np.uint64(52)  # a shift that leaves 12 bits, the index of a quantile
+FACTORS = 16
+"""Length of the latent vectors; a multiple of four because the dot product is unrolled by four."""
+
+_TOP = np.uint64(52)  # shift that leaves the upper 12 bits, the index of a quantile
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_BATCH = 16  # candidates looked at together, without a branch for the processor to guess wrong
-_REFILLS = 12  # after so many batches the next free title is taken: a heavy user has seen the head
-_YEAR = 365.25 * 86400
+_BATCH = 16  # candidates drawn together, without branches that the processor would mispredict
+_REFILLS = 12  # after this many batches the next unseen item is taken: heavy users have seen the popular ones
+_YEAR = 365.25 * DAY_SECONDS
 _TWO, _TEN = np.uint32(2), np.uint32(10)
 _ZERO, _POINT, _COMMA, _NEWLINE = (np.uint32(ord(sign)) for sign in "0.,\n")
 
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _mix(state):  # type: ignore[no-untyped-def]
-    """Return 64 random bits of a state that grows by _GOLDEN (SplitMix64: Steele, Lea and Flood, OOPSLA 2014)."""
+    """Return 64 random bits from a state advanced by _GOLDEN (SplitMix64: Steele, Lea and Flood, OOPSLA 2014)."""
     z = (state ^ (state >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
     return z ^ (z >> np.uint64(31))
@@ -32,13 +35,13 @@ def _mix(state):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _unit(bits):  # type: ignore[no-untyped-def]
-    """Return the upper 24 bits as a float32 in [0, 1)."""
+    """Map the upper 24 bits to a float32 in [0, 1)."""
     return np.float32(bits >> np.uint64(40)) * np.float32(2.0**-24)
 
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _normal(bits):  # type: ignore[no-untyped-def]
-    """Return about a standard normal: four 16-bit uniforms added up, shifted and scaled (Irwin–Hall)."""
+    """Return an approximately standard normal number: the scaled sum of four 16-bit uniform numbers (Irwin–Hall)."""
     mask = np.uint64(0xFFFF)
     total = (
         (bits & mask) + ((bits >> np.uint64(16)) & mask) + ((bits >> np.uint64(32)) & mask) + (bits >> np.uint64(48))
@@ -48,7 +51,7 @@ def _normal(bits):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _dot(x, y):  # type: ignore[no-untyped-def]
-    """Return x · y, always added up in the same order."""
+    """Compute the dot product x · y; the order of the additions is fixed, so results are reproducible."""
     a = b = c = d = np.float32(0)
     for f in range(0, FACTORS, 4):
         a += x[f] * y[f]
@@ -60,8 +63,16 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """Return (keep, alias) for drawing i in proportion to weights[i]: a uniform slot i, if 20 random bits are below
-    keep[i], else alias[i] (Vose, IEEE Transactions on Software Engineering 1991).
+    """Build the alias table for drawing i with probability proportional to weights[i].
+
+    To draw, choose a slot i uniformly; the result is i if 20 random bits are below keep[i], else alias[i] (Vose, IEEE
+    Transactions on Software Engineering 1991).
+
+    Args:
+        weights: (n,) not negative.
+
+    Returns:
+        keep (n,) and alias (n,).
     """
     n = len(weights)
     share = weights * (n / weights.sum())
@@ -102,38 +113,38 @@ def choose_and_rate(
     joined: NDArray[np.int64],
     lifetime: NDArray[np.int64],
     sessions: NDArray[np.int64],
-    hurdle: NDArray[np.float32],
+    thresholds: NDArray[np.float32],
     follow: float,
     affinity: float,
     noise: float,
     levels: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
-    """Choose the titles of a block of users, in the order in which they are watched, and rate them.
+    """Choose the items of a block of users, in chronological order, and rate them.
 
-    A user's time goes session by session from `joined` over `lifetime`, and their taste moves by `drift` for every ten
-    years. A title that is out and not yet seen is accepted if taste · factors exceeds a hurdle drawn anew each time;
-    with probability `follow` the next part of the last title is tried first.
+    A user is active in sessions, from `joined` until `lifetime` seconds later, and their taste changes by `drift` per
+    ten years. A candidate that is released and not yet seen is accepted if taste · factors exceeds a random threshold,
+    drawn for each candidate. With probability `follow` the sequel of the last item is tried first.
 
     Args:
-        keep, alias: (n_items,) the alias table of the titles' popularity.
-        factors: (n_items, FACTORS).
+        keep, alias: (n_items,) alias table of the items' popularity.
+        factors: (n_items, FACTORS) latent vectors of the items.
         item_bias: (n_items,) in rating steps.
         released: (n_items,) epoch seconds.
-        sequel: (n_items,) the next part of the franchise, or -1.
-        start: (users + 1,) where each user's rows begin.
-        stream: (users,) start of the user's random stream.
-        taste: (users, FACTORS); drift: (users, FACTORS).
-        user_bias: (users,) in rating steps, the mean included.
-        step: (users,) 1, or 2 for users who give only every second level (whole stars).
+        sequel: (n_items,) index of the next item of the franchise, or -1.
+        start: (users + 1,) first row of each user; the last element is the number of rows.
+        stream: (users,) initial state of the user's random stream.
+        taste: (users, FACTORS) latent vectors of the users; drift: (users, FACTORS) their change in ten years.
+        user_bias: (users,) in rating steps, including the mean.
+        step: (users,) 1, or 2 for users who use only every second level (whole stars).
         joined: (users,) epoch seconds; lifetime: (users,) seconds; sessions: (users,) at least 1.
-        hurdle: (4096,) quantiles of the hurdle's distribution.
+        thresholds: (4096,) quantiles of the threshold's distribution.
         follow: probability of trying the sequel.
-        affinity: rating steps for one unit of affinity.
+        affinity: rating steps per unit of taste · factors.
         noise: standard deviation of a rating, in steps.
         levels: number of rating levels.
 
     Returns:
-        Of each row the item (int32), the level counted from 0 (int8), the epoch second (int64).
+        For each row: the item (int32), the rating level from 0 (int8) and the epoch second (int64).
     """
     n_rows = start[-1]
     n_items = len(factors)
@@ -170,7 +181,11 @@ def choose_and_rate(
                 bits = _mix(state)
                 part = sequel[items[row - 1]]
                 free = seen[part] != user and released[part] <= second
-                if _unit(bits << np.uint64(20)) < follow and free and _dot(now, factors[part]) > hurdle[bits >> _TOP]:
+                if (
+                    _unit(bits << np.uint64(20)) < follow
+                    and free
+                    and _dot(now, factors[part]) > thresholds[bits >> _TOP]
+                ):
                     item = part
             refills = 0
             while item < 0:
@@ -181,7 +196,7 @@ def choose_and_rate(
                     item = _next_free(candidates[0], seen, user, released, second)
                     break
                 refills += 1
-                state, count = _consider(state, candidates, keep, alias, factors, now, hurdle, released, second)
+                state, count = _consider(state, candidates, keep, alias, factors, now, thresholds, released, second)
                 position = 0
             seen[item] = user
             items[row] = item
@@ -195,8 +210,8 @@ def choose_and_rate(
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _consider(state, candidates, keep, alias, factors, now, hurdle, released, second):  # type: ignore[no-untyped-def]
-    """Draw a batch of titles by popularity, put what is wanted and out into `candidates`; return (state, count)."""
+def _consider(state, candidates, keep, alias, factors, now, thresholds, released, second):  # type: ignore[no-untyped-def]
+    """Draw a batch of items by popularity; put those accepted and released into `candidates`; return (state, count)."""
     count = 0
     n_items = np.uint64(len(keep))
     for _ in range(_BATCH):
@@ -205,15 +220,15 @@ def _consider(state, candidates, keep, alias, factors, now, hurdle, released, se
         slot = np.int64(((bits & np.uint64(0xFFFFFFFF)) * n_items) >> np.uint64(32))
         kept = ((bits >> np.uint64(32)) & np.uint64(0xFFFFF)) < keep[slot]
         candidate = np.int32(slot) if kept else alias[slot]
-        wanted = _dot(now, factors[candidate]) > hurdle[bits >> _TOP]
+        accepted = _dot(now, factors[candidate]) > thresholds[bits >> _TOP]
         candidates[count] = candidate
-        count += int(wanted & (released[candidate] <= second))
+        count += int(accepted & (released[candidate] <= second))
     return state, count
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _first_unseen(candidates, position, count, seen, user):  # type: ignore[no-untyped-def]
-    """Return the place after the first unseen candidate from `position` on, and it, or -1 if there is none."""
+    """Return the position after the first unseen candidate from `position` on, and that candidate (-1: none)."""
     while position < count:
         candidate = candidates[position]
         position += 1
@@ -224,14 +239,14 @@ def _first_unseen(candidates, position, count, seen, user):  # type: ignore[no-u
 
 @njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
 def _code(level, every, levels):  # type: ignore[no-untyped-def]
-    """Round to the nearest level the user gives: every one, or every second (whole stars; half a star is level 0)."""
+    """Round to the nearest level that the user uses: every level, or every second (whole stars; level 0 is half)."""
     code = np.int64(np.rint((level + every - 1) / every)) * every - (every - 1)
     return min(max(code, every - 1), levels - 1)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _next_free(item, seen, user, released, second):  # type: ignore[no-untyped-def]
-    """Return the first unseen title from `item` on that is out, or, if all of those are seen, the first unseen."""
+    """Return the first unseen released item from `item` on, or the first unseen one if all released ones are seen."""
     n_items = len(seen)
     unseen = -1
     for offset in range(n_items):
@@ -246,15 +261,15 @@ def _next_free(item, seen, user, released, second):  # type: ignore[no-untyped-d
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def write_lines(columns: NDArray[np.uint32], halved: NDArray[np.bool_], lines: NDArray[np.uint8]) -> int:
-    """Fill `lines` with the rows as CSV, from its end to its beginning: so no number's width need be known.
+    """Write rows as CSV into `lines`, backwards from its end, so that the width of a number need not be known.
 
     Args:
         columns: (n_columns, n_rows).
-        halved: (n_columns,) whether half of the number is written, with one decimal.
-        lines: (bytes,) long enough for all rows.
+        halved: (n_columns,) whether the number is divided by two and written with one decimal.
+        lines: (n_bytes,) output buffer, large enough for all rows.
 
     Returns:
-        Where in `lines` the first row begins.
+        Offset in `lines` of the first row.
     """
     n_columns, n_rows = columns.shape
     at = len(lines)

@@ -1,4 +1,4 @@
-"""Invented but readable titles, and what a title's page says about it."""
+"""Invent readable titles and synopses for generated items."""
 
 from collections.abc import Callable
 
@@ -52,7 +52,7 @@ _SUBTITLES = _words(
 )
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
-# Syllables with their katakana, and the words that a romanised title is put together with.
+# Syllables with their katakana, from which romanised titles are made.
 _KANA = dict(
     pair.split("=")
     for pair in _words(
@@ -90,7 +90,7 @@ def _one(words: tuple[str, ...], rng: np.random.Generator) -> str:
 
 
 def _distinct(n: int, make: Callable[[], str]) -> list[str]:
-    """Return n different names."""
+    """Call `make` until it has returned n different names, and return them."""
     names: dict[str, None] = {}
     while len(names) < n:
         names.setdefault(make())
@@ -100,9 +100,9 @@ def _distinct(n: int, make: Callable[[], str]) -> list[str]:
 def movie_titles(
     franchise: NDArray[np.int32], part: NDArray[np.int32], year: NDArray[np.float64], rng: np.random.Generator
 ) -> list[str]:
-    """Return titles as MovieLens writes them: article last, year in brackets, now and then a foreign title before it.
+    """Return titles in the style of MovieLens: article last, year in brackets, sometimes with a foreign title.
 
-    A few have no year, a blank after it, a span of years, or the name of an earlier one, as a few of the real ones do.
+    As in the real data, a few have no year, a trailing blank, a span of years, or the title of another item.
     """
 
     def name() -> str:
@@ -143,7 +143,7 @@ def movie_titles(
 def anime_titles(
     franchise: NDArray[np.int32], part: NDArray[np.int32], kind: list[str], rng: np.random.Generator
 ) -> tuple[list[str], list[str], list[str]]:
-    """Return titles romanised, in English (mostly `Unknown`, as on the site) and in katakana."""
+    """Return titles in romanised Japanese, in English (mostly `Unknown`, as on the site) and in katakana."""
     syllables = tuple(_KANA)
 
     def word() -> str:
@@ -178,7 +178,7 @@ def anime_titles(
 
 
 def synopsis(genres: list[str], rng: np.random.Generator) -> str:
-    """Return a few sentences in which the genres can be recognised, or the site's words for having none."""
+    """Return a few sentences that mention the genres, or the site's text for a missing synopsis."""
     if rng.random() < 0.045:
         return _NO_SYNOPSIS
     words = {
@@ -187,5 +187,5 @@ def synopsis(genres: list[str], rng: np.random.Generator) -> str:
         "noun": _one(_NOUNS, rng).lower(),
         "adjective": _one(_ADJECTIVES, rng).lower(),
     }
-    told = " and ".join(genre.lower() for genre in genres[:3]) or "everyday life"
-    return f"{_one(_PREMISES, rng).format(**words)}. {_one(_TWISTS, rng).format(**words)} A tale of {told}."
+    genre_text = " and ".join(genre.lower() for genre in genres[:3]) or "everyday life"
+    return f"{_one(_PREMISES, rng).format(**words)}. {_one(_TWISTS, rng).format(**words)} A tale of {genre_text}."

@@ -1,7 +1,7 @@
-"""The sample generator: files as the publishers write them, of any size, from an invented world.
+"""Generate the files of a sample dataset in the format of a real one.
 
-The same arguments give the same files. Memory is bounded: users are drawn in blocks, and a few blocks at a time are
-turned into CSV.
+The same arguments give the same bytes. Memory is bounded: users are generated in blocks, and only a few blocks are in
+memory at a time.
 """
 
 from pathlib import Path
@@ -10,25 +10,25 @@ from recsys_dagster.errors import UsageError
 
 
 def write_sample(format_name: str, folder: Path, *, n_users: int, n_items: int, n_ratings: int, seed: int) -> None:
-    """Write the files of a publisher's format into `folder`, which is made if need be.
+    """Generate the files of a dataset format in `folder`, which is created if it does not exist.
 
-    Every user has at least one rating, no (user, item) pair occurs twice, rows are sorted by user as the real ones are.
-    In the format `anime-2020`, `n_ratings` is the number of rows of `rating_complete.csv`; `animelist.csv`, which also
-    has what is not rated or not completed, is about 1.9 times as long.
+    Every user has at least one rating, no (user, item) pair occurs twice, and rows are sorted by user, as in the real
+    datasets. In the format `anime-2020`, `n_ratings` is the number of rows of `rating_complete.csv`; `animelist.csv`,
+    which also lists items that are not rated or not completed, has about 1.9 times as many rows.
 
     Args:
         format_name: `movielens` or `anime-2020`.
-        folder: where the files go; files of the same name are overwritten.
+        folder: output folder; existing files of the same names are overwritten.
         n_users: exact number of users.
-        n_items: exact number of titles.
+        n_items: exact number of items.
         n_ratings: exact number of ratings.
-        seed: of everything that is random.
+        seed: seed of all random numbers.
 
     Raises:
         UsageError: there is no generator for the format.
-        RecsysError: so many ratings cannot be spread over so many users and titles.
+        RecsysError: the number of ratings does not fit the numbers of users and items.
     """
-    # The compiler behind these takes half a second to import, which `recsys datasets` has no use for.
+    # Importing numba takes half a second, which `recsys datasets` should not have to wait for.
     from recsys_dagster.ingest.samples.anime import write_anime
     from recsys_dagster.ingest.samples.movielens import write_movielens
 
