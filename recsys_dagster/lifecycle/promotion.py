@@ -128,7 +128,7 @@ def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
     data = load_training_data(warehouse, run.domain)
     model = kind(kind.params_type(**record.params), seed=record.seed)
     with track_resources() as usage:
-        fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index)
+        fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
     found = evaluate(model, data.validation, None, like_threshold=run.domain.like_threshold, seed=run.settings.seed)

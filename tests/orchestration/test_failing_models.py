@@ -25,7 +25,7 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 REASONS = {
     "item_knn": "ValueError: boom",
-    "ease": "ease: scores are not numbers; the model did not converge",
+    "ease": "scores are not numbers; the model did not converge",
     "implicit_als": "took longer than the 14400 s that a model may take (RECSYS_MODEL_SECONDS)",
     "genre_similarity": "would need 40 GiB",
 }

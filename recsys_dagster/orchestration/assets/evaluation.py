@@ -79,7 +79,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
             importances.extend(permutation_importance(model, test, run.domain.like_threshold, seed=run.settings.seed))
 
         with track_resources() as usage:
-            outcome = attempt(name, judge, seconds=run.settings.model_seconds, id_map_hash=index)
+            outcome = attempt(name, judge, seconds=run.settings.model_seconds, id_map_hash=index).outcome
         if outcome.state is not State.FITTED:
             outcome = replace(outcome, version=fit.version if fit else "")
             return conclude(run, outcome, usage_metadata(usage))

@@ -115,7 +115,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
 
         index = id_map_hash(warehouse)
         with track_resources() as usage:
-            outcome = attempt(name, fit, seconds=run.settings.model_seconds, id_map_hash=index)
+            outcome = attempt(name, fit, seconds=run.settings.model_seconds, id_map_hash=index).outcome
         metadata |= usage_metadata(usage, len(data.train))
         if outcome.state is State.FITTED:
             data_version = run.manifest.data_version
