@@ -1,5 +1,6 @@
-"""How fast the project is, and in how much memory, beside what people would otherwise use. Not part of the tests.
+"""Benchmarks of speed and memory, compared with the libraries that are otherwise used. They are not part of the tests.
 
-One module a question, each with `figures(size)`: what was asked, what was found, what was hoped for. `measuring` takes
-each measurement in a process of its own and keeps it; `results` writes RESULTS.md. `python -m benchmarks` runs it all.
+There is one module for each area, with a function `results(size)` that returns the measured values and their targets.
+`measurement` runs each measurement in its own process and stores it. `results_page` writes RESULTS.md.
+`python -m benchmarks` runs everything.
 """

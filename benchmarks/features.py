@@ -1,10 +1,10 @@
-"""How long it takes from clean tables to folds, genres and tastes, beside paper 003's notebook doing less in pandas."""
+"""Time to build the feature tables, compared with the notebook of paper 003, which does less in pandas."""
 
 from typing import Any
 
 from benchmarks import samples
-from benchmarks.figures import Figure, at_least, peak, ratio
-from benchmarks.measuring import measure
+from benchmarks.measurement import measure
+from benchmarks.result import Result, at_least, peak, ratio, without_target
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.warehouse.arrays import load_training_data
@@ -14,25 +14,28 @@ TITLE = "Features"
 
 
 def tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """Build users, items, interactions with their folds, genres and tastes."""
+    """Build the tables of users, items, interactions with their folds, genres and tastes."""
     warehouse = samples.cleaned(format_name, ratings)
     with track_resources() as usage:
         built = build_features(warehouse, samples.domain_of(format_name), samples.SEED)
-    return usage, {f"{table.name}": table.rows for table in built}
+    return usage, {table.name: table.rows for table in built}
 
 
 def arrays(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """Load the training and validation folds, as models are given them."""
+    """Load the training and validation folds as arrays, the form that models take."""
     warehouse = samples.featured(format_name, ratings)
     with track_resources() as usage:
         data = load_training_data(warehouse, samples.domain_of(format_name))
-    pairs = (data.train, data.validation)
-    columns = [column for fold in pairs for column in vars(fold).values() if column is not None]
-    return usage, {"pairs": sum(map(len, pairs)), "bytes": sum(column.nbytes for column in columns)}
+    folds = (data.train, data.validation)
+    columns = [column for fold in folds for column in vars(fold).values() if column is not None]
+    return usage, {"pairs": sum(map(len, folds)), "bytes": sum(column.nbytes for column in columns)}
 
 
 def notebook(ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """Cells 6 to 37 of paper 003, as printed but for what pandas 3 refuses; the files are read beforehand."""
+    """Run cells 6 to 37 of the notebook of paper 003, changed only where pandas 3 refuses them.
+
+    Reading the files is not measured.
+    """
     import numpy as np
     import pandas as pd
 
@@ -44,7 +47,7 @@ def notebook(ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
         proc_ad = proc_ad[proc_ad.Aired != "Unknown"]
         proc_ad = proc_ad[proc_ad.Genres != "Unknown"]
         proc_ad["Aired"] = proc_ad.Aired.str.extract(r"(\d{4})")
-        proc_ad["Score"] = proc_ad.Score.replace("Unknown", "0.0")  # the notebook puts a number among the texts
+        proc_ad["Score"] = proc_ad.Score.replace("Unknown", "0.0")  # the notebook puts a number into a column of texts
         proc_ad = proc_ad.reset_index(drop=True)
         genres = list(proc_ad.Genres.str.split(", ", expand=True).stack().dropna().unique())  # noqa: PD013
         for genre in genres:
@@ -69,26 +72,21 @@ def notebook(ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     return usage, {"users": len(user_ratings), "genres": len(genres)}
 
 
-def figures(size: Size) -> list[Figure]:
-    """The notebook's time as a multiple of ours, and time and memory at full size."""
+def results(size: Size) -> list[Result]:
+    """Return the notebook's time as a multiple of ours, then speed and memory on the whole samples."""
     theirs = measure(notebook, ratings=size.notebook)
     ours = measure(tables, format_name=ANIME_2020[0], ratings=size.notebook)
-    asked = f"the notebook of paper 003 in pandas, {size.notebook:,} ratings"
-    found = [at_least(asked, ratio(ours, theirs), 30, "× our time", ours, theirs)]
+    description = f"the notebook of paper 003 in pandas, {size.notebook:,} ratings"
+    rows = [at_least(description, ratio(ours, theirs), 30, "× our time", ours, theirs)]
     for (format_name, _), ratings in ((ML_20M, size.movies), (ANIME_2020, size.anime)):
-        made = measure(tables, format_name=format_name, ratings=ratings)
+        built = measure(tables, format_name=format_name, ratings=ratings)
         loaded = measure(arrays, format_name=format_name, ratings=ratings)
-        asked = f"{format_name}, {ratings:,} ratings"
-        speed = made.facts["interactions"] / made.usage.wall_seconds / 1e6
-        found += [
-            Figure(f"{asked}: tables", f"{speed:.2f} M rows/s", "", None, (made,)),
-            peak(f"{asked}: tables", 4, made),
-            Figure(
-                f"{asked}: arrays",
-                f"{loaded.facts['bytes'] / loaded.facts['pairs']:.0f} bytes a pair",
-                "",
-                None,
-                (loaded,),
-            ),
+        description = f"{format_name}, {ratings:,} ratings"
+        speed = built.facts["interactions"] / built.usage.wall_seconds / 1e6
+        bytes_per_pair = loaded.facts["bytes"] / loaded.facts["pairs"]
+        rows += [
+            without_target(f"{description}: tables", f"{speed:.2f} M rows/s", built),
+            peak(f"{description}: tables", 4, built),
+            without_target(f"{description}: arrays", f"{bytes_per_pair:.0f} bytes a pair", loaded),
         ]
-    return found
+    return rows

@@ -1,12 +1,12 @@
-"""How long it takes from CSV to clean tables, beside DuckDB reading the same files into tables and doing no more."""
+"""Time from CSV files to clean tables, compared with DuckDB loading the same files without any cleaning."""
 
 from typing import Any
 
 import duckdb
 
 from benchmarks import samples
-from benchmarks.figures import Figure, at_most, peak, ratio
-from benchmarks.measuring import FOLDER, measure
+from benchmarks.measurement import FOLDER, measure
+from benchmarks.result import Result, at_most, peak, ratio
 from benchmarks.sizes import ANIME_2020, ML_20M, Size
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.warehouse.build import reconcile
@@ -19,12 +19,11 @@ def clean(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]
     manifest = samples.sample(format_name, ratings)
     with track_resources() as usage:
         warehouse = samples.clean(format_name, ratings, manifest)
-    accounts = reconcile(warehouse)
-    return usage, {"rows": sum(account.rows_in for account in accounts)}
+    return usage, {"rows": sum(account.rows_in for account in reconcile(warehouse))}
 
 
 def plain_tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """CREATE TABLE … AS SELECT * FROM read_csv(…) of the same files."""
+    """Load the same files with CREATE TABLE … AS SELECT * FROM read_csv(…)."""
     manifest = samples.sample(format_name, ratings)
     path = FOLDER / "plain.duckdb"
     path.unlink(missing_ok=True)
@@ -35,12 +34,15 @@ def plain_tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[st
     return usage, {}
 
 
-def figures(size: Size) -> list[Figure]:
-    """Ours as a multiple of the plain tables, and the peak memory."""
-    found = []
+def results(size: Size) -> list[Result]:
+    """Return our time as a multiple of loading plain tables, and the peak memory."""
+    rows = []
     for (format_name, _), ratings in ((ML_20M, size.movies), (ANIME_2020, size.anime)):
         plain = measure(plain_tables, format_name=format_name, ratings=ratings)
         ours = measure(clean, format_name=format_name, ratings=ratings)
-        asked = f"{format_name}, {ratings:,} ratings, {ours.facts['rows']:,} rows"
-        found += [at_most(asked, 1 / ratio(ours, plain), 2.5, "× plain read_csv", ours, plain), peak(asked, 4, ours)]
-    return found
+        description = f"{format_name}, {ratings:,} ratings, {ours.facts['rows']:,} rows"
+        rows += [
+            at_most(description, 1 / ratio(ours, plain), 2.5, "× plain read_csv", ours, plain),
+            peak(description, 4, ours),
+        ]
+    return rows

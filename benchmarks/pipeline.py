@@ -1,4 +1,4 @@
-"""`recsys run` at full size, from raw files to published lists: what each step takes."""
+"""Time and memory of each step of `recsys run` at full size, from raw files to published lists."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Figure, peak
-from benchmarks.measuring import FOLDER, ROOT, measure
+from benchmarks.measurement import FOLDER, ROOT, measure
+from benchmarks.result import Result, peak, without_target
 from benchmarks.sizes import Size
 from recsys_dagster.ingest.catalogue import get_dataset
 from recsys_dagster.runtime.resource_usage import ResourceUsage, StepUsage
@@ -18,25 +18,25 @@ from recsys_dagster.runtime.resource_usage import ResourceUsage, StepUsage
 TITLE = "From raw files to published lists"
 MODELS = "popularity,user_item_bias,als,ease,embedding_mlp"
 MEMORY_LIMIT = "3GB"
-BOUNDS = {
-    "raw/files": "the generator: drawing pairs, and writing them as text",
-    "clean_tables": "reading and sorting text in DuckDB, all cores",
-    "features_tables": "joins and sorts in DuckDB, all cores",
-    "models/als": "arithmetic: factors² for each rating, factors³ for each user and title",
-    "models/ease": "arithmetic: the inverse of titles × titles by Cholesky, and before it what occurs together",
-    "models/embedding_mlp": "memory: rows of embeddings here and there, and Adam over all of them at each step",
-    "evaluation/als": "arithmetic: users × titles × factors, then the choice of 100 and the bootstrap",
-    "evaluation/ease": "memory: a row of titles × titles for each title of each user",
-    "evaluation/embedding_mlp": "arithmetic: 6,700 operations for each of users × titles, twice, for two folds",
-    "serving/lists": "the champion fitted once more, on all folds, then users × titles as in its evaluation",
+BOTTLENECKS = {
+    "raw/files": "generator: drawing pairs and writing them as text",
+    "clean_tables": "DuckDB reading and sorting text, on all cores",
+    "features_tables": "DuckDB joins and sorts, on all cores",
+    "models/als": "arithmetic: factors² for each rating, factors³ for each user and item",
+    "models/ease": "arithmetic: co-occurrence of items, then the Cholesky inverse of items × items",
+    "models/embedding_mlp": "memory: scattered rows of embeddings, and Adam over all rows at each step",
+    "evaluation/als": "arithmetic: users × items × factors, then the top 100 and the bootstrap",
+    "evaluation/ease": "memory: one row of items × items for each item of each user",
+    "evaluation/embedding_mlp": "arithmetic: 6,700 operations for each of users × items, in each of two folds",
+    "serving/lists": "the champion refitted on all folds, then users × items as in its evaluation",
 }
-"""What the heavier steps spend their time on."""
+"""What limits the slower steps, by step."""
 COMMAND = "from recsys_dagster.cli.main import main; main()"
-"""`recsys`, of this checkout."""
+"""The `recsys` command of this checkout."""
 
 
 def run(dataset: str) -> tuple[ResourceUsage, dict[str, Any]]:
-    """`recsys run` of a domain on a dataset, from nothing; the costs of the steps come from Dagster's records."""
+    """Run `recsys run` on a dataset in an empty home; the usage of each step comes from Dagster's event log."""
     domain = get_dataset(dataset).domain
     home = FOLDER / "pipeline" / dataset
     history = home / "dagster"
@@ -52,35 +52,36 @@ def run(dataset: str) -> tuple[ResourceUsage, dict[str, Any]]:
     os.environ |= settings
     started, before = time.perf_counter(), os.times()
     process = subprocess.Popen([sys.executable, "-c", COMMAND, "run", "--domain", domain], cwd=ROOT)
-    highest = 0
+    peak_bytes = 0
     while process.poll() is None:
-        highest = max(highest, _resident(process.pid))
+        peak_bytes = max(peak_bytes, _resident_bytes(process.pid))
         time.sleep(0.1)
     after = os.times()
     if process.returncode:
         raise SystemExit(f"recsys run ended with {process.returncode}")
     steps = _steps(domain)
-    highest = max([highest, *(step.peak_bytes for step in steps)])
-    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    peak_bytes = max([peak_bytes, *(step.peak_bytes for step in steps)])
+    cpu_seconds = after.children_user + after.children_system - before.children_user - before.children_system
     shutil.rmtree(home)
-    return ResourceUsage(time.perf_counter() - started, processor, highest), {"steps": [asdict(step) for step in steps]}
+    usage = ResourceUsage(time.perf_counter() - started, cpu_seconds, peak_bytes)
+    return usage, {"steps": [asdict(step) for step in steps]}
 
 
-def figures(size: Size) -> list[Figure]:
-    """The peak memory of the whole; `results` lists the steps."""
-    found = []
+def results(size: Size) -> list[Result]:
+    """Return the wall time and the peak memory of each run; `results_page` lists its steps."""
+    rows = []
     for dataset in size.pipeline:
         measurement = measure(run, dataset=dataset)
         minutes = measurement.usage.wall_seconds / 60
-        found += [
-            Figure(f"recsys run on {dataset}", f"{minutes:.0f} min", "", None, (measurement,)),
+        rows += [
+            without_target(f"recsys run on {dataset}", f"{minutes:.0f} min", measurement),
             peak(f"recsys run on {dataset}", 8, measurement),
         ]
-    return found
+    return rows
 
 
 def _steps(domain: str) -> list[StepUsage]:
-    """Return the cost of each step of the run."""
+    """Return the resource usage of each step of the run."""
     import dagster as dg
 
     from recsys_dagster.orchestration.step_usage import step_usage
@@ -88,12 +89,12 @@ def _steps(domain: str) -> list[StepUsage]:
     with dg.DagsterInstance.get() as instance:
         steps = step_usage(instance, domain)
     if not steps:
-        raise SystemExit(f"no step of the domain {domain} has told its cost")
+        raise SystemExit(f"Dagster recorded no resource usage for any step of the domain {domain}")
     return steps
 
 
-def _resident(pid: int) -> int:
-    """Return the memory that a process holds, in bytes; 0 where it is gone."""
+def _resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process in bytes, or 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""How long it takes to find 100 titles for everybody and to write them out, beside `implicit` finding the same."""
+"""Time to find and publish the top 100 items of every user, compared with `implicit` finding the same lists."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,42 +8,42 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from benchmarks.figures import Figure, at_least, at_most, peak, ratio
-from benchmarks.measuring import FOLDER, measure
+from benchmarks.measurement import FOLDER, measure
+from benchmarks.result import Result, at_least, at_most, peak, ratio
 from benchmarks.sizes import Size
-from benchmarks.worlds import Factors, made
+from benchmarks.synthetic import Factors, random_data
 from recsys_dagster.lifecycle.publication import USERS_A_BLOCK
 from recsys_dagster.models.base import TopN
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.serving.publishing import publish
 
-TITLE = "Top 100 for everybody"
+TITLE = "Top 100 for every user"
 K = 100
 PAIRS_A_USER = 144
-"""As in MovieLens-20M."""
+"""Average of MovieLens-20M."""
 
 
-def lists(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """Find the lists, block by block, and let them go."""
-    model = _model(users, titles)
+def lists(users: int, items: int) -> tuple[ResourceUsage, dict[str, Any]]:
+    """Find the lists block by block, without storing them."""
+    model = _model(users, items)
     with track_resources() as usage:
         total = sum(float(top.scores.sum(dtype=np.float64)) for _, top in _blocks(model))
     return usage, {"scores": total}
 
 
-def published(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
+def published(users: int, items: int) -> tuple[ResourceUsage, dict[str, Any]]:
     """Find the lists and write the published file."""
-    model = _model(users, titles)
+    model = _model(users, items)
     path = FOLDER / "published.duckdb"
-    named = {"item_id": np.arange(titles, dtype=np.int32), "title": [f"title {n}" for n in range(titles)]}
+    known = {"item_id": np.arange(items, dtype=np.int32), "title": [f"item {n}" for n in range(items)]}
     with track_resources() as usage:
         written = publish(
             path,
             lists=_blocks(model),
             user_ids=np.arange(users),
-            item_ids=np.arange(titles, dtype=np.int32),
-            items=pa.table({**{name: pa.nulls(titles) for name in _UNKNOWN}, **named}),
+            item_ids=np.arange(items, dtype=np.int32),
+            items=pa.table({**{name: pa.nulls(items) for name in _UNKNOWN}, **known}),
             genre_names=("none",),
             leaderboard=pa.table({name: pa.nulls(0) for name in _LEADERBOARD}),
             provenance=Provenance(
@@ -64,12 +64,12 @@ def published(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
     return usage, {"rows": written.rows, "bytes": size}
 
 
-def implicit_lists(users: int, titles: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """The same by `implicit`'s `recommend`, with its own threads and BLAS kept to one, as it asks for."""
+def implicit_lists(users: int, items: int) -> tuple[ResourceUsage, dict[str, Any]]:
+    """Find the same lists by `implicit`'s `recommend`, with its own threads and a single BLAS thread, as it advises."""
     from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    model = _model(users, titles)
+    model = _model(users, items)
     theirs = AlternatingLeastSquares(factors=model.factors)
     theirs.user_factors, theirs.item_factors = model.user_factors_, model.item_factors_
     seen = sp.csr_matrix(model.seen_)
@@ -78,17 +78,19 @@ def implicit_lists(users: int, titles: int) -> tuple[ResourceUsage, dict[str, An
     return usage, {"scores": float(scores.sum(dtype=np.float64))}
 
 
-def figures(size: Size) -> list[Figure]:
-    """The peer's time as a multiple of ours, without and with the writing, and the peak memory."""
-    given = {"users": size.listed_users, "titles": size.listed_titles}
-    found, written, theirs = measure(lists, **given), measure(published, **given), measure(implicit_lists, **given)
-    asked = f"{K} of {size.listed_titles:,} titles for {size.listed_users:,} users, {Factors.factors} factors"
-    difference = abs(found.facts["scores"] / theirs.facts["scores"] - 1)
+def results(size: Size) -> list[Result]:
+    """Return the peer's time as a multiple of ours, without and with publishing, and the peak memory."""
+    arguments = {"users": size.listed_users, "items": size.listed_items}
+    ours, written, theirs = (measure(function, **arguments) for function in (lists, published, implicit_lists))
+    description = f"{K} of {size.listed_items:,} items for {size.listed_users:,} users, {Factors.factors} factors"
+    difference = abs(ours.facts["scores"] / theirs.facts["scores"] - 1)
     return [
-        at_least(f"{asked}: implicit's recommend", ratio(found, theirs), 1, "× our time", found, theirs),
-        at_least(f"{asked}: … and ours published", ratio(written, theirs), 1, "× our time", written, theirs),
-        peak(f"{asked}, published", 2, written),
-        at_most(f"{asked}: sum of scores, difference", difference, 1e-6, "of it", found, theirs),
+        at_least(f"{description}: implicit's recommend", ratio(ours, theirs), 1, "× our time", ours, theirs),
+        at_least(
+            f"{description}: the same, with our publishing", ratio(written, theirs), 1, "× our time", written, theirs
+        ),
+        peak(f"{description}, published", 2, written),
+        at_most(f"{description}: relative difference of the sums of scores", difference, 1e-6, "", ours, theirs),
     ]
 
 
@@ -96,9 +98,9 @@ _UNKNOWN = ("title_english", "kind", "year", "genres", "episodes", "members", "s
 _LEADERBOARD = ("model", "version", "protocol", "fold", "metric", "k", "value", "low", "high", "users")
 
 
-def _model(users: int, titles: int) -> Factors:
-    """Return the model, once what finds lists is compiled."""
-    model = Factors().fit(made(users, titles, PAIRS_A_USER, 0)[0])
+def _model(users: int, items: int) -> Factors:
+    """Return the model, after the loops that find lists were compiled."""
+    model = Factors().fit(random_data(users, items, PAIRS_A_USER, 0)[0])
     model.recommend(np.arange(10, dtype=np.int32), K)
     return model
 

@@ -1,6 +1,6 @@
-"""RecTools judging lists; run by `evaluation` in an environment that has RecTools and nothing of ours but `usages`.
+"""Evaluate lists with RecTools. `evaluation` runs this script in an environment that has RecTools.
 
-python rectools_evaluate.py LISTS LIKES CUT-OFFS
+Usage: python rectools_evaluate.py LISTS RELEVANT CUT-OFFS
 """
 
 import json
@@ -22,9 +22,9 @@ METRICS = {
     "hit_rate": lambda k: HitRate(k=k),
 }
 
-lists, likes, cut_offs = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2]), json.loads(sys.argv[3])
+lists, relevant, cut_offs = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2]), json.loads(sys.argv[3])
 metrics = {f"{name}@{k}": make(k) for name, make in METRICS.items() for k in cut_offs}
 with track_resources() as usage:
-    means = calc_metrics(metrics, reco=lists, interactions=likes)
+    means = calc_metrics(metrics, reco=lists, interactions=relevant)
 versions = {name: version(name) for name in ("rectools", "numpy", "pandas")}
 print(json.dumps({"usage": asdict(usage), "means": means, "versions": versions}))

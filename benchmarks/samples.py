@@ -1,9 +1,9 @@
-"""What is measured on: generated samples and the tables made of them, on disk until somebody removes them."""
+"""Generated samples and the tables built from them. They stay on disk until they are deleted by hand."""
 
 import shutil
 from pathlib import Path
 
-from benchmarks.measuring import FOLDER
+from benchmarks.measurement import FOLDER
 from recsys_dagster.domains import Domain, get_domain
 from recsys_dagster.ingest.archive import examine_file
 from recsys_dagster.ingest.catalogue import Generated, get_dataset
@@ -15,11 +15,11 @@ from recsys_dagster.warehouse.database import Warehouse
 
 SEED = 42
 MEMORY_LIMIT = "3GB"
-"""Of DuckDB (RECSYS_MEMORY_LIMIT); what it holds beside its buffers comes on top."""
+"""Memory limit of DuckDB (RECSYS_MEMORY_LIMIT); memory outside its buffers comes on top."""
 
 
-def people_and_titles(format_name: str, ratings: int) -> tuple[int, int]:
-    """Return how many users and titles a sample has: all titles, and users in proportion to the ratings."""
+def users_and_items(format_name: str, ratings: int) -> tuple[int, int]:
+    """Return the numbers of users and items of a sample: all items, and users in proportion to the ratings."""
     whole = get_dataset(f"sample-{domain_of(format_name).name}-full").source
     assert isinstance(whole, Generated)
     return max(1, round(whole.n_users * ratings / whole.n_ratings)), whole.n_items
@@ -31,18 +31,18 @@ def domain_of(format_name: str) -> Domain:
 
 
 def generate(format_name: str, ratings: int) -> Path:
-    """Write a sample anew and return its folder."""
+    """Generate a sample, replacing an earlier one, and return its folder."""
     folder = FOLDER / "samples" / f"{format_name}-{ratings}"
-    beside = folder.with_suffix(".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    users, titles = people_and_titles(format_name, ratings)
-    write_sample(format_name, beside, n_users=users, n_items=titles, n_ratings=ratings, seed=SEED)
+    unfinished = folder.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    users, items = users_and_items(format_name, ratings)
+    write_sample(format_name, unfinished, n_users=users, n_items=items, n_ratings=ratings, seed=SEED)
     shutil.rmtree(folder, ignore_errors=True)
-    return beside.rename(folder)
+    return unfinished.rename(folder)
 
 
 def sample(format_name: str, ratings: int) -> Manifest:
-    """Return the files of a sample, which is generated if it is not there."""
+    """Return the files of a sample, generating it if it does not exist."""
     folder = FOLDER / "samples" / f"{format_name}-{ratings}"
     if not folder.exists():
         generate(format_name, ratings)
@@ -51,7 +51,7 @@ def sample(format_name: str, ratings: int) -> Manifest:
 
 
 def clean(format_name: str, ratings: int, manifest: Manifest) -> Warehouse:
-    """Build the clean tables of a sample anew, in place of what its warehouse was."""
+    """Build the clean tables of a sample in a new warehouse, replacing an earlier one."""
     warehouse = _warehouse(format_name, ratings)
     warehouse.path.unlink(missing_ok=True)
     build_clean(warehouse, domain_of(format_name), FORMATS[format_name], manifest)
@@ -59,17 +59,19 @@ def clean(format_name: str, ratings: int, manifest: Manifest) -> Warehouse:
 
 
 def cleaned(format_name: str, ratings: int) -> Warehouse:
-    """Return the warehouse of a sample, with its clean tables."""
+    """Return the warehouse of a sample, building its clean tables if it does not exist."""
     warehouse = _warehouse(format_name, ratings)
     return warehouse if warehouse.path.exists() else clean(format_name, ratings, sample(format_name, ratings))
 
 
 def featured(format_name: str, ratings: int) -> Warehouse:
-    """Return the warehouse of a sample, with its features."""
+    """Return the warehouse of a sample, building its feature tables if they do not exist."""
     warehouse = cleaned(format_name, ratings)
     with warehouse.connect() as connection:
-        done = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'features'").fetchall()
-    if done == [(0,)]:
+        (count,) = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'features'").fetchall()[
+            0
+        ]
+    if not count:
         build_features(warehouse, domain_of(format_name), SEED)
     return warehouse
 

@@ -1,26 +1,26 @@
-"""How much is measured: enough to see that everything works, or as much as the issue of full size asks for."""
+"""The amounts of data that the benchmarks run on: `small` shows that everything works, `full` is the real size."""
 
 from dataclasses import dataclass
 
 ML_20M = ("movielens", 20_000_263)
 """Format and ratings of MovieLens-20M."""
 ANIME_2020 = ("anime-2020", 57_633_278)
-"""Format and ratings of the Anime Recommendation Database 2020, whose lists have 109 million entries besides."""
+"""Format and ratings of the Anime Recommendation Database 2020; it has 109 million list entries in addition."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """The sizes of all measurements.
+    """The amounts of data of all benchmarks.
 
     Attributes:
-        name: what `make bench SIZE=…` calls it.
-        movies, anime: ratings of the two samples that the data path is measured on.
-        notebook: ratings that the notebook's way is measured on.
-        curve: ratings of the points of the scaling curves.
+        name: the value of `make bench SIZE=…`.
+        movies, anime: ratings of the two samples for generating, cleaning and feature tables.
+        notebook: ratings for the comparison with the notebook of paper 003.
+        curve: ratings at each point of the scaling curves.
         training: ratings that the network is trained on.
-        listed_users, listed_titles: for whom lists are made, and of what.
-        judged_users: whose lists are judged.
-        pipeline: the samples, by dataset id, that go from raw files to published lists.
+        listed_users, listed_items: users that get a list, and items that are ranked.
+        evaluated_users: users whose lists are evaluated.
+        pipeline: ids of the datasets that go through the whole pipeline.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Size:
     curve: tuple[int, ...]
     training: int
     listed_users: int
-    listed_titles: int
-    judged_users: int
+    listed_items: int
+    evaluated_users: int
     pipeline: tuple[str, ...]
 
 
@@ -46,8 +46,8 @@ SIZES = {
             curve=(250_000, 500_000, 1_000_000),
             training=500_000,
             listed_users=10_000,
-            listed_titles=10_000,
-            judged_users=5_000,
+            listed_items=10_000,
+            evaluated_users=5_000,
             pipeline=(),
         ),
         Size(
@@ -58,8 +58,8 @@ SIZES = {
             curve=(1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, ANIME_2020[1]),
             training=5_000_000,
             listed_users=138_493,
-            listed_titles=26_744,
-            judged_users=100_000,
+            listed_items=26_744,
+            evaluated_users=100_000,
             pipeline=("sample-movie-full", "sample-anime-full"),
         ),
     )

@@ -1,4 +1,4 @@
-"""How many ratings a second `embedding_mlp` learns from, beside plain `model.fit` over the same NumPy arrays."""
+"""Training speed of `embedding_mlp`, compared with plain `model.fit` over the same NumPy arrays."""
 
 import os
 from dataclasses import replace
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import samples
-from benchmarks.figures import Figure, at_least, at_most
-from benchmarks.measuring import Measurement, measure
+from benchmarks.measurement import Measurement, measure
+from benchmarks.result import Result, at_least, at_most, without_target
 from benchmarks.sizes import ANIME_2020, Size
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
@@ -22,7 +22,7 @@ BACKENDS = ("tensorflow", "jax")
 
 
 def ours(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """`fit`, from arrays to weights; what a first fit compiles once and for all is compiled before."""
+    """Fit our model; what the first fit compiles is compiled beforehand."""
     model, data = _model_and_data(backend, ratings)
     with track_resources() as usage:
         model.fit(data)
@@ -30,7 +30,7 @@ def ours(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
 
 
 def plain(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """The same network, optimiser, batches and epochs by Keras's own loop, nothing set but what the task asks for."""
+    """Fit the same network by Keras's own loop, with the same optimiser, batches and epochs."""
     model, data = _model_and_data(backend, ratings)
     import keras
 
@@ -46,19 +46,22 @@ def plain(backend: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any]]:
     return usage, {"loss": history["loss"][0], "examples": EPOCHS * len(rated)}
 
 
-def figures(size: Size) -> list[Figure]:
-    """Examples a second of both on each backend, and whether the first epoch ends at the same loss."""
-    found = []
+def results(size: Size) -> list[Result]:
+    """Return the speed of both on each backend, and the difference of their losses after one epoch."""
+    rows = []
     for backend in BACKENDS:
-        mine, theirs = (measure(way, backend=backend, ratings=size.training) for way in (ours, plain))
-        asked = f"embedding_mlp on {backend}, batch {BATCH:,}, {mine.facts['examples'] // EPOCHS:,} ratings"
+        mine, theirs = (measure(function, backend=backend, ratings=size.training) for function in (ours, plain))
+        description = f"embedding_mlp on {backend}, batch {BATCH:,}, {mine.facts['examples'] // EPOCHS:,} ratings"
+        speed = f"{description}: ratings per second"
         difference = abs(mine.facts["loss"] / theirs.facts["loss"] - 1)
-        found += [
-            at_least(f"{asked}: ratings a second", _speed(mine) / _speed(theirs), 1.5, "× model.fit", mine, theirs),
-            Figure(f"{asked}: ratings a second", f"{_speed(mine) / 1e6:.2f} M/s", "", None, (mine, theirs)),
-            at_most(f"{asked}: loss of the first epoch, difference", difference, 0.02, "of it", mine, theirs),
+        rows += [
+            at_least(speed, _speed(mine) / _speed(theirs), 1.5, "× model.fit", mine, theirs),
+            without_target(speed, f"{_speed(mine) / 1e6:.2f} M/s", mine, theirs),
+            at_most(
+                f"{description}: relative difference of the first epoch's loss", difference, 0.02, "", mine, theirs
+            ),
         ]
-    return found
+    return rows
 
 
 def _speed(measurement: Measurement) -> float:
@@ -66,12 +69,12 @@ def _speed(measurement: Measurement) -> float:
 
 
 def _model_and_data(backend: str, ratings: int) -> tuple[Any, TrainingData]:
-    """Return the model, and data without a validation fold, once the backend is loaded and warm."""
+    """Return the model, and data without a validation fold, after the backend was loaded and has compiled the model."""
     os.environ["KERAS_BACKEND"] = backend
     domain = samples.domain_of(ANIME_2020[0])
     data = load_training_data(samples.featured(ANIME_2020[0], ratings), domain).with_all(Interactions.empty())
-    cls = get_model_class("embedding_mlp")
+    model_class = get_model_class("embedding_mlp")
     params = {"batch_size": BATCH, "patience": None}
     few = data.train.where(np.arange(len(data.train)) < BATCH)
-    cls(cls.params_type(**params, epochs=1)).fit(replace(data, train=few))
-    return cls(cls.params_type(**params, epochs=EPOCHS)), data
+    model_class(model_class.params_type(**params, epochs=1)).fit(replace(data, train=few))
+    return model_class(model_class.params_type(**params, epochs=EPOCHS)), data

@@ -1,4 +1,4 @@
-"""Data and a model whose making takes no time: pairs as popularity draws them, scores out of random factors."""
+"""Random training data and a model with random factors, which cost no time to make."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,14 +12,14 @@ GENRES = 20
 
 
 class Factors(Model):
-    """Scores are products of random factors; ratings lean on them.
+    """Score items by the inner product of random factors, and predict ratings near 3 from the same product.
 
     Attributes:
         factors: length of the vectors.
     """
 
     name = "factors"
-    summary = "A table of random factors."
+    summary = "Random factors."
     predicts_ratings = True
     factors = 64
 
@@ -35,23 +35,29 @@ class Factors(Model):
         return 3 + np.einsum("nf,nf->n", self.user_factors_[users], self.item_factors_[items]) / 10
 
 
-def made(n_users: int, n_titles: int, train: int, test: int) -> tuple[TrainingData, Interactions]:
-    """Return training data and a test, of about so many pairs a user, titles drawn by popularity (Zipf)."""
+def random_data(n_users: int, n_items: int, train: int, test: int) -> tuple[TrainingData, Interactions]:
+    """Return training data and a test fold whose items follow a Zipf distribution.
+
+    Args:
+        n_users, n_items: their numbers.
+        train, test: approximate number of pairs of each user in each fold.
+    """
     generator = np.random.default_rng(1)
-    chances = np.cumsum(1 / np.arange(1, n_titles + 1) ** 0.8)
+    chances = np.cumsum(1 / np.arange(1, n_items + 1) ** 0.8)
     users = np.repeat(np.arange(n_users), train + test)
     items = np.searchsorted(chances, generator.random(len(users)) * chances[-1])
-    keys = np.unique(users * np.int64(n_titles) + items)
-    users, items = (part.astype(np.int32) for part in np.divmod(keys, n_titles))
+    keys = np.unique(users * np.int64(n_items) + items)
+    users, items = (part.astype(np.int32) for part in np.divmod(keys, n_items))
     pairs = Interactions(users, items, generator.integers(1, 6, len(users)).astype(np.float32))
     held_out = generator.random(len(users)) < test / (train + test)
-    titles = ItemFeatures(
-        genres=sp.csr_array(generator.random((n_titles, GENRES)) < 2 / GENRES).astype(np.float32),
+    features = ItemFeatures(
+        genres=sp.csr_array(generator.random((n_items, GENRES)) < 2 / GENRES).astype(np.float32),
         genre_names=tuple(f"genre {n}" for n in range(GENRES)),
-        kinds=generator.integers(0, 4, n_titles).astype(np.int16),
+        kinds=generator.integers(0, 4, n_items).astype(np.int16),
         kind_names=("TV", "Movie", "OVA", "Special"),
-        years=np.full(n_titles, np.nan, np.float32),
-        site_scores=np.full(n_titles, np.nan, np.float32),
+        years=np.full(n_items, np.nan, np.float32),
+        site_scores=np.full(n_items, np.nan, np.float32),
     )
-    known = pairs.where(~held_out)
-    return TrainingData(known, Interactions.empty(), n_users, n_titles, titles, (1, 5), 4), pairs.where(held_out)
+    return TrainingData(
+        pairs.where(~held_out), Interactions.empty(), n_users, n_items, features, (1, 5), 4
+    ), pairs.where(held_out)
