@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test soak bench lock
+.PHONY: help setup run dev test docs soak bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup ## every check: style, types, imports, SQL, tests
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint sql
 	$(BIN)/pytest
+
+docs: setup ## the documentation site, into site/; open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 soak: setup ## kill a retrain at fifty points, fill the disk at as many, and look at what is left (takes a while)
 	RECSYS_SOAK_POINTS=50 $(BIN)/pytest tests/orchestration/test_disturbed_runs.py
