@@ -12,8 +12,8 @@ from benchmarks.measurement import FOLDER, measure
 from benchmarks.result import Result, at_least, at_most, peak, ratio
 from benchmarks.sizes import Size
 from benchmarks.synthetic import Factors, random_data
-from recsys_dagster.lifecycle.publication import USERS_A_BLOCK
 from recsys_dagster.models.base import TopN
+from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.serving.publishing import publish
@@ -106,6 +106,6 @@ def _model(users: int, items: int) -> Factors:
 
 
 def _blocks(model: Factors) -> Iterator[tuple[np.ndarray, TopN]]:
-    for start in range(0, model.n_users_, USERS_A_BLOCK):
-        users = np.arange(start, min(model.n_users_, start + USERS_A_BLOCK), dtype=np.int32)
+    for start in range(0, model.n_users_, USERS_PER_BLOCK):
+        users = np.arange(start, min(model.n_users_, start + USERS_PER_BLOCK), dtype=np.int32)
         yield users, model.recommend(users, K)

@@ -7,11 +7,12 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor
 
 GENRES = 20
 
 
-class Factors(Model):
+class Factors(RatingPredictor, Model):
     """Score items by the inner product of random factors, and predict ratings near 3 from the same product.
 
     Attributes:
@@ -19,8 +20,6 @@ class Factors(Model):
     """
 
     name = "factors"
-    summary = "Random factors."
-    predicts_ratings = True
     factors = 64
 
     def _fit(self, data: TrainingData) -> None:

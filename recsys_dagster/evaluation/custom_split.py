@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from recsys_dagster.data.split import Split
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import predictions
-from recsys_dagster.evaluation.lists import USERS_A_BLOCK, RelevantPairs
+from recsys_dagster.evaluation.lists import RelevantPairs
 from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS, RankingMetric, capped_recall, error_sums
 from recsys_dagster.evaluation.summary import RATING_RATIOS, Metric, ranking_ratios, with_intervals
 from recsys_dagster.models.base import Model, TopN
+from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.runtime.storage import replacing, write_json
@@ -193,7 +195,7 @@ def _contest(
 
 def _unable(kind: type[Model], split: Split) -> str | None:
     """Return why models of the kind cannot do the task; None if they can."""
-    if split.fold_in is not None and not kind.folds_in:
+    if split.fold_in is not None and not issubclass(kind, FoldIn):
         return "cannot serve people who are not in the training part"
     if kind.needs_item_features and not split.data.item_features.genres.nnz:
         return "needs the genres of the titles; give --titles"
@@ -206,7 +208,7 @@ def _judge(
     """Predict and rank, write both down, and return the metrics."""
     judged = np.unique(split.test.users)
     per_user: dict[str, NDArray[Any]] = {"user_idx": judged}
-    if split.fold_in is None and model.predicts_ratings:
+    if split.fold_in is None and isinstance(model, RatingPredictor):
         per_user |= _predict(model, split, judged, predicted)
     per_user |= _rank(model, split, judged, listed, ranked)
     return with_intervals(per_user, [*RATING_RATIOS, *ranking_ratios(ranked)], seed)
@@ -256,14 +258,14 @@ def _lists(model: Model, split: Split) -> Iterator[tuple[NDArray[np.int32], TopN
     fold_in = split.fold_in
     if fold_in is None:
         known = np.unique(split.data.train.users)
-        for start in range(0, len(known), USERS_A_BLOCK):
-            people = known[start : start + USERS_A_BLOCK]
+        for start in range(0, len(known), USERS_PER_BLOCK):
+            people = known[start : start + USERS_PER_BLOCK]
             yield people, model.recommend(people, LIST_LENGTH)
         return
     n_genres = split.data.item_features.genres.shape[1]
-    for start in range(0, len(split.people), USERS_A_BLOCK):
-        people = np.arange(start, min(start + USERS_A_BLOCK, len(split.people)), dtype=np.int32)
-        part = fold_in.where((fold_in.users >= start) & (fold_in.users < start + USERS_A_BLOCK))
+    for start in range(0, len(split.people), USERS_PER_BLOCK):
+        people = np.arange(start, min(start + USERS_PER_BLOCK, len(split.people)), dtype=np.int32)
+        part = fold_in.where((fold_in.users >= start) & (fold_in.users < start + USERS_PER_BLOCK))
         history = replace(part, users=part.users - np.int32(start))
         unstated = np.full((len(people), n_genres), np.nan, dtype=np.float32)
         yield people, model.recommend_for(LIST_LENGTH, history, unstated)

@@ -18,7 +18,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import RESAMPLES
-from recsys_dagster.evaluation.lists import USERS_A_BLOCK, RelevantPairs, list_overlap
+from recsys_dagster.evaluation.lists import RelevantPairs, list_overlap
 from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS, coverage, error_sums, gini
 from recsys_dagster.evaluation.metrics.beyond_accuracy import BEYOND, Catalogue, beyond_columns, history_popularity
 from recsys_dagster.evaluation.metrics.classification import auc, classification_sums, confusion, majority_accuracy
@@ -33,7 +33,9 @@ from recsys_dagster.evaluation.summary import (
     with_intervals,
 )
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor
 from recsys_dagster.models.classifiers.likes import LikeModel
+from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 
 PAIRS_A_BLOCK = 2**20
 
@@ -128,7 +130,7 @@ def evaluate(
     judged = _judged_likes(per_user, users, wanted, ranks)
     confused: list[tuple[float, float, int]] = []
 
-    predicted = predictions(model, rated) if model.predicts_ratings else None
+    predicted = predictions(model, rated) if isinstance(model, RatingPredictor) else None
     if predicted is not None:
         errors = predicted.astype(np.float64) - rated.ratings
         per_user |= error_sums(rows, errors, len(users))
@@ -211,8 +213,8 @@ def _rank(
     recommended = {k: np.zeros(model.n_items_, dtype=np.int64) for k in ks}
     ranks = np.zeros(len(wanted.keys), dtype=np.int32)
     asked = np.flatnonzero(relevant)
-    for start in range(0, len(asked), USERS_A_BLOCK):
-        block = asked[start : start + USERS_A_BLOCK]
+    for start in range(0, len(asked), USERS_PER_BLOCK):
+        block = asked[start : start + USERS_PER_BLOCK]
         items = model.recommend(users[block], max(ks), exclude=owned).items
         positions = wanted.positions(block, items)
         hits = positions >= 0
@@ -278,7 +280,13 @@ def _classify(
 
 
 def predictions(model: Model, pairs: Interactions) -> NDArray[np.float32]:
-    """Return the (n,) predicted ratings of the pairs, block by block; raise RecsysError if one is not a number."""
+    """Return the (n,) predicted ratings of the pairs, block by block.
+
+    Raises:
+        RecsysError: the model predicts no ratings, or a prediction is not a number.
+    """
+    if not isinstance(model, RatingPredictor):
+        raise RecsysError(f"{model.name} ranks items but predicts no ratings")
     return in_blocks(model.predict, pairs)
 
 

@@ -20,6 +20,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.intervals import paired_differences
 from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor, SeparableInputs
 from recsys_dagster.runtime.storage import write_json
 
 MOST_PAIRS = 50_000
@@ -59,7 +60,7 @@ def permutation_importance(
         repeats: permutations of each input; a pair counts with its mean loss over them.
     """
     rated = fold.rated
-    if not model.inputs or not len(rated):
+    if not isinstance(model, SeparableInputs) or not len(rated):
         return []
     random = np.random.default_rng(seed)
     if len(rated) > MOST_PAIRS:
@@ -70,7 +71,7 @@ def permutation_importance(
 
     def losses(sources: dict[str, NDArray[np.int32]]) -> NDArray[np.float64]:
         predicted = model.predict_from(sources).astype(np.float64)
-        if model.predicts_ratings:
+        if isinstance(model, RatingPredictor):
             squared: NDArray[np.float64] = (predicted - rated.ratings) ** 2
             return squared
         likely = np.where(rated.ratings >= like_threshold, predicted, 1 - predicted)
@@ -87,7 +88,7 @@ def permutation_importance(
     def by_user(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.bincount(rows, values, minlength=len(users)).astype(np.float64, copy=False)
 
-    statistic, metric = (root_mean, "rmse") if model.predicts_ratings else (mean, "log_loss")
+    statistic, metric = (root_mean, "rmse") if isinstance(model, RatingPredictor) else (mean, "log_loss")
     whole, pairs = by_user(losses(in_place)), np.bincount(rows).astype(np.float64)
     columns = np.column_stack([by_user(total) for total in permuted.values()])
     found = paired_differences(columns, whole, pairs, statistic, seed=seed)

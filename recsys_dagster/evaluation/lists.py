@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from recsys_dagster.models.base import Model
 
-USERS_A_BLOCK = 8192
 OVERLAP_USERS = 200
 
 

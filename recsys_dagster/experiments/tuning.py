@@ -16,6 +16,7 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
@@ -56,12 +57,12 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
     seed = run.settings.seed
     trials_file = run.layout.tuning_trials(domain.name, name).absolute()
     trials_file.parent.mkdir(parents=True, exist_ok=True)
-    metric = "rmse" if kind.predicts_ratings else f"ndcg@{NDCG_LENGTH}"
+    metric = "rmse" if issubclass(kind, RatingPredictor) else f"ndcg@{NDCG_LENGTH}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=f"sqlite:///{trials_file}",
         study_name=f"{metric}, data {manifest.data_version}, index {index}, seed {seed}",
-        direction="minimize" if kind.predicts_ratings else "maximize",
+        direction="minimize" if issubclass(kind, RatingPredictor) else "maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
         load_if_exists=True,
     )
@@ -158,7 +159,7 @@ def _value(kind: type[Model], trial: "optuna.Trial", parts: list[TrainingData], 
 
 def _judged(model: Model, data: TrainingData) -> float:
     """Return the RMSE of a model that predicts ratings, else the NDCG, on the validation fold."""
-    if model.predicts_ratings:
+    if isinstance(model, RatingPredictor):
         rated = data.validation.rated
         errors = predictions(model, rated).astype(np.float64) - rated.ratings
         return float(np.sqrt(np.mean(errors**2)))

@@ -13,14 +13,13 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
+from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.lookup import Provenance, Published
 from recsys_dagster.serving.publishing import Written, publish
 from recsys_dagster.serving.swap import swap_in
 from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
-
-USERS_A_BLOCK = 8192
 
 
 def build_lists(run: DomainRun) -> Written:
@@ -103,6 +102,6 @@ def _lists(
 ) -> Iterator[tuple[NDArray[np.int32], TopN]]:
     """The lists of all users, block by block, user ids rising."""
     order = np.argsort(user_ids).astype(np.int32)
-    for start in range(0, len(order), USERS_A_BLOCK):
-        users = order[start : start + USERS_A_BLOCK]
+    for start in range(0, len(order), USERS_PER_BLOCK):
+        users = order[start : start + USERS_PER_BLOCK]
         yield users, model.recommend(users, k, exclude=owned)

@@ -15,6 +15,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import FoldIn
 
 
 class PositivesParams(Params):
@@ -37,7 +38,7 @@ class PositivesModel(Model):
     """
 
     params_type = PositivesParams
-
+    params: PositivesParams
     like_threshold_: float
     columns_: NDArray[np.int32]
     known_: NDArray[np.bool_]
@@ -64,10 +65,6 @@ class PositivesModel(Model):
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (len(users), n_columns) float32 scores; rows of users without a positive may hold anything finite."""
 
-    def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
-        """Return (n_people, n_columns) float32 scores of people with these (n_people, n_columns) positives."""
-        raise NotImplementedError
-
     def _matrix(self, positives: Interactions, n_users: int) -> sp.csr_array:
         """Return the pairs that have a column as (n_users, n_columns) CSR of float32 ones."""
         column_of = np.full(self.n_items_, -1, dtype=np.int32)
@@ -80,10 +77,6 @@ class PositivesModel(Model):
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._widened(self._column_scores(users), self.known_[users])
 
-    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        positives = self._matrix(history.positive(self.like_threshold_), n_users)
-        return self._widened(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
-
     def _widened(self, scores: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return (n, n_items) scores: items without a column below all others, popularity for the unknown."""
         from recsys_dagster.models.kernels.columns import scores_of_all
@@ -91,6 +84,18 @@ class PositivesModel(Model):
         wide = scores_of_all(scores, self.columns_, self.n_items_)
         wide[~known] = self.popularity_
         return wide
+
+
+class FoldInPositivesModel(FoldIn, PositivesModel):
+    """A ranker on positives that also scores new users by theirs; a subclass adds `_column_scores_for`."""
+
+    @abstractmethod
+    def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
+        """Return (n_users, n_columns) float32 scores of users with these (n_users, n_columns) positives."""
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        positives = self._matrix(history.positive(self.like_threshold_), n_users)
+        return self._widened(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
 
 
 def activity_weights(positives: sp.csr_array, power: float) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 
 
 class RatingParams(Params):
@@ -24,7 +25,7 @@ class RatingParams(Params):
     )
 
 
-class RatingModel(Model):
+class RatingModel(RatingPredictor, Model):
     """A model that predicts ratings and ranks by them with support in mind.
 
     The score of item i for user u is r̂ + w · log(1 + n_i) / log(1 + n_max), where r̂ is the predicted rating mapped
@@ -33,7 +34,7 @@ class RatingModel(Model):
     """
 
     params_type = RatingParams
-    predicts_ratings = True
+    params: RatingParams
 
     @abstractmethod
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -43,21 +44,25 @@ class RatingModel(Model):
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (len(users), n_items) float32 raw predictions."""
 
-    def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return (n_users, n_items) float32 raw predictions for people known only by `history`."""
-        raise NotImplementedError
-
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._weighed(self._ratings(users))
-
-    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        return self._weighed(self._ratings_for(history, n_users))
 
     def _weighed(self, ratings: NDArray[np.float32]) -> NDArray[np.float32]:
         low, high = self.scale_
         scores: NDArray[np.float32] = (ratings - low) / (high - low)
         scores += self.params.popularity_weight * support(self.popularity_)
         return scores
+
+
+class FoldInRatingModel(FoldIn, RatingModel):
+    """A rating model that also predicts the ratings of new users from their history; a subclass adds `_ratings_for`."""
+
+    @abstractmethod
+    def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        """Return the (n_users, n_items) float32 predictions for users known only by `history`, before clipping."""
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._weighed(self._ratings_for(history, n_users))
 
 
 def support(popularity: NDArray[np.float32]) -> NDArray[np.float32]:

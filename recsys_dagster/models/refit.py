@@ -7,6 +7,7 @@ import numpy as np
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import EarlyStopping
 
 VALIDATION_SHARE = 0.1
 
@@ -25,7 +26,7 @@ def fit_on_all(kind: type[Model], data: TrainingData, *, seed: int, params: Para
         params: of the model; None: its defaults.
     """
     model = kind(params, seed=seed)
-    if kind.refit_params is not Model.refit_params and getattr(model.params, "patience", 0) is not None:
+    if issubclass(kind, EarlyStopping) and getattr(model.params, "patience", 0) is not None:
         model = kind(model.fit(hold_out(data, seed=seed)).refit_params(), seed=seed)
     return model.fit(replace(data, validation=Interactions.empty()))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import ScaledInputs
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.quality import data, leakage, lists
 from recsys_dagster.quality.findings import Finding
@@ -36,7 +36,7 @@ def _check(asset: tuple[str, str], find: Callable[..., list[Finding]], **bound: 
 
 def all_checks() -> tuple[Check, ...]:
     """Return all checks; those of scalers for each model that scales its inputs by what it learnt."""
-    scaled = [name for name in model_names() if get_model_class(name).scalers is not Model.scalers]
+    scaled = [name for name in model_names() if issubclass(get_model_class(name), ScaledInputs)]
     return (
         _check(("clean", "ratings"), data.every_row_is_kept_or_rejected),
         _check(("clean", "ratings"), data.few_rows_are_rejected),

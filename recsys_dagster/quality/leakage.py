@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.models.capabilities import ScaledInputs
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -91,6 +93,8 @@ def scalers_are_of_the_training_fold(run: DomainRun, model: str) -> list[Finding
     """
     warehouse = run.warehouse
     fitted, _ = ModelStore(run.layout).load(run.domain.name, model, id_map_hash=id_map_hash(warehouse))
+    if not isinstance(fitted, ScaledInputs):
+        raise RecsysError(f"{model} does not scale its inputs")
     findings = []
     for name, (kept, anew) in fitted.scalers(load_training_data(warehouse, run.domain)).items():
         apart = float(np.max(np.abs(kept - anew), initial=0))

@@ -5,7 +5,7 @@ published ones: a run that is under way neither holds up an answer nor gets mixe
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ def recommend_by_ratings(
     import numpy as np
 
     from recsys_dagster.data.interactions import Interactions
+    from recsys_dagster.models.capabilities import FoldIn
 
     finder, scale = ItemFinder(published.named_titles()), published.provenance().scale
     rated: dict[int, tuple[NamedItem, float]] = {}
@@ -79,7 +80,7 @@ def recommend_by_ratings(
         items=np.array([index[item_id] for item_id in rated], np.int32),
         ratings=np.array([rating for _, rating in rated.values()], np.float32),
     )
-    chosen, version = _model(published, store, model, "goes by rated titles", lambda cls: cls.folds_in)
+    chosen, version = _model(published, store, model, "goes by rated titles", FoldIn)
     return Answer(
         chosen.name,
         version,
@@ -100,6 +101,8 @@ def recommend_by_tastes(
     """Return n titles for somebody who rates genres; as `recommend_by_ratings`, each statement "GENRE=RATING"."""
     import numpy as np
 
+    from recsys_dagster.models.capabilities import StatedTastes
+
     genre_names, scale = published.indices().genre_names, published.provenance().scale
     known = {tolerant(genre): genre for genre in genre_names}
     understood: dict[str, float] = {}
@@ -111,7 +114,7 @@ def recommend_by_tastes(
             raise UsageError(f"{genre} is rated twice")
         understood[genre] = rating
     tastes = np.array([[understood.get(genre, np.nan) for genre in genre_names]], np.float32)
-    chosen, version = _model(published, store, model, "goes by tastes", lambda cls: cls.takes_tastes())
+    chosen, version = _model(published, store, model, "goes by tastes", StatedTastes)
     return Answer(chosen.name, version, understood, _ranked(published, chosen, n, kind, tastes=tastes))
 
 
@@ -132,9 +135,9 @@ def _parsed(text: str, option: str, scale: tuple[float, float]) -> tuple[str, fl
 
 
 def _model(
-    published: Published, store: "ModelStore", name: str | None, task: str, able: Callable[["type[Model]"], bool]
+    published: Published, store: "ModelStore", name: str | None, task: str, capability: type
 ) -> "tuple[Model, str]":
-    """Return the named model of the last run or, unless one is named, the best that is able, and its version."""
+    """Return the named model of the last run or, unless one is named, the best with the capability; and its version."""
     from recsys_dagster.models.registry import REGISTRY, get_model_class
 
     domain, provenance = published.path.stem, published.provenance()
@@ -145,11 +148,11 @@ def _model(
         for candidate, version in ({provenance.model: provenance.version} | published.models()).items()
         if candidate in REGISTRY and store.record(domain, candidate, version).id_map_hash == ids
     }
+    capable = [candidate for candidate in versions if issubclass(get_model_class(candidate), capability)]
     if name is None:
-        name = next((candidate for candidate in versions if able(get_model_class(candidate))), FALLBACK)
-    elif not able(get_model_class(name)) and name != FALLBACK:
-        others = ", ".join(candidate for candidate in versions if able(get_model_class(candidate))) or FALLBACK
-        raise UsageError(f"{name} is no model that {task}; of the last run: {others}")
+        name = next(iter(capable), FALLBACK)
+    elif not issubclass(get_model_class(name), capability) and name != FALLBACK:
+        raise UsageError(f"{name} is no model that {task}; of the last run: {', '.join(capable) or FALLBACK}")
     if name not in versions:
         raise UsageError(f"the last run of {domain} had no {name}; it had: {', '.join(versions)}")
     model, _ = store.load(domain, name, versions[name], id_map_hash=ids)

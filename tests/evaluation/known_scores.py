@@ -7,14 +7,13 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor
 
 
-class Table(Model):
-    """A model that knows its scores by heart."""
+class RankingTable(Model):
+    """Scores that the test chose, by a model that predicts no ratings."""
 
-    name = "table"
-    summary = "Scores that the test chose."
-    predicts_ratings = True
+    name = "ranking_table"
 
     def __init__(self, table):
         super().__init__()
@@ -26,15 +25,14 @@ class Table(Model):
     def _scores(self, users):
         return self.table_[users]
 
+
+class Table(RatingPredictor, RankingTable):
+    """Scores that the test chose, which are its predicted ratings as well."""
+
+    name = "table"
+
     def _predict(self, users, items):
         return self.table_[users, items]
-
-
-class RankingTable(Table):
-    """The same, for a model that predicts no ratings."""
-
-    name = "ranking_table"
-    predicts_ratings = False
 
 
 def pairs(*triples):

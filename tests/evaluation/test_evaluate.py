@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypa
     first = run(model, interactions(held))
     assert run(model, interactions(held)).metrics == first.metrics
     module = import_module("recsys_dagster.evaluation.evaluate")
-    monkeypatch.setattr(module, "USERS_A_BLOCK", 7)
+    monkeypatch.setattr(module, "USERS_PER_BLOCK", 7)
     monkeypatch.setattr(module, "PAIRS_A_BLOCK", 11)
     assert run(model, interactions(held)).metrics == first.metrics
 

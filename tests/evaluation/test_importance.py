@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, read_importance, write_importance
+from recsys_dagster.models.capabilities import SeparableInputs
 from recsys_dagster.models.registry import get_model_class
 
 
-class ByUser(get_model_class("user_item_bias")):  # type: ignore[misc]
+class ByUser(SeparableInputs, get_model_class("user_item_bias")):  # type: ignore[misc]
     """Predicts the number of the user, whatever the title."""
 
     inputs = ("title", "user")
@@ -19,7 +20,7 @@ class ByUser(get_model_class("user_item_bias")):  # type: ignore[misc]
         return sources["user"].astype(np.float32)
 
 
-class ByTitle(get_model_class("popularity")):  # type: ignore[misc]
+class ByTitle(SeparableInputs, get_model_class("popularity")):  # type: ignore[misc]
     """Is nine tenths sure that the title 1 is liked, and that title 0 is not."""
 
     inputs = ("user", "title")

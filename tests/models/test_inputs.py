@@ -9,16 +9,17 @@ from fitted_models import N_ITEMS, N_USERS
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.capabilities import RatingPredictor, SeparableInputs
 from recsys_dagster.models.registry import get_model_class, model_names
 
-TOLD = [name for name in model_names() if get_model_class(name).inputs]
+TOLD = [name for name in model_names() if issubclass(get_model_class(name), SeparableInputs)]
 RANDOM = np.random.default_rng(1)
 USERS = RANDOM.integers(N_USERS, size=300).astype(np.int32)
 ITEMS = RANDOM.integers(N_ITEMS, size=300).astype(np.int32)
 
 
 def predicted(model: Model) -> np.ndarray:
-    return model.predict(USERS, ITEMS) if model.predicts_ratings else model.like_probabilities(USERS, ITEMS)
+    return model.predict(USERS, ITEMS) if isinstance(model, RatingPredictor) else model.like_probabilities(USERS, ITEMS)
 
 
 def in_place(model: Model) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.refit import fit_on_all
 
 
@@ -28,7 +29,7 @@ class Once(Model):
         return np.zeros((len(users), self.n_items_), np.float32)
 
 
-class Stopping(Once):
+class Stopping(EarlyStopping, Once):
     """Finds that three rounds are best."""
 
     def refit_params(self):

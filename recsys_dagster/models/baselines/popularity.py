@@ -7,17 +7,19 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, TopN
+from recsys_dagster.models.capabilities import FoldIn
 
 BLOCK_USERS = 65536
 """Users ranked at once; bounds the memory beside the lists themselves."""
 
 
-class Popularity(Model):
-    """Ranks items by their number of training pairs, rated or only watched."""
+class Popularity(FoldIn, Model):
+    """Most watched titles first, the same for everybody: what a personal ranking has to beat.
+
+    Ranks items by their number of training pairs, rated or only watched.
+    """
 
     name = "popularity"
-    summary = "Most watched titles first, the same for everybody: what a personal ranking has to beat."
-    folds_in = True
 
     def _fit(self, data: TrainingData) -> None:
         """Nothing beyond `popularity_`, which every model keeps."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
 from recsys_dagster.models.search_space import Real
 
 
@@ -22,17 +22,18 @@ class UserItemBiasParams(RatingParams):
     searched: ClassVar = {"item_damping": Real(0.1, 50, log=True), "user_damping": Real(0.1, 50, log=True)}
 
 
-class UserItemBias(RatingModel):
-    """r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ − b_u, and b_u that of r − μ − b_i.
+class UserItemBias(FoldInRatingModel):
+    """Global mean plus damped means of the item and of the user: the baseline of every rating model.
+
+    r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ − b_u, and b_u that of r − μ − b_i.
 
     Damping by λ divides a sum of n residuals by n + λ (Funk 2006; Ekstrand, Riedl and Konstan 2011, §2.1). One sweep
     from b_u = 0 is the usual baseline; further ones approach the least squares with penalty λ b² (Koren 2010, §2.1).
     """
 
     name = "user_item_bias"
-    summary = "Global mean plus damped means of the item and of the user: the baseline of every rating model."
     params_type = UserItemBiasParams
-    folds_in = True
+    params: UserItemBiasParams
 
     mean_: float
     item_bias_: NDArray[np.float32]

@@ -53,7 +53,9 @@ class LikeClassifierParams(NeuralParams, LikeParams):
 
 
 class LikeClassifier(NeuralModel, LikeModel):
-    """Embedding(50) of user, title, genre 1, genre 2 and year → concatenate 250 → dropout → Dense 10 → ReLU → dropout →
+    """Malik et al. 2021: five embedded inputs through one hidden layer to the probability of a like.
+
+    Embedding(50) of user, title, genre 1, genre 2 and year → concatenate 250 → dropout → Dense 10 → ReLU → dropout →
     Dense 1 → sigmoid.
 
     The paper scales the sigmoid to the target's range, which is 0 to 1 for likes. Its ten epochs of 10,555 steps on
@@ -73,8 +75,8 @@ class LikeClassifier(NeuralModel, LikeModel):
     """
 
     name = "like_classifier"
-    summary = "Malik et al. 2021: five embedded inputs through one hidden layer to the probability of a like."
     params_type = LikeClassifierParams
+    params: LikeClassifierParams
     presets: ClassVar[Mapping[str, LikeClassifierParams]] = {
         "default": LikeClassifierParams(),
         "paper": LikeClassifierParams(

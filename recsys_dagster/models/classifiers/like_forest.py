@@ -10,6 +10,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Params
+from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.classifiers.likes import ItemInputs, LikeModel, LikeParams, sample_of
 from recsys_dagster.models.kernels.tree_grid import MOST_LEAVES, flat_trees, grid_sums, reachable, row_sums
 from recsys_dagster.models.search_space import Real, Whole
@@ -47,8 +48,10 @@ class LikeForestParams(LikeParams):
     }
 
 
-class LikeForest(LikeModel):
-    """Histogram gradient boosting (scikit-learn) on encodings of user, title, two genres and year.
+class LikeForest(EarlyStopping, LikeModel):
+    """Malik et al. 2021's comparison: boosted trees on rates of likes by user, title, genres and year.
+
+    Histogram gradient boosting (scikit-learn) on encodings of user, title, two genres and year.
 
     Trees cannot take thousands of users and titles as they are: each input is encoded by the damped rate of likes among
     its training ratings, user and title also by the log of their number, and the rate of the user's likes in each of
@@ -69,9 +72,9 @@ class LikeForest(LikeModel):
     """
 
     name = "like_forest"
-    summary = "Malik et al. 2021's comparison: boosted trees on rates of likes by user, title, genres and year."
     kinds = ("scikitlearn", "numba")
     params_type = LikeForestParams
+    params: LikeForestParams
 
     users_: NDArray[np.float32]
     titles_: NDArray[np.float32]

@@ -31,7 +31,9 @@ class LikeLogisticParams(LikeParams):
 
 
 class LikeLogistic(AdditiveLikeModel):
-    """log-odds = b + w_user + w_title + w_genre1 + w_genre2 + w_year, with an L2 penalty (scikit-learn's L-BFGS).
+    """Malik et al. 2021's comparison: logistic regression on user, title, two genres and year.
+
+    log-odds = b + w_user + w_title + w_genre1 + w_genre2 + w_year, with an L2 penalty (scikit-learn's L-BFGS).
 
     Every input is a constant of the user or of the title, so all users get nearly the same order.
     Where there are more ratings than `max_ratings`, b and the titles' weights are learnt from a sample; the users'
@@ -39,9 +41,9 @@ class LikeLogistic(AdditiveLikeModel):
     """
 
     name = "like_logistic"
-    summary = "Malik et al. 2021's comparison: logistic regression on user, title, two genres and year."
     kinds = ("scikitlearn",)
     params_type = LikeLogisticParams
+    params: LikeLogisticParams
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
         from sklearn.linear_model import LogisticRegression

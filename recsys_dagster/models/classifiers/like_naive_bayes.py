@@ -24,7 +24,9 @@ class LikeNaiveBayesParams(LikeParams):
 
 
 class LikeNaiveBayes(AdditiveLikeModel):
-    """log-odds = log P(like) / P(no like) + Σ log P(input | like) / P(input | no like) over the five inputs.
+    """Malik et al. 2021's comparison: naive Bayes on user, title, two genres and year.
+
+    log-odds = log P(like) / P(no like) + Σ log P(input | like) / P(input | no like) over the five inputs.
 
     They are taken for independent of each other given the class, and counted block by block (scikit-learn's
     CategoricalNB). Every input is a constant of the user or of the title, so all users get nearly the same order.
@@ -36,9 +38,9 @@ class LikeNaiveBayes(AdditiveLikeModel):
     """
 
     name = "like_naive_bayes"
-    summary = "Malik et al. 2021's comparison: naive Bayes on user, title, two genres and year."
     kinds = ("scikitlearn",)
     params_type = LikeNaiveBayesParams
+    params: LikeNaiveBayesParams
 
     class_counts_: NDArray[np.float64]
 

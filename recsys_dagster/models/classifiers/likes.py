@@ -18,6 +18,7 @@ from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import FoldIn, SeparableInputs
 from recsys_dagster.models.rating import support
 from recsys_dagster.runtime.progress import announce
 
@@ -66,7 +67,7 @@ class ItemInputs:
         return ItemInputs(columns, (n_items, n_genres + 1, n_genres + 1, len(years) + 1))
 
 
-class LikeModel(Model):
+class LikeModel(SeparableInputs, FoldIn, Model):
     """A model of the probability that a user likes a title.
 
     The score of item i for user u is p + w · log(1 + n_i) / log(1 + n_max), where p is the probability, n_i the
@@ -78,7 +79,7 @@ class LikeModel(Model):
     """
 
     params_type = LikeParams
-    folds_in = True
+    params: LikeParams
     inputs = ("user", "title", "genre", "year")
 
     like_threshold_: float
@@ -109,7 +110,8 @@ class LikeModel(Model):
     def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (n,) float32 log(p / (1 − p)) of the pairs."""
 
-    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+    def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        """Return the (n,) probabilities of a like of pairs whose inputs come from several users and items."""
         return sigmoid(self._log_odds_from(*(sources[name] for name in self.inputs)))
 
     @abstractmethod

@@ -13,7 +13,8 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import Model, Params, top_k
-from recsys_dagster.models.ensembles.ensemble import Ensemble
+from recsys_dagster.models.capabilities import FoldIn
+from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
@@ -40,7 +41,7 @@ OF_NO_MEMBER = 8
 """Features that come from the title and the user alone: two of popularity, two of each trait."""
 
 
-class BlendParams(Params):
+class BlendParams(EnsembleParams):
     """Parameters of the blend."""
 
     members: list[str] = Field(
@@ -51,8 +52,10 @@ class BlendParams(Params):
     max_users: int = Field(2000, ge=1, description="Users that the weights are learnt on.")
 
 
-class Blend(Ensemble):
-    """Ranks the first `CANDIDATES` titles of each member by a conditional logit.
+class Blend(FoldIn, Ensemble):
+    """The first titles of the best rankers, ranked anew by a logit that is learnt on people held out.
+
+    Ranks the first `CANDIDATES` titles of each member by a conditional logit.
 
     By each member a title has two features: −log2(1 + rank), and its score less the mean in standard deviations, both
     over the titles that the user lacks. Each stands alone, times the logarithm of the user's number of titles, and
@@ -78,9 +81,8 @@ class Blend(Ensemble):
     """
 
     name = "blend"
-    summary = "The first titles of the best rankers, ranked anew by a logit that is learnt on people held out."
     params_type = BlendParams
-    folds_in = True
+    params: BlendParams
 
     weights_: NDArray[np.float32]
     kinds_: NDArray[np.int16]
@@ -144,7 +146,7 @@ class Blend(Ensemble):
         for start in range(0, len(asked), rows):
             block = asked[start : start + rows]
             known = _positions(owned.where(np.isin(owned.users, block)), block)
-            scores = [member._scores_for(known, len(block)) for member in fitted]
+            scores = scores_by(fitted, known, len(block))
             found = candidates_of(scores, history[block], popularity, traits)
             relevant = positives[block].toarray()[found.rows, found.items] > 0
             yield Examples(found.rows, found.features, relevant, np.diff(positives.indptr)[block])
@@ -154,7 +156,7 @@ class Blend(Ensemble):
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         owned = history.matrix(n_users, self.n_items_)
-        return self._blended([member._scores_for(history, n_users) for member in self._members], owned)
+        return self._blended(scores_by(self._members, history, n_users), owned)
 
     def _blended(self, scores: list[NDArray[np.float32]], owned: sp.csr_array) -> NDArray[np.float32]:
         """Return (n, n_items) scores: of candidates above 0, of all others their best closeness to a member's top."""
@@ -181,11 +183,16 @@ def member_of(name: str) -> Member:
     """
     model, _, preset = name.partition(":")
     kind = get_model_class(model)
-    if not kind.folds_in or issubclass(kind, Blend):
+    if not issubclass(kind, FoldIn) or issubclass(kind, Blend):
         raise UsageError(f"{model} cannot be blended: it does not rank for people who are not in the data")
     if preset and preset not in kind.presets:
         raise UsageError(f"{model} has no preset {preset!r}; known: {', '.join(kind.presets) or 'none'}")
     return kind, kind.presets[preset] if preset else kind.params_type()
+
+
+def scores_by(members: Sequence[Model], history: Interactions, n_users: int) -> list[NDArray[np.float32]]:
+    """Return each member's (n_users, n_items) scores for new users with this history; every member is a `FoldIn`."""
+    return [member._scores_for(history, n_users) for member in members if isinstance(member, FoldIn)]
 
 
 def _positions(pairs: Interactions, people: NDArray[np.integer]) -> Interactions:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from recsys_dagster.models.base import STATE_FILE, Model
+from recsys_dagster.models.base import STATE_FILE, Model, Params
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.registry import get_model_class
 
@@ -13,9 +13,16 @@ REHEARSAL = "rehearsal"
 """Name of the preset by which a member is fitted only for its weight to be learnt, where it is costly and that does."""
 
 
+class EnsembleParams(Params):
+    """Parameters of every ensemble."""
+
+    members: list[str]
+
+
 class Ensemble(Model):
     """A model with members, which are saved to numbered folders within its own."""
 
+    params: EnsembleParams
     _members: Sequence[Model]
 
     @property

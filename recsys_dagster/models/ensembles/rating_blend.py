@@ -11,13 +11,13 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.ensembles.ensemble import REHEARSAL, Ensemble
+from recsys_dagster.models.ensembles.ensemble import REHEARSAL, Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.stack import rating_model
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
 
 
-class RatingBlendParams(RatingParams):
+class RatingBlendParams(EnsembleParams, RatingParams):
     """Parameters of the blend."""
 
     members: list[str] = Field(
@@ -31,7 +31,9 @@ class RatingBlendParams(RatingParams):
 
 
 class RatingBlend(Ensemble, RatingModel):
-    """r̂_ui = c + a·U + b·I + Σ_m (w_m + w'_m·U + w''_m·I)·(r̂_m,ui − μ), a member m's prediction r̂_m within the scale.
+    """Ratings by neighbours, ALS and Bayesian factorisation, weighed by a ridge on the validation fold.
+
+    r̂_ui = c + a·U + b·I + Σ_m (w_m + w'_m·U + w''_m·I)·(r̂_m,ui − μ), a member m's prediction r̂_m within the scale.
 
     U and I are the logarithms of 1 + the user's and 1 + the title's training pairs, less their means over the ratings
     learnt from: where much is known another member is to be trusted than where little is. μ is the mean training
@@ -49,8 +51,8 @@ class RatingBlend(Ensemble, RatingModel):
     """
 
     name = "rating_blend"
-    summary = "Ratings by neighbours, ALS and Bayesian factorisation, weighed by a ridge on the validation fold."
     params_type = RatingBlendParams
+    params: RatingBlendParams
 
     mean_: float
     centres_: NDArray[np.float32]

@@ -17,7 +17,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.models.ensembles.ensemble import Ensemble
+from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
 from recsys_dagster.models.registry import get_model_class
@@ -45,7 +45,7 @@ _LAST: dict[str, _Learnt] = {}
 """What the last stack was made of, until another one has taken it: the two differ in the regression alone."""
 
 
-class StackParams(RatingParams):
+class StackParams(EnsembleParams, RatingParams):
     """Parameters of a stack."""
 
     members: list[str] = Field(
@@ -78,6 +78,7 @@ class Stack(Ensemble, RatingModel):
     """
 
     params_type = StackParams
+    params: StackParams
 
     weights_: NDArray[np.float32]
     intercept_: float
@@ -149,10 +150,12 @@ class Stack(Ensemble, RatingModel):
 
 
 class StackLinear(Stack):
-    """The stack by ordinary least squares."""
+    """Yung 2022: linear regression over out-of-fold predictions of three beta networks, or of any models.
+
+    The stack by ordinary least squares.
+    """
 
     name = "stack_linear"
-    summary = "Yung 2022: linear regression over out-of-fold predictions of three beta networks, or of any models."
 
     def _regression(self) -> Any:
         from sklearn.linear_model import LinearRegression
@@ -161,11 +164,14 @@ class StackLinear(Stack):
 
 
 class StackRidge(Stack):
-    """The stack by ridge regression."""
+    """Yung 2022: ridge regression over out-of-fold predictions of three beta networks, or of any models.
+
+    The stack by ridge regression.
+    """
 
     name = "stack_ridge"
-    summary = "Yung 2022: ridge regression over out-of-fold predictions of three beta networks, or of any models."
     params_type = RidgeStackParams
+    params: RidgeStackParams
 
     def _regression(self) -> Any:
         from sklearn.linear_model import Ridge

@@ -13,9 +13,10 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.factorization.factors import pair_products
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
-from recsys_dagster.models.rating import RatingModel, RatingParams
+from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
 from recsys_dagster.models.search_space import Real, Whole
 
 INITIAL_DEVIATION = 0.1
@@ -50,8 +51,10 @@ class AlsParams(RatingParams):
     }
 
 
-class Als(RatingModel):
-    """r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, its factors shared with those that tell who has what.
+class Als(EarlyStopping, FoldInRatingModel):
+    """Explicit matrix factorisation with biases and implicit features, by alternating least squares.
+
+    r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, its factors shared with those that tell who has what.
 
     Minimises, over ratings r standardised to mean 0 and variance 1 and over M, which is 1 where a user has an item
     and 0 elsewhere,
@@ -73,12 +76,11 @@ class Als(RatingModel):
     """
 
     name = "als"
-    summary = "Explicit matrix factorisation with biases and implicit features, by alternating least squares."
     params_type = AlsParams
+    params: AlsParams
     presets: ClassVar[Mapping[str, Params]] = {
         "spark": AlsParams(rank=10, maxIter=10, regParam=0.1, reg_power=1, implicit_weight=0),
     }
-    folds_in = True
 
     mean_: float
     deviation_: float

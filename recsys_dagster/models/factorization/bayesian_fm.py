@@ -53,7 +53,9 @@ class Side:
 
 
 class BayesianFm(RatingModel):
-    """ŷ = w₀ + Σ wⱼxⱼ + Σ_{j<l} ⟨vⱼ, vₗ⟩xⱼxₗ over the features x of a user and of an item, the mean over the draws.
+    """Factorisation machine by Gibbs sampling, with histories and title features (Rendle et al. 2019).
+
+    ŷ = w₀ + Σ wⱼxⱼ + Σ_{j<l} ⟨vⱼ, vₗ⟩xⱼxₗ over the features x of a user and of an item, the mean over the draws.
 
     A user's features: who they are, and what they have in the training fold; an item's: which it is, who has it, its
     genres, kind and year. Each element of a set of n counts 1/√n. Each family of features has its own prior.
@@ -76,8 +78,8 @@ class BayesianFm(RatingModel):
     """
 
     name = "bayesian_fm"
-    summary = "Factorisation machine by Gibbs sampling, with histories and title features (Rendle et al. 2019)."
     params_type = BayesianFmParams
+    params: BayesianFmParams
     presets: ClassVar[Mapping[str, Params]] = {REHEARSAL: BayesianFmParams(ranks=[16], draws=30)}
 
     mean_: float

@@ -31,7 +31,9 @@ class BprParams(PositivesParams):
 
 
 class Bpr(PositivesModel):
-    """Maximises Σ ln σ(x̂_ui − x̂_uj), where u has the positive i and not j, and x̂_ui = x_u·y_i + b_i.
+    """Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009).
+
+    Maximises Σ ln σ(x̂_ui − x̂_uj), where u has the positive i and not j, and x̂_ui = x_u·y_i + b_i.
 
     Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback", §4: gradient ascent on triples
     drawn at random. The library draws j in proportion to its popularity and skips a j that the user has.
@@ -42,8 +44,8 @@ class Bpr(PositivesModel):
     """
 
     name = "bpr"
-    summary = "Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009)."
     params_type = BprParams
+    params: BprParams
 
     user_factors_: NDArray[np.float32]
     item_factors_: NDArray[np.float32]

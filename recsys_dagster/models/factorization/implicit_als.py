@@ -9,7 +9,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
-from recsys_dagster.models.positives import PositivesModel, PositivesParams
+from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams
 from recsys_dagster.models.search_space import Real, Whole
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ class ImplicitAlsParams(PositivesParams):
     }
 
 
-class ImplicitAls(PositivesModel):
-    """Minimises Σ c_ui (p_ui − x_u·y_i)² + λ (Σ ||x_u||² + Σ ||y_i||²) over all pairs.
+class ImplicitAls(FoldInPositivesModel):
+    """Implicit-feedback matrix factorisation, least squares weighted by confidence (Hu 2008; Rendle 2022).
+
+    Minimises Σ c_ui (p_ui − x_u·y_i)² + λ (Σ ||x_u||² + Σ ||y_i||²) over all pairs.
 
     p is 1 and c is alpha at a positive; p is 0 and c is 1 elsewhere (Hu, Koren and Volinsky 2008, "Collaborative
     Filtering for Implicit Feedback Datasets"). λ is `regularisation` times `penalty_scale` of the data. Each row is
@@ -47,9 +49,8 @@ class ImplicitAls(PositivesModel):
     """
 
     name = "implicit_als"
-    summary = "Implicit-feedback matrix factorisation, least squares weighted by confidence (Hu 2008; Rendle 2022)."
     params_type = ImplicitAlsParams
-    folds_in = True
+    params: ImplicitAlsParams
 
     penalty_: float
     user_factors_: NDArray[np.float32]

@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
-from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
+from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.runtime.memory import require
 
@@ -40,8 +40,10 @@ class EaseParams(PositivesParams):
     }
 
 
-class Ease(PositivesModel):
-    """B that minimises ||WX − WXB||² + ||Λ^½ B||² with a zero diagonal; a user's scores are x·B.
+class Ease(FoldInPositivesModel):
+    """Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020).
+
+    B that minimises ||WX − WXB||² + ||Λ^½ B||² with a zero diagonal; a user's scores are x·B.
 
     With P = (XᵀW²X + Λ)⁻¹: B_ij = −P_ij / P_jj off the diagonal (Steck 2019, "Embarrassingly Shallow Autoencoders for
     Sparse Data", eq. 8). W scales each user's row by n_u to the power −`activity_power`, and all rows alike so that the
@@ -57,13 +59,12 @@ class Ease(PositivesModel):
     """
 
     name = "ease"
-    summary = "Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020)."
     params_type = EaseParams
+    params: EaseParams
     presets: ClassVar = {
         "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0),
         "smooth": EaseParams(regularisation=400),
     }
-    folds_in = True
 
     positives_: sp.csr_array
     weights_: NDArray[np.float32]

@@ -11,6 +11,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.capabilities import FoldIn, StatedTastes
 from recsys_dagster.models.search_space import Real
 
 
@@ -30,8 +31,10 @@ class GenreSimilarityParams(Params):
     searched: ClassVar = {"popularity_power": Real(0, 2)}
 
 
-class GenreSimilarity(Model):
-    """Similarity of a title's one-hot genres and kind to a profile of the person, times the title's popularity.
+class GenreSimilarity(StatedTastes, FoldIn, Model):
+    """Items whose genres and kind resemble those of what the user rated; needs no other users.
+
+    Similarity of a title's one-hot genres and kind to a profile of the person, times the title's popularity.
 
     The profile adds up the features of the rated titles, each weighted by its rating, and is scaled to sum one
     (published as "content-based recommendations" for the Cooper Union data, with the dot product; `paper_004`). A title
@@ -44,10 +47,9 @@ class GenreSimilarity(Model):
     """
 
     name = "genre_similarity"
-    summary = "Items whose genres and kind resemble those of what the user rated; needs no other users."
     params_type = GenreSimilarityParams
+    params: GenreSimilarityParams
     presets: ClassVar = {"paper_004": GenreSimilarityParams(similarity="dot", rarity=False, popularity_power=0)}
-    folds_in = True
     needs_item_features = True
 
     features_: sp.csr_array

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from recsys_dagster.models.base import top_k
 from recsys_dagster.models.budget import Estimate, Size
-from recsys_dagster.models.positives import PositivesModel, PositivesParams, activity_weights
+from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real, Whole
 
 BLOCK_BYTES = 64 * 2**20
@@ -38,8 +38,10 @@ class ItemKnnParams(PositivesParams):
     }
 
 
-class ItemKnn(PositivesModel):
-    """Scores a title by the sum of its similarities to those of its neighbours that the user has.
+class ItemKnn(FoldInPositivesModel):
+    """Items that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004).
+
+    Scores a title by the sum of its similarities to those of its neighbours that the user has.
 
     With c_ij the users who have both i and j, each counted n_u^(−2·`activity_power`) times (scaled so that the sum of
     all c_ii stays the number of positives), and c_i = c_ii, the similarity of a title j to i is
@@ -53,9 +55,8 @@ class ItemKnn(PositivesModel):
     """
 
     name = "item_knn"
-    summary = "Items that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004)."
     params_type = ItemKnnParams
-    folds_in = True
+    params: ItemKnnParams
 
     positives_: sp.csr_array
     similarities_: sp.csr_array

@@ -40,7 +40,9 @@ class RatingKnnParams(UserItemBiasParams):
 
 
 class RatingKnn(UserItemBias):
-    """r̂_ui = b_ui + Σ w_ij·e_uj / (damping + Σ |w_ij|) over the neighbours j of i that the user has rated.
+    """Damped bias plus what the most similar titles that the user rated deviate from it (Koren 2010).
+
+    r̂_ui = b_ui + Σ w_ij·e_uj / (damping + Σ |w_ij|) over the neighbours j of i that the user has rated.
 
     b_ui is the damped bias and e = r − b. The similarity s_ij = Σ_u e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)) is the
     correlation over the n_ij users who rated both, shrunk towards 0 where these are few (Koren 2010, "Factor in the
@@ -57,9 +59,9 @@ class RatingKnn(UserItemBias):
     """
 
     name = "rating_knn"
-    summary = "Damped bias plus what the most similar titles that the user rated deviate from it (Koren 2010)."
     kinds = ("numba",)
     params_type = RatingKnnParams
+    params: RatingKnnParams
 
     residuals_: sp.csr_array
     similarities_: sp.csr_array

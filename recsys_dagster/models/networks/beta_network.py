@@ -25,6 +25,7 @@ class BetaNetwork(RatingNetwork):
     """
 
     params_type = BetaNetworkParams
+    params: BetaNetworkParams
     loss = "mean_absolute_error"
     presets: ClassVar[Mapping[str, Params]] = {
         "default": BetaNetworkParams(),
@@ -35,27 +36,33 @@ class BetaNetwork(RatingNetwork):
 
 
 class BetaNetwork100(BetaNetwork):
-    """The first network, with 100 features."""
+    """Yung 2022: embeddings of 100 features through dense layers with dropout, by absolute error.
+
+    The first network, with 100 features.
+    """
 
     name = "beta_network_100"
-    summary = "Yung 2022: embeddings of 100 features through dense layers with dropout, by absolute error."
     embedding_size = 100
     hidden_units = (100,)
 
 
 class BetaNetwork128(BetaNetwork):
-    """The second network, with 128 features."""
+    """Yung 2022: embeddings of 128 features through dense layers with dropout, by absolute error.
+
+    The second network, with 128 features.
+    """
 
     name = "beta_network_128"
-    summary = "Yung 2022: embeddings of 128 features through dense layers with dropout, by absolute error."
     embedding_size = 128
     hidden_units = (128,)
 
 
 class BetaNetwork150(BetaNetwork):
-    """The third network, with 150 features."""
+    """Yung 2022: embeddings of 150 features through dense layers with dropout, by absolute error.
+
+    The third network, with 150 features.
+    """
 
     name = "beta_network_150"
-    summary = "Yung 2022: embeddings of 150 features through dense layers with dropout, by absolute error."
     embedding_size = 150
     hidden_units = (150,)

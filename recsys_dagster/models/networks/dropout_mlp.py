@@ -21,7 +21,9 @@ class DropoutMlpParams(RatingNetworkParams):
 
 
 class DropoutMlp(RatingNetwork):
-    """Embedding(100) of user and of item → concatenate 200 → Dense 128 → 64 → 1, ReLU and dropout between.
+    """Hahn 2024: embeddings of 100 features through two dense layers with dropout to a rating.
+
+    Embedding(100) of user and of item → concatenate 200 → Dense 128 → 64 → 1, ReLU and dropout between.
 
     The paper's loss, the root mean squared error, is least where the squared error is, which is what is minimised. It
     sizes its embeddings by the largest id: 73,515 users and 34,367 titles make its 10,822,249 parameters, of which
@@ -31,8 +33,8 @@ class DropoutMlp(RatingNetwork):
     """
 
     name = "dropout_mlp"
-    summary = "Hahn 2024: embeddings of 100 features through two dense layers with dropout to a rating."
     params_type = DropoutMlpParams
+    params: DropoutMlpParams
     presets: ClassVar[Mapping[str, Params]] = {
         "default": DropoutMlpParams(),
         "paper": DropoutMlpParams(dropout=0.1, epochs=10, patience=None, start_at_mean=False, popularity_weight=0.0),

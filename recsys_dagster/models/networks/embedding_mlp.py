@@ -26,15 +26,17 @@ class EmbeddingMlpParams(RatingNetworkParams):
 
 
 class EmbeddingMlp(RatingNetwork):
-    """Embedding(5) of user and of item → concatenate 10 → Dense 100 → 32 → 4 → 1, ReLU between, HeNormal, MSE.
+    """Ramu 2022: embeddings of user and title through three dense layers to a rating.
+
+    Embedding(5) of user and of item → concatenate 10 → Dense 100 → 32 → 4 → 1, ReLU between, HeNormal, MSE.
 
     As published it trains with Adam at 5e-5 in batches of 10,000, 100 epochs on anime (preset `paper-anime`) and 30 on
     movies (`paper-movie`), and never stops early. The defaults stop early on the validation fold.
     """
 
     name = "embedding_mlp"
-    summary = "Ramu 2022: embeddings of user and title through three dense layers to a rating."
     params_type = EmbeddingMlpParams
+    params: EmbeddingMlpParams
     presets: ClassVar[Mapping[str, EmbeddingMlpParams]] = {
         "default": EmbeddingMlpParams(),
         "paper-anime": EmbeddingMlpParams(epochs=100, **AS_PUBLISHED),

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.networks.loops import Loop, Score, build_loop
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.progress import progress_bar
@@ -49,10 +50,11 @@ class NeuralParams(Params):
         return self.batch_size or int(np.clip(examples // 100, 512, 8192))
 
 
-class NeuralModel(Model):
+class NeuralModel(EarlyStopping, Model):
     """A model whose training may stop early, and that is refitted with as many epochs as were best."""
 
     kinds = ("keras",)
+    params: NeuralParams
 
     best_epoch_: int
 

@@ -58,6 +58,7 @@ class RatingNetwork(NeuralModel, RatingModel):
     """
 
     params_type = RatingNetworkParams
+    params: RatingNetworkParams
     embedding_size: ClassVar[int]
     hidden_units: ClassVar[tuple[int, ...]]
     initializer: ClassVar[str] = "glorot_uniform"

@@ -16,6 +16,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.baselines.user_item_bias import damped_mean
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import ScaledInputs, SeparableInputs, StatedTastes
 from recsys_dagster.models.factorization.factors import pair_products
 from recsys_dagster.models.networks.neural import (
     Examples,
@@ -27,7 +28,7 @@ from recsys_dagster.models.networks.neural import (
     seed_everything,
     train,
 )
-from recsys_dagster.models.rating import RatingModel, RatingParams, support
+from recsys_dagster.models.rating import FoldInRatingModel, RatingParams, support
 from recsys_dagster.models.search_space import Real
 
 Scaler = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -48,8 +49,10 @@ class TwoTowerParams(NeuralParams, RatingParams):
     searched: ClassVar = {"learning_rate": Real(1e-4, 0.03, log=True)}
 
 
-class TwoTower(NeuralModel, RatingModel):
-    """Dense 256 → 128 → 32 over year, site score and genre flags of a title, and the same over a person's mean rating
+class TwoTower(StatedTastes, SeparableInputs, ScaledInputs, NeuralModel, FoldInRatingModel):
+    """Two towers over title features and the user's mean rating of each genre; serves new users and titles.
+
+    Dense 256 → 128 → 32 over year, site score and genre flags of a title, and the same over a person's mean rating
     of each genre. Both outputs are scaled to length one; their dot product is the rating, mapped to [-1, 1].
 
     Nothing stands for a single user or title, so it serves a person who only states tastes, and a title that nobody has
@@ -68,13 +71,12 @@ class TwoTower(NeuralModel, RatingModel):
     """
 
     name = "two_tower"
-    summary = "Two towers over title features and the user's mean rating of each genre; serves new users and titles."
     params_type = TwoTowerParams
+    params: TwoTowerParams
     presets: ClassVar[Mapping[str, TwoTowerParams]] = {
         "default": TwoTowerParams(),
         "paper": TwoTowerParams(learning_rate=0.01, batch_size=32, epochs=10, patience=None, popularity_weight=0.0),
     }
-    folds_in = True
     needs_item_features = True
     reads_user_genre_taste = True
     inputs = ("user", "year", "site score", "genres")
@@ -164,7 +166,8 @@ class TwoTower(NeuralModel, RatingModel):
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._on_scale(pair_products(self.users_, self.titles_, users, items))
 
-    def _predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+    def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
+        """Return the (n,) ratings of pairs whose inputs come from several users and items."""
         users, years, scores, genres = (sources[name] for name in self.inputs)
         ratings = np.empty(len(users), dtype=np.float32)
         for start in range(0, len(users), BLOCK_ROWS):

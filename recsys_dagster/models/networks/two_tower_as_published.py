@@ -23,14 +23,16 @@ class TwoTowerAsPublishedParams(TwoTowerParams):
 
 
 class TwoTowerAsPublished(TwoTower):
-    """Two towers whose inputs are made as the paper makes them: of all ratings, before they are divided.
+    """The two towers with their paper's faults.
+
+    Two towers whose inputs are made as the paper makes them: of all ratings, before they are divided.
 
     The ratings to be predicted are those of the validation fold. With every fault switched off it is `two_tower`.
     """
 
     name = "two_tower_as_published"
-    summary = "The two towers with their paper's faults."
     params_type = TwoTowerAsPublishedParams
+    params: TwoTowerAsPublishedParams
 
     _known: Interactions | None = None
 

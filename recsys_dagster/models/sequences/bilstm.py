@@ -16,6 +16,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.networks.neural import (
     Examples,
     NeuralModel,
@@ -75,8 +76,10 @@ class BiLstmParams(NeuralParams):
     }
 
 
-class BiLstm(NeuralModel):
-    """Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all titles.
+class BiLstm(FoldIn, NeuralModel):
+    """Yung 2022: a bidirectional LSTM over the last titles of a history tells the next one.
+
+    Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all titles.
 
     These are the paper's widths (preset `paper`); by default both are a third as wide, a seventh of the arithmetic.
 
@@ -93,9 +96,8 @@ class BiLstm(NeuralModel):
     """
 
     name = "bilstm"
-    summary = "Yung 2022: a bidirectional LSTM over the last titles of a history tells the next one."
     params_type = BiLstmParams
-    folds_in = True
+    params: BiLstmParams
     presets: ClassVar[Mapping[str, Params]] = {
         "default": BiLstmParams(),
         "paper": BiLstmParams(
