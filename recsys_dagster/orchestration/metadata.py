@@ -8,7 +8,7 @@ import dagster as dg
 
 from recsys_dagster.lifecycle.gate import Trial, said
 from recsys_dagster.model_store.decisions import Decision
-from recsys_dagster.reports.figures import standalone
+from recsys_dagster.reports.figures import standalone_svg
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.warehouse.build import TableSummary
 
@@ -93,5 +93,5 @@ def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[o
 
 def picture(svg: str) -> dg.MarkdownMetadataValue:
     """A plot, as `to_svg` returns it, inside the metadata itself, so that it is there wherever the UI runs."""
-    image = base64.b64encode(standalone(svg).encode()).decode()
+    image = base64.b64encode(standalone_svg(svg).encode()).decode()
     return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{image})")

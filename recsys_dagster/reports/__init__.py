@@ -1,5 +1,5 @@
-"""What people look at: plots, one self-contained HTML page a domain, and one that sets the domains side by side.
+"""Reports for people: plots, one self-contained HTML page for each domain, and one page that compares the domains.
 
-What belongs here: turning plain data into pictures and pages, and the few aggregates that only they need.
-Importing this package imports neither matplotlib nor jinja2; drawing and writing do.
+What belongs here: turning results into plots and pages, and the few aggregates that only they need. What does not:
+computing results, and anything that knows Dagster. Importing this package imports neither matplotlib nor jinja2.
 """

@@ -1,4 +1,4 @@
-"""The page of a backtest: each model over past windows, and what retraining would have been worth."""
+"""Write the page of a backtest: each model over past windows, and the gain of retraining."""
 
 import math
 from pathlib import Path
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 LABELS = {"ndcg": "NDCG@10", "rmse": "RMSE"}
 
 
-def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
-    """Draw NDCG@10 and RMSE of each model that has it, a line a model, by the first day of each window."""
+def backtest_figures(backtest: "Backtest") -> "dict[str, Figure]":
+    """Draw NDCG@10 and RMSE over the first day of each window, one line for each model, by label."""
     from matplotlib import colormaps
 
-    models = list(dict.fromkeys(row.model for row in found.windows))
+    models = list(dict.fromkeys(row.model for row in backtest.windows))
     colors = dict(zip(models, colormaps["tab20"].colors, strict=False))  # type: ignore[attr-defined]
     figures = {}
     for metric, label in LABELS.items():
         legend = 0.15 + 0.15 * math.ceil(len(models) / 3)
         figure, axes = new_figure(2.4 + legend, bottom=0.6, top=legend)
         for model in models:
-            rows = [row for row in found.windows if row.model == model and getattr(row, metric) is not None]
+            rows = [row for row in backtest.windows if row.model == model and getattr(row, metric) is not None]
             if rows:
                 values = [getattr(row, metric) for row in rows]
                 days = [row.start.timestamp() / DAY_SECONDS for row in rows]
@@ -41,21 +41,21 @@ def backtest_figures(found: "Backtest") -> "dict[str, Figure]":
     return figures
 
 
-def write_backtest(path: Path, domain: str, found: "Backtest") -> None:
-    """Write the page to `path`, and each plot beside it as `<page>-<metric>.png`, each replaced in one step.
+def write_backtest(path: Path, domain: str, backtest: "Backtest") -> None:
+    """Write the page to `path` and each plot next to it as `<page>-<metric>.png`, replacing each file atomically.
 
     Raises:
         RecsysError: the disk is full.
     """
-    figures = backtest_figures(found)
+    figures = backtest_figures(backtest)
     for metric, label in LABELS.items():
-        with replacing(path.with_name(f"{path.stem}-{metric}.png")) as beside:
-            beside.write_bytes(to_png(figures[label]))
+        with replacing(path.with_name(f"{path.stem}-{metric}.png")) as unfinished:
+            unfinished.write_bytes(to_png(figures[label]))
     html = render(
         "backtest.html",
         domain=domain,
-        found=found,
+        backtest=backtest,
         figures=[(label, to_svg(figure)) for label, figure in figures.items()],
     )
-    with replacing(path) as beside:
-        beside.write_text(html, encoding="utf-8")
+    with replacing(path) as unfinished:
+        unfinished.write_text(html, encoding="utf-8")

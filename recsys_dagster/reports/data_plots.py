@@ -1,4 +1,4 @@
-"""Plots of the data: what papers 000 and 001 look at before they train, and how active people and titles are."""
+"""Plots of the data: ratings, activity of users and items, kinds, genres, years, and words in titles."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from recsys_dagster.reports.figures import (
     MUTED,
     SECOND,
     WIDTH,
-    drawn,
-    label_counts,
+    cached_svg,
+    format_count,
+    label_count_axes,
     new_figure,
-    new_rows,
+    new_row_plot,
     plot_columns,
+    plot_style,
     set_margins,
-    short,
-    styled,
 )
 
 if TYPE_CHECKING:
@@ -28,40 +28,44 @@ if TYPE_CHECKING:
 
 
 def profile_figures(profile: Profile) -> list[tuple[str, str]]:
-    """Return the titled SVGs of all that the source knows; what it does not know has none."""
+    """Return (caption, SVG) of each plot that the source has data for."""
     candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
         ("How often each rating was given", profile.ratings, plot_ratings, {}),
         ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),
         ("Interactions over time", profile.months, plot_over_time, {}),
-        ("Interactions of a user", profile.per_user, plot_activity, {"of": "users"}),
-        ("Interactions of a title", profile.per_title, plot_activity, {"of": "titles"}),
+        ("Interactions per user", profile.per_user, plot_activity, {"of": "users"}),
+        ("Interactions per title", profile.per_item, plot_activity, {"of": "titles"}),
         ("Titles by year of release", profile.years, plot_years, {}),
         ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
         ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
-        ("Most rated titles", profile.most_rated, plot_titles, {"label": "ratings"}),
-        ("Items with most members", profile.most_members, plot_titles, {"label": "members"}),
-        ("Most members of each kind", profile.kind_members, plot_titles, {"label": "members"}),
-        ("Items with most episodes", profile.most_episodes, plot_titles, {"label": "episodes"}),
+        ("Most rated titles", profile.most_rated, plot_named_items, {"label": "ratings"}),
+        ("Titles with the most members", profile.most_members, plot_named_items, {"label": "members"}),
+        ("The title with the most members of each kind", profile.kind_members, plot_named_items, {"label": "members"}),
+        ("Titles with the most episodes", profile.most_episodes, plot_named_items, {"label": "episodes"}),
         ("Words in the titles", profile.words, plot_words, {}),
     ]
-    return [(title, drawn(plot, tuple(data), **named)) for title, data, plot, named in candidates if len(data) > 1]
+    return [
+        (caption, cached_svg(plot, tuple(data), **options))
+        for caption, data, plot, options in candidates
+        if len(data) > 1
+    ]
 
 
 def plot_ratings(counts: Sequence[tuple[float, int]]) -> "Figure":
-    """Draw how often each rating was given; `counts` are (rating, how many) in rising order."""
+    """Draw how often each rating was given; `counts` holds (rating, count) in rising order."""
     return plot_columns([f"{rating:g}" for rating, _ in counts], [n for _, n in counts], "rating", "ratings")
 
 
 def plot_joint(counts: Sequence[tuple[int, int, int]]) -> "Figure":
-    """Draw how many titles have which mean rating and how many ratings, with the distribution of each at its side.
+    """Draw the joint distribution of number of ratings and mean rating over items, with both marginals.
 
     Args:
-        counts: (b, m, titles with 2^b to 2^(b+1) - 1 ratings whose mean is m to m + 1 times `MEAN_BIN`).
+        counts: (b, m, n): n items have 2^b to 2^(b+1) - 1 ratings with a mean from m to m + 1 times `MEAN_BIN`.
     """
     import numpy as np
 
     b, m, n = np.array(counts).T
-    with styled():
+    with plot_style():
         from matplotlib.collections import PolyCollection
         from matplotlib.colors import to_rgba
         from matplotlib.figure import Figure
@@ -78,34 +82,35 @@ def plot_joint(counts: Sequence[tuple[int, int, int]]) -> "Figure":
             PolyCollection(cells, facecolors=[to_rgba(ACCENT, 0.1 + 0.9 * share) for share in np.sqrt(n / n.max())])
         )
         ticks = range(int(b.min()), int(b.max()) + 2, 2)
-        joint.set_xticks(ticks, [short(2**tick, 2) for tick in ticks])
+        joint.set_xticks(ticks, [format_count(2**tick, 2) for tick in ticks])
         joint.set_xlim(b.min(), b.max() + 1)
-        joint.set_xlabel("ratings of a title")
+        joint.set_xlabel("ratings per title")
         joint.set_ylabel("mean rating")
         places, sums = np.unique(b, return_inverse=True)
         top.bar(places + 0.5, np.bincount(sums, n), width=0.9, color=ACCENT, alpha=0.85)
-        label_counts(top, "", "titles")
+        label_count_axes(top, "", "titles")
         top.tick_params(axis="x", length=0)
         places, sums = np.unique(m, return_inverse=True)
         side.barh((places + 0.5) * MEAN_BIN, np.bincount(sums, n), height=0.9 * MEAN_BIN, color=ACCENT, alpha=0.85)
         side.grid(visible=False, axis="y")
         side.set_xlabel("titles")
         side.locator_params(axis="x", nbins=2)
-        side.xaxis.set_major_formatter(lambda value, _: short(value, 2))
+        side.xaxis.set_major_formatter(lambda value, _: format_count(value, 2))
     return figure
 
 
 def plot_activity(counts: Sequence[tuple[int, int]], *, of: str) -> "Figure":
-    """Draw how many users (or titles) have how many interactions, in bins that double.
+    """Draw the distribution of the number of interactions, in bins that double.
 
     Args:
-        counts: (b, how many have 2^b … 2^(b+1) - 1 interactions).
-        of: `users` or `titles`.
+        counts: (b, n): n users or items have 2^b to 2^(b+1) - 1 interactions.
+        of: the label of the counts, `users` or `titles`.
     """
-    found = dict(counts)
-    bins = range(min(found), max(found) + 1)
-    labels = ["1" if b == 0 else f"{short(2**b, 2)}–{short(2 ** (b + 1) - 1, 2)}" for b in bins]
-    figure = plot_columns(labels, [found.get(b, 0) for b in bins], f"interactions of one of the {of}", of)
+    count_by_bin = dict(counts)
+    bins = range(min(count_by_bin), max(count_by_bin) + 1)
+    labels = ["1" if b == 0 else f"{format_count(2**b, 2)}–{format_count(2 ** (b + 1) - 1, 2)}" for b in bins]
+    heights = [count_by_bin.get(b, 0) for b in bins]
+    figure = plot_columns(labels, heights, f"interactions per {of.removesuffix('s')}", of)
     if sum(map(len, labels)) > 30:
         figure.axes[0].tick_params(axis="x", labelrotation=40)
         set_margins(figure, bottom=0.85)
@@ -113,18 +118,18 @@ def plot_activity(counts: Sequence[tuple[int, int]], *, of: str) -> "Figure":
 
 
 def plot_years(counts: Sequence[tuple[int, int]]) -> "Figure":
-    """Draw the titles of each year; `counts` are (year, how many) in rising order."""
+    """Draw the number of items of each year; `counts` holds (year, count) in rising order."""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = new_figure(2.5)
     axes.bar([year for year, _ in counts], [n for _, n in counts], width=0.9, color=ACCENT, alpha=0.85)
-    label_counts(axes, "year of release", "titles")
+    label_count_axes(axes, "year of release", "titles")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return figure
 
 
 def plot_over_time(counts: Sequence[tuple[date, int]]) -> "Figure":
-    """Draw the interactions of each month; `counts` are (first day, how many) in rising order."""
+    """Draw the number of interactions of each month; `counts` holds (first day, count) in rising order."""
     figure, axes = new_figure(2.5)
     days: Any = [day for day, _ in counts]
     axes.fill_between(days, [n for _, n in counts], color=ACCENT, alpha=0.85, step="post", linewidth=0)
@@ -132,63 +137,63 @@ def plot_over_time(counts: Sequence[tuple[date, int]]) -> "Figure":
     locator = dates.AutoDateLocator(maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, show_offset=False))
-    label_counts(axes, "month", "interactions")
+    label_count_axes(axes, "month", "interactions")
     axes.set_ylim(bottom=0)
     return figure
 
 
 def plot_counts(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
-    """Draw named counts as horizontal bars in the order given, the first on top, their names beside them."""
-    figure, axes = new_rows([name for name, _ in counts], 0.21)
+    """Draw named counts as horizontal bars with the names at the left, in the given order from the top."""
+    figure, axes = new_row_plot([name for name, _ in counts], 0.21)
     axes.barh(range(len(counts)), [n for _, n in counts], height=0.7, color=ACCENT, alpha=0.85)
     for place, (_, n) in enumerate(counts):
-        axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
+        axes.annotate(format_count(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
     axes.margins(x=0.14)
-    _tidy_bars(axes, label)
+    _finish_bars(axes, label)
     return figure
 
 
-def plot_titles(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
-    """Draw counts of titles as horizontal bars with the name, which may be long, above each."""
+def plot_named_items(counts: Sequence[tuple[str, int]], *, label: str) -> "Figure":
+    """Draw counts of items as horizontal bars, with the name, which may be long, above each bar."""
     figure, axes = new_figure(0.6 + 0.36 * max(3, len(counts)), left=0.32)
     places = range(len(counts))
     axes.barh(places, [n for _, n in counts], height=0.28, color=ACCENT, alpha=0.85)
     for place, (name, n) in enumerate(counts):
         shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
         axes.annotate(shown, (0, place - 0.43), xytext=(2, 0), textcoords="offset points", va="center", color=INK)
-        axes.annotate(short(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=MUTED)
+        axes.annotate(format_count(n), (n, place), xytext=(4, 0), textcoords="offset points", va="center", color=MUTED)
     axes.set_ylim(len(counts) - 0.6, -0.9)
     axes.set_yticks([])
     axes.set_ylabel("title")
     axes.margins(x=0.14)
-    _tidy_bars(axes, label)
+    _finish_bars(axes, label)
     return figure
 
 
 LONGEST_NAME = 46
-"""Characters that the width of a figure holds."""
+"""Number of characters that fit into the width of a figure."""
 
 
-def _tidy_bars(axes: "Axes", label: str) -> None:
+def _finish_bars(axes: "Axes", label: str) -> None:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(label)
-    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.xaxis.set_major_formatter(lambda value, _: format_count(value))
 
 
 def plot_words(counts: Sequence[tuple[str, int]]) -> "Figure":
-    """Draw a word cloud: the more titles have a word, the larger it is."""
+    """Draw a word cloud; `counts` holds (word, number of titles that contain it)."""
     import matplotlib
     from PIL import ImageFont
     from wordcloud import WordCloud
 
-    # Places are found for DejaVu Sans, in which a PNG is drawn; the fonts of a page are narrower.
+    # The layout is made for DejaVu Sans, the font of PNGs; the fonts of the page are narrower.
     font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
     width, height = 72 * WIDTH, 72 * 2.9
     cloud: Any = WordCloud(
         width=int(2 * width), height=int(2 * height), font_path=font, prefer_horizontal=1, random_state=0, margin=4,
         max_font_size=110,
     ).generate_from_frequencies(dict(counts))  # fmt: skip
-    with styled():
+    with plot_style():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(WIDTH, 2.9))

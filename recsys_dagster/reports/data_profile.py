@@ -1,4 +1,4 @@
-"""The data at a glance, read from the cleaned tables of a warehouse; only the page and the plots need it."""
+"""Compute the summary of the data that the page and the plots show, from the clean tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ if TYPE_CHECKING:
     import duckdb
 
 GENRES_SHOWN = 20
-TITLES_SHOWN = 10
+ITEMS_SHOWN = 10
 WORDS_SHOWN = 70
 MEAN_BIN = 0.25
-"""Width of a bin of mean ratings."""
+"""Width of the bins of mean ratings."""
 
 PARTICLES = frozenset({"no", "ni", "wa", "ga", "wo", "de", "to", "na", "movie", "season", "episode", "special"})
-"""Words of anime titles that say as little as `the` does, beside the English ones."""
+"""Stop words of anime titles, in addition to the English ones."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The data at a glance; every sequence is in the order in which it is drawn, empty where nothing is known.
+    """Summary of the data. Sequences are in plotting order and empty if the source has no such data.
 
     Attributes:
-        counts: users, titles, ratings, watches and rejected rows.
-        ratings: (rating, how many).
-        joint: (b, m, titles with 2^b to 2^(b+1) - 1 ratings whose mean is m to m + 1 times `MEAN_BIN`).
-        kinds: (kind of title, titles), most first.
-        genres: (genre, titles), most first, at most 20.
-        years: (year of release, titles).
-        months: (first day of the month, interactions), for those that have a time.
-        per_user: (b, users that have 2^b to 2^(b+1) - 1 interactions).
-        per_title: the same of titles that have any.
-        most_rated, most_members, most_episodes: (title, how many), the ten with most.
-        kind_members: (kind and its title with most members, how many), most first.
-        words: (word of titles, titles), most first, without words that are in every language's titles.
+        counts: number of users, titles, ratings, interactions and rejected rows, by label.
+        ratings: (rating, count), in rising order.
+        joint: (b, m, n): n items have 2^b to 2^(b+1) - 1 ratings with a mean from m to m + 1 times `MEAN_BIN`.
+        kinds: (kind, number of items), most frequent first.
+        genres: (genre, number of items), most frequent first, at most 20.
+        years: (year of release, number of items).
+        months: (first day of the month, number of interactions), of the interactions that have a time.
+        per_user: (b, n): n users have 2^b to 2^(b+1) - 1 interactions.
+        per_item: the same for items that have any interactions.
+        most_rated, most_members, most_episodes: (name, count) of the ten items with the highest counts.
+        kind_members: (kind and the name of its item with the most members, count), highest first.
+        words: (word, number of titles that contain it), most frequent first, without stop words.
     """
 
     counts: dict[str, int]
@@ -45,7 +45,7 @@ class Profile:
     years: Sequence[tuple[int, int]]
     months: Sequence[tuple[date, int]]
     per_user: Sequence[tuple[int, int]]
-    per_title: Sequence[tuple[int, int]]
+    per_item: Sequence[tuple[int, int]]
     most_rated: Sequence[tuple[str, int]]
     most_members: Sequence[tuple[str, int]]
     kind_members: Sequence[tuple[str, int]]
@@ -55,38 +55,43 @@ class Profile:
 
 @dataclass(frozen=True)
 class Fold:
-    """What one fold holds: pairs, those of them with a rating, users, titles, and the time from the first to the last
-    (None where the source has none).
+    """Contents of one fold.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        pairs, rated: number of pairs, and of pairs that have a rating.
+        users, items: number of distinct users and items.
+        since, until: first and last time; None if the source has no times.
     """
 
     name: str
     pairs: int
     rated: int
     users: int
-    titles: int
+    items: int
     since: datetime | None
     until: datetime | None
 
 
-def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
-    """Read the profile of a warehouse whose `clean` tables are built."""
+def read_profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
+    """Return the profile of a warehouse whose `clean` tables exist."""
 
     def rows(query: str) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = connection.execute(query).fetchall()
-        return found
+        result: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+        return result
 
     def count(table: str, what: str = "*") -> int:
         return int(rows(f"SELECT count({what}) FROM clean.{table}")[0][0])
 
-    def most(column: str) -> list[tuple[Any, ...]]:
+    def highest(column: str) -> list[tuple[Any, ...]]:
         return rows(
             f"""
             SELECT title, {column} FROM clean.items
-            WHERE {column} IS NOT NULL ORDER BY {column} DESC, item_id LIMIT {TITLES_SHOWN}
+            WHERE {column} IS NOT NULL ORDER BY {column} DESC, item_id LIMIT {ITEMS_SHOWN}
             """
         )
 
-    def doubling(column: str) -> list[tuple[Any, ...]]:
+    def activity(column: str) -> list[tuple[Any, ...]]:
         return rows(
             f"""
             SELECT floor(log2(interactions))::INTEGER AS b, count(*)
@@ -125,36 +130,36 @@ def profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
             FROM clean.interactions WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
             """
         ),
-        per_user=doubling("user_id"),
-        per_title=doubling("item_id"),
+        per_user=activity("user_id"),
+        per_item=activity("item_id"),
         most_rated=rows(
             f"""
             SELECT title, ratings
             FROM (
                 SELECT item_id, count(*) AS ratings FROM clean.ratings
-                GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {TITLES_SHOWN}
+                GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {ITEMS_SHOWN}
             )
             INNER JOIN clean.items USING (item_id)
             ORDER BY ratings DESC, item_id
             """
         ),
-        most_members=most("members"),
+        most_members=highest("members"),
         kind_members=rows(
             """
             SELECT kind || ': ' || max_by(title, members), max(members) FROM clean.items
             WHERE kind IS NOT NULL AND members IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1
             """
         ),
-        most_episodes=most("episodes"),
+        most_episodes=highest("episodes"),
         words=_words(connection),
     )
 
 
 def _words(connection: "duckdb.DuckDBPyConnection") -> list[tuple[str, int]]:
-    """Return words of three Latin letters or more, by the number of titles that have them."""
+    """Return words of at least three Latin letters with the number of titles that contain them."""
     from wordcloud import STOPWORDS
 
-    found = connection.execute(
+    rows = connection.execute(
         r"""
         SELECT word, count(*)
         FROM (
@@ -167,16 +172,16 @@ def _words(connection: "duckdb.DuckDBPyConnection") -> list[tuple[str, int]]:
         """,
         [sorted(STOPWORDS | PARTICLES), WORDS_SHOWN],
     ).fetchall()
-    return [(word, titles) for word, titles in found]
+    return [(word, count) for word, count in rows]
 
 
-def folds(connection: "duckdb.DuckDBPyConnection") -> list[Fold]:
-    """Read what the folds hold, in the order in which they are used, of a warehouse whose `features` are built."""
-    found = connection.execute(
+def read_folds(connection: "duckdb.DuckDBPyConnection") -> list[Fold]:
+    """Return the contents of train, validation and test of a warehouse whose `features` tables exist."""
+    rows = connection.execute(
         """
         SELECT
             fold, count(*), count(rating), count(DISTINCT user_idx), count(DISTINCT item_idx), min("at"), max("at")
         FROM features.interactions GROUP BY fold ORDER BY list_position(['train', 'validation', 'test'], fold)
         """
     ).fetchall()
-    return [Fold(*row) for row in found]
+    return [Fold(*row) for row in rows]

@@ -1,4 +1,4 @@
-"""The five people of the page: what the models know of them, in words."""
+"""Describe the example users of the page: their history, and the items that are recommended to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.example_lists import Example, ListedItem
 
 HISTORY_SHOWN = 20
-GENRES_OF_A_TITLE = 3
+GENRES_PER_ITEM = 3
 GENRES_SHOWN = 10
+
+DESCRIPTIONS = {
+    "light": "has fewer titles than 95 % of the users",
+    "average": "has as many titles as the median user",
+    "heavy": "has more titles than 95 % of the users",
+    "niche": "is neither light nor heavy, and has the least popular titles",
+    "new": "is treated as a new user: a model gets only the five titles that this user rated highest",
+}
+"""What makes each example user an example, by name."""
 
 
 @dataclass(frozen=True)
-class ShownItem:
-    """A title as the page names it; None is not known."""
+class ItemSummary:
+    """An item as the page names it; None is unknown."""
 
     title: str
     title_english: str | None
@@ -29,34 +38,32 @@ class ShownItem:
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A title that somebody knows; `rating` is None where it was watched without one."""
+class HistoryEntry:
+    """An item of a user's history; `rating` is None if the user did not rate it, `at` if the time is unknown."""
 
-    title: ShownItem
+    item: ItemSummary
     rating: float | None
     at: datetime | None
 
 
 @dataclass(frozen=True)
-class Person:
-    """One of the people.
+class ExampleUser:
+    """One example user.
 
     Attributes:
         name: `light`, `average`, `heavy`, `niche` or `new`.
-        user_id: as in the source.
-        known: number of titles that the models know them to have.
-        liked_later: number of titles that they like and that the models were not told of.
-        timed: whether the history is the last by time; else it is what they rated highest.
-        history: twenty of the known titles.
-        genres: (genre, titles) over all known titles, of each the first three, most first.
+        user_id: the user's id in the source.
+        known: number of items that the models know of.
+        has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings.
+        history: twenty of the known items.
+        genres: (genre, number of known items), most frequent first; of each item, the first three genres count.
     """
 
     name: str
     user_id: int
     known: int
-    liked_later: int
-    timed: bool
-    history: Sequence[Watched]
+    has_times: bool
+    history: Sequence[HistoryEntry]
     genres: Sequence[tuple[str, int]]
 
 
@@ -65,60 +72,68 @@ def describe_users(
     examples: "Sequence[Example]",
     user_ids: "NDArray[np.int64]",
     item_ids: "NDArray[np.int32]",
-) -> list[Person]:
-    """Return the people with their history, given the ids by index."""
+) -> list[ExampleUser]:
+    """Return the example users with their history.
+
+    Args:
+        connection: to a warehouse whose `clean` tables exist.
+        examples: the chosen users, in index space.
+        user_ids: (n_users,) id of each user index.
+        item_ids: (n_items,) id of each item index.
+    """
     return [_describe(connection, example, int(user_ids[example.user]), item_ids) for example in examples]
 
 
 def _describe(
     connection: "duckdb.DuckDBPyConnection", example: "Example", user_id: int, item_ids: "NDArray[np.int32]"
-) -> Person:
+) -> ExampleUser:
     known = item_ids[example.known.items].tolist()
     rows = connection.execute(
         """
         SELECT
-            titles.title, titles.title_english, titles.kind, titles.year, coalesce(titles.genres, []),
-            ratings.rating, watches.watched_at
-        FROM clean.interactions AS watches
-        INNER JOIN clean.items AS titles USING (item_id)
-        LEFT JOIN clean.ratings AS ratings
-            ON ratings.user_id = watches.user_id AND ratings.item_id = watches.item_id
-        WHERE watches.user_id = $user AND list_contains($known, watches.item_id)
-        ORDER BY watches.watched_at DESC NULLS LAST, ratings.rating DESC NULLS LAST, watches.item_id
+            items.title, items.title_english, items.kind, items.year, coalesce(items.genres, []),
+            ratings.rating, interactions.watched_at
+        FROM clean.interactions
+        INNER JOIN clean.items USING (item_id)
+        LEFT JOIN clean.ratings
+            ON ratings.user_id = interactions.user_id AND ratings.item_id = interactions.item_id
+        WHERE interactions.user_id = $user AND list_contains($known, interactions.item_id)
+        ORDER BY interactions.watched_at DESC NULLS LAST, ratings.rating DESC NULLS LAST, interactions.item_id
         """,
         {"user": user_id, "known": known},
     ).fetchall()
-    history = [Watched(_shown(*row[:5]), row[5], row[6]) for row in rows]
+    history = [HistoryEntry(_summary(*row[:5]), row[5], row[6]) for row in rows]
     counts: dict[str, int] = {}
-    for watched in history:
-        for genre in watched.title.genres[:GENRES_OF_A_TITLE]:
+    for entry in history:
+        for genre in entry.item.genres[:GENRES_PER_ITEM]:
             counts[genre] = counts.get(genre, 0) + 1
-    most = sorted(counts.items(), key=lambda count: (-count[1], count[0]))
-    return Person(
+    most_frequent = sorted(counts.items(), key=lambda count: (-count[1], count[0]))
+    return ExampleUser(
         name=example.name,
         user_id=user_id,
         known=len(known),
-        liked_later=len(example.liked),
-        timed=any(watched.at is not None for watched in history),
+        has_times=any(entry.at is not None for entry in history),
         history=history[:HISTORY_SHOWN],
-        genres=most[:GENRES_SHOWN],
+        genres=most_frequent[:GENRES_SHOWN],
     )
 
 
-def name_titles(
+def read_listed_items(
     connection: "duckdb.DuckDBPyConnection", lists: "Mapping[str, Sequence[ListedItem]]"
-) -> dict[int, ShownItem]:
-    """Return, by id, the titles that are on any of the lists."""
-    wanted = sorted({listed.item_id for one in lists.values() for listed in one})
+) -> dict[int, ItemSummary]:
+    """Return, by id, the items that are on any of the lists, which are given by model."""
+    item_ids = sorted({listed.item_id for one in lists.values() for listed in one})
     rows: list[tuple[Any, ...]] = connection.execute(
         """
         SELECT item_id, title, title_english, kind, year, coalesce(genres, [])
         FROM clean.items WHERE list_contains(?, item_id)
         """,
-        [wanted],
+        [item_ids],
     ).fetchall()
-    return {row[0]: _shown(*row[1:]) for row in rows}
+    return {row[0]: _summary(*row[1:]) for row in rows}
 
 
-def _shown(title: str, title_english: str | None, kind: str | None, year: int | None, genres: list[str]) -> ShownItem:
-    return ShownItem(title, title_english, kind, year, tuple(genres))
+def _summary(
+    title: str, title_english: str | None, kind: str | None, year: int | None, genres: list[str]
+) -> ItemSummary:
+    return ItemSummary(title, title_english, kind, year, tuple(genres))

@@ -1,4 +1,4 @@
-"""The leaderboard as a table: its columns, and where in a cell the bar of an interval lies."""
+"""Lay out the leaderboard as a table: its columns, its cells, and the bars of the intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from recsys_dagster.reports.model_plots import metric_label
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.evaluation.store import MetricRow
-    from recsys_dagster.reports.page import ModelCard
+    from recsys_dagster.reports.report import ModelCard
 
 LESS_IS_BETTER = frozenset({"rmse", "mae", "mse", "log_loss"})
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value, as it is sorted by and as it is read.
+    """A cell of the table.
 
     Attributes:
-        value: what is sorted by.
-        text: what is read.
-        bounds: the interval as it is read, None where there is none.
-        bar: (left edge, width, place of the value) in per cent of the cell, None where there is no interval.
+        value: the sort key.
+        text: the value as text.
+        bounds: the 95 % interval as text; None if there is none.
+        bar: (left edge, width, place of the value) of the bar in per cent of the cell; None if there is no interval.
     """
 
     value: float
@@ -36,33 +36,33 @@ class Column:
     """A column of the table.
 
     Attributes:
-        label: its head.
-        falling: whether the best value is the highest.
-        cells: by model; absent where a model has no such value.
+        label: the heading.
+        higher_is_better: whether the highest value is the best.
+        cells: the cell of each model that has such a value, by name.
     """
 
     label: str
-    falling: bool
+    higher_is_better: bool
     cells: Mapping[str, Cell]
 
 
-def board_columns(leaderboard: "Leaderboard", cards: "Sequence[ModelCard]") -> list[Column]:
-    """Return a column for each metric that any model has, then what fitting cost."""
+def leaderboard_columns(leaderboard: "Leaderboard", cards: "Sequence[ModelCard]") -> list[Column]:
+    """Return a column for each metric that any model has, then the time and memory of fitting."""
     keys = list(dict.fromkeys(key for row in leaderboard.rows for key in row.shown))
     columns = [
         _metric_column(key, {row.model: row.shown[key] for row in leaderboard.rows if key in row.shown}) for key in keys
     ]
-    seconds = {card.name: Cell(card.record.fit_seconds, _seconds(card.record.fit_seconds)) for card in cards}
+    seconds = {card.name: Cell(card.record.fit_seconds, _format_seconds(card.record.fit_seconds)) for card in cards}
     megabytes = {card.name: Cell(card.record.peak_bytes, f"{card.record.peak_bytes / 1e6:,.0f}") for card in cards}
     return [*columns, Column("Fit, s", False, seconds), Column("Memory, MB", False, megabytes)]
 
 
-def _seconds(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     return f"{seconds:,.1f}" if seconds >= 0.1 else f"{seconds:.1g}"
 
 
 def _metric_column(key: tuple[str, int | None], rows: "Mapping[str, MetricRow]") -> Column:
-    """Lay the bars of a column over the range of all its intervals."""
+    """Return the column of a metric; its bars share one scale, the range of all its intervals."""
     least = min(row.value if row.low is None else row.low for row in rows.values())
     most = max(row.value if row.high is None else row.high for row in rows.values())
 
@@ -76,14 +76,18 @@ def _metric_column(key: tuple[str, int | None], rows: "Mapping[str, MetricRow]")
         bar = (left, round(right - left, 1), place(row.value))
         return Cell(row.value, f"{row.value:.4f}", f"{row.low:.4f} – {row.high:.4f}", bar)
 
-    falling = key[0] not in LESS_IS_BETTER
-    return Column(metric_label(key), falling, {model: cell(row) for model, row in rows.items()})
+    higher_is_better = key[0] not in LESS_IS_BETTER
+    return Column(metric_label(key), higher_is_better, {model: cell(row) for model, row in rows.items()})
 
 
 def metric_table(
     metrics: "Sequence[MetricRow]", fold: str = "test"
 ) -> "tuple[list[int], dict[str, dict[int, MetricRow]], list[MetricRow]]":
-    """Return the ks, then by label and k the metrics of lists, then the metrics that have no k."""
+    """Return the table of one model's metrics on a fold.
+
+    Returns:
+        The list lengths k, the metrics of lists by label and k, and the metrics without a k.
+    """
     rows = [row for row in metrics if row.fold == fold]
     ranked: dict[str, dict[int, MetricRow]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Plots of models: how good they are, what that costs, how they learnt."""
+"""Plots of models: metrics, trade-offs, learning curves, importance of inputs, errors and slices."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ from recsys_dagster.reports.figures import (
     PAPER,
     SECOND,
     WIDTH,
-    draw_rows,
-    drawn,
+    cached_svg,
+    draw_estimates,
+    format_count,
     new_figure,
-    new_rows,
+    new_row_plot,
+    plot_style,
     set_margins,
-    short,
-    styled,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.store import ConfusionRow, SliceRow
     from recsys_dagster.papers.records import FaultRow
 
-METRICS = {
+METRIC_LABELS = {
     "accuracy": "Accuracy",
     "like_accuracy": "Like accuracy",
     "like_majority": "Majority accuracy",
@@ -59,25 +59,25 @@ METRICS = {
     "mae": "MAE",
     "mse": "MSE",
 }
-"""Names for the reader."""
+"""Label of each metric, by name."""
 
 
 def metric_label(column: tuple[str, int | None]) -> str:
-    """Return what a person calls a metric and its k: `NDCG@10`, `RMSE`."""
+    """Return the label of a metric, given by name and list length k: `NDCG@10`, `RMSE`."""
     metric, k = column
-    name = METRICS.get(metric, metric.replace("_", " "))
+    name = METRIC_LABELS.get(metric, metric.replace("_", " "))
     return name if k is None else f"{name}@{k}"
 
 
 def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] = ("ndcg", 10)) -> "Figure":
-    """Draw one metric of all models that have it, best by the leaderboard on top.
+    """Draw one metric of all models that have it, in the order of the leaderboard.
 
-    A dot is the value, the bar its 95 % interval; the champion is the coloured one.
+    A dot is the value and a bar its 95 % interval; the champion is highlighted.
     """
     rows = [row.shown[column] for row in leaderboard.rows if column in row.shown]
     names = [row.model for row in rows]
-    figure, axes = new_rows(names, 0.3)
-    draw_rows(axes, range(len(rows)), rows, [ACCENT if name == leaderboard.champion else MUTED for name in names])
+    figure, axes = new_row_plot(names, 0.3)
+    draw_estimates(axes, range(len(rows)), rows, [ACCENT if name == leaderboard.champion else MUTED for name in names])
     for place, row in enumerate(rows):
         edge = row.value if row.high is None else row.high
         axes.annotate(
@@ -88,26 +88,26 @@ def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] 
     return figure
 
 
-def named_metric(name: str) -> str:
-    """Return what a person calls a metric that is written with its k: `NDCG@5` for `ndcg@5`."""
+def written_metric_label(name: str) -> str:
+    """Return the label of a metric that is written with its k: `NDCG@5` for `ndcg@5`."""
     metric, _, k = name.partition("@")
     return metric_label((metric, int(k) if k else None))
 
 
 def learning_curves(curves: Mapping[str, Sequence[float]]) -> str:
-    """Return the SVG of a model's training, see `plot_learning_curves`."""
-    return drawn(plot_learning_curves, tuple((name, tuple(values)) for name, values in curves.items()))
+    """Return the SVG of `plot_learning_curves`."""
+    return cached_svg(plot_learning_curves, tuple((name, tuple(values)) for name, values in curves.items()))
 
 
 def plot_learning_curves(curves: Mapping[str, Sequence[float]] | Iterable[tuple[str, Sequence[float]]]) -> "Figure":
-    """Draw a model's training: one plot for each quantity, its validation curve (`val_…`) beside it.
+    """Draw the training of a model: one plot for each quantity, with its training and validation curves.
 
     Args:
-        curves: values by epoch, as Keras names them: `loss`, `val_loss`, `mae`, …
+        curves: values by epoch under the names of Keras: `loss`, `val_loss`, `mae`, …
     """
     values = dict(curves)
     quantities = list(dict.fromkeys(name.removeprefix("val_") for name in values))
-    with styled():
+    with plot_style():
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
@@ -127,12 +127,12 @@ def plot_learning_curves(curves: Mapping[str, Sequence[float]] | Iterable[tuple[
 
 
 def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, champion: str) -> "Figure":
-    """Draw a dot a model, with its name beside it; a cost that spans more than a factor of ten is on a log scale.
+    """Draw one labelled dot for each model; x is on a log scale if it spans more than a factor of ten.
 
     Args:
         points: (x, y) by model.
-        xlabel, ylabel: of the axes.
-        champion: the model drawn in colour.
+        xlabel, ylabel: labels of the axes.
+        champion: the model to highlight.
     """
     from matplotlib.ticker import LogLocator
 
@@ -140,7 +140,7 @@ def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel
     xs = [x for x, _ in points.values()]
     if min(xs) > 0 and max(xs) > 10 * min(xs):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: short(value))
+        axes.xaxis.set_major_formatter(lambda value, _: format_count(value))
         axes.xaxis.set_minor_formatter(lambda *_: "")
         if max(xs) < 100 * min(xs):
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -149,12 +149,12 @@ def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel
     axes.margins(x=0.15, y=0.12)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    _name_points(figure, axes, points)
+    _label_points(figure, axes, points)
     return figure
 
 
-def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
-    """Write each name near its dot, where it covers nothing; a line leads to one that has to stand apart."""
+def _label_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[float, float]]) -> None:
+    """Label each dot where the label covers nothing, with a line from the dot to a label that is not next to it."""
     import numpy as np
 
     figure.draw_without_rendering()
@@ -166,8 +166,9 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
     low, high = dots - 3 * scale, dots + 3 * scale
     for name, dot, at in zip(points, dots, points.values(), strict=True):
         text = axes.annotate(
-            name, at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center"
-        )
+            name, at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center",
+            parse_math=False,
+        )  # fmt: skip
         box = text.get_window_extent()
         half = np.array([box.width / 2 + scale, box.height / 2])
         nearest = half / scale + (5, 4)
@@ -176,7 +177,7 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
         common = np.minimum(highs[:, None], high) - np.maximum(lows[:, None], low)
         covered = np.clip(common, 0, None).prod(axis=2).sum(axis=1)
         outside = np.clip(frame.min - lows, 0, None).sum(axis=1) + np.clip(highs - frame.max, 0, None).sum(axis=1)
-        # What covers least; of those the nearest, as the rings go outwards.
+        # The offset that covers the least; among equals, the nearest.
         best = int(np.argmin(covered + 1000 * outside + np.hypot(*offsets.T) / 1000))
         offset = offsets[best]
         text.set_position(tuple(offset))
@@ -190,9 +191,9 @@ def _name_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[floa
 
 
 def plot_importance(importances: "Sequence[Importance]") -> "Figure":
-    """Draw what permuting each input adds to the loss, with its 95 % interval, in the order given."""
+    """Draw how much permuting each input adds to the loss, with its 95 % interval, in the given order."""
     names, places = [importance.input for importance in importances], range(len(importances))
-    figure, axes = new_rows(names, 0.32)
+    figure, axes = new_row_plot(names, 0.32)
     axes.barh(places, [importance.value for importance in importances], height=0.6, color=ACCENT, alpha=0.85)
     lows, highs = [importance.low for importance in importances], [importance.high for importance in importances]
     axes.hlines(places, lows, highs, color=INK, linewidth=1.2)
@@ -203,14 +204,14 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
         )
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.margins(x=0.18)
-    axes.set_xlabel(f"added {metric_label((importances[0].metric, None))} (as it is: {importances[0].whole:.3f})")
+    axes.set_xlabel(f"added {metric_label((importances[0].metric, None))} (unpermuted: {importances[0].whole:.3f})")
     return figure
 
 
-def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
-    """Draw by what share each fault changes the score of a system, with its 95 % interval where there is one."""
-    names = [f"{row.fault.replace('-', ' ')}: {named_metric(row.metric)}\n{row.system}" for row in rows]
-    figure, axes = new_rows(names, 0.4, size=8)
+def plot_fault_effects(rows: "Sequence[FaultRow]") -> "Figure":
+    """Draw the relative change of a score by each fault, with its 95 % interval if it has one."""
+    names = [f"{row.fault.replace('-', ' ')}: {written_metric_label(row.metric)}\n{row.system}" for row in rows]
+    figure, axes = new_row_plot(names, 0.4, size=8)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for place, row in enumerate(rows):
         scale = 100 / abs(row.honest)
@@ -234,10 +235,10 @@ def plot_lies(rows: "Sequence[FaultRow]") -> "Figure":
 
 
 def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
-    """Draw which ratings were predicted where which were given: the darker, the larger the share of the given ones.
+    """Draw the confusion matrix of predicted and given ratings; each row of given ratings adds up to 100 %.
 
     Args:
-        cells: of one model and fold.
+        cells: counts of one model and fold.
     """
     import numpy as np
     from matplotlib.collections import PolyCollection
@@ -268,57 +269,62 @@ def plot_confusion(cells: "Sequence[ConfusionRow]") -> "Figure":
     return figure
 
 
-LEAST_NAMED_SHARE, LARGE_SHARE = 0.05, 0.6
+LEAST_NAMED_SHARE = 0.05
+"""Smallest share whose number is written into its cell."""
+LARGE_SHARE = 0.6
+"""Smallest share whose cell is dark enough for light text."""
 
 
 def slice_figures(slices: "Sequence[SliceRow]") -> list[tuple[str, str]]:
-    """Return the titled SVG of each metric that is known of parts in more than one division."""
-    titles = {("recall", 10): "Likes found, by parts", ("rmse", None): "Rating errors, by parts"}
+    """Return (caption, SVG) of recall and RMSE by groups of users and items, where there are at least two groups."""
+    captions = {("recall", 10): "Share of likes found, by group", ("rmse", None): "Rating errors, by group"}
     figures = []
-    for (metric, k), title in titles.items():
+    for (metric, k), caption in captions.items():
         rows = [row for row in slices if (row.metric, row.k) == (metric, k)]
-        rows.sort(key=lambda row: (row.dimension, row.position))  # as evaluated or as stored, it is the same drawing
+        rows.sort(
+            key=lambda row: (row.dimension, row.position)
+        )  # so that the cache knows evaluated and stored rows as equal
         if len({row.part for row in rows}) > 1:
-            figures.append((title, drawn(plot_slices, tuple(rows))))
+            figures.append((caption, cached_svg(plot_slices, tuple(rows))))
     return figures
 
 
 def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
-    """Draw one metric of a model for parts of the users and titles, one division beneath the other.
+    """Draw one metric of a model for groups of users and items.
 
     Args:
-        slices: of one metric; of a division with many parts those with most pairs are drawn.
+        slices: rows of one metric; of a dimension with many groups, those with the most pairs are drawn.
     """
-    divisions: dict[str, list[SliceRow]] = {}
+    by_dimension: dict[str, list[SliceRow]] = {}
     for row in slices:
-        divisions.setdefault(row.dimension, []).append(row)
+        by_dimension.setdefault(row.dimension, []).append(row)
     shown: list[SliceRow | str] = []
-    for dimension, rows in sorted(
-        divisions.items(), key=lambda division: [*DIMENSIONS, division[0]].index(division[0])
-    ):
+    for dimension in sorted(by_dimension, key=lambda dimension: [*DIMENSIONS, dimension].index(dimension)):
+        rows = by_dimension[dimension]
         if len(rows) < 2:
             continue
-        most = sorted(rows, key=lambda row: -row.pairs)[:PARTS_SHOWN]
-        shown += [dimension, *sorted(most, key=lambda row: row.position)]
+        largest = sorted(rows, key=lambda row: -row.pairs)[:GROUPS_SHOWN]
+        shown += [dimension, *sorted(largest, key=lambda row: row.position)]
     names = [
-        DIMENSIONS.get(line, line) if isinstance(line, str) else f"{line.part}  ({short(line.pairs)})" for line in shown
+        DIMENSIONS.get(line, line) if isinstance(line, str) else f"{line.part}  ({format_count(line.pairs)})"
+        for line in shown
     ]
     colors = [MUTED if isinstance(line, str) else INK for line in shown]
-    figure, axes = new_rows(names, 0.19, size=8, colors=colors)
+    figure, axes = new_row_plot(names, 0.19, size=8, colors=colors)
     places = [place for place, line in enumerate(shown) if not isinstance(line, str)]
-    parts = [line for line in shown if not isinstance(line, str)]
-    draw_rows(axes, places, parts, ACCENT, size=4, thickness=6.5)
+    groups = [line for line in shown if not isinstance(line, str)]
+    draw_estimates(axes, places, groups, ACCENT, size=4, thickness=6.5)
     axes.margins(x=0.06)
-    axes.set_xlabel(f"{metric_label((slices[0].metric, slices[0].k))} (of so many pairs)")
+    axes.set_xlabel(f"{metric_label((slices[0].metric, slices[0].k))} (pairs in brackets)")
     return figure
 
 
-PARTS_SHOWN = 10
+GROUPS_SHOWN = 10
 DIMENSIONS = {
-    "activity": "Users by their training pairs:",
-    "popularity": "Items, a third of all pairs each:",
-    "support": "Items by training pairs:",
+    "activity": "Users by number of training pairs:",
+    "popularity": "Titles, in thirds of all pairs:",
+    "support": "Titles by number of training pairs:",
     "kind": "Kinds:",
     "genre": "Genres:",
 }
-"""What the parts of a division are, for the reader."""
+"""Heading of each dimension, in plotting order."""

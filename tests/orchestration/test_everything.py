@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.reports.gather import gather_report
+from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -75,7 +75,7 @@ def test_steps_tell_what_they_cost(movie_run: Any) -> None:
 
 def test_the_page_has_a_line_for_each_step_in_the_order_they_ran_in(movie_run: Any) -> None:
     html = movie_run.layout.report("movie").read_text(encoding="utf-8")
-    steps = re.findall(r'<th scope="row" data-value="([\w/]+)">', html.partition('id="costs"')[2])
+    steps = re.findall(r'<th scope="row" data-value="([\w/]+)">', html.partition('id="usage"')[2])
     assert set(steps) >= {"raw/files", "clean_tables", "features_tables", "models/ease", "evaluation/leaderboard"}
     assert "evaluation/als" not in steps, "the run left it out"
     order = [steps.index(step) for step in ("raw/files", "clean_tables", "models/ease", "serving/champion")]
@@ -152,7 +152,7 @@ def test_a_model_that_was_evaluated_before_lists_were_kept_is_on_the_page_withou
     run.layout.example_lists(run.domain.name, "ease").unlink()
     run.layout.importance(run.domain.name, "embedding_mlp").unlink()
 
-    report = gather_report(run)
+    report = collect_report(run)
 
     cards = {card.name: card for card in report.models}
     assert cards["ease"].lists == []

@@ -1,4 +1,4 @@
-"""A report of a handful of titles that someone chose to be awkward."""
+"""Build a small report whose titles and genres are awkward to show."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
 from recsys_dagster.model_store.store import ModelRecord
 from recsys_dagster.papers.records import FaultRow, PaperRow
-from recsys_dagster.reports.data_profile import Fold, profile
-from recsys_dagster.reports.example_users import Person, describe_users, name_titles
-from recsys_dagster.reports.page import ModelCard, Report
+from recsys_dagster.reports.data_profile import Fold, read_profile
+from recsys_dagster.reports.example_users import ExampleUser, describe_users, read_listed_items
+from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.warehouse.build import FileAccount
@@ -52,7 +52,7 @@ def leaderboard() -> Leaderboard:
         "embedding_mlp": [metric("embedding_mlp", "ndcg", 10, 0.12), metric("embedding_mlp", "rmse", None, 0.8765)],
         "constant": [metric("constant", "rmse", None, 1.0432)],
     }
-    told = {"popularity": [Remark(Concern.SAME_LIST, "recommends the same list to everybody")]}
+    remarks = {"popularity": [Remark(Concern.SAME_LIST, "recommends the same list to everybody")]}
     behind = {"embedding_mlp": (Interval(-0.0034, -0.02, 0.01), 0.6)}
     return Leaderboard(
         [
@@ -63,7 +63,7 @@ def leaderboard() -> Leaderboard:
                 None,
                 {(row.metric, row.k): row for row in rows},
                 *behind.get(model, (None, None)),
-                remarks=told.get(model, []),
+                remarks=remarks.get(model, []),
             )
             for rank, (model, rows) in enumerate(shown.items(), 1)
         ]
@@ -71,7 +71,7 @@ def leaderboard() -> Leaderboard:
 
 
 def clean_tables() -> duckdb.DuckDBPyConnection:
-    """The cleaned tables: user u has the first u of 12 titles, u = 1 … 12, and rates every other one u / 2."""
+    """Return clean tables in which user u = 1 … 12 has the first u of 12 items and rates every second of them u / 2."""
     connection = duckdb.connect()
     connection.execute(
         """
@@ -106,13 +106,13 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
 
 
 def pairs(*known: tuple[int, int, float]) -> Interactions:
-    """(user, item, rating) as arrays."""
+    """Return the interactions of (user, item, rating)."""
     users, items, ratings = zip(*known, strict=True)
     return Interactions(np.array(users, np.int32), np.array(items, np.int32), np.array(ratings, np.float32))
 
 
-def people(connection: duckdb.DuckDBPyConnection) -> list[Person]:
-    """User 1, who has one title, and user 12, of whom all but the planned one are known."""
+def example_users(connection: duckdb.DuckDBPyConnection) -> list[ExampleUser]:
+    """Return user 1, who has one item, and user 12, whose items are all known except the planned one."""
     heavy = pairs(*((11, item, np.nan) for item in range(11)))
     examples = [
         Example("light", 0, pairs((0, 0, np.nan)), np.array([], np.int32)),
@@ -142,7 +142,7 @@ def report(**changes: Any) -> Report:
             "anime", "sample-anime", "0123456789abcdef0123", "free & <easy>", "popularity", "20260102T030405-abcdef",
             66, (1, 10), {"recsys-dagster": "0.1.0"},
         ),
-        "profile": profile(connection),
+        "profile": read_profile(connection),
         "folds": [Fold("train", 60, 30, 12, 11, None, None), Fold("test", 18, 6, 7, 12, None, None)],
         "files": [FileAccount(file="ratings.csv", rows_in=67, kept=66, rejected={"unparsable": 1})],
         "leaderboard": board,
@@ -154,7 +154,7 @@ def report(**changes: Any) -> Report:
             )
             for row in board.rows if row.model in lists
         ],
-        "skipped": {"blend": "takes long"},
+        "skipped": {"blend": "is not selected"},
         "papers": [
             PaperRow(
                 "003", "two_tower", "here", "mse_scaled", "all", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30
@@ -164,11 +164,11 @@ def report(**changes: Any) -> Report:
             FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.08, -0.2, -0.05),
             FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),
         ],
-        "costs": [
+        "usage": [
             StepUsage("clean_tables", 75.0, 140.0, 2_345_600_000, 250_000.4, 1.0),
             StepUsage("serving/champion", 0.5, 0.4, 1_000_000, None, 2.0),
         ],
-        "people": people(connection),
-        "titles": name_titles(connection, lists),
+        "example_users": example_users(connection),
+        "items": read_listed_items(connection, lists),
     }  # fmt: skip
     return Report(**values | changes)

@@ -5,7 +5,7 @@ from small_publication import leaderboard_table, provenance, publish_small
 
 from recsys_dagster.evaluation.store import MetricRow
 from recsys_dagster.reports.comparison import (
-    YARDSTICKS,
+    RELATIVE_METRICS,
     DomainResults,
     comparison_figures,
     comparison_records,
@@ -30,9 +30,9 @@ def results() -> dict[str, DomainResults]:
     return {"anime": DomainResults(provenance(), sizes, anime), "movie": DomainResults(provenance(), sizes, movie)}
 
 
-def test_models_are_compared_by_how_far_they_get_beyond_the_baseline_of_each_domain() -> None:
+def test_models_are_compared_by_their_metric_relative_to_the_baseline_of_each_domain() -> None:
     records = comparison_records(results())
-    # 2.5 in the one domain; (1.5 + 2) / 2 in both; the baseline itself; then what has no lists
+    # 2.5 in one domain; (1.5 + 2) / 2 on average; the baseline; then the model without lists
     assert [record["model"] for record in records] == ["ease", "als", "popularity", "constant"]
     als = records[1]
     assert als["anime NDCG@10 ÷ popularity"] == pytest.approx(1.5)
@@ -43,25 +43,25 @@ def test_models_are_compared_by_how_far_they_get_beyond_the_baseline_of_each_dom
 
 
 def test_a_domain_without_the_baseline_is_not_compared_by_that_metric() -> None:
-    assert results()["movie"].relative(YARDSTICKS[1]) == {}
+    assert results()["movie"].relative(RELATIVE_METRICS[1]) == {}
     assert "movie RMSE ÷ constant" not in comparison_records(results())[0]
 
 
-def test_both_domains_are_drawn_by_name() -> None:
+def test_the_plots_name_both_domains() -> None:
     (_, lists), (_, ratings) = comparison_figures(results())
     assert "anime" in to_svg(lists)
     assert "movie" in to_svg(lists)
     assert [text.get_text() for text in ratings.axes[0].texts] == ["als", "constant"]
 
 
-def test_only_what_is_published_is_compared(tmp_path: Path) -> None:
+def test_only_published_domains_are_compared(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     assert published_results(layout, ["anime", "movie"]) == {}
     publish_small(layout.published("anime"))
-    found = published_results(layout, ["anime", "movie"])
-    assert list(found) == ["anime"]
-    assert found["anime"].sizes == {"users": 4, "titles": 4}
-    assert [vars(row) for row in found["anime"].metrics] == leaderboard_table().to_pylist()
+    results_by_domain = published_results(layout, ["anime", "movie"])
+    assert list(results_by_domain) == ["anime"]
+    assert results_by_domain["anime"].sizes == {"users": 4, "titles": 4}
+    assert [vars(row) for row in results_by_domain["anime"].metrics] == leaderboard_table().to_pylist()
 
 
 def test_the_page_links_to_each_domain(tmp_path: Path) -> None:

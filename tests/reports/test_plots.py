@@ -13,19 +13,19 @@ from recsys_dagster.reports.data_plots import (
     plot_activity,
     plot_counts,
     plot_joint,
+    plot_named_items,
     plot_over_time,
     plot_ratings,
-    plot_titles,
     plot_words,
     plot_years,
 )
-from recsys_dagster.reports.figures import to_png, to_svg
+from recsys_dagster.reports.figures import plot_columns, to_png, to_svg
 from recsys_dagster.reports.model_plots import (
     plot_confusion,
+    plot_fault_effects,
     plot_importance,
     plot_leaderboard,
     plot_learning_curves,
-    plot_lies,
     plot_slices,
     plot_tradeoff,
 )
@@ -39,14 +39,14 @@ FIGURES = {
     "years": lambda: plot_years([(1950, 3), (2001, 5)]),
     "months": lambda: plot_over_time([(date(2020, 1, 1), 4), (date(2020, 2, 1), 9)]),
     "joint": lambda: plot_joint([(0, 4, 10), (0, 8, 110), (5, 12, 20)]),
-    "titles": lambda: plot_titles([("Drama <& $x$ " * 9, 9), ("Škola", 2)], label="members"),
+    "named items": lambda: plot_named_items([("Drama <& $x$ " * 9, 9), ("Škola", 2)], label="members"),
     "tradeoff": lambda: plot_tradeoff(
         {f"model_{n}": (1.0 + n % 3, 0.1) for n in range(12)} | {"far": (1e4, 0.2)}, "seconds to fit", "NDCG@10", "far"
     ),
     "confusion": lambda: plot_confusion(CONFUSION),
     "slices": lambda: plot_slices([*SLICES[:3], replace(SLICES[2], part="War", position=1)]),
     "importance": lambda: plot_importance(IMPORTANCES),
-    "lies": lambda: plot_lies(
+    "fault effects": lambda: plot_fault_effects(
         [
             FaultRow("stack-in-sample", "002", "d", system, "rmse", 1.2, 1.1, -0.2, -0.05)
             for system in ("als", f"stack of {', '.join(['beta_network_100'] * 9)}")
@@ -57,15 +57,15 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_axis_has_a_label_and_nothing_falls_off_the_figure(name: str) -> None:
+def test_every_axis_has_a_label_and_nothing_lies_outside_the_figure(name: str) -> None:
     figure = FIGURES[name]()
     png = to_png(figure)
 
     assert png.startswith(b"\x89PNG")
     width, height = figure.get_size_inches() * figure.dpi
     for axes in figure.axes:
-        beside = axes.get_shared_y_axes().get_siblings(axes)
-        assert any(one.get_ylabel() or one.texts for one in beside)
+        siblings = axes.get_shared_y_axes().get_siblings(axes)
+        assert any(one.get_ylabel() or one.texts for one in siblings)
         box = axes.get_tightbbox()
         assert box is not None
         assert box.x0 >= -1
@@ -87,10 +87,24 @@ def test_an_svg_is_well_formed_takes_the_colours_of_the_page_and_loads_nothing(n
     assert not re.search(r"#[0-9a-f]{6}", svg), "a colour that does not follow light and dark"
 
 
-def test_names_are_text_as_they_are() -> None:
-    svg = to_svg(FIGURES["counts"]())
-    assert "Drama &lt;&amp; $x$" in svg
-    assert "Škola" in svg
+FORMULA = r"$\frac{ {x} <&$ $a_{"
+"""A name that matplotlib would take for a formula, and a broken one."""
+NAMED = {
+    "counts": lambda: plot_counts([(FORMULA, 9), ("Škola", 2)], label="titles"),
+    "named items": lambda: plot_named_items([(FORMULA, 9), ("Škola", 2)], label="members"),
+    "tradeoff": lambda: plot_tradeoff({FORMULA: (1.0, 0.1), "m": (3.0, 0.2)}, "seconds to fit", "NDCG@10", "m"),
+    "slices": lambda: plot_slices([replace(SLICES[2], part=part, position=n) for n, part in enumerate((FORMULA, "b"))]),
+    "importance": lambda: plot_importance([replace(IMPORTANCES[0], input=FORMULA)]),
+    "words": lambda: plot_words([(FORMULA, 9), ("dragon", 2)]),
+    "columns": lambda: plot_columns([FORMULA, "b"], [1, 2], FORMULA, "titles"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_are_shown_literally_never_as_formulas(name: str) -> None:
+    to_png(NAMED[name]())
+    texts = [text.text or "" for text in ET.fromstring(to_svg(NAMED[name]())).iter("text")]
+    assert any(FORMULA in text for text in texts)
 
 
 def test_the_same_figure_is_the_same_svg() -> None:
@@ -111,7 +125,7 @@ def test_no_name_of_a_tradeoff_covers_another() -> None:
     assert not [(a, b) for place, a in enumerate(boxes) for b in boxes[:place] if a.overlaps(b)]
 
 
-def test_no_word_of_a_cloud_falls_off_and_the_commonest_is_the_largest() -> None:
+def test_every_word_of_a_cloud_is_inside_and_the_commonest_is_the_largest() -> None:
     axes = plot_words([("night", 90), ("day", 40), ("dragon", 20), ("Škola", 5), ("wolf", 5)]).axes[0]
     axes.figure.draw_without_rendering()
     sizes = {text.get_text(): text.get_fontsize() for text in axes.texts}
@@ -123,23 +137,23 @@ def test_no_word_of_a_cloud_falls_off_and_the_commonest_is_the_largest() -> None
     assert all(inside.y0 - 1 <= box.y0 and box.y1 <= inside.y1 + 1 for box in boxes)
 
 
-def test_numbers_that_a_person_reads_keep_their_digits() -> None:
+def test_numbers_in_text_keep_their_digits() -> None:
     assert ">0.1234<" in to_svg(plot_counts([("0.1234", 3), ("b", 2)], label="titles"))
 
 
-def test_a_cell_of_a_confusion_is_its_share_of_the_ratings_given() -> None:
+def test_a_cell_of_a_confusion_matrix_is_its_share_of_the_given_ratings() -> None:
     axes = plot_confusion(CONFUSION).axes[0]
     assert sorted(text.get_text() for text in axes.texts) == ["100", "100", "25", "75"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["6", "7", "8", "10"]
 
 
-def test_of_a_division_with_many_parts_those_with_most_pairs_are_shown_in_their_order() -> None:
+def test_of_many_groups_those_with_most_pairs_are_shown_in_their_order() -> None:
     many = [replace(SLICES[0], dimension="genre", part=f"g{n}", position=n, pairs=100 - n % 20) for n in range(40)]
     labels = [text.get_text() for text in plot_slices(many).axes[0].texts]
     assert labels == ["Genres:", *(f"g{n}  ({100 - n % 20})" for n in (0, 1, 2, 3, 4, 20, 21, 22, 23, 24))]
 
 
-def test_bins_that_double_say_where_they_begin_and_end() -> None:
+def test_bins_of_activity_are_labelled_with_their_bounds() -> None:
     axes = plot_activity([(0, 5), (1, 3), (3, 1)], of="users").axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2–3", "4–7", "8–15"]
     assert [bar.get_height() for bar in axes.patches] == [5, 3, 0, 1]

@@ -20,7 +20,7 @@ from recsys_dagster.orchestration.metadata import Materialized, markdown_table, 
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.reports.figures import drawn, to_svg
+from recsys_dagster.reports.figures import cached_svg, to_svg
 from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.arrays import load_holdout
@@ -33,10 +33,10 @@ def _pictures(
     figures = {}
     cells = [row for row in confusion if row.fold == "test"]
     if cells:
-        figures["confusion"] = drawn(plot_confusion, tuple(cells))
+        figures["confusion"] = cached_svg(plot_confusion, tuple(cells))
     figures |= dict(slice_figures([row for row in parts if row.fold == "test"]))
     if importances:
-        figures["importance"] = drawn(plot_importance, tuple(importances))
+        figures["importance"] = cached_svg(plot_importance, tuple(importances))
     return {title: picture(svg) for title, svg in figures.items()}
 
 

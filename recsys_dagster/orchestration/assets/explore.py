@@ -6,7 +6,7 @@ from recsys_dagster.orchestration.metadata import Materialized, picture, usage_m
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.data_plots import profile_figures
-from recsys_dagster.reports.data_profile import profile
+from recsys_dagster.reports.data_profile import read_profile
 from recsys_dagster.runtime.resource_usage import track_resources
 
 
@@ -22,6 +22,6 @@ def data_profile(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Rec
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
         with run.warehouse.connect() as connection:
-            found = profile(connection)
+            found = read_profile(connection)
         pictures = {title: picture(svg) for title, svg in profile_figures(found)}
     return dg.MaterializeResult(metadata={**found.counts, **pictures, **usage_metadata(usage)})

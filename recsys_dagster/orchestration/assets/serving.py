@@ -20,8 +20,8 @@ from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.step_usage import step_usage
 from recsys_dagster.quality.lists import overlap_with_published
+from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
-from recsys_dagster.reports.gather import gather_report
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.runtime.resource_usage import track_resources
 
@@ -115,7 +115,7 @@ def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) 
     run = recsys.hold(context.partition_key)
     path = run.layout.report(run.domain.name)
     with track_resources() as usage:
-        write_report(path, gather_report(run, step_usage(context.instance, run.domain.name)))
+        write_report(path, collect_report(run, step_usage(context.instance, run.domain.name)))
     return dg.MaterializeResult(
         metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **usage_metadata(usage)}
     )

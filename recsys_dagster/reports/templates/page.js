@@ -1,5 +1,5 @@
 "use strict";
-// Sorting a table by a column: the best first, then the worst; rows without a value stay last.
+// Sort a table by a column, best value first, on the second click worst first; rows without a value stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
@@ -21,7 +21,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-// One model's lists of all people are shown, by the choice of any of them.
+// Show the lists of one model for all example users; each select changes all of them.
 for (const heading of document.querySelectorAll("[data-list-of] > h4")) heading.hidden = true;
 for (const choice of document.querySelectorAll("select.model-choice")) {
   const show = () => {
@@ -32,10 +32,10 @@ for (const choice of document.querySelectorAll("select.model-choice")) {
   choice.disabled = false;
   show();
 }
-// A link to something folded away unfolds it.
-const unfold = () => {
+// A link to a closed section opens it.
+const openTarget = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target && target.tagName === "DETAILS") target.open = true;
 };
-addEventListener("hashchange", unfold);
-unfold();
+addEventListener("hashchange", openTarget);
+openTarget();

@@ -1,4 +1,4 @@
-"""Read what the page of a domain shows; everything was computed by the steps before."""
+"""Collect what the page of a domain shows from the results of the earlier steps."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
-from recsys_dagster.reports.data_profile import folds, profile
-from recsys_dagster.reports.example_users import describe_users, name_titles
-from recsys_dagster.reports.page import ModelCard, Report
+from recsys_dagster.reports.data_profile import read_folds, read_profile
+from recsys_dagster.reports.example_users import describe_users, read_listed_items
+from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Published
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
@@ -22,16 +22,16 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 SHOWN_FOLD = "test"
 
 
-def gather_report(run: DomainRun, costs: Sequence[StepUsage] = ()) -> Report:
-    """Return what the page of a domain shows, after everything else of the domain was made.
+def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
+    """Return what the page of a domain shows; all other steps of the domain have run before.
 
     Args:
         run: the domain.
-        costs: of the steps that made it, where anybody kept them.
+        usage: resource usage of the steps, if it was recorded.
     """
     warehouse = run.warehouse
-    board = EvaluationResults(run).leaderboard()
-    cards = _cards(run, [row.model for row in board.rows])
+    leaderboard = EvaluationResults(run).leaderboard()
+    cards = _cards(run, [row.model for row in leaderboard.rows])
     examples = pick_example_users(
         load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold
     )
@@ -42,23 +42,23 @@ def gather_report(run: DomainRun, costs: Sequence[StepUsage] = ()) -> Report:
     with warehouse.connect() as connection:
         return Report(
             provenance=provenance,
-            profile=profile(connection),
-            folds=folds(connection),
+            profile=read_profile(connection),
+            folds=read_folds(connection),
             files=files,
-            leaderboard=board,
-            verdicts=verdicts(board),
+            leaderboard=leaderboard,
+            verdicts=verdicts(leaderboard),
             models=cards,
-            skipped=_left_out(run, {card.name for card in cards} | {outcome.model for outcome in board.missing}),
-            people=describe_users(connection, examples, user_ids, item_ids),
-            titles=name_titles(connection, {card.name: card.lists for card in cards}),
+            skipped=_skipped(run, {card.name for card in cards} | {outcome.model for outcome in leaderboard.missing}),
+            example_users=describe_users(connection, examples, user_ids, item_ids),
+            items=read_listed_items(connection, {card.name: card.lists for card in cards}),
             papers=read_records(connection, PaperRow),
             faults=read_records(connection, FaultRow),
-            costs=costs,
+            usage=usage,
         )
 
 
 def _cards(run: DomainRun, names: list[str]) -> list[ModelCard]:
-    """Return a card for each of the names that is a model's, in their order."""
+    """Return the card of each name that is a model of the registry, in the given order."""
     metrics = EvaluationResults(run).metrics()
     confusion, slices = EvaluationResults(run).confusion(), EvaluationResults(run).slices()
     curves = ModelStore(run.layout).learning_curves(run.domain.name)
@@ -79,15 +79,15 @@ def _cards(run: DomainRun, names: list[str]) -> list[ModelCard]:
     ]
 
 
-def _left_out(run: DomainRun, shown: set[str]) -> dict[str, str]:
-    """Say of each model that is not shown why it is not."""
+def _skipped(run: DomainRun, shown: set[str]) -> dict[str, str]:
+    """Return the reason why a model is not on the leaderboard, by name."""
     chosen = selected_models(run.settings)
     reasons = {}
     for name in model_names():
         if name in shown:
             continue
         if name in chosen:
-            reasons[name] = "has no results for today's data; train and evaluate it"
+            reasons[name] = "has no results for the current data; train and evaluate it"
         else:
-            reasons[name] = "not among the models that this run was asked for"
+            reasons[name] = "is not selected (RECSYS_MODELS)"
     return reasons
