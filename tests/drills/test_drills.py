@@ -1,0 +1,79 @@
+"""The changes that CONTRIBUTING.md describes work as they are described there."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from drills.drill import Repository, apply_edit, copy_repository
+
+from recsys_dagster.ingest.samples.write import write_sample
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A copy of the repository."""
+    return copy_repository(tmp_path)
+
+
+def test_a_model_is_one_file_and_one_line(repository: Repository) -> None:
+    assert len(repository.perform("Add a model")) == 2
+    printed = repository.run(
+        "-m", "pytest", "-p", "no:cacheprovider", "tests/models/test_contract.py", "-k", "weighted_rating"
+    )
+    assert re.search(r"\b2\d passed", printed)
+    keys = repository.run(
+        "-c",
+        "from recsys_dagster.definitions import defs\n"
+        "print(*(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()))",
+    ).split()
+    assert {"models/weighted_rating", "evaluation/weighted_rating"} <= set(keys)
+
+
+def test_a_dataset_in_a_known_format_is_one_entry(repository: Repository, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    write_sample("movielens", mirror / "files", n_users=30, n_items=25, n_ratings=300, seed=1)
+    with zipfile.ZipFile(mirror / "ml-latest.zip", "w") as archive:
+        for file in sorted((mirror / "files").iterdir()):
+            archive.write(file, file.name)
+    assert repository.perform("Add a dataset") == ["recsys_dagster/ingest/catalogue.py"]
+    settings = {"RECSYS_MOVIE_DATASET": "ml-latest", "RECSYS_MIRROR": str(mirror)}
+    printed = repository.run("-c", FETCH_AND_CLEAN, "movie", **settings)
+    assert printed.split() == ["ml-latest", "300"]
+    assert "ml-latest " in repository.recsys("datasets", COLUMNS="200")
+
+
+def test_a_domain_is_an_entry_a_setting_and_a_dataset(repository: Repository) -> None:
+    repository.perform("Add a domain")
+    partitions = repository.run(
+        "-c",
+        "from recsys_dagster.orchestration.partitions import domain_partitions as found\n"
+        "print(*found.get_partition_keys())",
+    )
+    assert partitions.split() == ["anime", "movie", "book"]
+    assert repository.run("-c", FETCH_AND_CLEAN, "book").split() == ["sample-book", "16000"]
+    with pytest.raises(AssertionError, match="sample-anime is a dataset of the domain 'anime'"):
+        repository.run("-c", FETCH_AND_CLEAN, "book", RECSYS_BOOK_DATASET="sample-anime")
+
+
+FETCH_AND_CLEAN = """
+import sys
+from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.build import build_clean
+from recsys_dagster.warehouse.domain_run import DomainRun
+
+with DomainRun(Settings(), get_domain(sys.argv[1])) as run:
+    fetch(run.dataset, run.settings)
+    build_clean(run.warehouse, run.domain, run.dataset.format, run.manifest)
+    with run.warehouse.connect() as connection:
+        print(run.dataset.id, connection.sql("SELECT count(*) FROM clean.ratings").fetchall()[0][0])
+"""
+
+
+def test_an_edit_whose_place_is_gone_fails() -> None:
+    assert apply_edit("one\ntwo\n", " one\n+and a half\n") == "one\nand a half\ntwo\n"
+    for text in ("two\n", "one\none\n"):
+        with pytest.raises(AssertionError, match="times, not once"):
+            apply_edit(text, " one\n+and a half\n")

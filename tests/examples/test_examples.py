@@ -1,0 +1,55 @@
+"""The programs in examples/ do what they say, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+def run(*command: str, home: Path, **settings: str) -> str:
+    """Run a command in the folder above RECSYS_HOME; return what it printed."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RECSYS_", "DAGSTER_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = clean | {"RECSYS_HOME": str(home), "PATH": path, **settings}
+    done = subprocess.run(command, cwd=home.parent, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RECSYS_HOME after a run of the domain movie."""
+    home = tmp_path_factory.mktemp("examples") / "data"
+    run("recsys", "run", "--domain", "movie", "--models", "item_knn", home=home)
+    return home
+
+
+def test_an_application_reads_the_published_lists_with_duckdb_alone(home: Path) -> None:
+    program, published = EXAMPLES / "read_published.py", home / "published" / "movie.duckdb"
+    first, *lines = run(sys.executable, str(program), str(published), "42", home=home).splitlines()
+    assert first.startswith("Made by ")
+    assert " from sample-movie at " in first
+    assert [line.split()[0] for line in lines] == [str(rank) for rank in range(1, 11)]
+    imports = [line for line in program.read_text(encoding="utf-8").splitlines() if line.startswith(("import", "from"))]
+    assert imports == ["import sys", "import duckdb"]
+
+
+def test_models_are_compared_on_a_split_made_with_pandas(home: Path, tmp_path: Path) -> None:
+    (ratings,) = home.glob("raw/sample-movie/*/ratings.csv")
+    printed = run(sys.executable, str(EXAMPLES / "own_split.py"), str(ratings), str(tmp_path), home=home)
+    assert "metrics are in metrics.json" in printed
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert {"popularity", "item_knn", "ease"} <= set(json.dumps(metrics).replace('"', " ").split())
+
+
+def test_every_example_is_listed_and_executed_here() -> None:
+    page, tests = ((path).read_text(encoding="utf-8") for path in (EXAMPLES / "README.md", Path(__file__)))
+    for example in [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb"), *EXAMPLES.glob("my_*")]:
+        assert example.name in page
+        assert f'"{example.name}"' in tests
