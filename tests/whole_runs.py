@@ -46,7 +46,7 @@ class Home:
 
 @dataclass
 class Run:
-    """A run of the job `everything` on the sample of a domain, in this process."""
+    """A run of the job `retrain` on the sample of a domain, in this process."""
 
     settings: Settings
     result: dg.ExecuteInProcessResult
@@ -74,7 +74,7 @@ def movie_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         movie_dataset=None,
         _env_file=None,
     )
-    job = build_definitions(settings).resolve_job_def("everything")
+    job = build_definitions(settings).resolve_job_def("retrain")
     with dg.DagsterInstance.ephemeral() as instance:
         return Run(settings, job.execute_in_process(partition_key="movie", instance=instance))
 

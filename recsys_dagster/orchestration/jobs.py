@@ -1,50 +1,52 @@
-"""The jobs: those over one domain partition, and the one over all."""
+"""The jobs. All but `compare` run over one domain."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
 
+from recsys_dagster.orchestration.asset_keys import keys
+
 
 def build_jobs(skipped: Iterable[str]) -> list[Any]:
-    """Return the jobs, of a type that dagster does not export; the models `skipped` are in none of them.
+    """Return the jobs (dagster does not export their type); no job has an asset of the models `skipped`.
 
-    All but `compare` are over one domain: what stands over the domains does not belong in a job over one of them.
+    `serving/domain_comparison` has no partitions, so it is in none of the jobs over a domain.
     """
-    groups = dg.AssetSelection.groups
+    prefix = dg.AssetSelection.key_prefixes
     comparison = dg.AssetSelection.assets(["serving", "domain_comparison"])
-    unwanted = comparison | dg.AssetSelection.assets(
-        *([group, name] for name in skipped for group in ("models", "evaluation"))
-    )
+    skipped = list(skipped)
+    unwanted = comparison | dg.AssetSelection.assets(*keys("models", skipped), *keys("evaluation", skipped))
+    pipeline = ("raw", "clean", "explore", "features", "models", "evaluation", "serving")
     return [
         dg.define_asset_job(
             "ingest",
-            selection=groups("raw", "clean"),
-            description="Fetch what is new and clean it.",
+            selection=prefix("raw", "clean"),
+            description="Fetch the raw files if they are new, and build the clean tables.",
+            tags={"recsys/writes": "tables"},
         ),
         dg.define_asset_job(
             "features",
-            selection=groups("features"),
-            description="Index, split and encode the cleaned tables.",
+            selection=prefix("features"),
+            description="Build the feature tables: indices, folds, genres and tastes.",
+            tags={"recsys/writes": "tables"},
         ),
         dg.define_asset_job(
             "retrain",
-            selection=groups("raw", "clean", "features", "models", "evaluation", "serving") - unwanted,
-            description="Fetch what is new, fit and evaluate the models, publish the lists of the best.",
-        ),
-        dg.define_asset_job(
-            "everything",
-            selection=dg.AssetSelection.all() - unwanted - groups("papers"),
-            description="All assets of a domain: a retrain, and the pictures of the data.",
+            selection=prefix(*pipeline) - unwanted,
+            description="Fetch, clean, profile, train and evaluate; publish the lists of the champion and the report.",
+            tags={"recsys/writes": "lists"},
         ),
         dg.define_asset_job(
             "papers",
-            selection=groups("papers"),
-            description="Run the papers as published, and with their faults and without; takes long.",
+            selection=prefix("papers"),
+            description="Replicate the papers as published, and measure the effect of each fault. Takes long.",
+            tags={"recsys/writes": "reports"},
         ),
         dg.define_asset_job(
             "compare",
             selection=comparison,
-            description="Set the domains side by side, as they are published.",
+            description="Compare the published results of all domains on one page.",
+            tags={"recsys/writes": "reports"},
         ),
     ]

@@ -1,4 +1,4 @@
-"""`recsys run`: the job `everything` in this process, a line a finished step instead of Dagster's log."""
+"""`recsys run`: the job `retrain` in this process, a line a finished step instead of Dagster's log."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
         for run in runs.values():
             _ = held.enter_context(run).dataset
         for name, run in runs.items():
-            result = _run(settings, "everything", name, instance, console)
+            result = _run(settings, "retrain", name, instance, console)
             causes = failed_steps(result.all_events)
             failures += [f"{name}: {cause}" for cause in causes]
             gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]

@@ -1,10 +1,13 @@
 """The graph itself: which assets there are, what they depend on, what they say of themselves."""
 
+import inspect
+
 import dagster as dg
 import pytest
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.models.registry import get_model_class, model_names
+from recsys_dagster.orchestration.asset_keys import family_of
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 
@@ -25,49 +28,27 @@ def test_the_ui_can_load_all_of_it(definitions: dg.Definitions) -> None:
     definitions.get_repository_def().load_all_definitions()
 
 
-def test_the_lineage_is_as_designed(specs: dict[str, dg.AssetSpec]) -> None:
-    found = {key: {dep.asset_key.to_user_string() for dep in spec.deps} for key, spec in specs.items()}
-    evaluations = {f"evaluation/{name}" for name in model_names()}
-    features = {f"features/{table}" for table in ("users", "items", "interactions", "item_genres")}
-    assert found == {
-        "raw/files": set(),
-        "clean/items": {"raw/files"},
-        "clean/ratings": {"raw/files", "clean/items"},
-        "clean/interactions": {"raw/files", "clean/items"},
-        "clean/rejected": {"raw/files", "clean/items"},
-        "clean/source_files": {"raw/files", "clean/items"},
-        "explore/profile": {"clean/items", "clean/ratings", "clean/interactions", "clean/rejected"},
-        "features/users": {"clean/interactions"},
-        "features/items": {"clean/items"},
-        "features/interactions": {"clean/ratings", "clean/interactions", "features/users", "features/items"},
-        "features/item_genres": {"clean/items", "features/items"},
-        "features/user_genre_taste": {"features/interactions", "features/item_genres"},
-        **{
-            f"models/{name}": features
-            | ({"features/user_genre_taste"} if get_model_class(name).reads_user_genre_taste else set())
-            for name in model_names()
-        },
-        **{f"evaluation/{name}": {f"models/{name}"} for name in model_names()},
-        "evaluation/leaderboard": evaluations,
-        "serving/champion": {"evaluation/leaderboard"},
-        "serving/lists": {"serving/champion"},
-        "serving/recommendations": {"serving/lists"},
-        "serving/report": {"serving/recommendations"},
-        "serving/domain_comparison": {"serving/report"},
-        "papers/as_published": features,
-        "papers/faults": features,
-    }
-
-
 def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domain(
     specs: dict[str, dg.AssetSpec],
 ) -> None:
     for key, spec in specs.items():
         assert spec.description, key
-        assert spec.group_name == key.split("/")[0], key
+        folder, _, name = key.partition("/")
+        assert spec.group_name == (f"{folder}_{family_of(name)}" if name in model_names() else folder), key
         assert spec.kinds, key
         by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(DOMAINS))
         assert spec.partitions_def == by_domain, key
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_a_model_is_described_by_the_line_of_the_report_and_its_docstring_without_indentation(
+    specs: dict[str, dg.AssetSpec], name: str
+) -> None:
+    cls = get_model_class(name)
+    description = specs[f"models/{name}"].description or ""
+    assert description.splitlines()[0] == cls.summary
+    assert (cls.__doc__ or "").strip().splitlines()[0] in description
+    assert inspect.getdoc(cls) in description
 
 
 def test_the_domains_are_compared_whenever_both_have_a_new_report(specs: dict[str, dg.AssetSpec]) -> None:
@@ -77,14 +58,13 @@ def test_the_domains_are_compared_whenever_both_have_a_new_report(specs: dict[st
 
 def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> None:
     groups = {}
-    for name in ("ingest", "features", "retrain", "everything", "papers"):
+    for name in ("ingest", "features", "retrain", "papers"):
         job = definitions.resolve_job_def(name)
         groups[name] = {key.path[0] for key in job.asset_layer.selected_asset_keys}
     assert groups == {
         "ingest": {"raw", "clean"},
         "features": {"features"},
-        "retrain": {"raw", "clean", "features", "models", "evaluation", "serving"},
-        "everything": {"raw", "clean", "explore", "features", "models", "evaluation", "serving"},
+        "retrain": {"raw", "clean", "explore", "features", "models", "evaluation", "serving"},
         "papers": {"papers"},
     }
 
@@ -92,8 +72,7 @@ def test_the_jobs_cover_what_their_names_say(definitions: dg.Definitions) -> Non
 def test_what_stands_over_the_domains_is_in_no_job_over_one(definitions: dg.Definitions) -> None:
     key = dg.AssetKey(OVER_DOMAINS.split("/"))
     assert definitions.resolve_job_def("compare").asset_layer.selected_asset_keys == {key}
-    for name in ("retrain", "everything"):
-        assert key not in definitions.resolve_job_def(name).asset_layer.selected_asset_keys
+    assert key not in definitions.resolve_job_def("retrain").asset_layer.selected_asset_keys
 
 
 @pytest.mark.parametrize("name", model_names())

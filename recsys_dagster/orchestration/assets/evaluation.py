@@ -1,4 +1,4 @@
-"""The group `evaluation`: one asset a model, and the leaderboard over all of them."""
+"""The groups `evaluation_<family>`: one asset for each model; and the group `evaluation`: the leaderboard over all."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import model_names
+from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA, family_of
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
@@ -43,11 +44,11 @@ def _pictures(
 def _evaluation_asset(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=["evaluation", name],
-        group_name="evaluation",
+        group_name=f"evaluation_{family_of(name)}",
         partitions_def=domain_partitions,
         description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
-        kinds={"python", "duckdb"},
-        deps=[["models", name]],
+        kinds={"numpy", "duckdb"},
+        deps=[["models", name], *TRAINING_DATA],
         check_specs=[fitted_check("evaluation", name)],
     )
     def evaluation(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
@@ -119,8 +120,8 @@ evaluations = [_evaluation_asset(name) for name in model_names()]
     key=["evaluation", "leaderboard"],
     group_name="evaluation",
     partitions_def=domain_partitions,
-    kinds={"python", "duckdb"},
-    deps=[["evaluation", name] for name in model_names()],
+    kinds={"numpy", "duckdb", "matplotlib"},
+    deps=[*MODEL_RESULTS, *TRAINING_DATA],
 )
 def leaderboard(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """All models side by side, the constant among them, with intervals and plain words on who beats whom."""

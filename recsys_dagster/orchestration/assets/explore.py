@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from recsys_dagster.orchestration.asset_keys import keys
 from recsys_dagster.orchestration.metadata import Materialized, picture, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
@@ -15,7 +16,7 @@ from recsys_dagster.runtime.resource_usage import track_resources
     group_name="explore",
     partitions_def=domain_partitions,
     kinds={"duckdb", "matplotlib"},
-    deps=[["clean", table] for table in ("items", "ratings", "interactions", "rejected")],
+    deps=keys("clean", ("items", "ratings", "interactions", "rejected")),
 )
 def data_profile(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The data at a glance: ratings, kinds, genres, years, activity of users and titles."""

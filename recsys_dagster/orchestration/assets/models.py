@@ -1,5 +1,6 @@
-"""The group `models`: one asset for each line of the registry."""
+"""The groups `models_<family>`: one asset for each model of the registry, which fits it and stores the version."""
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import Size
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import budget_of
+from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, family_of, keys
 from recsys_dagster.orchestration.metadata import Materialized, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
@@ -74,20 +76,24 @@ def _tuned_params(cls: type[Model], run: DomainRun) -> tuple[Params, str]:
     return params, f"{tuned}; to go back, remove {tuned_path(run.layout, run.domain.name, cls.name)}"
 
 
+def model_description(cls: type[Model]) -> str:
+    """Return the model's summary, as on the report, and its docstring below."""
+    text = inspect.getdoc(cls) or ""
+    return text if text.startswith(cls.summary) else f"{cls.summary}\n\n{text}".strip()
+
+
 def _model_asset(name: str) -> dg.AssetsDefinition:
     cls = get_model_class(name)
-    tables = ["users", "items", "interactions", "item_genres"]
-    if cls.reads_user_genre_taste:
-        tables.append("user_genre_taste")
+    tastes = keys("features", ("user_genre_taste",)) if cls.reads_user_genre_taste else []
     config_class: Any = config_type(cls)
 
     @dg.asset(
         key=["models", name],
-        group_name="models",
+        group_name=f"models_{family_of(name)}",
         partitions_def=domain_partitions,
-        description=cls.__doc__,
+        description=model_description(cls),
         kinds=set(cls.kinds),
-        deps=[["features", table] for table in tables],
+        deps=[*TRAINING_DATA, *tastes],
         check_specs=[fitted_check("models", name)],
         pool=FITTING,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
+from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
@@ -12,8 +13,6 @@ from recsys_dagster.papers.faults import explained, show_faults
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
 from recsys_dagster.runtime.resource_usage import track_resources
-
-_FEATURES = [["features", table] for table in ("users", "items", "interactions", "item_genres")]
 
 
 class PapersConfig(dg.Config):
@@ -33,7 +32,7 @@ class FaultsConfig(dg.Config):
     group_name="papers",
     partitions_def=domain_partitions,
     kinds={"python", "duckdb"},
-    deps=_FEATURES,
+    deps=[*TRAINING_DATA, *keys("clean", ("ratings", "interactions"))],
 )
 def as_published(
     context: dg.AssetExecutionContext, config: PapersConfig, recsys: dg.ResourceParam[Recsys]
@@ -78,7 +77,7 @@ def as_published(
     group_name="papers",
     partitions_def=domain_partitions,
     kinds={"python", "duckdb"},
-    deps=_FEATURES,
+    deps=TRAINING_DATA,
 )
 def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""

@@ -7,6 +7,16 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.lifecycle.promotion import choose
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.orchestration.asset_keys import (
+    LEADERBOARD,
+    MODEL_RESULTS,
+    PROFILE,
+    RAW_FILES,
+    TRAINING_DATA,
+    keys,
+    model_keys,
+    table_keys,
+)
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
@@ -30,8 +40,8 @@ from recsys_dagster.runtime.resource_usage import track_resources
     key=["serving", "champion"],
     group_name="serving",
     partitions_def=domain_partitions,
-    kinds={"python"},
-    deps=[["evaluation", "leaderboard"]],
+    kinds={"numpy", "duckdb"},
+    deps=[LEADERBOARD, *MODEL_RESULTS, *TRAINING_DATA],
     pool=FITTING,
 )
 def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
@@ -60,8 +70,14 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
     key=["serving", "lists"],
     group_name="serving",
     partitions_def=domain_partitions,
-    kinds={"python", "duckdb"},
-    deps=[["serving", "champion"]],
+    kinds={"numpy", "duckdb"},
+    deps=[
+        *keys("serving", ("champion",)),
+        LEADERBOARD,
+        *MODEL_RESULTS,
+        *TRAINING_DATA,
+        *keys("clean", ("ratings", "interactions")),
+    ],
     pool=FITTING,
 )
 def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
@@ -86,7 +102,12 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"duckdb"},
-    deps=[["serving", "lists"]],
+    deps=[
+        *keys("serving", ("champion", "lists")),
+        *model_keys(),  # old versions are removed
+        *keys("clean", ("items", "interactions")),
+        *keys("features", ("users", "interactions")),
+    ],
 )
 def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
@@ -108,7 +129,16 @@ def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"html"},
-    deps=[["serving", "recommendations"]],
+    deps=[
+        *keys("serving", ("champion", "recommendations")),
+        *keys("papers", ("as_published", "faults")),
+        LEADERBOARD,
+        *MODEL_RESULTS,
+        PROFILE,
+        *keys("features", ("users", "items", "interactions")),
+        *table_keys("clean"),
+        RAW_FILES,
+    ],
 )
 def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
     """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
@@ -125,7 +155,7 @@ def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) 
     key=["serving", "domain_comparison"],
     group_name="serving",
     kinds={"html"},
-    deps=[["serving", "report"]],
+    deps=keys("serving", ("recommendations", "report")),
     automation_condition=dg.AutomationCondition.eager(),
 )
 def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
