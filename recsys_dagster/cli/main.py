@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from recsys_dagster.cli.backtest import backtest
+from recsys_dagster.cli.backup import backup, restore
 from recsys_dagster.cli.datasets import datasets
 from recsys_dagster.cli.evaluate import evaluate
 from recsys_dagster.cli.history import history
@@ -97,5 +98,6 @@ def recsys(
         typer.echo(context.get_help())
 
 
-for _command in (run, datasets, recommend, evaluate, tune, report, history, promote, rollback, backtest):
+_COMMANDS = (run, datasets, recommend, evaluate, tune, report, history, promote, rollback, backtest, backup, restore)
+for _command in _COMMANDS:
     app.command()(_command)

@@ -104,7 +104,7 @@ class TestRecommend:
         (
             "frobnicate",
             "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
-            "promote, rollback, backtest",
+            "promote, rollback, backtest, backup, restore",
         ),
         ("run --domain book", "unknown domain 'book'; known: anime, movie"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie"),
