@@ -28,6 +28,10 @@ class Settings(BaseSettings):
         (),
         description="Names of the models that a run fits, separated by commas; `all`; empty: all within the budget.",
     )
+    extra_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Models of other packages, such as my_package.module:MyModel, separated by commas.",
+    )
     model_seconds: float = Field(
         4 * 3600,
         gt=0,
@@ -73,7 +77,7 @@ class Settings(BaseSettings):
         0.1, ge=0, le=1, description="Share of NDCG@10 that a challenger may lose over the least active users."
     )
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "extra_models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value

@@ -1,23 +1,15 @@
-"""Fixtures: a small world to train on, and each model trained once on it."""
+"""Fixtures: the data set of the contract, and each model fitted on it once."""
 
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
-import scipy.sparse as sp
 
-from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.contract import Case, contract_data
 from recsys_dagster.models.registry import get_model_class
-
-N_USERS, N_ITEMS, N_GENRES = 120, 60, 6
-COLD_USERS = np.array([118, 119], dtype=np.int32)
-COLD_ITEMS = np.array([58, 59], dtype=np.int32)
-WATCHES_ONLY = 117
 
 QUICK_PARAMS: dict[str, dict[str, object]] = {
     "two_tower": {"learning_rate": 0.003, "batch_size": 50, "epochs": 12, "patience": 4},
@@ -32,69 +24,39 @@ QUICK_PARAMS: dict[str, dict[str, object]] = {
     "stack_ridge": {"members": ["user_item_bias", "als"], "folds": 3},
     "bilstm": {"units": 16, "max_sequences": 500, "epochs": 3, "patience": 2},
 }
-"""Parameters that make a slow model train in a second or two; the others train with their defaults."""
+"""Parameters with which a slow model trains in a second or two; the others train with their defaults."""
+
+
+@cache
+def case_of(name: str) -> Case:
+    """Return the contract's case of a model, the same for all tests, so no test may change its model."""
+    model_class = get_model_class(name)
+    return Case(model_class, model_class.params_type(**QUICK_PARAMS.get(name, {})), contract_data())
+
+
+def new_model(name: str, seed: int = 42) -> Model:
+    """Return a model that is not fitted yet, with parameters that train quickly."""
+    case = case_of(name)
+    return case.model_class(case.params, seed=seed)
 
 
 @pytest.fixture(scope="session")
 def data() -> TrainingData:
-    """Users who like two of six genres each, a popularity tail, unrated watches, cold users and cold items."""
-    random = np.random.default_rng(7)
-    genre_of = random.random((N_ITEMS, N_GENRES)) < 0.3
-    genre_of[np.arange(N_ITEMS), np.arange(N_ITEMS) % N_GENRES] = True
-    likes = random.random((N_USERS, N_GENRES)) < 0.35
-    affinity = likes.astype(float) @ genre_of.T / genre_of.sum(1)
-    quality = random.normal(0, 1, N_ITEMS)
-    leniency = random.normal(0, 0.8, N_USERS)
-    chance = 1 / (1 + np.exp(-(0.8 * quality + 2.5 * affinity - 1.6)))
-    users, items = np.nonzero(random.random((N_USERS, N_ITEMS)) < chance)
-    noise = random.normal(0, 0.7, len(users))
-    mean = 6 + quality[items] + leniency[users] + 2.5 * affinity[users, items] + noise
-    ratings = np.clip(np.round(mean), 1, 10).astype(np.float32)
-    ratings[(random.random(len(users)) < 0.15) | (users == WATCHES_ONLY)] = np.nan
-    times = np.sort(random.integers(1_400_000_000, 1_600_000_000, len(users)))
-    pairs = Interactions(users.astype(np.int32), items.astype(np.int32), ratings, random.permutation(times))
-    held_out = (random.random(len(users)) < 0.15) & (users != WATCHES_ONLY)
-    cold = np.isin(users, COLD_USERS) | np.isin(items, COLD_ITEMS)
-    years = random.integers(1980, 2020, N_ITEMS).astype(np.float32)
-    years[::9] = np.nan
-    site_scores = (7 + quality).astype(np.float32)
-    site_scores[::11] = np.nan
-    titles = ItemFeatures(
-        genres=sp.csr_array(genre_of.astype(np.float32)),
-        genre_names=("Action", "Comedy", "Drama", "Horror", "Romance", "Sports"),
-        kinds=random.integers(-1, 2, N_ITEMS).astype(np.int16),
-        kind_names=("Movie", "TV"),
-        years=years,
-        site_scores=site_scores,
-    )
-    return TrainingData(
-        train=pairs.where(~held_out & ~cold),
-        validation=pairs.where(held_out | cold),
-        n_users=N_USERS,
-        n_items=N_ITEMS,
-        item_features=titles,
-        scale=(1, 10),
-        like_threshold=8,
-    )
-
-
-def new_model(name: str, seed: int = 42) -> Model:
-    """An unfitted model with parameters that train quickly."""
-    kind = get_model_class(name)
-    return kind(kind.params_type(**QUICK_PARAMS.get(name, {})), seed=seed)
+    """The data set of the contract."""
+    return contract_data()
 
 
 @pytest.fixture(scope="session")
-def fitted(data: TrainingData) -> Callable[[str], Model]:
-    """`fitted(name)`: the model trained on `data`, once for all tests, so no test may change it."""
-    return cache(lambda name: new_model(name).fit(data))
+def fitted() -> Callable[[str], Model]:
+    """`fitted(name)`: the model fitted on `data`, once for all tests, so no test may change it."""
+    return lambda name: case_of(name).model
 
 
 @pytest.fixture(scope="session")
 def reloaded(
     fitted: Callable[[str], Model], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], tuple[Model, Path]]:
-    """`reloaded(name)`: the trained model, saved and loaded again, and the folder between."""
+    """`reloaded(name)`: the fitted model after saving and loading, and the folder it was saved to."""
 
     @cache
     def reload(name: str) -> tuple[Model, Path]:

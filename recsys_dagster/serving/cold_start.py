@@ -138,7 +138,7 @@ def _model(
     published: Published, store: "ModelStore", name: str | None, task: str, capability: type
 ) -> "tuple[Model, str]":
     """Return the named model of the last run or, unless one is named, the best with the capability; and its version."""
-    from recsys_dagster.models.registry import REGISTRY, get_model_class
+    from recsys_dagster.models.registry import get_model_class, model_names
 
     domain, provenance = published.path.stem, published.provenance()
     ids = store.record(domain, provenance.model, provenance.version).id_map_hash
@@ -146,7 +146,7 @@ def _model(
     versions = {
         candidate: version
         for candidate, version in ({provenance.model: provenance.version} | published.models()).items()
-        if candidate in REGISTRY and store.record(domain, candidate, version).id_map_hash == ids
+        if candidate in model_names() and store.record(domain, candidate, version).id_map_hash == ids
     }
     capable = [candidate for candidate in versions if issubclass(get_model_class(candidate), capability)]
     if name is None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitted_models import N_ITEMS, N_USERS
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor, SeparableInputs
+from recsys_dagster.models.contract import N_ITEMS, N_USERS
 from recsys_dagster.models.registry import get_model_class, model_names
 
 TOLD = [name for name in model_names() if issubclass(get_model_class(name), SeparableInputs)]

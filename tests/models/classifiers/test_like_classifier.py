@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from fitted_models import COLD_USERS, WATCHES_ONLY
 from small_world import pairs_of
 
 from recsys_dagster.data.interactions import Interactions
@@ -8,6 +7,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.classifiers import like_classifier
 from recsys_dagster.models.classifiers.likes import ItemInputs, sigmoid
+from recsys_dagster.models.contract import COLD_USERS, UNRATED_USER
 from recsys_dagster.models.registry import get_model_class
 
 LikeClassifier = get_model_class("like_classifier")
@@ -74,7 +74,7 @@ def test_it_tells_likes_apart(model: Model, data: TrainingData) -> None:
 
 def test_users_without_a_rating_are_average(model: Model, data: TrainingData) -> None:
     rated = np.bincount(data.train.rated.users, minlength=data.n_users) > 0
-    for user in (*COLD_USERS, WATCHES_ONLY):
+    for user in (*COLD_USERS, UNRATED_USER):
         np.testing.assert_allclose(model.users_[user], model.users_[rated].mean(axis=0), rtol=1e-4, atol=1e-6)
 
 

@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fitted_models import COLD_ITEMS, COLD_USERS, N_ITEMS, new_model
+from fitted_models import new_model
 from small_world import WATCHED, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.contract import COLD_ITEMS, COLD_USERS, N_ITEMS
 from recsys_dagster.models.networks.embedding_mlp import EmbeddingMlp, EmbeddingMlpParams
 from recsys_dagster.models.networks.neural import import_keras
 

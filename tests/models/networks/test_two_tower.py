@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fitted_models import COLD_ITEMS, N_GENRES, WATCHES_ONLY, new_model
+from fitted_models import new_model
 from small_world import WATCHED, pairs_of, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.contract import COLD_ITEMS, N_GENRES, UNRATED_USER
 from recsys_dagster.models.networks import two_tower
 from recsys_dagster.models.registry import get_model_class
 
@@ -144,7 +145,7 @@ def test_who_loves_a_genre_gets_more_of_it_than_who_hates_it(model: Model) -> No
 
 def test_who_only_watched_is_average(model: Model) -> None:
     average = two_tower.through(model.user_tower_, np.full((1, N_GENRES), np.nan, dtype=np.float32))
-    np.testing.assert_allclose(model.users_[[WATCHES_ONLY]], average, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.users_[[UNRATED_USER]], average, rtol=1e-5, atol=1e-6)
 
 
 def test_a_fold_without_ratings_is_refused() -> None:

@@ -1,0 +1,409 @@
+"""Check that a model keeps the contract of `Model` and of its capabilities.
+
+Call it from the tests of your own model:
+
+    from recsys_dagster.models.contract import check_contract
+
+    def test_my_model_keeps_the_contract():
+        check_contract(MyModel)
+
+It fits the model a few times on a small data set. Pass parameters with which that takes seconds.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, Params, TopN
+from recsys_dagster.models.capabilities import FoldIn, RatingPredictor, SeparableInputs
+
+N_USERS, N_ITEMS, N_GENRES = 120, 60, 6
+COLD_USERS = np.array([118, 119], dtype=np.int32)
+"""Users without a training pair."""
+COLD_ITEMS = np.array([58, 59], dtype=np.int32)
+"""Items without a training pair."""
+UNRATED_USER = 117
+"""A user who has interactions but no rating."""
+ALL_USERS = np.arange(N_USERS, dtype=np.int32)
+
+
+class ContractError(AssertionError):
+    """A model does not keep the contract; the message says in what."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model to check: fitted once, and saved and loaded once.
+
+    Attributes:
+        model_class, params: what is checked.
+        data: what it is fitted on.
+    """
+
+    model_class: type[Model]
+    params: Params
+    data: TrainingData
+
+    def new(self) -> Model:
+        """Return the model before it is fitted."""
+        return self.model_class(self.params, seed=42)
+
+    @cached_property
+    def model(self) -> Model:
+        """The fitted model."""
+        return self.new().fit(self.data)
+
+    @cached_property
+    def saved(self) -> tuple[Model, dict[str, Any], list[str]]:
+        """The model after saving and loading, its JSON description, and the dtype of each saved array."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            self.model.save(folder)
+            loaded = self.model_class.load(folder)
+            description = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+            with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+                types = [str(arrays[key].dtype) for key in arrays.files]
+        return loaded, description, types
+
+
+def check_contract(model_class: type[Model], params: Params | None = None) -> None:
+    """Run every check of the contract on a model.
+
+    Args:
+        model_class: the model.
+        params: its parameters; None: its defaults.
+
+    Raises:
+        ContractError: one line for each check that failed.
+    """
+    case = Case(model_class, model_class.params_type() if params is None else params, contract_data())
+    failures = []
+    for check in CHECKS:
+        try:
+            check(case)
+        except Exception as error:  # whatever a model raises is a failure of that check
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = " ".join(lines[:3]) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            failures.append(f"{check.__name__}: {reason}")
+    if failures:
+        raise ContractError("\n".join([f"{model_class.__name__} does not keep the contract", *failures]))
+
+
+def contract_data() -> TrainingData:
+    """Return a small data set with what a model must cope with.
+
+    120 users who like some of six genres, and 60 items of unequal popularity. Some interactions have no rating, some
+    items no year and no site score, two users and two items no training pair.
+    """
+    random = np.random.default_rng(7)
+    genre_of = random.random((N_ITEMS, N_GENRES)) < 0.3
+    genre_of[np.arange(N_ITEMS), np.arange(N_ITEMS) % N_GENRES] = True
+    likes = random.random((N_USERS, N_GENRES)) < 0.35
+    affinity = likes.astype(float) @ genre_of.T / genre_of.sum(1)
+    quality = random.normal(0, 1, N_ITEMS)
+    leniency = random.normal(0, 0.8, N_USERS)
+    chance = 1 / (1 + np.exp(-(0.8 * quality + 2.5 * affinity - 1.6)))
+    users, items = np.nonzero(random.random((N_USERS, N_ITEMS)) < chance)
+    noise = random.normal(0, 0.7, len(users))
+    mean = 6 + quality[items] + leniency[users] + 2.5 * affinity[users, items] + noise
+    ratings = np.clip(np.round(mean), 1, 10).astype(np.float32)
+    ratings[(random.random(len(users)) < 0.15) | (users == UNRATED_USER)] = np.nan
+    times = np.sort(random.integers(1_400_000_000, 1_600_000_000, len(users)))
+    pairs = Interactions(users.astype(np.int32), items.astype(np.int32), ratings, random.permutation(times))
+    held_out = (random.random(len(users)) < 0.15) & (users != UNRATED_USER)
+    cold = np.isin(users, COLD_USERS) | np.isin(items, COLD_ITEMS)
+    years = random.integers(1980, 2020, N_ITEMS).astype(np.float32)
+    years[::9] = np.nan
+    site_scores = (7 + quality).astype(np.float32)
+    site_scores[::11] = np.nan
+    features = ItemFeatures(
+        genres=sp.csr_array(genre_of.astype(np.float32)),
+        genre_names=("Action", "Comedy", "Drama", "Horror", "Romance", "Sports"),
+        kinds=random.integers(-1, 2, N_ITEMS).astype(np.int16),
+        kind_names=("Movie", "TV"),
+        years=years,
+        site_scores=site_scores,
+    )
+    return TrainingData(
+        train=pairs.where(~held_out & ~cold),
+        validation=pairs.where(held_out | cold),
+        n_users=N_USERS,
+        n_items=N_ITEMS,
+        item_features=features,
+        scale=(1, 10),
+        like_threshold=8,
+    )
+
+
+def describes_itself(case: Case) -> None:
+    """The docstring opens with a sentence, and every parameter has a description."""
+    model_class = case.model_class
+    _require(bool(getattr(model_class, "name", "")), "`name` is not set")
+    _require(
+        model_class.summary.endswith("."),
+        "the first line of the class's docstring is not one sentence that ends with a full stop",
+    )
+    for name, preset in model_class.presets.items():
+        _require(
+            isinstance(preset, model_class.params_type), f"preset {name} is not a {model_class.params_type.__name__}"
+        )
+    for name, field in model_class.params_type.model_fields.items():
+        _require(bool(field.description), f"parameter {name} has no description")
+
+
+def lists_are_well_formed(case: Case) -> None:
+    """Lists have the right shape and types, fall in score, repeat no item, and hold items of the training fold only."""
+    _require_well_formed(case.model.recommend(ALL_USERS, 10), case.model, N_USERS, 10)
+
+
+def lists_are_cut_to_the_number_of_items(case: Case) -> None:
+    """A list longer than the catalogue ends with it."""
+    _require_well_formed(case.model.recommend(ALL_USERS[:4], 10 * N_ITEMS), case.model, 4, N_ITEMS)
+
+
+def seen_items_are_excluded(case: Case) -> None:
+    """No list holds an item that the user has in the training fold; every other item of that fold can be listed."""
+    model = case.model
+    top = model.recommend(ALL_USERS, N_ITEMS)
+    seen = model.seen_.toarray() > 0
+    for user, items in enumerate(top.items):
+        listed = items[items >= 0]
+        _require(not seen[user, listed].any(), f"user {user} is recommended an item from their training fold")
+        _require(
+            len(listed) == N_ITEMS - len(COLD_ITEMS) - seen[user].sum(), f"user {user} is not recommended every item"
+        )
+
+
+def seen_items_are_listed_on_request(case: Case) -> None:
+    """With exclude_seen=False every item of the training fold is listed."""
+    listed = (case.model.recommend(ALL_USERS, N_ITEMS, exclude_seen=False).items >= 0).sum(axis=1)
+    _require(bool((listed == N_ITEMS - len(COLD_ITEMS)).all()), "exclude_seen=False leaves out items")
+
+
+def pairs_are_excluded_by_user_index(case: Case) -> None:
+    """The pairs in `exclude` are left out, whatever the order of the users; the rest of the lists stays."""
+    model = case.model
+    users = np.array([5, 3], dtype=np.int32)
+    first = model.recommend(users, 3)
+    pairs = (np.repeat(users, 3), first.items.ravel())
+    exclude = sp.csr_array((np.ones(6, dtype=np.float32), pairs), shape=(N_USERS, N_ITEMS))
+    second, longer = model.recommend(users, 3, exclude=exclude), model.recommend(users, 6)
+    np.testing.assert_array_equal(second.items, longer.items[:, 3:], "the lists without the excluded pairs")
+
+
+def the_order_of_users_does_not_matter(case: Case) -> None:
+    """A user gets the same list alone as among others."""
+    users = np.array([40, 2, 119, 2], dtype=np.int32)
+    together = case.model.recommend(users, 5)
+    for row, user in enumerate(users):
+        alone = case.model.recommend(np.array([user], dtype=np.int32), 5)
+        np.testing.assert_array_equal(together.items[row], alone.items[0], f"the list of user {user}")
+        np.testing.assert_allclose(together.scores[row], alone.scores[0], rtol=1e-4, atol=1e-5)
+
+
+def no_users_get_no_lists(case: Case) -> None:
+    """An empty array of users gives an empty array of lists."""
+    shape = case.model.recommend(np.empty(0, dtype=np.int32), 5).items.shape
+    _require(shape == (0, 5), f"the lists of no users have the shape {shape}, expected (0, 5)")
+
+
+def cold_users_get_the_most_popular_items(case: Case) -> None:
+    """A user without training pairs gets the items by popularity."""
+    top = case.model.recommend(COLD_USERS, 10)
+    np.testing.assert_array_equal(top.items, [_most_popular(case.model)] * 2, "the lists of cold users")
+
+
+def users_without_ratings_get_full_lists(case: Case) -> None:
+    """A user whose interactions have no ratings gets a full list."""
+    top = case.model.recommend(np.array([UNRATED_USER], dtype=np.int32), 5)
+    _require(bool((top.items >= 0).all()), "a user without ratings gets a short list")
+
+
+def two_fits_with_one_seed_are_equal(case: Case) -> None:
+    """The seed determines the result to the bit."""
+    _require_equal_lists(case.model, case.new().fit(case.data))
+
+
+def save_and_load_give_equal_results(case: Case) -> None:
+    """A loaded model has the parameters, the seed and the learning curves of the saved one, and gives its results."""
+    model, (loaded, _, _) = case.model, case.saved
+    _require(loaded.params == model.params, "the parameters differ after loading")
+    _require(loaded.seed == model.seed, "the seed differs after loading")
+    _require(loaded.history_ == model.history_, "the learning curves differ after loading")
+    _require_equal_lists(model, loaded)
+    if isinstance(model, RatingPredictor) and isinstance(loaded, RatingPredictor):
+        pairs = case.data.validation.users, case.data.validation.items
+        np.testing.assert_array_equal(model.predict(*pairs), loaded.predict(*pairs), "predictions after loading")
+    if isinstance(model, FoldIn):
+        history = case.data.train.where(case.data.train.users < 3)
+        before, after = (one.recommend_for(5, history=history).items for one in (model, loaded))
+        np.testing.assert_array_equal(before, after, "lists of new users after loading")
+
+
+def saved_files_hold_no_pickles(case: Case) -> None:
+    """What is saved names the model, and its arrays hold numbers or text."""
+    _, description, types = case.saved
+    _require(description["model"] == case.model_class.name, "the saved description names another model")
+    _require("object" not in types, "an array of Python objects is saved")
+
+
+def predictions_are_on_the_scale(case: Case) -> None:
+    """Every pair gets a rating on the scale; an unknown user and item get about the mean."""
+    model, data = case.model, case.data
+    if not isinstance(model, RatingPredictor):
+        return
+    users, items = (grid.ravel().astype(np.int32) for grid in np.meshgrid(ALL_USERS, np.arange(N_ITEMS)))
+    ratings = model.predict(users, items)
+    _require(ratings.shape == (N_USERS * N_ITEMS,), f"the predictions have the shape {ratings.shape}")
+    _require(ratings.dtype == np.float32, f"the predictions are {ratings.dtype}, expected float32")
+    low, high = data.scale
+    _require(bool(((ratings >= low) & (ratings <= high)).all()), f"predictions are not all from {low:g} to {high:g}")
+    unknown = ratings[np.isin(users, COLD_USERS) & np.isin(items, COLD_ITEMS)]
+    mean = data.train.rated.ratings.mean()
+    _require(bool((np.abs(unknown - mean) < 1.5).all()), "an unknown user and item are not predicted about the mean")
+
+
+def predictions_beat_the_mean(case: Case) -> None:
+    """On the validation fold the squared error is below that of the mean training rating."""
+    model, data = case.model, case.data
+    if not isinstance(model, RatingPredictor):
+        return
+    held_out = data.validation.rated
+    error = model.predict(held_out.users, held_out.items) - held_out.ratings
+    constant = data.train.rated.ratings.mean() - held_out.ratings
+    _require(bool((error**2).mean() < (constant**2).mean()), "the mean rating predicts better than the model")
+
+
+def predictions_from_own_inputs_are_the_models_own(case: Case) -> None:
+    """With every input taken from its own pair, `predict_from` gives what the model predicts."""
+    model, data = case.model, case.data
+    if not (isinstance(model, SeparableInputs) and isinstance(model, RatingPredictor)):
+        return
+    pairs = data.validation
+    own = {name: pairs.users if name == "user" else pairs.items for name in model.inputs}
+    expected = model.predict(pairs.users, pairs.items)
+    np.testing.assert_allclose(model.predict_from(own), expected, rtol=1e-4, atol=1e-5)
+
+
+def new_users_are_served_by_their_history(case: Case) -> None:
+    """New users get full lists without the items of their history."""
+    known = case.data.train.where(np.isin(case.data.train.users, [10, 11]))
+    history = replace(known, users=known.users - np.int32(10))
+    top = case.model.recommend_for(10, history=history)
+    _require_well_formed(top, case.model, 2, 10)
+    for user, items in enumerate(top.items):
+        repeated = set(items) & set(history.items[history.users == user])
+        _require(not repeated, "a new user is recommended an item of their own history")
+
+
+def new_users_are_served_by_their_tastes(case: Case) -> None:
+    """New users who like one genre get more items of it than those who like another."""
+    model = case.model
+    tastes = np.full((2, N_GENRES), np.nan, dtype=np.float32)
+    tastes[0, 0], tastes[1, 1] = 10, 10
+    top = model.recommend_for(10, tastes=tastes)
+    _require_well_formed(top, model, 2, 10)
+    shares = model.genres_.toarray()[top.items].mean(axis=1)
+    _require(shares[0, 0] > shares[1, 0] and shares[1, 1] > shares[0, 1], "stated tastes do not change the lists")
+
+
+def a_new_user_without_history_is_served_next_to_one_with(case: Case) -> None:
+    """A new user without a history gets the same list alone as next to one who has a history."""
+    known = case.data.train.where(case.data.train.users == 10)
+    top = case.model.recommend_for(10, history=replace(known, users=known.users - np.int32(9)))
+    _require_well_formed(top, case.model, 2, 10)
+    alone = case.model.recommend_for(10)
+    np.testing.assert_array_equal(top.items[0], alone.items[0], "the list of the user without a history")
+
+
+def unknown_users_get_the_most_popular_items(case: Case) -> None:
+    """A new user without a history and without tastes gets the items by popularity."""
+    expected = _most_popular(case.model)[None]
+    for top in (case.model.recommend_for(10), case.model.recommend_for(10, history=Interactions.empty())):
+        np.testing.assert_array_equal(top.items, expected, "the list of an unknown user")
+
+
+def it_can_be_refitted_on_all_folds(case: Case) -> None:
+    """With `refit_params` and every pair in the training fold, it gives well-formed lists again."""
+    again = case.model_class(case.model.refit_params()).fit(case.data.with_all(Interactions.empty()))
+    _require_well_formed(again.recommend(ALL_USERS, 5), again, N_USERS, 5)
+
+
+def an_empty_training_fold_is_refused(case: Case) -> None:
+    """Fitting on no pairs raises a RecsysError."""
+    try:
+        case.new().fit(replace(case.data, train=Interactions.empty()))
+    except RecsysError:
+        return
+    raise ContractError("an empty training fold is accepted")
+
+
+CHECKS: tuple[Callable[[Case], None], ...] = (
+    describes_itself,
+    lists_are_well_formed,
+    lists_are_cut_to_the_number_of_items,
+    seen_items_are_excluded,
+    seen_items_are_listed_on_request,
+    pairs_are_excluded_by_user_index,
+    the_order_of_users_does_not_matter,
+    no_users_get_no_lists,
+    cold_users_get_the_most_popular_items,
+    users_without_ratings_get_full_lists,
+    two_fits_with_one_seed_are_equal,
+    save_and_load_give_equal_results,
+    saved_files_hold_no_pickles,
+    predictions_are_on_the_scale,
+    predictions_beat_the_mean,
+    predictions_from_own_inputs_are_the_models_own,
+    new_users_are_served_by_their_history,
+    new_users_are_served_by_their_tastes,
+    a_new_user_without_history_is_served_next_to_one_with,
+    unknown_users_get_the_most_popular_items,
+    it_can_be_refitted_on_all_folds,
+    an_empty_training_fold_is_refused,
+)
+"""All checks, in the order in which they run."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ContractError(message)
+
+
+def _require_well_formed(top: TopN, model: Model, n: int, k: int) -> None:
+    _require(
+        top.items.shape == top.scores.shape == (n, k), f"lists have the shape {top.items.shape}, expected {(n, k)}"
+    )
+    _require(
+        top.items.dtype == np.int32 and top.scores.dtype == np.float32, "lists are not int32 items, float32 scores"
+    )
+    listed = top.items >= 0
+    _require(bool((listed == np.isfinite(top.scores)).all()), "an item without a score, or a score without an item")
+    _require(not (np.diff(listed.astype(int), axis=1) > 0).any(), "a list has a gap before its end")
+    _require(bool((model.popularity_[top.items[listed]] > 0).all()), "an item outside the training fold is recommended")
+    for items, scores in zip(top.items, top.scores, strict=True):
+        length = int((items >= 0).sum())
+        _require(len(set(items[:length])) == length, "a list holds an item twice")
+        _require(bool((np.diff(scores[:length]) <= 0).all()), "a list is not sorted by score")
+
+
+def _require_equal_lists(first: Model, second: Model) -> None:
+    one, other = first.recommend(ALL_USERS, 10), second.recommend(ALL_USERS, 10)
+    np.testing.assert_array_equal(one.items, other.items, "the items of the lists")
+    np.testing.assert_array_equal(one.scores, other.scores, "the scores of the lists")
+
+
+def _most_popular(model: Model) -> NDArray[np.int64]:
+    return np.argsort(-model.popularity_, kind="stable")[:10]
