@@ -87,8 +87,8 @@ def test_an_svg_is_well_formed_takes_the_colours_of_the_page_and_loads_nothing(n
     assert not re.search(r"#[0-9a-f]{6}", svg), "a colour that does not follow light and dark"
 
 
-FORMULA = r"$\frac{ {x} <&$ $a_{"
-"""A name that matplotlib would take for a formula, and a broken one."""
+FORMULA = r"$\frac{ {x} <&$ a_{"
+"""A name that matplotlib would parse as a formula, and a broken one."""
 NAMED = {
     "counts": lambda: plot_counts([(FORMULA, 9), ("Škola", 2)], label="titles"),
     "named items": lambda: plot_named_items([(FORMULA, 9), ("Škola", 2)], label="members"),
