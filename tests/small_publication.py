@@ -1,4 +1,4 @@
-"""A publication small enough to know by heart; run as a program, it publishes over and over until it is killed."""
+"""A small publication with known content. Run as a program, it publishes again and again until it is killed."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from recsys_dagster.models.base import TopN
 from recsys_dagster.serving.lookup import Provenance
-from recsys_dagster.serving.publishing import Written, publish
+from recsys_dagster.serving.publishing import PublishedCounts, publish
 
-TITLES = [
+ITEMS = [
     {"item_id": 100, "title": "Kimi no Na wa.", "title_english": "Your Name.", "kind": "Movie", "year": 2016},
     {"item_id": 205, "title": "<b>Bold</b> & [red]Brash[/red]", "title_english": None, "kind": "TV", "year": None},
     {"item_id": 310, "title": "Mushishi", "title_english": "Mushi-Shi", "kind": "TV", "year": 2005},
@@ -21,7 +21,7 @@ ITEM_IDS = np.array([310, 100, 205, 999], dtype=np.int32)
 
 
 def small_lists() -> tuple[tuple[np.ndarray, TopN], ...]:
-    """Blocks of lists in index space: users 7, 11 and 40 have some, user 12 has none."""
+    """Return blocks of lists in index space: users 7, 11 and 40 have items, user 12 has none."""
     inf = np.inf
     first = TopN(
         np.array([[1, 0, 2], [2, 1, -1]], dtype=np.int32), np.array([[4.5, 4.25, 1], [3, 2, -inf]], dtype=np.float32)
@@ -33,18 +33,19 @@ def small_lists() -> tuple[tuple[np.ndarray, TopN], ...]:
     return (np.array([1, 2], dtype=np.int32), first), (np.array([3, 0], dtype=np.int32), second)
 
 
-def items_table(titles: list[dict] | None = None) -> pa.Table:
+def items_table(items: list[dict] | None = None) -> pa.Table:
+    """Return the items as a table with all columns of `clean.items`."""
     rows = [
-        title
+        item
         | {
-            "genres": ["Drama", "Slice of Life"] if title["item_id"] != 205 else None,
+            "genres": ["Drama", "Slice of Life"] if item["item_id"] != 205 else None,
             "episodes": 1,
             "members": 10,
             "site_score": 8.5,
             "synopsis": None,
             "is_adult": False,
         }
-        for title in titles or TITLES
+        for item in items or ITEMS
     ]
     return pa.Table.from_pylist(rows)
 
@@ -68,7 +69,8 @@ def provenance(version: str = "20260102T030405-abcdef") -> Provenance:
     )
 
 
-def publish_small(path: Path, **changes: object) -> Written:
+def publish_small(path: Path, **changes: object) -> PublishedCounts:
+    """Publish the small lists; `changes` replace arguments of `publish`."""
     arguments: dict = {
         "lists": small_lists(),
         "user_ids": USER_IDS,
@@ -81,8 +83,8 @@ def publish_small(path: Path, **changes: object) -> Written:
     return publish(path, **arguments | changes)
 
 
-def publish_wide(path: Path, version: str, n_users: int = 1000, k: int = 50) -> Written:
-    """Publish as many lists as make the writing take a while; every score is the number in the version."""
+def publish_wide(path: Path, version: str, n_users: int = 1000, k: int = 50) -> PublishedCounts:
+    """Publish enough lists for the writing to take a while; every score is the number in the version."""
     items = np.tile(np.arange(k, dtype=np.int32) % 3, (500, 1))
     scores = np.full((500, k), float(version.removeprefix("v")), dtype=np.float32)
     blocks = [(np.arange(start, start + 500, dtype=np.int32), TopN(items, scores)) for start in range(0, n_users, 500)]

@@ -1,4 +1,4 @@
-"""How the command line shows tables on the terminal, and in a pipe."""
+"""Tables of the command line, for a terminal and for a pipe."""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from recsys_dagster.runtime.text import printable
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.custom_split import ModelResult
@@ -17,81 +19,77 @@ _PIPE_WIDTH = 200
 
 
 def console() -> Console:
-    """Where tables go: as wide as the terminal, or wide enough for a line a row where the output is piped.
+    """Return the console for tables: as wide as the terminal, or wide enough for one line per row in a pipe.
 
-    Text from outside is printed as it is: no markup, no emoji names, no guessing what is a number.
+    Text is printed literally, without markup, emoji names and highlighting.
     """
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def results_table(results: "Sequence[ModelResult]") -> Table:
-    """One row a model, the best value of each metric in bold; ± the standard deviation over seeds."""
-    found = dict.fromkeys(label for one in results for label in one.values)
-    labels = [label for label in ("rmse", "mae") if label in found] + [label for label in found if "@" in label]
-    columns = {label: [one.values.get(label) for one in results] for label in labels}
+    """Return a table with one row for each model and the best value of each metric in bold.
+
+    A value that was measured with several seeds is followed by ± its standard deviation.
+    """
+    measured = dict.fromkeys(label for result in results for label in result.values)
+    labels = [label for label in ("rmse", "mae") if label in measured] + [label for label in measured if "@" in label]
+    columns = {label: [result.values.get(label) for result in results] for label in labels}
     better = {label: max if "@" in label else min for label in labels}
     best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
     table = Table("model", box=None, pad_edge=False)
     for heading in (*columns, "fit s", "peak MB"):
         table.add_column(heading, justify="right")
-    for row, one in enumerate(results):
+    for row, result in enumerate(results):
         cells = [
             Text(
-                "" if value is None else _with_spread(value, one.spread.get(label)),
+                "" if value is None else _with_spread(value, result.spread.get(label)),
                 style="bold" if value == best[label] else "",
             )
             for label, value in ((label, values[row]) for label, values in columns.items())
         ]
-        table.add_row(one.model, *cells, f"{one.fit.wall_seconds:.1f}", f"{one.peak_megabytes:,.0f}")
+        table.add_row(result.model, *cells, f"{result.fit.wall_seconds:.1f}", f"{result.peak_megabytes:,.0f}")
     return table
 
 
 def history_table(decisions: "Sequence[Decision]") -> Table:
-    """One row a decision on a domain's champion, the latest first."""
+    """Return a table with one row for each decision about the champion, the latest first."""
     table = Table("at (UTC)", "from", "to", "version", "by", "NDCG@10", box=None, pad_edge=False)
     table.add_column("reason", overflow="fold", ratio=1)
     for row in reversed(decisions):
         ndcg = row.metrics.get("validation_ndcg_10")
-        known = "" if ndcg is None else f"{ndcg:.4f}"
+        ndcg_text = "" if ndcg is None else f"{ndcg:.4f}"
         at = row.at.partition("+")[0].replace("T", " ")
-        table.add_row(at, row.previous_model or "", row.model, row.version, row.by, known, row.reason)
+        table.add_row(at, row.previous_model or "", row.model, row.version, row.by, ndcg_text, printable(row.reason))
     return table
 
 
-def _with_spread(value: float | None, spread: float | None) -> str:
-    if value is None:
-        return ""
+def _with_spread(value: float, spread: float | None) -> str:
     return f"{value:.4f}" if spread is None else f"{value:.4f} ± {spread:.4f}"
 
 
-def list_table(titles: "Sequence[Recommendation]") -> Table:
-    """One row a title, best first; the column of English titles only where one differs."""
+def recommendations_table(recommendations: "Sequence[Recommendation]") -> Table:
+    """Return a table with one row for each item, best first; English titles only where one differs."""
     from recsys_dagster.serving.lookup import format_score
 
     table = Table(box=None, pad_edge=False)
     table.add_column("rank", justify="right")
     table.add_column("title", overflow="fold", ratio=3)
-    english = any(title.title_english not in (None, title.title) for title in titles)
-    if english:
+    has_english = any(item.title_english not in (None, item.title) for item in recommendations)
+    if has_english:
         table.add_column("English title", overflow="fold", ratio=3)
     table.add_column("kind")
     table.add_column("year", justify="right")
     table.add_column("genres", overflow="fold", ratio=2)
     table.add_column("score", justify="right")
-    for title in titles:
+    for item in recommendations:
         table.add_row(
-            str(title.rank),
-            _printable(title.title),
-            *([_printable(title.title_english or "")] if english else []),
-            _printable(title.kind or ""),
-            str(title.year or ""),
-            _printable(", ".join(title.genres)),
-            format_score(title.score),
+            str(item.rank),
+            printable(item.title),
+            *([printable(item.title_english or "")] if has_english else []),
+            printable(item.kind or ""),
+            str(item.year or ""),
+            printable(", ".join(item.genres)),
+            format_score(item.score),
         )
     return table
-
-
-def _printable(text: str) -> str:
-    """Leave out control characters, with which a title could move the cursor about."""
-    return "".join(character for character in text if character.isprintable())

@@ -3,19 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys_dagster.cli.console import console, list_table
+from recsys_dagster.cli.console import console, recommendations_table
 from recsys_dagster.cli.options import DomainOption, read_settings
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.text import printable
 
 if TYPE_CHECKING:
-    from recsys_dagster.serving.cold_start import Answer
-    from recsys_dagster.serving.lookup import Published, Recommendation
+    from recsys_dagster.serving.cold_start import ColdStartList
+    from recsys_dagster.serving.lookup import PublishedFile, Recommendation
 
 
 def recommend(
@@ -23,24 +24,26 @@ def recommend(
     user: Annotated[int | None, typer.Option("--user", "-u", help="The user's id in the source.")] = None,
     rated: Annotated[
         list[str] | None,
-        typer.Option("--rated", help="NAME=RATING: for somebody new, who rates this title; may be repeated."),
+        typer.Option("--rated", help="NAME=RATING: a title that a new user rates; may be repeated."),
     ] = None,
     taste: Annotated[
         list[str] | None,
-        typer.Option("--taste", help="GENRE=RATING: for somebody new, who rates this genre; may be repeated."),
+        typer.Option("--taste", help="GENRE=RATING: a genre that a new user rates; may be repeated."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Which model answers somebody new; else the best that can.")
+        str | None, typer.Option("--model", "-m", help="Model for a new user; default: the best that can do it.")
     ] = None,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Length of the list.")] = 10,
     kind: Annotated[
         str | None, typer.Option("--kind", "-k", help="Only titles of this kind, such as Movie or TV.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that is known of each title.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with everything known about each title.")
+    ] = False,
 ) -> None:
-    """Print what is published for a user, or what the last run's models say to somebody new, best first.
+    """Print the published list of a user, or a list for a new user by the last run's models, best first.
 
-    A score is comparable within one list only: what it means is the model's affair. Examples:
+    Scores are comparable within one list only; their meaning depends on the model. Examples:
 
     [dim]recsys recommend --domain movie --user 42[/dim]
 
@@ -53,58 +56,66 @@ def recommend(
     layout = Layout(read_settings().home)
     path = layout.published(get_domain(domain).name)
     if sum(map(bool, (user is not None, rated, taste))) != 1:
-        raise UsageError("say for whom, in one way: '--user', '--rated' or '--taste' (the last two may be repeated)")
+        raise UsageError("give one of '--user', '--rated' and '--taste' (the last two may be repeated)")
     if user is not None and model is not None:
-        raise UsageError("'--model' is for somebody new, with '--rated' or '--taste'; a user's list is the champion's")
-    from recsys_dagster.serving.lookup import Published
+        raise UsageError("'--model' is for new users, with '--rated' or '--taste'; a user's list is by the champion")
+    from recsys_dagster.serving.lookup import PublishedFile
 
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         if user is not None:
-            _print_published(published, user, n, kind, as_json)
+            _print_user_list(published, user, n, kind, as_json)
             return
         from recsys_dagster.model_store.store import ModelStore
         from recsys_dagster.serving.cold_start import recommend_by_ratings, recommend_by_tastes
 
-        ask = recommend_by_ratings if rated else recommend_by_tastes
-        answer = ask(published, ModelStore(layout), rated or taste or [], n, kind=kind, model=model)
-    _print_answer(answer, domain, "rated" if rated else "tastes", n, kind, as_json)
+        recommend_to_new_user = recommend_by_ratings if rated else recommend_by_tastes
+        result = recommend_to_new_user(published, ModelStore(layout), rated or taste or [], n, kind=kind, model=model)
+    _print_cold_start_list(result, domain, "rated" if rated else "tastes", n, kind, as_json)
 
 
-def _print_published(published: "Published", user: int, n: int, kind: str | None, as_json: bool) -> None:
-    titles = published.recommendations(user, n, kind)
+def _print_user_list(published: "PublishedFile", user: int, n: int, kind: str | None, as_json: bool) -> None:
+    recommendations = published.recommendations(user, n, kind)
     provenance = published.provenance()
     if as_json:
-        _print_json(published.path.stem, {"user_id": user}, provenance.model, provenance.version, titles)
+        _print_json(published.domain, {"user_id": user}, provenance.model, provenance.version, recommendations)
         return
     screen = console()
-    screen.print(list_table(titles))
+    screen.print(recommendations_table(recommendations))
     screen.print(
         f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions of "
         f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC",
         style="dim",
         soft_wrap=True,
     )
-    if len(titles) < n:
-        what = f"titles of kind {kind}" if kind else "titles"
-        typer.echo(f"The published list of user {user} has no more {what}.", err=True)
+    if len(recommendations) < n:
+        typer.echo(f"The published list of user {user} has no more {_titles_of(kind)}.", err=True)
 
 
-def _print_answer(answer: "Answer", domain: str, stated: str, n: int, kind: str | None, as_json: bool) -> None:
+def _print_cold_start_list(
+    result: "ColdStartList", domain: str, source: str, n: int, kind: str | None, as_json: bool
+) -> None:
     if as_json:
-        _print_json(domain, {stated: answer.understood}, answer.model, answer.version, answer.recommendations)
+        _print_json(domain, {source: result.ratings}, result.model, result.version, result.recommendations)
         return
     screen = console()
-    screen.print(list_table(answer.recommendations))
-    understood = ", ".join(f"{name} {rating:g}" for name, rating in answer.understood.items())
-    screen.print(f"{answer.model} {answer.version}, for: {understood}", style="dim", soft_wrap=True)
-    if len(answer.recommendations) < n:
-        what = f"titles of kind {kind}" if kind else "titles"
-        typer.echo(f"{answer.model} knows no more {what}.", err=True)
+    screen.print(recommendations_table(result.recommendations))
+    ratings = ", ".join(f"{printable(name)} {rating:g}" for name, rating in result.ratings.items())
+    screen.print(f"{result.model} {result.version}, for: {ratings}", style="dim", soft_wrap=True)
+    if len(result.recommendations) < n:
+        typer.echo(f"{result.model} has no more {_titles_of(kind)} to recommend.", err=True)
+
+
+def _titles_of(kind: str | None) -> str:
+    return f"titles of kind {kind}" if kind else "titles"
 
 
 def _print_json(
-    domain: str, person: dict[str, Any], model: str, version: str, titles: "Sequence[Recommendation]"
+    domain: str,
+    user: dict[str, int] | dict[str, dict[str, float]],
+    model: str,
+    version: str,
+    recommendations: "Sequence[Recommendation]",
 ) -> None:
-    head = {"domain": domain, **person, "model": model, "version": version}
-    answer = {**head, "recommendations": [asdict(title) for title in titles]}
+    head = {"domain": domain, **user, "model": model, "version": version}
+    answer = {**head, "recommendations": [asdict(recommendation) for recommendation in recommendations]}
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))

@@ -12,18 +12,18 @@ from recsys_dagster.runtime.layout import Layout
 
 def report(
     domain: DomainOption,
-    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser, too.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Also open it in the browser.")] = False,
 ) -> None:
-    """Print where the domain's page is: data, leaderboard, learning curves, lists.
+    """Print the path of the domain's page, which shows data, leaderboard, models and lists.
 
     Example: [dim]recsys report --domain movie --open[/dim]
     """
     path = Layout(read_settings().home).report(get_domain(domain).name).absolute()
     if not path.exists():
-        raise RecsysError(f"{path}: there is no report on {domain} yet; run `recsys run --domain {domain}` first")
+        raise RecsysError(f"{path}: there is no report of {domain} yet; run `recsys run --domain {domain}` first")
     typer.echo(path)
     if open_it:
         import webbrowser
 
         if not webbrowser.open(path.as_uri()):
-            raise RecsysError(f"{path}: no browser could be started; open the file by hand")
+            raise RecsysError(f"{path}: no browser could be started; open the file yourself")

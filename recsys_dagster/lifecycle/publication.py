@@ -3,6 +3,7 @@
 The caller holds the domain (`with DomainRun(…)`).
 """
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,14 +16,14 @@ from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.versions import code_version
-from recsys_dagster.serving.lookup import Provenance, Published
-from recsys_dagster.serving.publishing import Written, publish
+from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_without_lock
+from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.swap import swap_in
 from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
-def build_lists(run: DomainRun) -> Written:
+def build_lists(run: DomainRun) -> PublishedCounts:
     """Refit the champion on every fold and write its list for every user to `Layout.built`, where nobody reads yet.
 
     Raises:
@@ -77,7 +78,7 @@ def publish_built(run: DomainRun) -> Provenance:
     built, published, previous = (of(run.domain.name) for of in (layout.built, layout.published, layout.previous))
     if faults:
         raise RecsysError(f"{built}: not published: {'; '.join(map(str, faults))}; what was published before stays")
-    with Published(built) as lists:
+    with PublishedFile(built) as lists:
         provenance = lists.provenance()
     if (provenance.model, provenance.version) != ModelStore(run.layout).champion(run.domain.name):
         raise RecsysError(f"{built}: not the champion's lists; materialise serving/lists again")
@@ -90,10 +91,10 @@ def remove_old_versions(run: DomainRun) -> None:
     """Keep RECSYS_KEEP_VERSIONS of each model, and those that the published lists and the previous ones name."""
     named: set[tuple[str, str]] = set()
     for path in (run.layout.published(run.domain.name), run.layout.previous(run.domain.name)):
-        if path.exists():
-            with Published(path) as lists:
-                provenance = lists.provenance()
-                named |= {(provenance.model, provenance.version), *lists.models().items()}
+        # The lists are published already: a previous file that cannot be read any more must not fail the run.
+        with contextlib.suppress(RecsysError), open_without_lock(path) as lists:
+            provenance = lists.provenance()
+            named |= {(provenance.model, provenance.version), *lists.models().items()}
     ModelStore(run.layout).prune(run.domain.name, run.settings.keep_versions, also=named)
 
 

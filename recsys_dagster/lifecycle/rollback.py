@@ -3,7 +3,7 @@
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.serving.lookup import Provenance, Published
+from recsys_dagster.serving.lookup import Provenance, open_without_lock
 from recsys_dagster.serving.swap import restore_previous
 
 
@@ -27,5 +27,5 @@ def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
 
 
 def _provenance(layout: Layout, domain: str) -> Provenance:
-    with Published(layout.published(domain)) as lists:
+    with open_without_lock(layout.published(domain)) as lists:
         return lists.provenance()

@@ -16,7 +16,7 @@ from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -84,7 +84,7 @@ def _run(
 def _summary(run: DomainRun) -> str:
     """What the run came to, in a line."""
     domain = run.domain.name
-    with Published(run.layout.published(domain)) as published:
+    with open_without_lock(run.layout.published(domain)) as published:
         lists = published.provenance()
     page = run.layout.report(domain)
     return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"

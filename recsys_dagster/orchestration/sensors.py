@@ -17,7 +17,7 @@ from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.staleness import judge_age, lists_are_fresh
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -134,7 +134,7 @@ def _are_new(run: DomainRun) -> bool:
     if archive is not None and archive_identity(archive) != manifest.identity:
         return True
     try:
-        with Published(run.layout.published(run.domain.name)) as published:
+        with open_without_lock(run.layout.published(run.domain.name)) as published:
             lists = published.provenance()
     except RecsysError:  # nothing is published, or nothing that can be read
         return True

@@ -14,7 +14,7 @@ from recsys_dagster.reports.data_profile import read_folds, read_profile
 from recsys_dagster.reports.example_users import describe_users, read_listed_items
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -37,7 +37,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     )
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
-    with Published(run.layout.published(run.domain.name)) as published:
+    with open_without_lock(run.layout.published(run.domain.name)) as published:
         provenance = published.provenance()
     with warehouse.connect() as connection:
         return Report(

@@ -16,7 +16,7 @@ from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import Provenance, Published
+from recsys_dagster.serving.lookup import Provenance, open_without_lock
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def published_results(layout: Layout, domains: Sequence[str]) -> dict[str, Domai
     results = {}
     for domain in domains:
         if layout.published(domain).exists():
-            with Published(layout.published(domain)) as published:
+            with open_without_lock(layout.published(domain)) as published:
                 results[domain] = DomainResults(published.provenance(), published.sizes(), published.metrics(FOLD))
     return results
 

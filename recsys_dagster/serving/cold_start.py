@@ -1,125 +1,129 @@
-"""Lists for people who are not in the data: by titles that they rate, or by what they think of each genre.
+"""Recommend to users who are not in the data, by items or genres that they rate.
 
-The models are those of the run that published, in the versions that its leaderboard names, and ids and titles are the
-published ones: a run that is under way neither holds up an answer nor gets mixed up with it.
+The models are those of the run that published, in the versions of its leaderboard, and ids and titles are those of the
+published file. A run that is active meanwhile neither delays an answer nor gets mixed up with it.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, tolerant
-from recsys_dagster.serving.lookup import Published, Recommendation
+from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
+from recsys_dagster.serving.lookup import PublishedFile, Recommendation
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from recsys_dagster.data.interactions import Interactions
     from recsys_dagster.model_store.store import ModelStore
     from recsys_dagster.models.base import Model
 
 FALLBACK = "popularity"
-"""Of every run; raises or lowers titles by stated genres where no model has a better way."""
+"""Part of every run; it adjusts popularity by the stated genres if no model can do better."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A list for somebody new.
+class ColdStartList:
+    """Recommendations for a user who is not in the data.
 
     Attributes:
-        model, version: which model of the last run made it.
-        understood: what was stated: titles with their ids, or genres, as they stand in the data, and the ratings.
+        model, version: the model of the last run that made them.
+        ratings: the ratings that the user gave, by the name of the item or genre as it is in the data.
         recommendations: best first.
     """
 
     model: str
     version: str
-    understood: dict[str, float]
+    ratings: dict[str, float]
     recommendations: list[Recommendation]
 
 
 def recommend_by_ratings(
-    published: Published,
+    published: PublishedFile,
     store: "ModelStore",
-    stated: Sequence[str],
+    statements: Sequence[str],
     n: int,
     *,
     kind: str | None = None,
     model: str | None = None,
-) -> Answer:
-    """Return n titles for somebody who rates some, those left out.
+) -> ColdStartList:
+    """Recommend items to a new user who rates some items; these are excluded.
 
     Args:
-        published: of the domain.
-        store: the models of the same home.
-        stated: each "NAME=RATING"; the name is found as `ItemFinder` does.
-        n: at most so many.
-        kind: only titles of this kind; their ranks stay those of the whole list.
-        model: which answers; else the best of the last run that goes by a history.
+        published: the published file of the domain.
+        store: the model store of the same home.
+        statements: "NAME=RATING" each; the name is looked up by `ItemFinder`.
+        n: largest number of items.
+        kind: recommend items of this kind only; their ranks stay those of the whole list.
+        model: name of the model to use; default: the best model of the last run that can score by a history.
 
     Raises:
-        UsageError: a statement is not of that form, names no title or several, or rates beyond the scale; no such kind;
-            the model is not of the last run, or cannot do this. The message says what is known.
-        RecsysError: the model's files are missing or damaged, or what is published is older than this function.
+        UsageError: a statement is malformed, its name is unknown or ambiguous, or its rating is outside of the scale;
+            the kind is unknown; or the model is not part of the last run or cannot score by a history.
+        RecsysError: the model's files are missing or damaged.
     """
     import numpy as np
 
     from recsys_dagster.data.interactions import Interactions
     from recsys_dagster.models.capabilities import FoldIn
 
-    finder, scale = ItemFinder(published.named_titles()), published.provenance().scale
+    finder, scale = ItemFinder(published.named_items()), published.provenance().scale
     rated: dict[int, tuple[NamedItem, float]] = {}
-    for name, rating in (_parsed(text, "--rated", scale) for text in stated):
-        title = finder.find(name)
-        if title.item_id in rated:
-            raise UsageError(f"{title.label} is rated twice")
-        rated[title.item_id] = (title, rating)
+    for name, rating in (_parse(text, "--rated", scale) for text in statements):
+        item = finder.find(name)
+        if item.item_id in rated:
+            raise UsageError(f"{item.label} is rated twice")
+        rated[item.item_id] = (item, rating)
     item_ids = published.indices().item_ids
-    index = {item_id: place for place, item_id in enumerate(item_ids)}
+    index = {item_id: number for number, item_id in enumerate(item_ids)}
     history = Interactions(
         users=np.zeros(len(rated), np.int32),
         items=np.array([index[item_id] for item_id in rated], np.int32),
         ratings=np.array([rating for _, rating in rated.values()], np.float32),
     )
-    chosen, version = _model(published, store, model, "goes by rated titles", FoldIn)
-    return Answer(
+    chosen, version = _load_model(published, store, model, "can recommend by rated titles", FoldIn)
+    return ColdStartList(
         chosen.name,
         version,
-        {f"{title.label} #{title.item_id}": rating for title, rating in rated.values()},
-        _ranked(published, chosen, n, kind, history=history),
+        {item.label_with_id: rating for item, rating in rated.values()},
+        _recommend(published, chosen, n, kind, history=history),
     )
 
 
 def recommend_by_tastes(
-    published: Published,
+    published: PublishedFile,
     store: "ModelStore",
-    stated: Sequence[str],
+    statements: Sequence[str],
     n: int,
     *,
     kind: str | None = None,
     model: str | None = None,
-) -> Answer:
-    """Return n titles for somebody who rates genres; as `recommend_by_ratings`, each statement "GENRE=RATING"."""
+) -> ColdStartList:
+    """Recommend items to a new user who rates genres, by statements "GENRE=RATING"; see `recommend_by_ratings`."""
     import numpy as np
 
     from recsys_dagster.models.capabilities import StatedTastes
 
     genre_names, scale = published.indices().genre_names, published.provenance().scale
-    known = {tolerant(genre): genre for genre in genre_names}
-    understood: dict[str, float] = {}
-    for name, rating in (_parsed(text, "--taste", scale) for text in stated):
-        genre = known.get(tolerant(name))
+    genres = {normalise(genre): genre for genre in genre_names}
+    ratings: dict[str, float] = {}
+    for name, rating in (_parse(text, "--taste", scale) for text in statements):
+        genre = genres.get(normalise(name))
         if genre is None:
             raise UsageError(f"unknown genre {name!r} in {published.path.stem}; known: {', '.join(genre_names)}")
-        if genre in understood:
+        if genre in ratings:
             raise UsageError(f"{genre} is rated twice")
-        understood[genre] = rating
-    tastes = np.array([[understood.get(genre, np.nan) for genre in genre_names]], np.float32)
-    chosen, version = _model(published, store, model, "goes by tastes", StatedTastes)
-    return Answer(chosen.name, version, understood, _ranked(published, chosen, n, kind, tastes=tastes))
+        ratings[genre] = rating
+    tastes = np.array([[ratings.get(genre, np.nan) for genre in genre_names]], np.float32)
+    chosen, version = _load_model(published, store, model, "can recommend by genres", StatedTastes)
+    return ColdStartList(chosen.name, version, ratings, _recommend(published, chosen, n, kind, tastes=tastes))
 
 
-def _parsed(text: str, option: str, scale: tuple[float, float]) -> tuple[str, float]:
-    """Return the name and the rating of "NAME=RATING"; the name may have the sign in it, the rating comes last."""
+def _parse(text: str, option: str, scale: tuple[float, float]) -> tuple[str, float]:
+    """Return the name and the rating of "NAME=RATING"; the last = separates them, so that a name may contain one."""
     name, _, number = text.rpartition("=")
     name, low, high = name.strip(), *scale
     try:
@@ -127,22 +131,22 @@ def _parsed(text: str, option: str, scale: tuple[float, float]) -> tuple[str, fl
     except ValueError:
         rating = math.nan
     if not name or math.isnan(rating):
-        what = "NAME" if option == "--rated" else "GENRE"
-        raise UsageError(f"{option} {text!r}: write {what}=RATING, with a number from {low:g} to {high:g} at the end")
+        placeholder = "NAME" if option == "--rated" else "GENRE"
+        raise UsageError(f"{option} {text!r}: expected {placeholder}=RATING with a number from {low:g} to {high:g}")
     if not low <= rating <= high:
         raise UsageError(f"{option} {text!r}: {rating:g} is outside of the scale from {low:g} to {high:g}")
     return name, rating
 
 
-def _model(
-    published: Published, store: "ModelStore", name: str | None, task: str, capability: type
+def _load_model(
+    published: PublishedFile, store: "ModelStore", name: str | None, task: str, capability: type
 ) -> "tuple[Model, str]":
-    """Return the named model of the last run or, unless one is named, the best with the capability; and its version."""
+    """Return the named model of the last run, or else the best one with the capability, and its version."""
     from recsys_dagster.models.registry import get_model_class, model_names
 
     domain, provenance = published.path.stem, published.provenance()
     ids = store.record(domain, provenance.model, provenance.version).id_map_hash
-    # What an earlier run left in the leaderboard may mean other titles by its indices.
+    # The leaderboard may contain models of an earlier run, whose indices stand for other items.
     versions = {
         candidate: version
         for candidate, version in ({provenance.model: provenance.version} | published.models()).items()
@@ -152,20 +156,31 @@ def _model(
     if name is None:
         name = next(iter(capable), FALLBACK)
     elif not issubclass(get_model_class(name), capability) and name != FALLBACK:
-        raise UsageError(f"{name} is no model that {task}; of the last run: {', '.join(capable) or FALLBACK}")
+        able = ", ".join(capable) or FALLBACK
+        raise UsageError(f"{name} is not a model that {task}; models of the last run that do: {able}")
     if name not in versions:
         raise UsageError(f"the last run of {domain} had no {name}; it had: {', '.join(versions)}")
     model, _ = store.load(domain, name, versions[name], id_map_hash=ids)
     return model, versions[name]
 
 
-def _ranked(published: Published, model: "Model", n: int, kind: str | None, **person: Any) -> list[Recommendation]:
-    """Return the n best titles of that kind for a single person, who is given as to `Model.recommend_for`."""
+def _recommend(
+    published: PublishedFile,
+    model: "Model",
+    n: int,
+    kind: str | None,
+    *,
+    history: "Interactions | None" = None,
+    tastes: "NDArray[np.float32] | None" = None,
+) -> list[Recommendation]:
+    """Return the n best items of that kind for one new user, who is given as for `Model.recommend_for`."""
     item_ids = published.indices().item_ids
     if len(item_ids) != model.n_items_:
-        raise RecsysError(f"{published.path}: not of the run that {model.name} is of; run the domain again")
-    # Of a kind there may be few, anywhere in the list.
-    top = model.recommend_for(n if kind is None else len(item_ids), **person)
+        raise RecsysError(
+            f"{published.path} and {model.name} are of different runs; run `recsys run --domain {published.path.stem}`"
+        )
+    # Items of the kind may be rare and anywhere in the list.
+    top = model.recommend_for(min(n, len(item_ids)) if kind is None else len(item_ids), history=history, tastes=tastes)
     listed = top.items[0] >= 0
     items, scores = top.items[0, listed].tolist(), top.scores[0, listed].tolist()
-    return published.ranked([item_ids[item] for item in items], scores, n, kind)
+    return published.describe([item_ids[item] for item in items], scores, n, kind)

@@ -1,6 +1,7 @@
-"""Reading a published file: who is recommended what, and where the lists come from."""
+"""Look up recommendations, their provenance and the leaderboard in a published file."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,32 +10,37 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.serving.database import open_database, path_without_lock, unreadable
 from recsys_dagster.serving.item_finder import NamedItem
+from recsys_dagster.serving.item_names import name_sql
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.store import MetricRow
+
+FORMAT_VERSION = 1
+"""Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
 
 _BIGINT = (-(2**63), 2**63 - 1)
 
 
 def _now() -> datetime:
-    """The time in UTC, without zone and to the second, as the published file keeps it."""
+    """Return the time in UTC, without zone and to the second, as the published file stores it."""
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where published lists come from.
+    """Origin of published lists.
 
     Attributes:
-        domain: the partition.
-        dataset: id in the dataset catalogue.
-        data_version: hash of the files that the lists were learnt from.
-        licence: of the data.
+        domain: name of the domain.
+        dataset: id of the dataset in the catalogue.
+        data_version: hash of the files that the model was trained on.
+        licence: licence of the data.
         model, version: the champion, as in the model store.
-        trained_rows: interactions that it was fitted on.
+        trained_rows: number of interactions that it was trained on.
         scale: lowest and highest rating of the domain.
-        packages: version of the code and of each package that matters, by name.
+        packages: versions of this project and of the packages that it uses, by name.
         created_at: time of publication in UTC, without zone.
     """
 
@@ -52,7 +58,15 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One line of a list. What the source does not know is None; `score` is comparable within one list only."""
+    """One item of a list; None is unknown.
+
+    Attributes:
+        rank: place in the list, from 1.
+        item_id: id in the source.
+        title: the title, or `#<id>` if the item has none.
+        title_english, kind, year, genres: of the item.
+        score: score of the model; comparable within one list only.
+    """
 
     rank: int
     item_id: int
@@ -65,39 +79,46 @@ class Recommendation:
 
 
 class Indices(NamedTuple):
-    """Ids of titles by item index, and names of genres by genre index."""
+    """Item ids by item index, and genre names by genre index."""
 
     item_ids: tuple[int, ...]
     genre_names: tuple[str, ...]
 
 
 def format_score(score: float) -> str:
-    """Return a score for a person to read, whatever the model's scale: 0.0123, 4.57, 67,310."""
+    """Return a score as text, on any scale: 0.0123, 4.57, 67,310."""
     return f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.4g}"
 
 
-class Published:
+class PublishedFile:
     """The published file of one domain, open for reading; a context manager.
 
-    What it reads is one whole publication: a newer one that is swapped in meanwhile is seen by the next opening.
-
-    Raises:
-        RecsysError: there is no such file, or it is not a published one.
+    It shows one complete publication. A newer one that is swapped in meanwhile is seen when the file is opened again.
     """
 
     def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            RecsysError: the file does not exist, is damaged, was not written by this project or by an incompatible
+                version of it, or another program has it open for writing.
+        """
         self.path = path
-        if not path.exists():
-            raise RecsysError(
-                f"{path}: nothing is published for {path.stem} yet; run `recsys run --domain {path.stem}` first"
-            )
+        self.domain = path.stem
         try:
-            self._connection = duckdb.connect(path, read_only=True)
-        except duckdb.Error as error:
+            exists = path.exists()
+        except OSError as error:
+            raise RecsysError(f"{path}: cannot be read ({error.strerror}); check RECSYS_HOME") from error
+        if not exists:
             raise RecsysError(
-                f"{path}: not a readable published file ({_first_line(error)}); "
-                f"run `recsys run --domain {path.stem}` to publish again"
-            ) from error
+                f"{path}: nothing is published for {self.domain} yet; run `recsys run --domain {self.domain}` first"
+            )
+        self._connection = open_database(path)
+        try:
+            self._check_format()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -106,40 +127,30 @@ class Published:
         self._connection.close()
 
     def provenance(self) -> Provenance:
-        """Return where the lists come from."""
-        row = self._rows(
+        """Return the origin of the lists."""
+        (row,) = self._rows(
             """
             SELECT
                 domain, dataset, data_version, licence, model, version,
                 trained_rows, scale_low, scale_high, packages, created_at
             FROM provenance
             """
-        )[0]
+        )
         return Provenance(scale=(row.pop("scale_low"), row.pop("scale_high")), **row)
 
     def kinds(self) -> list[str]:
-        """Return every kind of title there is, in alphabetical order."""
+        """Return the kinds of items in alphabetical order."""
         rows = self._rows("SELECT DISTINCT kind FROM items WHERE kind IS NOT NULL ORDER BY kind")
         return [row["kind"] for row in rows]
 
     def indices(self) -> Indices:
-        """Return what the indices of the run's models stand for.
-
-        Raises:
-            RecsysError: the file was published before indices were.
-        """
-        try:
-            items = self._rows("SELECT item_id FROM item_index ORDER BY item_idx")
-            genres = self._rows("SELECT genre FROM genre_index ORDER BY genre_idx")
-        except duckdb.CatalogException as error:
-            raise RecsysError(
-                f"{self.path}: published by an earlier version of this project, which serves only its own users; run "
-                f"`recsys run --domain {self.path.stem}` to publish again"
-            ) from error
+        """Return the ids and names that the indices of the run's models stand for."""
+        items = self._rows("SELECT item_id FROM item_index ORDER BY item_idx")
+        genres = self._rows("SELECT genre FROM genre_index ORDER BY genre_idx")
         return Indices(tuple(row["item_id"] for row in items), tuple(row["genre"] for row in genres))
 
     def models(self) -> dict[str, str]:
-        """Return the version of each model that was evaluated, by name, the best on validation first."""
+        """Return the version of each evaluated model by name, the best on the validation fold first."""
         rows = self._rows(
             """
             SELECT model, version
@@ -166,37 +177,34 @@ class Published:
         return [MetricRow(**row) for row in rows]
 
     def sizes(self) -> dict[str, int]:
-        """Return how many users and titles the file knows."""
-        (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS titles")
+        """Return the number of `users` and `items`."""
+        (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS items")
         return row
 
-    def named_titles(self) -> list[NamedItem]:
-        """Return all titles with what tells one from another."""
-        return [
-            NamedItem(**row)
-            for row in self._rows("SELECT item_id, title, title_english, kind, year FROM items ORDER BY item_id")
-        ]
+    def named_items(self) -> list[NamedItem]:
+        """Return all items with their names."""
+        rows = self._rows(
+            f"SELECT item_id, {name_sql()} AS title, title_english, kind, year FROM items ORDER BY item_id"
+        )
+        return [NamedItem(**row) for row in rows]
 
-    def ranked(
-        self, items: Sequence[int], scores: Sequence[float], n: int, kind: str | None = None
+    def describe(
+        self, item_ids: Sequence[int], scores: Sequence[float], n: int, kind: str | None = None
     ) -> list[Recommendation]:
-        """Return the first n titles of a list of the caller's, as `recommendations` does of a published one.
+        """Return the first n items of a list that was computed elsewhere, in the form of `recommendations`.
 
         Args:
-            items: ids of titles, best first.
-            scores: of each.
+            item_ids: the items, best first.
+            scores: score of each item.
             n, kind: as for `recommendations`.
 
         Raises:
-            UsageError: no such kind; the message lists the known.
+            UsageError: the kind is unknown; the message lists the known kinds.
         """
-        if kind is not None:
-            kind = self._known_kind(kind)
+        kind = None if kind is None else self._known_kind(kind)
         rows = self._rows(
-            """
-            SELECT
-                lists.rank, lists.item_id, items.title, items.title_english,
-                items.kind, items.year, items.genres, lists.score
+            f"""
+            SELECT {_ITEM_OF_LIST}
             FROM (
                 SELECT unnest($items) AS item_id, unnest($scores) AS score, unnest(range(1, len($items) + 1)) AS rank
             ) AS lists
@@ -205,29 +213,26 @@ class Published:
             ORDER BY lists.rank
             LIMIT $n
             """,
-            {"items": list(items), "scores": list(scores), "kind": kind, "n": n},
+            {"items": list(item_ids), "scores": list(scores), "kind": kind, "n": min(n, len(item_ids))},
         )
         return [_recommendation(row) for row in rows]
 
     def recommendations(self, user_id: int, n: int, kind: str | None = None) -> list[Recommendation]:
-        """Return the first n titles of a user's list, best first; none where the user already has every title.
+        """Return the first n items of a user's list, best first; empty if the user already has every item.
 
         Args:
-            user_id: as in the source.
-            n: at most so many; fewer where the published list is shorter.
-            kind: only titles of this kind, whatever its case; their ranks stay those of the whole list.
+            user_id: id in the source.
+            n: largest number of items; the published list may be shorter.
+            kind: return items of this kind only, in any case of letters; their ranks stay those of the whole list.
 
         Raises:
-            UsageError: no such user, or no such kind; the message says what there is.
+            UsageError: the user or the kind is unknown; the message says which are known.
         """
-        if kind is not None:
-            kind = self._known_kind(kind)
+        kind = None if kind is None else self._known_kind(kind)
         self._check_user(user_id)
         rows = self._rows(
-            """
-            SELECT
-                lists.rank, lists.item_id, items.title, items.title_english,
-                items.kind, items.year, items.genres, lists.score
+            f"""
+            SELECT {_ITEM_OF_LIST}
             FROM recommendations AS lists
             JOIN items ON items.item_id = lists.item_id
             WHERE lists.user_id = $user_id
@@ -244,7 +249,7 @@ class Published:
         for candidate in known:
             if candidate.casefold() == kind.casefold():
                 return candidate
-        raise UsageError(f"unknown kind {kind!r} in {self.path.stem}; known: {', '.join(known)}")
+        raise UsageError(f"unknown kind {kind!r} in {self.domain}; known: {', '.join(known)}")
 
     def _check_user(self, user_id: int) -> None:
         if _BIGINT[0] <= user_id <= _BIGINT[1] and self._rows(
@@ -258,19 +263,51 @@ class Published:
             """
         )
         raise UsageError(
-            f"unknown user {user_id} in {self.path.stem}; known: {known['users']:,} users with ids from {known['low']} "
+            f"unknown user {user_id} in {self.domain}; known: {known['users']:,} users with ids from {known['low']} "
             f"to {known['high']}, such as {', '.join(map(str, known['examples']))}"
         )
 
+    def _check_format(self) -> None:
+        """Raise RecsysError unless the file has the format that this version reads."""
+        cure = f"run `recsys run --domain {self.domain}` to publish again"
+        tables = {row["table_name"] for row in self._rows("SELECT table_name FROM duckdb_tables()")}
+        if "format_version" not in tables:
+            if {"recommendations", "provenance"} <= tables:
+                raise RecsysError(f"{self.path}: published by an earlier version of this project; {cure}")
+            raise RecsysError(f"{self.path}: a DuckDB database, but not one that this project published; {cure}")
+        versions = [row["version"] for row in self._rows("SELECT version FROM format_version")]
+        if versions != [FORMAT_VERSION]:
+            found = ", ".join(map(str, versions)) or "none"
+            raise RecsysError(
+                f"{self.path}: has format version {found}, but this version of the project reads {FORMAT_VERSION}; "
+                f"use the version that published it, or {cure}"
+            )
+
     def _rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        cursor = self._connection.execute(query, parameters or {})
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        try:
+            cursor = self._connection.execute(query, parameters or {})
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise unreadable(self.path, error) from error
+
+
+@contextlib.contextmanager
+def open_without_lock(path: Path) -> Iterator[PublishedFile]:
+    """Open a published file even while another program has it open for writing; see `path_without_lock`.
+
+    Raises:
+        RecsysError: as for `PublishedFile`.
+    """
+    with contextlib.ExitStack() as stack:
+        readable = stack.enter_context(path_without_lock(path)) if path.exists() else path
+        yield stack.enter_context(PublishedFile(readable))
+
+
+_ITEM_OF_LIST = f"""
+lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres, lists.score
+"""
 
 
 def _recommendation(row: dict[str, Any]) -> Recommendation:
     return Recommendation(**row | {"genres": tuple(row["genres"] or ())})
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Writing the published file: streamed in blocks of users, checked, swapped in whole."""
+"""Write the published file: lists in blocks of users, then everything else, then a check of the whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,8 @@ import duckdb
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.lookup import FORMAT_VERSION, Provenance
+from recsys_dagster.serving.swap import set_log_aside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = "512MB"
 
 _TABLES = """
+CREATE TABLE format_version (version INTEGER);
 CREATE TABLE users (user_id BIGINT);
 CREATE TABLE recommendations (
     user_id BIGINT, rank INTEGER, item_id INTEGER, score FLOAT, model VARCHAR, version VARCHAR
@@ -48,8 +50,8 @@ CREATE TABLE provenance (
 """
 
 
-class Written(NamedTuple):
-    """What a publication holds: users with a list, and recommendations."""
+class PublishedCounts(NamedTuple):
+    """Number of users with a list, and of recommendations, in a published file."""
 
     users: int
     rows: int
@@ -67,40 +69,41 @@ def publish(
     provenance: Provenance,
     history: "Sequence[Decision]" = (),
     reference: "Mapping[str, pa.Table] | None" = None,
-) -> Written:
-    """Build the published file of a domain beside `path` and swap it in; readers see the old one or the new one.
+) -> PublishedCounts:
+    """Build the published file of a domain and replace `path` with it atomically.
 
-    Memory: DuckDB's share is capped at 512 MB; of the lists two blocks exist at a time, one of them being written.
+    Memory: DuckDB uses at most 512 MB. Two blocks of lists exist at a time, one of which is being written.
 
     Args:
-        path: `published/<domain>.duckdb`, or where it is to wait for its checks.
-        lists: blocks of ((b,) user indices, their lists), so ordered that user ids rise through all blocks:
-            a look-up then reads one row group. `np.argsort(user_ids)` cut into blocks is that order.
-        user_ids: (n_users,) id of each user index; all are known to readers, with a list or without.
-        item_ids: (n_items,) id of each item index; published, so that a model of this run can be asked later on.
-        items: columns of `clean.items`; has every title that is recommended.
-        genre_names: genre of each genre index of the models; published as well.
+        path: `published/<domain>.duckdb`, or where the file waits for its checks.
+        lists: blocks of ((b,) user indices, their lists) in rising order of user ids over all blocks, so that a look-up
+            reads one row group. `np.argsort(user_ids)` cut into blocks has that order.
+        user_ids: (n_users,) id of each user index; readers know all of these users, with a list or without.
+        item_ids: (n_items,) id of each item index; published so that models of this run can answer later.
+        items: columns of `clean.items`, with a row for every recommended item.
+        genre_names: genre of each genre index of the models; published for the same reason.
         leaderboard: columns of `evaluation.metrics`.
-        provenance: where the lists come from.
-        history: how the champion came to be it, the oldest decision first.
-        reference: what the data looked like, as tables by name.
+        provenance: origin of the lists.
+        history: decisions about the champion, the oldest first.
+        reference: summary of the data, as tables by name, with which the next run compares its data.
 
     Returns:
-        How many users have a list, and how many recommendations there are; an empty list is not counted.
+        The number of users with a list and of recommendations; empty lists are not counted.
 
     Raises:
-        RecsysError: no list at all, a recommended title without a row in `items`, or the file cannot be written;
-            what was published before stays.
+        RecsysError: there is no list at all, a recommended item has no row in `items`, or the file cannot be written;
+            the previous file stays.
         ValueError: the user ids do not rise.
     """
     import numpy as np
     import pyarrow as pa
 
     try:
-        with replacing(path) as beside:
-            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(beside.parent)}
-            with duckdb.connect(beside, config=config) as connection:
+        with replacing(path) as unfinished:
+            config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(unfinished.parent)}
+            with duckdb.connect(unfinished, config=config) as connection:
                 connection.execute(_TABLES)
+                connection.execute("INSERT INTO format_version VALUES (?)", [FORMAT_VERSION])
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
                 _insert(connection, "items", items)
@@ -113,14 +116,15 @@ def publish(
                     connection.register("rows_in", rows)
                     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_in")
                     connection.unregister("rows_in")
-                written = _check(connection, path)
-                connection.execute("CHECKPOINT")  # closing does it too, but keeps quiet if it fails
-            return written
+                counts = _check(connection, path)
+                connection.execute("CHECKPOINT")  # closing does it as well, but without an error if it fails
+        set_log_aside(path)  # of the file that was replaced
+        return counts
     except (duckdb.OperationalError, duckdb.FatalException) as error:
         reason = str(error).partition("\n")[0]
         raise RecsysError(
             f"{path}: could not be written ({reason}); free some space or point RECSYS_HOME at a larger disk, "
-            "then run again (what was published before is untouched)"
+            "then run again (the previous file is untouched)"
         ) from error
 
 
@@ -202,16 +206,16 @@ def _insert_history(connection: duckdb.DuckDBPyConnection, history: "Sequence[De
         )
 
 
-def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> Written:
-    """Refuse to publish what readers could not use."""
+def _check(connection: duckdb.DuckDBPyConnection, path: Path) -> PublishedCounts:
+    """Return the counts; raise RecsysError if readers could not use the file."""
     counts = connection.execute("SELECT count(*) FILTER (rank = 1), count(*) FROM recommendations").fetchone()
-    written = Written(*(counts or (0, 0)))
-    if not written.rows:
-        raise RecsysError(f"{path}: not one user has a title to be recommended; what was published before stays")
-    nameless = connection.execute(
+    result = PublishedCounts(*(counts or (0, 0)))
+    if not result.rows:
+        raise RecsysError(f"{path}: no user has any item to be recommended; the previous file stays")
+    unknown = connection.execute(
         "SELECT DISTINCT item_id FROM recommendations ANTI JOIN items USING (item_id) ORDER BY item_id LIMIT 3"
     ).fetchall()
-    if nameless:
-        some = ", ".join(str(item) for (item,) in nameless)
-        raise RecsysError(f"{path}: recommended titles are missing from titles (ids {some}, …); build clean again")
-    return written
+    if unknown:
+        examples = ", ".join(str(item) for (item,) in unknown)
+        raise RecsysError(f"{path}: recommended items are missing from items (ids {examples}, …); build clean again")
+    return result

@@ -1,8 +1,9 @@
-"""Putting a finished file in the place of the published one, and going back; each step is one rename.
+"""Put a finished file in the place of the published one, and restore the previous one; each step is one rename.
 
-Readers have the old file or the new one, whenever a process is killed.
+Readers see the old file or the new one, whenever a process is killed.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -12,37 +13,66 @@ from recsys_dagster.runtime.storage import replacing
 
 
 def swap_in(built: Path, published: Path, previous: Path) -> None:
-    """Publish the file `built`; what was published until now becomes `previous`, and what that was is gone.
+    """Publish the file `built`; the file that was published becomes `previous`, whose content is discarded.
 
-    Killed halfway, `previous` is the published file itself, which `has_previous` tells from an earlier one.
+    If the process is killed in between, `previous` is the published file itself; `has_previous` recognises that.
     """
     published.parent.mkdir(parents=True, exist_ok=True)
     if published.exists():
-        with replacing(previous) as beside:
-            _link(published, beside)
-    os.replace(built, published)
+        with replacing(previous) as unfinished:
+            _link(published, unfinished)
+        set_log_aside(previous)
+    replace_database(built, published)
 
 
 def restore_previous(published: Path, previous: Path) -> None:
-    """Publish the previous file again; there is none before it then.
+    """Publish the previous file again; afterwards there is no previous file.
 
     Raises:
         RecsysError: there is no previous file.
     """
     if not has_previous(published, previous):
         raise RecsysError(
-            f"{previous}: there are no lists to go back to; only the last ones before the present are kept, once"
+            f"{previous}: there are no previous lists; only those before the present ones are kept, and only once"
         )
-    os.replace(previous, published)
+    replace_database(previous, published)
 
 
 def has_previous(published: Path, previous: Path) -> bool:
-    """Tell whether there is an earlier file to go back to."""
+    """Return whether there is an earlier file to restore."""
     return previous.exists() and not (published.exists() and previous.samefile(published))
 
 
+def replace_database(source: Path, target: Path) -> None:
+    """Rename a DuckDB file over another one, and set aside the write-ahead logs of both.
+
+    The log of the target belongs to the file that is replaced. It is set aside before the rename, so that the new file
+    is never next to it, and again afterwards, because a program that has the old file open may just have begun one.
+    """
+    set_log_aside(source)
+    set_log_aside(target)
+    os.replace(source, target)
+    set_log_aside(target)
+
+
+def set_log_aside(path: Path) -> None:
+    """Rename the write-ahead log next to a DuckDB file, if there is one, so that DuckDB does not apply it.
+
+    Nothing of this project leaves a log there: it is of another program that had the file open and was killed, or still
+    has it open.
+    """
+    for log in logs(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(log, log.with_name(f"{log.name}.set-aside"))
+
+
+def logs(path: Path) -> list[Path]:
+    """Return the paths at which DuckDB keeps the write-ahead log of a file, and its states during a checkpoint."""
+    return [path.with_name(f"{path.name}.wal{state}") for state in ("", ".checkpoint", ".recovery")]
+
+
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name; copy it where the file system knows no second names."""
+    """Give a file a second name, or copy it if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:

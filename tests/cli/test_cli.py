@@ -34,7 +34,7 @@ class TestRecommend:
         assert source.startswith("popularity 20260102T030405-abcdef, fitted on 1,234 interactions of sample-anime")
         assert typed.err == ""
 
-    def test_titles_are_printed_as_they_are_without_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_titles_are_printed_literally_without_markup(self, capsys: pytest.CaptureFixture[str]) -> None:
         typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7")
         assert "<b>Bold</b> & [red]Brash[/red]" in typed.out
 
@@ -45,7 +45,7 @@ class TestRecommend:
         assert "Mushishi" not in typed.out
         assert typed.err == "The published list of user 7 has no more titles of kind movie.\n"
 
-    def test_json_has_all_that_is_known_of_each_title(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_json_has_everything_known_about_each_title(self, capsys: pytest.CaptureFixture[str]) -> None:
         typed = Typed(capsys, "recommend", "-d", "anime", "-u", "40", "--json")
         assert json.loads(typed.out) == {
             "domain": "anime",
@@ -73,7 +73,7 @@ class TestRecommend:
             ("--user 7 --kind Opera", "unknown kind 'Opera' in anime; known: Movie, OVA, TV"),
         ],
     )
-    def test_what_is_unknown_is_one_line_that_says_what_is_known(
+    def test_an_unknown_user_or_kind_is_one_line_that_names_known_ones(
         self, capsys: pytest.CaptureFixture[str], words: str, line: str
     ) -> None:
         typed = Typed(capsys, "recommend", "--domain", "anime", *words.split())
@@ -89,7 +89,7 @@ class TestRecommend:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stderr.splitlines()[-1] == "set()"
 
-    def test_a_reader_that_goes_away_is_no_trouble(self) -> None:
+    def test_a_closed_pipe_is_no_error(self) -> None:
         reader, writer = os.pipe()
         os.close(reader)
         for words in (["recommend", "-d", "anime", "-u", "7"], ["recommend", "-d", "anime", "-u", "7", "--json"]):

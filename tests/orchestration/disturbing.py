@@ -34,7 +34,7 @@ import duckdb
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import PublishedFile
 from recsys_dagster.settings import Settings
 
 WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "tempfile.mkdtemp"}
@@ -138,7 +138,7 @@ def counted_run(chosen: Settings, at: int | None = None, disturb: Callable[[], N
 def seen(chosen: Settings) -> dict[str, Any]:
     """All that readers get from the published file, without the versions, which tell the time of a run."""
     path = Layout(chosen.home).published("movie")
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         data_version = published.provenance().data_version
         published.recommendations(1, 5)
     with duckdb.connect(path, read_only=True) as connection:

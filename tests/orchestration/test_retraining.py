@@ -137,7 +137,7 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(hom
         ("user_item_bias", "ease", "gate"),
         ("ease", "user_item_bias", "hand"),
     ]
-    with pytest.raises(RecsysError, match="no lists to go back to"):
+    with pytest.raises(RecsysError, match="there are no previous lists"):
         rollback(home.run.layout, "movie", "once more")
 
 

@@ -26,7 +26,7 @@ def results() -> dict[str, DomainResults]:
         row("constant", "rmse", None, 2.0), row("als", "rmse", None, 1.5),
     ]  # fmt: skip
     movie = [row("popularity", "ndcg", 10, 0.4), row("als", "ndcg", 10, 0.8), row("als", "rmse", None, 0.9)]
-    sizes = {"users": 4, "titles": 1234}
+    sizes = {"users": 4, "items": 1234}
     return {"anime": DomainResults(provenance(), sizes, anime), "movie": DomainResults(provenance(), sizes, movie)}
 
 
@@ -60,7 +60,7 @@ def test_only_published_domains_are_compared(tmp_path: Path) -> None:
     publish_small(layout.published("anime"))
     results_by_domain = published_results(layout, ["anime", "movie"])
     assert list(results_by_domain) == ["anime"]
-    assert results_by_domain["anime"].sizes == {"users": 4, "titles": 4}
+    assert results_by_domain["anime"].sizes == {"users": 4, "items": 4}
     assert [vars(row) for row in results_by_domain["anime"].metrics] == leaderboard_table().to_pylist()
 
 

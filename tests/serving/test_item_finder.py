@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import UsageError
-from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, tolerant
+from recsys_dagster.runtime.text import printable
+from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
 
 NAMED = [
     (1, "Cowboy Bebop", None, "TV", 1998),
@@ -53,19 +54,19 @@ FINDER = ItemFinder(NamedItem(*named) for named in NAMED)
         ("a=b", 16),
     ],
 )
-def test_a_title_is_found_whatever_its_spelling(name: str, item_id: int) -> None:
+def test_an_item_is_found_in_any_spelling_of_its_name(name: str, item_id: int) -> None:
     assert FINDER.find(name).item_id == item_id
 
 
-def test_the_name_as_it_is_written_comes_first() -> None:
+def test_the_exact_spelling_takes_precedence() -> None:
     assert [FINDER.find(name).item_id for name in ("Gintama", "gintama", "Gintama'", "gintama'")] == [2, 2, 3, 3]
 
 
-def test_a_title_comes_before_the_english_title_of_another() -> None:
+def test_a_title_takes_precedence_over_an_english_title() -> None:
     assert FINDER.find("spirited away").item_id == 15
 
 
-def test_a_year_or_an_id_chooses_among_titles_of_one_name() -> None:
+def test_a_year_or_an_id_chooses_among_items_of_the_same_name() -> None:
     assert [FINDER.find(name).item_id for name in ("Emma (2009)", "emma (2009)", "Emma (1996) #7", "#5")] == [
         6,
         6,
@@ -78,36 +79,42 @@ def test_an_ambiguous_name_lists_what_can_be_typed_instead() -> None:
     with pytest.raises(UsageError) as caught:
         FINDER.find("emma")
     assert str(caught.value) == (
-        "'emma' is the name of several titles; write it as here: Emma (1996) #5, Emma (2009) #6, Emma (1996) #7"
+        "several titles are called 'emma'; choose one of: Emma (1996) #5, Emma (2009) #6, Emma (1996) #7"
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        ("Cowboy Bepop", "unknown title 'Cowboy Bepop'; near it: Cowboy Bebop (1998)"),
-        ("Chihiro", "unknown title 'Chihiro'; near it: Sen to Chihiro no Kamikakushi (2001)"),
-        ("qqqq", "unknown title 'qqqq'; no name resembles it"),
-        ("Emma (1812)", "unknown title 'Emma (1812)'; near it: Emma (1996), Emma (2009), Emma (1996)"),
-        ("#999", "unknown title '#999'; no name resembles it"),
+        ("Cowboy Bepop", "unknown title 'Cowboy Bepop'; similar: Cowboy Bebop (1998)"),
+        ("Chihiro", "unknown title 'Chihiro'; similar: Sen to Chihiro no Kamikakushi (2001)"),
+        ("qqqq", "unknown title 'qqqq'; no title is similar"),
+        ("Emma (1812)", "unknown title 'Emma (1812)'; similar: Emma (1996), Emma (2009), Emma (1996)"),
+        ("#999", "unknown title '#999'; no title is similar"),
     ],
 )
-def test_an_unknown_name_lists_the_near_ones(name: str, said: str) -> None:
+def test_an_unknown_name_lists_similar_ones(name: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         FINDER.find(name)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
-def test_what_is_said_of_titles_stays_on_one_line() -> None:
+def test_messages_show_titles_on_one_line_without_control_characters() -> None:
     with pytest.raises(UsageError) as caught:
         FINDER.find("neko\u202e\nto")
-    assert "Nekoto (TV) #19, Nekoto (TV) #20" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    name = printable("Neko\u202e\nto")
+    assert f"{name} (TV) #19, {name} (TV) #20" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_an_item_without_a_title_is_found_and_named_by_its_id() -> None:
+    item = ItemFinder([NamedItem(1, "#1", None, "Movie", 1995)]).find("#1")
+    assert (item.label, item.label_with_id) == ("#1 (1995)", "#1 (1995)")
 
 
 def test_marks_of_other_scripts_tell_names_apart() -> None:
-    assert tolerant("かき") != tolerant("がき")
-    assert tolerant("Amélie") == tolerant("AMELIE")
+    assert normalise("かき") != normalise("がき")
+    assert normalise("Amélie") == normalise("AMELIE")
 
 
 @given(st.text(max_size=30).filter(str.strip))

@@ -4,10 +4,12 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pytest
+from small_publication import ITEMS, items_table, publish_small
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.serving.lookup import Published, Recommendation, format_score
+from recsys_dagster.serving.lookup import PublishedFile, Recommendation, format_score
 
 
 @pytest.fixture
@@ -15,8 +17,8 @@ def path(published_home: Path) -> Path:
     return published_home / "published" / "anime.duckdb"
 
 
-def test_a_list_has_titles_and_what_is_known_of_them_best_first(path: Path) -> None:
-    with Published(path) as published:
+def test_a_list_has_the_items_with_their_description_best_first(path: Path) -> None:
+    with PublishedFile(path) as published:
         assert published.recommendations(7, 10) == [
             Recommendation(1, 100, "Kimi no Na wa.", "Your Name.", "Movie", 2016, ("Drama", "Slice of Life"), 4.5),
             Recommendation(2, 310, "Mushishi", "Mushi-Shi", "TV", 2005, ("Drama", "Slice of Life"), 4.25),
@@ -24,30 +26,30 @@ def test_a_list_has_titles_and_what_is_known_of_them_best_first(path: Path) -> N
         ]
 
 
-def test_a_list_is_cut_to_the_length_asked_for(path: Path) -> None:
-    with Published(path) as published:
-        assert [title.item_id for title in published.recommendations(7, 2)] == [100, 310]
+def test_a_list_has_at_most_the_requested_length(path: Path) -> None:
+    with PublishedFile(path) as published:
+        assert [item.item_id for item in published.recommendations(7, 2)] == [100, 310]
 
 
-def test_a_kind_is_found_whatever_its_case_and_keeps_the_ranks_of_the_whole_list(path: Path) -> None:
-    with Published(path) as published:
-        assert [(title.rank, title.item_id) for title in published.recommendations(7, 10, "tv")] == [(2, 310), (3, 205)]
+def test_a_kind_is_found_in_any_case_and_keeps_the_ranks_of_the_whole_list(path: Path) -> None:
+    with PublishedFile(path) as published:
+        assert [(item.rank, item.item_id) for item in published.recommendations(7, 10, "tv")] == [(2, 310), (3, 205)]
 
 
-def test_a_user_who_has_everything_already_is_known_and_has_an_empty_list(path: Path) -> None:
-    with Published(path) as published:
+def test_a_user_who_already_has_every_item_has_an_empty_list(path: Path) -> None:
+    with PublishedFile(path) as published:
         assert published.recommendations(12, 10) == []
 
 
-def test_a_list_without_a_title_of_the_kind_is_empty(path: Path) -> None:
-    with Published(path) as published:
+def test_a_list_without_an_item_of_the_kind_is_empty(path: Path) -> None:
+    with PublishedFile(path) as published:
         assert published.recommendations(40, 10, "OVA") == []
 
 
 @pytest.mark.parametrize("user", [8, -1, 2**63, 10**40], ids=str)
-def test_an_unknown_user_is_told_how_many_there_are_and_which(path: Path, user: int) -> None:
+def test_the_message_about_an_unknown_user_names_known_ones(path: Path, user: int) -> None:
     with (
-        Published(path) as published,
+        PublishedFile(path) as published,
         pytest.raises(
             UsageError,
             match=f"unknown user {user} in anime; known: 4 users with ids from 7 to 40, such as 7, 11, 12",
@@ -56,28 +58,96 @@ def test_an_unknown_user_is_told_how_many_there_are_and_which(path: Path, user: 
         published.recommendations(user, 10)
 
 
-def test_an_unknown_kind_is_told_those_there_are(path: Path) -> None:
+def test_the_message_about_an_unknown_kind_names_the_known_ones(path: Path) -> None:
     with (
-        Published(path) as published,
+        PublishedFile(path) as published,
         pytest.raises(UsageError, match="unknown kind 'Opera' in anime; known: Movie, OVA, TV"),
     ):
         published.recommendations(7, 10, "Opera")
 
 
-def test_where_nothing_is_published_the_cure_is_named(tmp_path: Path) -> None:
+def test_the_message_about_a_missing_file_names_the_cure(tmp_path: Path) -> None:
     with pytest.raises(RecsysError, match=r"movie\.duckdb: nothing is published .* `recsys run --domain movie` first"):
-        Published(tmp_path / "movie.duckdb")
+        PublishedFile(tmp_path / "movie.duckdb")
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "not a database, but as long as one would have to be " * 100], ids=["empty", "text"]
+)
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "movie.duckdb"
-    path.write_text("not a database, but as long as one would have to be " * 100)
-    with pytest.raises(RecsysError, match=r"movie\.duckdb: not a readable published file"):
-        Published(path)
+    path.write_text(content)
+    with pytest.raises(RecsysError, match=r"^[^\n]*movie\.duckdb: [^\n]*run `recsys run --domain movie`[^\n]*$"):
+        PublishedFile(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_a_file_cut_short_is_one_line(path: Path, tmp_path: Path, share: float) -> None:
+    cut = tmp_path / "anime.duckdb"
+    content = path.read_bytes()
+    cut.write_bytes(content[: int(share * len(content))])
+    with (
+        pytest.raises(RecsysError, match=r"^[^\n]*anime\.duckdb: not a readable published file[^\n]*$"),
+        PublishedFile(cut) as published,
+    ):
+        published.provenance()
+        published.recommendations(7, 10)
+        published.named_items()
+        published.metrics("test")
+
+
+def test_a_file_with_damaged_blocks_is_one_line(path: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "anime.duckdb"
+    content = bytearray(path.read_bytes())
+    content[12_288 + 8 :: 4096] = bytes(255 - byte for byte in content[12_288 + 8 :: 4096])
+    damaged.write_bytes(content)
+    with (
+        pytest.raises(RecsysError, match=r"^[^\n]*anime\.duckdb: not a readable published file[^\n]*$"),
+        PublishedFile(damaged) as published,
+    ):
+        published.recommendations(7, 10)
+
+
+def test_a_database_of_something_else_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "movie.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE TABLE recommendations (i INTEGER)")
+    with pytest.raises(RecsysError, match=r"movie\.duckdb: a DuckDB database, but not one that this project published"):
+        PublishedFile(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "DROP TABLE format_version",
+            "published by an earlier version of this project; run `recsys run --domain anime`",
+        ),
+        ("UPDATE format_version SET version = 99", "has format version 99, but this version of the project reads 1; "),
+        ("DELETE FROM format_version", "has format version none, but"),
+    ],
+)
+def test_a_file_of_another_format_is_refused(tmp_path: Path, change: str, message: str) -> None:
+    path = tmp_path / "anime.duckdb"
+    publish_small(path)
+    with duckdb.connect(path) as connection:
+        connection.execute(change)
+    with pytest.raises(RecsysError, match=message):
+        PublishedFile(path)
+
+
+def test_an_item_without_a_title_is_named_by_its_id(tmp_path: Path) -> None:
+    path = tmp_path / "anime.duckdb"
+    blank = {100: None, 205: " \u3000", 310: "", 999: "\x1b"}
+    publish_small(path, items=items_table([item | {"title": blank[item["item_id"]]} for item in ITEMS]))
+    with PublishedFile(path) as published:
+        assert [item.title for item in published.recommendations(7, 10)] == ["#100", "#310", "#205"]
+        assert [item.title for item in published.describe([999, 100], [2.0, 1.0], 10)] == ["#999", "#100"]
+        assert {item.title for item in published.named_items()} == {"#100", "#205", "#310", "#999"}
 
 
 def test_provenance_comes_back_as_it_was_published(path: Path) -> None:
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         provenance = published.provenance()
     assert provenance.dataset == "sample-anime"
     assert provenance.scale == (1, 10)
@@ -96,8 +166,8 @@ def test_looking_up_imports_nothing_heavy(path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from recsys_dagster.serving.lookup import Published
-with Published(Path({str(path)!r})) as published:
+from recsys_dagster.serving.lookup import PublishedFile
+with PublishedFile(Path({str(path)!r})) as published:
     published.recommendations(7, 10)
     published.provenance()
 heavy = {{"keras", "tensorflow", "sklearn", "matplotlib", "pandas", "pyarrow", "numpy", "scipy"}}
@@ -111,7 +181,7 @@ def test_many_readers_at_once_are_all_answered(path: Path) -> None:
     answers = []
 
     def read() -> None:
-        with Published(path) as published:
+        with PublishedFile(path) as published:
             answers.append(len(published.recommendations(7, 10)))
 
     threads = [threading.Thread(target=read) for _ in range(8)]

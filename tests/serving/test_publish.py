@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from small_publication import TITLES, items_table, provenance, publish_small, small_lists
+from small_publication import ITEMS, items_table, provenance, publish_small, small_lists
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import TopN
-from recsys_dagster.serving.lookup import Published
-from recsys_dagster.serving.publishing import Written
+from recsys_dagster.serving.lookup import FORMAT_VERSION, PublishedFile
+from recsys_dagster.serving.publishing import PublishedCounts
 
 PUBLISHER = Path(__file__).parents[1] / "small_publication.py"
 
@@ -29,9 +29,9 @@ def rows(path: Path, query: str) -> list[tuple]:
 def test_lists_are_published_by_id_in_order_and_without_their_padding(tmp_path: Path) -> None:
     path = tmp_path / "anime.duckdb"
 
-    written = publish_small(path)
+    counts = publish_small(path)
 
-    assert written == Written(users=3, rows=6)
+    assert counts == PublishedCounts(users=3, rows=6)
     assert rows(path, "SELECT user_id, rank, item_id, score FROM recommendations") == [
         (7, 1, 100, 4.5),
         (7, 2, 310, 4.25),
@@ -45,7 +45,7 @@ def test_lists_are_published_by_id_in_order_and_without_their_padding(tmp_path: 
     ]
 
 
-def test_titles_leaderboard_and_provenance_are_published_beside(tmp_path: Path) -> None:
+def test_items_leaderboard_and_provenance_are_published_too(tmp_path: Path) -> None:
     path = tmp_path / "anime.duckdb"
     publish_small(path)
 
@@ -56,6 +56,7 @@ def test_titles_leaderboard_and_provenance_are_published_beside(tmp_path: Path) 
     assert rows(path, "SELECT model, metric, k, value, low, high FROM leaderboard") == [
         ("popularity", "ndcg", 10, 0.25, 0.2, 0.3)
     ]
+    assert rows(path, "FROM format_version") == [(FORMAT_VERSION,)]
     assert rows(path, "SELECT domain, dataset, trained_rows, scale_high, packages FROM provenance") == [
         ("anime", "sample-anime", 1234, 10.0, {"recsys-dagster": "0.1.0"})
     ]
@@ -70,14 +71,14 @@ def test_lists_whose_user_ids_do_not_rise_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_recommended_title_without_a_row_is_refused_and_the_previous_file_stays(tmp_path: Path) -> None:
+def test_a_recommended_item_without_a_row_is_refused_and_the_previous_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "anime.duckdb"
     publish_small(path)
     before = path.read_bytes()
-    without = [title for title in TITLES if title["item_id"] != 310]
+    remaining = [item for item in ITEMS if item["item_id"] != 310]
 
-    with pytest.raises(RecsysError, match=r"missing from titles \(ids 310"):
-        publish_small(path, items=items_table(without))
+    with pytest.raises(RecsysError, match=r"missing from items \(ids 310"):
+        publish_small(path, items=items_table(remaining))
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -88,10 +89,10 @@ def test_nothing_to_recommend_is_not_published_over_something(tmp_path: Path) ->
     publish_small(path)
     nothing = TopN(np.full((1, 3), -1, dtype=np.int32), np.full((1, 3), -np.inf, dtype=np.float32))
 
-    with pytest.raises(RecsysError, match="not one user"):
+    with pytest.raises(RecsysError, match="no user has any item"):
         publish_small(path, lists=[(np.array([0], dtype=np.int32), nothing)])
 
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         assert len(published.recommendations(7, 10)) == 3
 
 
@@ -106,7 +107,7 @@ def test_a_model_that_fails_halfway_leaves_the_previous_file(tmp_path: Path) -> 
     with pytest.raises(RecsysError, match="scores are not numbers"):
         publish_small(path, lists=failing(), provenance=provenance("newer"))
 
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         assert published.provenance().version == "20260102T030405-abcdef"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -158,19 +159,19 @@ def test_a_killed_publisher_leaves_the_previous_file(tmp_path: Path) -> None:
     for delay in (0.0, 0.1):
         with publishing(path):
             time.sleep(delay)
-        with Published(path) as published:
+        with PublishedFile(path) as published:
             provenance_ = published.provenance()
-            titles = published.recommendations(999, 100)
-        assert len(titles) == 50
-        assert {f"v{title.score:.0f}" for title in titles} == {provenance_.version}
+            recommendations = published.recommendations(999, 100)
+        assert len(recommendations) == 50
+        assert {f"v{item.score:.0f}" for item in recommendations} == {provenance_.version}
     publish_small(path)
-    with Published(path) as published:
+    with PublishedFile(path) as published:
         assert len(published.recommendations(7, 10)) == 3
 
 
 @contextmanager
 def publishing(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that publishes without end; there is a first publication when it begins, SIGKILL at the end."""
+    """Run another process that publishes again and again; kill it at the end. The first publication is complete."""
     process = subprocess.Popen([sys.executable, PUBLISHER, path], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Publishing a built file, and going back."""
+"""Swap a built file in, restore the previous one, and set aside what other programs leave next to them."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from small_publication import provenance, publish_small
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import PublishedFile
 from recsys_dagster.serving.swap import has_previous, restore_previous, swap_in
 
 
@@ -23,23 +23,23 @@ def publish_version(layout: Layout, version: str) -> None:
 
 
 def version_of(path: Path) -> str:
-    with Published(path) as lists:
+    with PublishedFile(path) as lists:
         return lists.provenance().version
 
 
-def test_what_was_published_is_kept_and_can_be_gone_back_to_once(layout: Layout) -> None:
+def test_the_previous_file_is_kept_and_can_be_restored_once(layout: Layout) -> None:
     for version in ("one", "two", "three"):
         publish_version(layout, version)
     assert not layout.built("anime").exists()
     assert (version_of(layout.published("anime")), version_of(layout.previous("anime"))) == ("three", "two")
     restore_previous(layout.published("anime"), layout.previous("anime"))
     assert version_of(layout.published("anime")) == "two"
-    with pytest.raises(RecsysError, match="no lists to go back to"):
+    with pytest.raises(RecsysError, match="there are no previous lists"):
         restore_previous(layout.published("anime"), layout.previous("anime"))
     assert version_of(layout.published("anime")) == "two"
 
 
-def test_after_the_first_publication_there_is_nothing_to_go_back_to(layout: Layout) -> None:
+def test_after_the_first_publication_there_is_no_previous_file(layout: Layout) -> None:
     publish_version(layout, "one")
     assert not has_previous(layout.published("anime"), layout.previous("anime"))
 
