@@ -19,7 +19,7 @@ from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.serving.lookup import Published
+from recsys_dagster.serving.lookup import PublishedFile
 
 BACKUPS = 12
 
@@ -38,7 +38,7 @@ def contents(home: Path) -> dict[str, bytes]:
 
 
 def published_version(layout: Layout) -> str:
-    with Published(layout.published("anime")) as lists:
+    with PublishedFile(layout.published("anime")) as lists:
         return lists.provenance().version
 
 
