@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.serving.item_names import name_sql
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -73,85 +75,78 @@ class Fold:
     until: datetime | None
 
 
+def _highest(column: str) -> str:
+    """Return the query for the names of the items with the highest values of a column."""
+    return f"""
+    SELECT {name_sql()}, {column} FROM clean.items
+    WHERE {column} IS NOT NULL ORDER BY {column} DESC, item_id LIMIT {ITEMS_SHOWN}
+    """
+
+
+def _activity(column: str) -> str:
+    """Return the query for the distribution of the number of interactions per user or item."""
+    return f"""
+    SELECT floor(log2(interactions))::INTEGER AS b, count(*)
+    FROM (SELECT count(*) AS interactions FROM clean.interactions GROUP BY {column})
+    GROUP BY b ORDER BY b
+    """
+
+
+_COUNTS = {
+    "users": "SELECT count(DISTINCT user_id) FROM clean.interactions",
+    "items": "SELECT count(*) FROM clean.items",
+    "ratings": "SELECT count(*) FROM clean.ratings",
+    "interactions": "SELECT count(*) FROM clean.interactions",
+    "rejected rows": "SELECT count(*) FROM clean.rejected",
+}
+_QUERIES = {
+    "ratings": "SELECT rating, count(*) FROM clean.ratings GROUP BY ALL ORDER BY 1",
+    "joint": f"""
+        SELECT floor(log2(ratings))::INTEGER AS b, floor(mean / {MEAN_BIN})::INTEGER AS m, count(*)
+        FROM (SELECT count(*) AS ratings, avg(rating) AS mean FROM clean.ratings GROUP BY item_id)
+        GROUP BY b, m ORDER BY b, m
+        """,
+    "kinds": "SELECT kind, count(*) FROM clean.items WHERE kind IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1",
+    "genres": f"""
+        SELECT genre, count(*) FROM (SELECT unnest(genres) AS genre FROM clean.items)
+        GROUP BY genre ORDER BY 2 DESC, 1 LIMIT {GENRES_SHOWN}
+        """,
+    "years": "SELECT year, count(*) FROM clean.items WHERE year IS NOT NULL GROUP BY 1 ORDER BY 1",
+    "months": """
+        SELECT date_trunc('month', watched_at)::DATE, count(*)
+        FROM clean.interactions WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
+        """,
+    "per_user": _activity("user_id"),
+    "per_item": _activity("item_id"),
+    "most_rated": f"""
+        SELECT {name_sql()}, ratings
+        FROM (
+            SELECT item_id, count(*) AS ratings FROM clean.ratings
+            GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {ITEMS_SHOWN}
+        )
+        INNER JOIN clean.items USING (item_id)
+        ORDER BY ratings DESC, item_id
+        """,
+    "most_members": _highest("members"),
+    "kind_members": f"""
+        SELECT kind || ': ' || max_by({name_sql()}, members), max(members) FROM clean.items
+        WHERE kind IS NOT NULL AND members IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1
+        """,
+    "most_episodes": _highest("episodes"),
+}
+"""The query of each field of `Profile` that is one."""
+
+
 def read_profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
     """Return the profile of a warehouse whose `clean` tables exist."""
 
-    def rows(query: str) -> list[tuple[Any, ...]]:
-        result: list[tuple[Any, ...]] = connection.execute(query).fetchall()
-        return result
-
-    def count(table: str, what: str = "*") -> int:
-        return int(rows(f"SELECT count({what}) FROM clean.{table}")[0][0])
-
-    def highest(column: str) -> list[tuple[Any, ...]]:
-        return rows(
-            f"""
-            SELECT title, {column} FROM clean.items
-            WHERE {column} IS NOT NULL ORDER BY {column} DESC, item_id LIMIT {ITEMS_SHOWN}
-            """
-        )
-
-    def activity(column: str) -> list[tuple[Any, ...]]:
-        return rows(
-            f"""
-            SELECT floor(log2(interactions))::INTEGER AS b, count(*)
-            FROM (SELECT count(*) AS interactions FROM clean.interactions GROUP BY {column})
-            GROUP BY b ORDER BY b
-            """
-        )
+    def rows(query: str) -> list[Any]:
+        return connection.execute(query).fetchall()
 
     return Profile(
-        counts={
-            "users": count("interactions", "DISTINCT user_id"),
-            "items": count("items"),
-            "ratings": count("ratings"),
-            "interactions": count("interactions"),
-            "rejected rows": count("rejected"),
-        },
-        ratings=rows("SELECT rating, count(*) FROM clean.ratings GROUP BY ALL ORDER BY 1"),
-        joint=rows(
-            f"""
-            SELECT floor(log2(ratings))::INTEGER AS b, floor(mean / {MEAN_BIN})::INTEGER AS m, count(*)
-            FROM (SELECT count(*) AS ratings, avg(rating) AS mean FROM clean.ratings GROUP BY item_id)
-            GROUP BY b, m ORDER BY b, m
-            """
-        ),
-        kinds=rows("SELECT kind, count(*) FROM clean.items WHERE kind IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1"),
-        genres=rows(
-            f"""
-            SELECT genre, count(*) FROM (SELECT unnest(genres) AS genre FROM clean.items)
-            GROUP BY genre ORDER BY 2 DESC, 1 LIMIT {GENRES_SHOWN}
-            """
-        ),
-        years=rows("SELECT year, count(*) FROM clean.items WHERE year IS NOT NULL GROUP BY 1 ORDER BY 1"),
-        months=rows(
-            """
-            SELECT date_trunc('month', watched_at)::DATE, count(*)
-            FROM clean.interactions WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
-            """
-        ),
-        per_user=activity("user_id"),
-        per_item=activity("item_id"),
-        most_rated=rows(
-            f"""
-            SELECT title, ratings
-            FROM (
-                SELECT item_id, count(*) AS ratings FROM clean.ratings
-                GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {ITEMS_SHOWN}
-            )
-            INNER JOIN clean.items USING (item_id)
-            ORDER BY ratings DESC, item_id
-            """
-        ),
-        most_members=highest("members"),
-        kind_members=rows(
-            """
-            SELECT kind || ': ' || max_by(title, members), max(members) FROM clean.items
-            WHERE kind IS NOT NULL AND members IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1
-            """
-        ),
-        most_episodes=highest("episodes"),
+        counts={label: rows(query)[0][0] for label, query in _COUNTS.items()},
         words=_words(connection),
+        **{field: rows(query) for field, query in _QUERIES.items()},
     )
 
 

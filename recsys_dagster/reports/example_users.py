@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.serving.item_names import name_sql
+
 if TYPE_CHECKING:
     import duckdb
     import numpy as np
@@ -28,7 +30,7 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class ItemSummary:
-    """An item as the page names it; None is unknown."""
+    """An item as the page names it, by `#<id>` if it has no title; None is unknown."""
 
     title: str
     title_english: str | None
@@ -89,9 +91,9 @@ def _describe(
 ) -> ExampleUser:
     known = item_ids[example.known.items].tolist()
     rows = connection.execute(
-        """
+        f"""
         SELECT
-            items.title, items.title_english, items.kind, items.year, coalesce(items.genres, []),
+            {name_sql()}, items.title_english, items.kind, items.year, coalesce(items.genres, []),
             ratings.rating, interactions.watched_at
         FROM clean.interactions
         INNER JOIN clean.items USING (item_id)
@@ -124,8 +126,8 @@ def read_listed_items(
     """Return, by id, the items that are on any of the lists, which are given by model."""
     item_ids = sorted({listed.item_id for one in lists.values() for listed in one})
     rows: list[tuple[Any, ...]] = connection.execute(
-        """
-        SELECT item_id, title, title_english, kind, year, coalesce(genres, [])
+        f"""
+        SELECT item_id, {name_sql()}, title_english, kind, year, coalesce(genres, [])
         FROM clean.items WHERE list_contains(?, item_id)
         """,
         [item_ids],

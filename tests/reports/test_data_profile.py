@@ -4,6 +4,7 @@ import duckdb
 import pytest
 from report_of import AWKWARD, clean_tables
 
+from recsys_dagster.reports.data_plots import profile_figures
 from recsys_dagster.reports.data_profile import Fold, read_folds, read_profile
 
 
@@ -42,6 +43,17 @@ def test_the_items_with_the_highest_counts_are_named_and_unknown_counts_are_skip
     assert profile.most_members == [(f"Title {i}", 100 * i) for i in range(12, 2, -1)]
     assert profile.kind_members == [("TV: Title 12", 1200), ("Movie: Title 10", 1000)]
     assert profile.most_episodes[:2] == [("Title 8", 8), ("Title 7", 7)]
+
+
+def test_an_item_without_a_title_is_named_by_its_id(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("UPDATE clean.items SET title = NULL WHERE item_id IN (2, 12)")
+    connection.execute("UPDATE clean.items SET title = ' ' WHERE item_id IN (8, 10)")
+    profile = read_profile(connection)
+    assert profile.most_rated[0] == ("#2", 11)
+    assert [name for name, _ in profile.most_members[:3]] == ["#12", "Title 11", "#10"]
+    assert profile.kind_members == [("TV: #12", 1200), ("Movie: #10", 1000)]
+    assert profile.most_episodes[0] == ("#8", 8)
+    assert all(figure for _, figure in profile_figures(profile))
 
 
 def test_words_are_counted_once_per_title_without_stop_words(connection: duckdb.DuckDBPyConnection) -> None:

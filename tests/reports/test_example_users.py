@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from report_of import AWKWARD, clean_tables, example_users, pairs
 
-from recsys_dagster.evaluation.example_lists import Example
-from recsys_dagster.reports.example_users import ItemSummary, describe_users
+from recsys_dagster.evaluation.example_lists import Example, ListedItem
+from recsys_dagster.reports.example_users import ItemSummary, describe_users, read_listed_items
 
 
 @pytest.fixture
@@ -45,3 +45,12 @@ def test_at_most_three_genres_of_an_item_count_and_at_most_twenty_items_are_show
     assert user.genres == [("Action", 12), ("Comedy", 12), ("Drama", 12)]
     assert len(user.history) == 20
     assert user.known == 39
+
+
+def test_an_item_without_a_title_is_named_by_its_id(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("UPDATE clean.items SET title = NULL WHERE item_id = 11")
+    connection.execute("UPDATE clean.items SET title = '' WHERE item_id = 10")
+    _, heavy = example_users(connection)
+    assert [entry.item.title for entry in heavy.history[:3]] == ["#11", "#10", "Title 9"]
+    items = read_listed_items(connection, {"m": [ListedItem("heavy", 1, 10, 1.0, False)]})
+    assert items[10].title == "#10"
