@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from recsys_dagster.models.registry import get_model_class, model_names
+from recsys_dagster.models.registry import model_names
 from recsys_dagster.warehouse.sql_files import sql_tables
 
 LEADERBOARD = dg.AssetKey(["evaluation", "leaderboard"])
@@ -40,9 +40,3 @@ TRAINING_DATA = [*keys("features", ("users", "items", "interactions", "item_genr
 
 MODEL_RESULTS = [*model_keys(), *evaluation_keys()]
 """What `EvaluationResults` reads: the current version and the outcome of each model, and its metrics."""
-
-
-def family_of(name: str) -> str:
-    """Return the family of a model: the subpackage of `recsys_dagster.models` that it is in, or `extra` outside."""
-    package, _, rest = get_model_class(name).__module__.partition(".models.")
-    return rest.partition(".")[0] if package == "recsys_dagster" and "." in rest else "extra"

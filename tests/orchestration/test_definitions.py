@@ -6,8 +6,7 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.models.registry import get_model_class, model_names
-from recsys_dagster.orchestration.asset_keys import family_of
+from recsys_dagster.models.registry import get_model_class, model_family, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.settings import Settings
 
@@ -34,7 +33,7 @@ def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domai
     for key, spec in specs.items():
         assert spec.description, key
         folder, _, name = key.partition("/")
-        assert spec.group_name == (f"{folder}_{family_of(name)}" if name in model_names() else folder), key
+        assert spec.group_name == (f"{folder}_{model_family(name)}" if name in model_names() else folder), key
         assert spec.kinds, key
         by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(DOMAINS))
         assert spec.partitions_def == by_domain, key

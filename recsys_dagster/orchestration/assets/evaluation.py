@@ -15,8 +15,8 @@ from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import State, attempt
-from recsys_dagster.models.registry import model_names
-from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA, family_of
+from recsys_dagster.models.registry import model_family, model_names
+from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
@@ -44,7 +44,7 @@ def _pictures(
 def _evaluation_asset(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=["evaluation", name],
-        group_name=f"evaluation_{family_of(name)}",
+        group_name=f"evaluation_{model_family(name)}",
         partitions_def=domain_partitions,
         description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
         kinds={"numpy", "duckdb"},

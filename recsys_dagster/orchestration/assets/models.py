@@ -13,9 +13,9 @@ from recsys_dagster.model_store.tuned import read_tuned, tuned_path
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.budget import Size
-from recsys_dagster.models.registry import get_model_class, model_names
+from recsys_dagster.models.registry import get_model_class, model_family, model_names
 from recsys_dagster.models.selection import budget_of
-from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, family_of, keys
+from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, picture, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
@@ -89,7 +89,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["models", name],
-        group_name=f"models_{family_of(name)}",
+        group_name=f"models_{model_family(name)}",
         partitions_def=domain_partitions,
         description=model_description(cls),
         kinds=set(cls.kinds),
