@@ -14,3 +14,7 @@ class IncompleteError(RecsysError):
 
 class UsageError(RecsysError):
     """The caller named something that does not exist; the message lists what does. Exit code 2."""
+
+
+class TransientError(RecsysError):
+    """The network or a server failed again and again; another try later may succeed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import tenacity
 
-from recsys_dagster.errors import RecsysError
+from recsys_dagster.errors import RecsysError, TransientError
 from recsys_dagster.ingest.archive import require_space
 from recsys_dagster.runtime.progress import progress_bar
 from recsys_dagster.runtime.storage import explaining_disk_full, write_json
@@ -72,7 +72,7 @@ def _retrying(url: str, part: Path) -> tenacity.Retrying:
 
     def give_up(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        raise RecsysError(
+        raise TransientError(
             f"{url}: {_in_words(error)}, {ATTEMPTS} times in a row; try again later (what has arrived is kept), or put "
             "the archive as <dataset id>.zip into a folder and set RECSYS_MIRROR to it"
         ) from error

@@ -12,7 +12,6 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import read_json, remove_leftovers, write_json
 
-FILE = "champion.json"
 By = Literal["gate", "hand"]
 
 
@@ -45,7 +44,7 @@ def read_decisions(layout: Layout, domain: str) -> list[Decision]:
     Raises:
         RecsysError: the file is damaged.
     """
-    path = layout.models(domain) / FILE
+    path = layout.champion(domain)
     if not path.exists():
         return []
     cure = "move it away, then run the domain again: the gate chooses anew and the history begins anew"
@@ -73,5 +72,5 @@ def append_decision(
     )
     remove_leftovers(layout.models(domain))
     rows = [asdict(row) for row in [*decisions, decision]]
-    write_json(layout.models(domain) / FILE, {"model": model, "version": version, "decisions": rows})
+    write_json(layout.champion(domain), {"model": model, "version": version, "decisions": rows})
     return decision

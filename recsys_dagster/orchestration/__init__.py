@@ -1,1 +1,4 @@
-"""Everything that knows Dagster: which assets there are, what they depend on, when they run."""
+"""Everything that knows Dagster: the assets and what they depend on, checks, jobs, schedules, sensors, and runs.
+
+Nothing outside this package and `definitions.py` imports dagster. What an asset does belongs in the packages below it.
+"""

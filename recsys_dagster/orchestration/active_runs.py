@@ -1,4 +1,4 @@
-"""Whether a run of a domain is active: one of Dagster's, or another process that holds the domain."""
+"""Find the active run of a domain: a run of Dagster, or another process that holds the domain."""
 
 import dagster as dg
 

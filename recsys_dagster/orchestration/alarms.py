@@ -1,4 +1,4 @@
-"""How a person hears of trouble: a line in the log, and a message to a webhook if one is set."""
+"""Raise alarms: a line in the log, and a message to the webhook if one is set."""
 
 import logging
 
@@ -10,10 +10,11 @@ TIMEOUT_SECONDS = 10.0
 
 
 def raise_alarm(settings: Settings, text: str, log: logging.Logger) -> None:
-    """Write the text to the log as an error, and post it to RECSYS_WEBHOOK as `{"text": …}`, which chat services know.
+    """Write the text to the log as an error, and post it to RECSYS_WEBHOOK as `{"text": …}`, as chat services expect.
 
     Raises:
-        RecsysError: the webhook did not take it, several times; the address, which may be a secret, is not named.
+        RecsysError: the webhook did not accept it several times. The message does not contain the address, which may be
+            a secret.
     """
     import httpx
     from tenacity import RetryError, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -35,5 +36,7 @@ def raise_alarm(settings: Settings, text: str, log: logging.Logger) -> None:
         post()
     except RetryError as error:
         cause = error.last_attempt.exception()
-        said = f"it answered {cause.response.status_code}" if isinstance(cause, httpx.HTTPStatusError) else repr(cause)
-        raise RecsysError(f"RECSYS_WEBHOOK did not take the alarm, {TRIES} times: {said}; {text}") from None
+        reason = (
+            f"it answered {cause.response.status_code}" if isinstance(cause, httpx.HTTPStatusError) else repr(cause)
+        )
+        raise RecsysError(f"RECSYS_WEBHOOK did not take the alarm, {TRIES} times: {reason}; {text}") from None

@@ -1,6 +1,7 @@
-"""The one place where Definitions are put together; production, the command line and the tests all use it."""
+"""Build the Definitions: one builder, which production, the command line and the tests all use."""
 
 from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
@@ -9,44 +10,57 @@ from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
-from recsys_dagster.orchestration.resource import recsys_resource
+from recsys_dagster.orchestration.previews import ignore_preview_warnings
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.schedules import build_schedules
 from recsys_dagster.orchestration.sensors import build_sensors
 from recsys_dagster.orchestration.staleness import lists_are_fresh
 from recsys_dagster.settings import Settings
 
 
-def build_definitions(settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None) -> dg.Definitions:
+class Overrides(TypedDict, total=False):
+    """The arguments of `dg.Definitions` that a caller may replace."""
+
+    resources: Mapping[str, Any]
+    loggers: Mapping[str, dg.LoggerDefinition]
+    executor: dg.ExecutorDefinition
+
+
+def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.Definitions:
     """Return all assets, checks, jobs, schedules and sensors over the given settings; opens nothing.
 
     Steps run in one process: the warehouse has one writer, and TensorFlow is imported once.
 
     Args:
-        settings: what the deployment chose.
-        loggers: beside Dagster's own, for those who show progress in another way.
+        settings: of the deployment.
+        overrides: replace arguments of `dg.Definitions`, such as `loggers` to show progress in another way.
     """
+    ignore_preview_warnings()
+    assets = [
+        raw.raw_files,
+        tables.clean,
+        explore.data_profile,
+        tables.features,
+        *models.models,
+        *evaluation.evaluations,
+        evaluation.leaderboard,
+        serving.champion,
+        serving.lists,
+        serving.recommendations,
+        serving.report,
+        serving.domain_comparison,
+        papers.as_published,
+        papers.faults,
+    ]
+    defaults: dict[str, Any] = {
+        "resources": {"recsys": Recsys.of(settings)},
+        "executor": dg.in_process_executor,
+    }
     return dg.Definitions(
-        assets=[
-            raw.raw_files,
-            tables.clean,
-            explore.data_profile,
-            tables.features,
-            *models.models,
-            *evaluation.evaluations,
-            evaluation.leaderboard,
-            serving.champion,
-            serving.lists,
-            serving.recommendations,
-            serving.report,
-            serving.domain_comparison,
-            papers.as_published,
-            papers.faults,
-        ],
-        asset_checks=[*checks, lists_are_fresh],
+        assets=dg.with_source_code_references(assets),
+        asset_checks=[*checks, *tables.schema_checks, lists_are_fresh],
         jobs=build_jobs(skipped=set(model_names()) - set(selected_models(settings))),
         schedules=build_schedules(settings),
         sensors=build_sensors(settings),
-        resources={"recsys": recsys_resource(settings)},
-        loggers=dict(loggers or {}),
-        executor=dg.in_process_executor,
+        **{**defaults, **overrides},
     )

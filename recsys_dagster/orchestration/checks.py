@@ -1,21 +1,19 @@
-"""The checks that stand between bad data and published lists, made from the list in `quality` by one factory.
+"""The checks between bad data and published lists: one factory makes them from the list in `quality`.
 
-Each is blocking and made for each domain: where one fails, nothing that comes after its asset is made for that domain,
-and what is published stays. The other domain is not touched.
+Each is blocking and evaluated for each domain: if it fails, nothing downstream of its asset is materialised for that
+domain, and what is published stays. Other domains are not affected.
 """
-
-import warnings
 
 import dagster as dg
 
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.orchestration.metadata import markdown_table
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.quality.checks import Check, all_checks
 
-# Checks with partitions are a preview in 1.13: that, and no other warning, is expected.
-warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+ignore_preview_warnings()
 
 
 def _asset_check(check: Check) -> dg.AssetChecksDefinition:
@@ -26,7 +24,7 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
         blocking=True,
         partitions_def=domain_partitions,
     )
-    def made(context: dg.AssetCheckExecutionContext, recsys: dg.ResourceParam[Recsys]) -> dg.AssetCheckResult:
+    def check_domain(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
         findings = check.find(recsys.hold(context.partition_key))
         failed = [finding for finding in findings if not finding.passed]
         rows = [[f.what, f.expected, f.found, "yes" if f.passed else "NO"] for f in findings]
@@ -39,14 +37,12 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
             },
         )
 
-    return made
+    return check_domain
 
 
 @dg.asset_check(asset=["evaluation", "leaderboard"], partitions_def=domain_partitions)
-def no_model_saw_the_test(
-    context: dg.AssetCheckExecutionContext, recsys: dg.ResourceParam[Recsys]
-) -> dg.AssetCheckResult:
-    """No model is so good on the test fold that it must have seen it. One that is is no candidate; the others go on."""
+def no_model_saw_the_test(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
+    """No model is so good on the test fold that it must have seen it. Such a model cannot become champion."""
     board = EvaluationResults(recsys.look_at(context.partition_key)).leaderboard()
     suspected = [f"{row.model} {remark.text}" for row in board.rows if row.is_suspect for remark in row.remarks]
     return dg.AssetCheckResult(

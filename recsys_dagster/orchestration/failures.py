@@ -1,4 +1,4 @@
-"""What went wrong in a run, in lines that a person can read."""
+"""Describe the failures of a run, one line each."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ import dagster as dg
 
 
 def failed_steps(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """Return the cause of each step's failure, in a line."""
+    """Return the cause of each failed step, one line each."""
     return [_cause(event) for event in events if event.is_step_failure]
 
 
 def failed_checks(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """Return what the checks that failed but stopped nothing say, a line each, once; warnings are not among them."""
-    said = [
+    """Return the descriptions of the failed checks that did not stop the run, without duplicates and warnings."""
+    descriptions = [
         check.description or f"{check.asset_key.to_user_string()}: {check.check_name} failed"
         for check in (
             event.asset_check_evaluation_data
@@ -21,11 +21,11 @@ def failed_checks(events: Iterable[dg.DagsterEvent]) -> list[str]:
         )
         if not check.passed and not check.blocking and check.severity is dg.AssetCheckSeverity.ERROR
     ]
-    return list(dict.fromkeys(said))
+    return list(dict.fromkeys(descriptions))
 
 
 def _cause(event: dg.DagsterEvent) -> str:
-    """What went wrong in a step, in a line: the error that our code raised, below Dagster's own around it."""
+    """Return why a step failed, in a line: the error of our code, without the errors that Dagster wraps around it."""
     step = (event.step_key or "").replace("__", "/")
     error = event.step_failure_data.error
     while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):

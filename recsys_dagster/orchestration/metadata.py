@@ -1,13 +1,15 @@
-"""What the UI shows of an asset, made from what the library returns."""
+"""Format the results of the library as metadata, which the UI shows."""
 
 import base64
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from recsys_dagster.lifecycle.gate import Trial, said
 from recsys_dagster.model_store.decisions import Decision
+from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.reports.figures import standalone_svg
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.warehouse.build import TableSummary
@@ -16,14 +18,32 @@ if TYPE_CHECKING:
     Materialized = dg.MaterializeResult[None]
 else:
     Materialized = dg.MaterializeResult  # where an asset has a check, dagster knows it only without the parameter
-"""What an asset returns: it has stored its value itself, and says so."""
+"""What an asset returns after it has stored its value."""
+
+ignore_preview_warnings()
 
 WALL_SECONDS, CPU_SECONDS = "wall_seconds", "cpu_seconds"
 PEAK_MEMORY, ROWS_PER_SECOND = "peak_memory_mb", "rows_per_second"
 
 
+def stage_tags(stage: str, **others: str) -> dict[str, str]:
+    """Return the tags of an asset, by which the UI can filter: its stage in the pipeline, and others."""
+    return {"recsys/stage": stage, **{f"recsys/{name}": value for name, value in others.items()}}
+
+
+def location(path: Path) -> dict[str, Any]:
+    """Return the metadata that says where an asset is stored."""
+    return {"dagster/uri": path.absolute().as_uri(), "path": dg.MetadataValue.path(path.absolute())}
+
+
+def source_references(path: Path, line: int = 1) -> dict[str, Any]:
+    """Return the metadata that links an asset to the file that defines it; the UI adds a link to the asset's code."""
+    reference = dg.LocalFileCodeReference(file_path=str(path), line_number=line, label=path.name)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
 def usage_metadata(usage: ResourceUsage, rows: int | None = None) -> dict[str, Any]:
-    """Wall and processor time in seconds, peak memory in MB; where so many rows were made or read, rows a second."""
+    """Return wall and processor time in seconds, peak memory in MB, and rows per second if `rows` is given."""
     speed = {} if rows is None else {ROWS_PER_SECOND: dg.MetadataValue.int(round(rows / usage.wall_seconds))}
     return {
         WALL_SECONDS: dg.MetadataValue.float(round(usage.wall_seconds, 3)),
@@ -34,7 +54,7 @@ def usage_metadata(usage: ResourceUsage, rows: int | None = None) -> dict[str, A
 
 
 def table_metadata(table: TableSummary, lineage: Mapping[str, Sequence[tuple[str, str, str]]]) -> dict[str, Any]:
-    """Row count, column schema and column lineage under the names that the UI knows."""
+    """Return row count, column schema and column lineage under the names that the UI knows."""
     return {
         "dagster/row_count": table.rows,
         "dagster/column_schema": dg.TableSchema(
@@ -47,14 +67,14 @@ def table_metadata(table: TableSummary, lineage: Mapping[str, Sequence[tuple[str
 
 
 def _column_dep(schema: str, table: str, column: str) -> dg.TableColumnDep:
-    """A column of a table asset; the columns of raw files all belong to the one asset `raw/files`."""
+    """Return a column of a table asset; all columns of raw files belong to the asset `raw/files`."""
     if schema == "raw":
         return dg.TableColumnDep(dg.AssetKey(["raw", "files"]), f"{table}:{column}")
     return dg.TableColumnDep(dg.AssetKey([schema, table]), column)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table as the UI renders it; None is an empty cell, floats have four digits."""
+    """Return a table that the UI renders; None becomes an empty cell, floats get four digits."""
 
     def cell(value: object) -> str:
         if value is None:
@@ -66,7 +86,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def challengers_table(trials: Sequence[Trial]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows: how each challenger did against the champion, and what speaks against it."""
+    """Return columns and rows: each challenger compared with the champion, and the objections to it."""
     columns = ["challenger", "NDCG@10 ahead of the champion", "ahead of popularity", "guards", "objections"]
     rows: list[list[object]] = [
         [
@@ -82,7 +102,7 @@ def challengers_table(trials: Sequence[Trial]) -> tuple[list[str], list[list[obj
 
 
 def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows: every decision on a domain's champion, the latest first."""
+    """Return columns and rows: every decision on the champion of a domain, the latest first."""
     columns = ["at", "from", "to", "version", "by", "NDCG@10 on validation", "reason"]
     rows: list[list[object]] = [
         [row.at, row.previous_model, row.model, row.version, row.by, row.metrics.get("validation_ndcg_10"), row.reason]
@@ -92,6 +112,6 @@ def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[o
 
 
 def picture(svg: str) -> dg.MarkdownMetadataValue:
-    """A plot, as `to_svg` returns it, inside the metadata itself, so that it is there wherever the UI runs."""
+    """Return a plot of `to_svg` as part of the metadata, so that it is shown wherever the UI runs."""
     image = base64.b64encode(standalone_svg(svg).encode()).decode()
     return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{image})")

@@ -1,7 +1,8 @@
-"""How the assets of a model show what came of it: red where it failed, yellow where it was left out.
+"""Show the outcome of a model in the UI: red where it failed, yellow where it was skipped.
 
-Such an asset materialises in any case, for Dagster skips whatever depends on one that does not, and the other models,
-the leaderboard and the lists are to go on. What the UI colours is the check `fitted` of the asset: it is not blocking.
+The assets of a model always materialise. Dagster would skip everything downstream of an asset that does not, but the
+other models, the leaderboard and the lists must go on. The outcome is shown by the check `fitted` of the asset, which
+is not blocking.
 """
 
 from collections.abc import Mapping
@@ -21,34 +22,34 @@ FITTED = "fitted"
 
 
 def fitted_check(group: str, name: str) -> dg.AssetCheckSpec:
-    """The check of an asset of a model that it did what it is for."""
+    """Return the check that a model was fitted, or evaluated."""
     return dg.AssetCheckSpec(
         FITTED,
         asset=[group, name],
-        description=f"`{name}` could be fitted and judged. Red: it failed; yellow: it was left out. "
+        description=f"`{name}` was fitted and evaluated. Red: it failed; yellow: it was skipped. "
         "The other models go on; the leaderboard says why this one is missing.",
     )
 
 
 def conclude(run: DomainRun, outcome: Outcome, metadata: Mapping[str, Any]) -> Materialized:
-    """Keep the outcome and return it as an asset's result, with what else there is to show.
+    """Store the outcome, and return it as the result of the asset, with further metadata.
 
     Raises:
-        RecsysError: a baseline failed: without it no figure means anything, so the run ends and the lists stay.
+        RecsysError: a baseline failed. No other figure can be interpreted without it, so the run ends.
     """
     write_outcome(run.layout, run.domain.name, outcome)
     fitted = outcome.state is State.FITTED
     if outcome.model in BASELINES and not fitted:
         raise RecsysError(f"{outcome}; nothing is published without the baseline")
-    told: dict[str, Any] = {"outcome": str(outcome.state)}
+    shown: dict[str, Any] = {"outcome": str(outcome.state)}
     if not fitted:
-        told["reason"] = outcome.reason
+        shown["reason"] = outcome.reason
     if outcome.trace:
-        told["traceback"] = dg.MetadataValue.md(f"```\n{outcome.trace}\n```")
+        shown["traceback"] = dg.MetadataValue.md(f"```\n{outcome.trace}\n```")
     check = dg.AssetCheckResult(
         check_name=FITTED,
         passed=fitted,
         severity=dg.AssetCheckSeverity.WARN if outcome.state is State.SKIPPED else dg.AssetCheckSeverity.ERROR,
         description=str(outcome),
     )
-    return dg.MaterializeResult(metadata={**told, **metadata}, check_results=[check])
+    return dg.MaterializeResult(metadata={**shown, **metadata}, check_results=[check])

@@ -1,4 +1,4 @@
-"""One partition a domain."""
+"""The partitions: one for each domain."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""What must not happen too often at once, across runs; `dagster.yaml` says how often that is."""
+"""Name the pools, which limit how many steps run at once over all runs; `dagster.yaml` sets the limits."""
 
 FITTING = "fitting"
-"""Steps that fit a model: each takes as much memory as the machine was bought for."""
+"""Steps that fit a model: each may take most of the memory of the machine."""

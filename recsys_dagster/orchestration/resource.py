@@ -1,28 +1,63 @@
-"""The resource that every asset, check, schedule and sensor is given: the settings, and the domains of a run."""
+"""The resource of every asset, check, schedule and sensor: the settings, and the domains that a run holds."""
 
 import contextlib
 from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
+from pydantic import Field, PrivateAttr
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
+if TYPE_CHECKING:
+    _Resource = dg.ConfigurableResource["Recsys"]
+else:
+    _Resource = dg.ConfigurableResource
 
-class Recsys:
-    """The settings of the deployment, and the domains that this Dagster run holds until it ends.
 
-    Attributes:
-        settings: what the deployment chose.
-        layout: the paths under RECSYS_HOME.
-    """
+class Recsys(_Resource):
+    """The settings of the deployment. The fields are what the UI shows; a value from the Launchpad takes precedence."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.layout = Layout(settings.home)
-        self.held = contextlib.ExitStack()
+    home: str = Field(description="Folder that everything is written to (RECSYS_HOME).")
+    datasets: dict[str, str] = Field(
+        description="Dataset of each domain that was chosen with RECSYS_<DOMAIN>_DATASET. Any other domain keeps the "
+        "dataset that is published, or starts with its sample."
+    )
+    environment: dg.ResourceDependency[Settings]
+    _held: contextlib.ExitStack = PrivateAttr(default_factory=contextlib.ExitStack)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the resource over the given settings."""
+        chosen = {domain: getattr(settings, f"{domain}_dataset") for domain in DOMAINS}
+        return cls(
+            home=str(settings.home),
+            datasets={domain: dataset for domain, dataset in chosen.items() if dataset},
+            environment=settings,
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the deployment, with the values that the resource shows."""
+        datasets = {f"{domain}_dataset": dataset for domain, dataset in self.datasets.items()}
+        return self.environment.model_copy(update={"home": Path(self.home), **datasets})
+
+    @property
+    def layout(self) -> Layout:
+        """The paths under RECSYS_HOME."""
+        return Layout(self.settings.home)
+
+    @contextlib.contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Release the domains that the run holds when it ends."""
+        del context
+        with self._held:
+            yield self
 
     def look_at(self, domain: str) -> DomainRun:
         """Return the domain without holding it, to read from."""
@@ -30,16 +65,4 @@ class Recsys:
 
     def hold(self, domain: str) -> DomainRun:
         """Hold the domain until the Dagster run ends, and return it; raise RecsysError if another process holds it."""
-        return self.held.enter_context(self.look_at(domain))
-
-
-def recsys_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return the resource over the given settings."""
-
-    @dg.resource(description="Settings and domains of this deployment.")
-    def recsys(_: dg.InitResourceContext) -> Iterator[Recsys]:
-        resource = Recsys(settings)
-        with resource.held:
-            yield resource
-
-    return recsys
+        return self._held.enter_context(self.look_at(domain))

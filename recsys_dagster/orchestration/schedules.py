@@ -1,4 +1,4 @@
-"""When the domains are retrained without anybody asking."""
+"""The schedules: when the domains are retrained regularly."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,14 +11,20 @@ from recsys_dagster.settings import Settings
 
 
 def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
-    """Return the schedules, which run from the start if the settings say so, and else once they are switched on."""
+    """Return the schedules; they are on from the start if RECSYS_SCHEDULES is, else once the UI switches them on."""
     status = dg.DefaultScheduleStatus.RUNNING if settings.schedules else dg.DefaultScheduleStatus.STOPPED
 
-    @dg.schedule(cron_schedule=settings.retrain_cron, job_name="retrain", default_status=status)
+    @dg.schedule(
+        cron_schedule=settings.retrain_cron,
+        job_name="retrain",
+        default_status=status,
+        description="Retrains every domain at RECSYS_RETRAIN_CRON, in UTC; a domain with an active run is skipped.",
+        tags={"recsys/trigger": "schedule"},
+    )
     def retrain_regularly(
-        context: dg.ScheduleEvaluationContext, recsys: dg.ResourceParam[Recsys]
+        context: dg.ScheduleEvaluationContext, recsys: Recsys
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        """One retrain of each domain at RECSYS_RETRAIN_CRON, in UTC; none of a domain that has a run under way."""
+        """Request a retrain of each domain that has no active run."""
         tick = context.scheduled_execution_time.isoformat()
         busy = {domain: reason for domain in DOMAINS if (reason := active_run(context.instance, recsys.layout, domain))}
         for domain in DOMAINS:

@@ -1,4 +1,4 @@
-"""What Dagster looks out for: new raw files, and runs that somebody must hear of."""
+"""The sensors: retrain on new raw files, watch the age of the lists, raise alarms on runs that failed."""
 
 import json
 import time
@@ -16,34 +16,40 @@ from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.orchestration.staleness import judge_age, lists_are_fresh
+from recsys_dagster.orchestration.staleness import check_age, lists_are_fresh
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 SETTLED_SECONDS = 60
-"""An archive that was written to more recently may still be on its way."""
+"""An archive that was modified more recently may not be complete yet."""
 
 
 def build_sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
-    """Return the sensors, which run from the start if the settings say so, and else once they are switched on."""
+    """Return the sensors; they are on from the start if RECSYS_SCHEDULES is, else once the UI switches them on."""
     status = dg.DefaultSensorStatus.RUNNING if settings.schedules else dg.DefaultSensorStatus.STOPPED
     conditions = dg.AutomationConditionSensorDefinition(
         "make_what_is_due",
         target=dg.AssetSelection.all(),
         default_status=status,
-        description="Makes what stands over the domains when a domain's run is through: their comparison.",
+        description="Materialises the comparison of the domains when the run of a domain has ended.",
     )
     return [_file_sensor(status), _staleness_sensor(status), *_alarm_sensors(status), conditions]
 
 
 def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    @dg.sensor(job_name="retrain", minimum_interval_seconds=30, default_status=status)
-    def retrain_on_new_files(context: dg.SensorEvaluationContext, recsys: dg.ResourceParam[Recsys]) -> dg.SensorResult:
-        """A retrain of a domain whose archive in the mirror, or whose fetched files, are not those of its lists.
+    @dg.sensor(
+        job_name="retrain",
+        minimum_interval_seconds=30,
+        default_status=status,
+        description="Retrains a domain when the archive in the mirror, or the fetched files, are newer than its lists.",
+        tags={"recsys/trigger": "files"},
+    )
+    def retrain_on_new_files(context: dg.SensorEvaluationContext, recsys: Recsys) -> dg.SensorResult:
+        """Request a retrain of each domain whose lists were made from other files.
 
-        One retrain for each state of the files: if it fails, the schedule or a person tries again. What only the
-        network could tell is left to the schedule.
+        There is one request for each state of the files: if that run fails, the schedule or a user tries again. A
+        mirror behind a URL and the publishers are not asked; the schedule's runs do that.
         """
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         requests, reasons = [], []
@@ -66,52 +72,61 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 
 def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    @dg.sensor(minimum_interval_seconds=3600, default_status=status)
-    def watch_staleness(context: dg.SensorEvaluationContext, recsys: dg.ResourceParam[Recsys]) -> dg.SensorResult:
-        """The check `lists_are_fresh` of each domain, every hour, and an alarm a day while its lists are too old."""
-        told: dict[str, str] = json.loads(context.cursor or "{}")
+    @dg.sensor(
+        minimum_interval_seconds=3600,
+        default_status=status,
+        description="Evaluates the check lists_are_fresh of each domain; raises an alarm a day while it fails.",
+        tags={"recsys/trigger": "age"},
+    )
+    def watch_staleness(context: dg.SensorEvaluationContext, recsys: Recsys) -> dg.SensorResult:
+        """Evaluate the check `lists_are_fresh` of each domain, and raise an alarm a day while its lists are too old."""
+        alarmed: dict[str, str] = json.loads(context.cursor or "{}")
         today = datetime.now(UTC).date().isoformat()
         evaluations = []
         for domain in DOMAINS:
-            passed, said = judge_age(recsys, domain)
+            passed, description = check_age(recsys, domain)
             evaluations.append(
                 dg.AssetCheckEvaluation(
                     asset_key=lists_are_fresh.check_key.asset_key,
                     check_name=lists_are_fresh.check_key.name,
                     passed=passed,
-                    description=said,
+                    description=description,
                     metadata={},
                     partition=domain,
                 )
             )
-            if not passed and told.get(domain) != today:
-                raise_alarm(recsys.settings, f"recsys: {said}", context.log)
-                told[domain] = today
-        return dg.SensorResult(asset_events=evaluations, cursor=json.dumps(told))
+            if not passed and alarmed.get(domain) != today:
+                raise_alarm(recsys.settings, f"recsys: {description}", context.log)
+                alarmed[domain] = today
+        return dg.SensorResult(asset_events=evaluations, cursor=json.dumps(alarmed))
 
     return watch_staleness
 
 
 def _alarm_sensors(status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefinition]:
-    @dg.run_failure_sensor(default_status=status)
-    def alarm_on_failure(context: dg.RunFailureSensorContext, recsys: dg.ResourceParam[Recsys]) -> None:
-        """Tell the log and RECSYS_WEBHOOK that a run failed, where and why."""
+    @dg.run_failure_sensor(default_status=status, description="Raises an alarm with the cause when a run has failed.")
+    def alarm_on_failure(context: dg.RunFailureSensorContext, recsys: Recsys) -> None:
+        """Write to the log and to RECSYS_WEBHOOK which run failed, in which step, and why."""
         events = _events(context, dg.DagsterEventType.STEP_FAILURE)
-        causes = failed_steps(events) or [context.failure_event.message or "it ended without a word"]
+        causes = failed_steps(events) or [context.failure_event.message or "it ended without a message"]
         raise_alarm(recsys.settings, _about(context.dagster_run, "failed", causes), context.log)
 
-    @dg.run_status_sensor(run_status=dg.DagsterRunStatus.SUCCESS, default_status=status)
-    def alarm_on_failed_checks(context: dg.RunStatusSensorContext, recsys: dg.ResourceParam[Recsys]) -> None:
-        """Tell the log and RECSYS_WEBHOOK of a run that went through with something red, such as a failed model."""
-        found = failed_checks(_events(context, dg.DagsterEventType.ASSET_CHECK_EVALUATION))
-        if found:
-            raise_alarm(recsys.settings, _about(context.dagster_run, "went through, but", found), context.log)
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        default_status=status,
+        description="Raises an alarm when a run has published but a model or a check of it failed.",
+    )
+    def alarm_on_failed_checks(context: dg.RunStatusSensorContext, recsys: Recsys) -> None:
+        """Write to the log and to RECSYS_WEBHOOK what failed in a run that has published, such as a model."""
+        failures = failed_checks(_events(context, dg.DagsterEventType.ASSET_CHECK_EVALUATION))
+        if failures:
+            raise_alarm(recsys.settings, _about(context.dagster_run, "has published, but", failures), context.log)
 
     return [alarm_on_failure, alarm_on_failed_checks]
 
 
 def _state_of_files(run: DomainRun) -> str | None:
-    """Return a word that changes with the files that there are to train on; None while they are being written."""
+    """Return a string that changes with the files to train on; None while they are being written."""
     dataset = run.dataset
     manifest = read_manifest(dataset, run.settings)
     archive = archive_in_mirror(dataset, run.settings)
@@ -125,7 +140,7 @@ def _state_of_files(run: DomainRun) -> str | None:
 
 
 def _are_new(run: DomainRun) -> bool:
-    """Tell whether the files are others than those that the published lists are made of."""
+    """Return whether the files differ from those that the published lists were made from."""
     dataset = run.dataset
     manifest = read_manifest(dataset, run.settings)
     archive = archive_in_mirror(dataset, run.settings)
@@ -136,18 +151,18 @@ def _are_new(run: DomainRun) -> bool:
     try:
         with open_without_lock(run.layout.published(run.domain.name)) as published:
             lists = published.provenance()
-    except RecsysError:  # nothing is published, or nothing that can be read
+    except RecsysError:  # nothing is published, or it cannot be read
         return True
     return (lists.dataset, lists.data_version) != (dataset.id, manifest.data_version)
 
 
 def _events(context: Any, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
-    """Return the events of that kind of the run that a sensor is told of."""
+    """Return the events of that kind of the run that a sensor was called for."""
     entries = context.instance.all_logs(context.dagster_run.run_id, of_type=kind)
     return [entry.dagster_event for entry in entries if entry.dagster_event]
 
 
 def _about(run: dg.DagsterRun, what: str, causes: Sequence[str]) -> str:
-    """The alarm's text: which run of which domain, and each cause on a line."""
+    """Format an alarm: which run of which domain, and each cause on a line."""
     subject = f"recsys: {run.job_name} of {run.tags.get(PARTITION, 'no domain')} {what}"
     return "\n".join([f"{subject} (run {run.run_id})", *causes])

@@ -1,4 +1,4 @@
-"""What the steps of a domain cost when they last ran, as Dagster's records have it."""
+"""Read the resource usage of the steps of a domain from Dagster's records."""
 
 import dagster as dg
 
@@ -7,23 +7,23 @@ from recsys_dagster.runtime.resource_usage import StepUsage
 
 
 def step_usage(instance: dg.DagsterInstance, domain: str) -> list[StepUsage]:
-    """Return a line for each step that made assets and told its cost, in the order they ended in.
+    """Return the usage of each step when it last materialised an asset, in the order in which the steps ended.
 
     Args:
-        instance: holds the records; one that forgets knows the run that it is in.
+        instance: holds the records; an ephemeral one has only those of the current run.
         domain: the partition.
     """
-    found: dict[str, StepUsage] = {}
+    usages: dict[str, StepUsage] = {}
     for key in instance.all_asset_keys():
-        asked = dg.AssetRecordsFilter(key, asset_partitions=[domain])
-        for record in instance.fetch_materializations(asked, limit=1).records:
+        records = dg.AssetRecordsFilter(key, asset_partitions=[domain])
+        for record in instance.fetch_materializations(records, limit=1).records:
             event = record.event_log_entry.dagster_event
-            told = record.asset_materialization.metadata if record.asset_materialization else {}
-            if event is None or WALL_SECONDS not in told:
+            metadata = record.asset_materialization.metadata if record.asset_materialization else {}
+            if event is None or WALL_SECONDS not in metadata:
                 continue
-            figures = {name: float(str(value.value)) for name, value in told.items() if name in _TOLD}
+            figures = {name: float(str(value.value)) for name, value in metadata.items() if name in _FIGURES}
             step = (event.step_key or "").replace("__", "/")
-            found[step] = StepUsage(
+            usages[step] = StepUsage(
                 step,
                 figures[WALL_SECONDS],
                 figures[CPU_SECONDS],
@@ -31,7 +31,7 @@ def step_usage(instance: dg.DagsterInstance, domain: str) -> list[StepUsage]:
                 figures.get(ROWS_PER_SECOND),
                 record.timestamp,
             )
-    return sorted(found.values(), key=lambda cost: cost.ended_at)
+    return sorted(usages.values(), key=lambda usage: usage.ended_at)
 
 
-_TOLD = {WALL_SECONDS, CPU_SECONDS, PEAK_MEMORY, ROWS_PER_SECOND}
+_FIGURES = {WALL_SECONDS, CPU_SECONDS, PEAK_MEMORY, ROWS_PER_SECOND}

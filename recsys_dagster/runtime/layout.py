@@ -30,6 +30,10 @@ class Layout:
         """Folder of a domain's model versions and its champion pointer."""
         return self.home / "models" / domain
 
+    def champion(self, domain: str) -> Path:
+        """Pointer to a domain's champion, and the history of all decisions on it."""
+        return self.models(domain) / "champion.json"
+
     def model(self, domain: str, model: str) -> Path:
         """Folder of one model: a folder for each version, and the files about all of them."""
         return self.models(domain) / model

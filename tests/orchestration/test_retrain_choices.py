@@ -1,6 +1,7 @@
 """What a retrain that names no models leaves out, and which parameters it takes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import dagster as dg
 import pytest
 
 from recsys_dagster.domains import get_domain
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.model_store.tuned import Tuned, tuned_path, write_tuned
 from recsys_dagster.models.attempt import State
-from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.model_config import choose_params, config_schema
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -90,19 +93,70 @@ def test_a_retrain_goes_by_what_the_search_found_unless_told_otherwise(home: Pat
     write_tuned(run.layout, tuned)
     params, source = fitted_with(materialise(home, selection))
     assert params == tuned.params
-    assert source == f"{tuned}; to go back, remove {path}"
+    assert source == f"{tuned}; to use the defaults again, remove {path}"
     record = ModelStore(run.layout).record("movie", "item_knn")
     assert (record.params["neighbours"], record.params_from) == (7, source)
 
     config = {"ops": {"models__item_knn": {"config": {"preset": "default", "shrinkage": 3.0}}}}
     params, source = fitted_with(materialise(home, selection, config))
     assert params == KNN.params_type(shrinkage=3).model_dump()
-    assert source == "default; changed by hand: shrinkage"
+    assert source == "default; set explicitly: shrinkage=3"
 
     written = json.loads(path.read_text())
     path.write_text(json.dumps({**written, "params": {"wings": 2}}))
     params, source = fitted_with(materialise(home, selection))
     assert params == KNN.params_type().model_dump()
-    assert source.startswith(f"default, for {path}: not the parameters of today's item_knn (wings")
+    assert source.startswith(
+        f"default, because the preset tuned cannot be used: {path}: not the parameters of today's item_knn (wings"
+    )
     path.unlink()
-    assert fitted_with(materialise(home, selection)) == (KNN.params_type().model_dump(), "default")
+    params, source = fitted_with(materialise(home, selection))
+    assert params == KNN.params_type().model_dump()
+    assert source == "default, because `recsys tune --model item_knn` has not been run on sample-movie"
+
+
+def test_a_value_that_is_set_explicitly_takes_precedence_over_the_preset_even_if_it_is_the_default(home: Path) -> None:
+    ease = get_model_class("ease")
+    default = ease.params_type()
+    assert ease.presets["steck_2019"].dropout != default.dropout
+    config = {"ops": {"models__ease": {"config": {"preset": "steck_2019", "dropout": default.dropout}}}}
+    shown = metadata(materialise(home, 'key:"models/ease"', config, models=("ease",)), "models__ease")
+    expected = {**ease.presets["steck_2019"].model_dump(), "dropout": default.dropout}
+    assert shown["params"].value == expected
+    assert shown["params_from"].value == f"steck_2019; set explicitly: dropout={default.dropout:g}"
+
+
+def test_every_parameter_of_every_model_can_be_set_in_the_launchpad_to_its_default(home: Path) -> None:
+    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    for name in model_names():
+        model_class = get_model_class(name)
+        explicit = model_class.params_type().model_dump(mode="json")
+        fields = dg.Shape(config_schema(model_class))
+        checked = dg.validate_run_config(_job_with(fields), {"ops": {"op": {"config": explicit}}})
+        config = checked["ops"]["op"]["config"]
+        assert choose_params(model_class, config, run).params == model_class.params_type(), name
+
+
+def _job_with(schema: dg.Shape) -> dg.JobDefinition:
+    @dg.op(config_schema=schema)
+    def op() -> None:
+        pass
+
+    @dg.job
+    def job() -> None:
+        op()
+
+    return job
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"preset": "magic"}, "item_knn has no preset 'magic'; known: tuned, default"),
+        ({"neighbours": 0}, "item_knn: neighbours=0: Input should be greater than"),
+    ],
+)
+def test_a_wrong_choice_in_the_launchpad_is_one_line(home: Path, config: dict[str, Any], message: str) -> None:
+    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    with pytest.raises(RecsysError, match=re.escape(message)):
+        choose_params(KNN, config, run)

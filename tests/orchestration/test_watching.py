@@ -53,26 +53,26 @@ def webhook() -> Iterator[Webhook]:
 
 def tick(chosen: Settings, instance: dg.DagsterInstance) -> Any:
     definitions = build_definitions(chosen)
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=instance,
         scheduled_execution_time=datetime(2026, 1, 5, 4),
         repository_def=definitions.get_repository_def(),
-        resources={"recsys": Recsys(chosen)},
-    )
-    return definitions.resolve_schedule_def("retrain_regularly").evaluate_tick(context)
+        resources={"recsys": Recsys.of(chosen)},
+    ) as context:
+        return definitions.resolve_schedule_def("retrain_regularly").evaluate_tick(context)
 
 
 def look(
     chosen: Settings, instance: dg.DagsterInstance, cursor: str | None = None, sensor: str = "retrain_on_new_files"
 ) -> Any:
     definitions = build_definitions(chosen)
-    context = dg.build_sensor_context(
+    with dg.build_sensor_context(
         instance=instance,
         cursor=cursor,
         repository_def=definitions.get_repository_def(),
-        resources={"recsys": Recsys(chosen)},
-    )
-    return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+        resources={"recsys": Recsys.of(chosen)},
+    ) as context:
+        return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
 
 def domains_of(found: Any) -> list[str]:
@@ -257,15 +257,15 @@ def told_of(chosen: Settings, instance: dg.DagsterInstance, result: dg.ExecuteIn
     name = "alarm_on_failed_checks" if result.success else "alarm_on_failure"
     kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
     (event,) = [event for event in result.all_events if event.event_type is kind]
-    context = dg.build_run_status_sensor_context(
+    with dg.build_run_status_sensor_context(
         sensor_name=name,
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"recsys": Recsys(chosen)},
+        resources={"recsys": Recsys.of(chosen)},
         repository_def=definitions.get_repository_def(),
-    )
-    definitions.resolve_sensor_def(name)(context if result.success else context.for_run_failure())
+    ) as context:
+        definitions.resolve_sensor_def(name)(context if result.success else context.for_run_failure())
 
 
 def boom(*_: object) -> None:

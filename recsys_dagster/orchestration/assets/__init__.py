@@ -1,1 +1,1 @@
-"""The assets, a module a group. Each is thin: load, call the library, store, say what came of it."""
+"""The assets, one module for each group. An asset loads, calls the library, stores, and describes the result."""

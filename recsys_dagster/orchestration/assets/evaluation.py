@@ -17,7 +17,7 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import model_family, model_names
 from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
-from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, usage_metadata
+from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, stage_tags, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
@@ -48,10 +48,12 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         partitions_def=domain_partitions,
         description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
         kinds={"numpy", "duckdb"},
+        tags=stage_tags("evaluation", family=model_family(name)),
+        metadata={"dagster/table_name": "evaluation.metrics"},
         deps=[["models", name], *TRAINING_DATA],
         check_specs=[fitted_check("evaluation", name)],
     )
-    def evaluation(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+    def evaluation(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         run = recsys.hold(context.partition_key)
         warehouse = run.warehouse
         fit = read_outcome(run.layout, run.domain.name, name)
@@ -121,9 +123,11 @@ evaluations = [_evaluation_asset(name) for name in model_names()]
     group_name="evaluation",
     partitions_def=domain_partitions,
     kinds={"numpy", "duckdb", "matplotlib"},
+    tags=stage_tags("evaluation"),
+    metadata={"dagster/table_name": "evaluation.metrics"},
     deps=[*MODEL_RESULTS, *TRAINING_DATA],
 )
-def leaderboard(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """All models side by side, the constant among them, with intervals and plain words on who beats whom."""
     run = recsys.hold(context.partition_key)
     warehouse = run.warehouse

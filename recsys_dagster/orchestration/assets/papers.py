@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
-from recsys_dagster.orchestration.metadata import Materialized, markdown_table, usage_metadata
+from recsys_dagster.orchestration.metadata import Materialized, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.papers.faults import explained, show_faults
@@ -31,12 +31,12 @@ class FaultsConfig(dg.Config):
     key=["papers", "as_published"],
     group_name="papers",
     partitions_def=domain_partitions,
-    kinds={"python", "duckdb"},
+    kinds={"numpy", "duckdb"},
+    tags=stage_tags("papers"),
+    metadata={"dagster/table_name": "evaluation.papers"},
     deps=[*TRAINING_DATA, *keys("clean", ("ratings", "interactions"))],
 )
-def as_published(
-    context: dg.AssetExecutionContext, config: PapersConfig, recsys: dg.ResourceParam[Recsys]
-) -> Materialized:
+def as_published(context: dg.AssetExecutionContext, config: PapersConfig, recsys: Recsys) -> Materialized:
     """Each paper's figures as printed, ours under its own protocol on the data that are here, and ours honestly."""
     run = recsys.hold(context.partition_key)
     dataset, seed = run.manifest.dataset_id, run.settings.seed
@@ -76,10 +76,12 @@ def as_published(
     key=["papers", "faults"],
     group_name="papers",
     partitions_def=domain_partitions,
-    kinds={"python", "duckdb"},
+    kinds={"numpy", "duckdb"},
+    tags=stage_tags("papers"),
+    metadata={"dagster/table_name": "evaluation.papers"},
     deps=TRAINING_DATA,
 )
-def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recsys) -> Materialized:
     """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""
     run = recsys.hold(context.partition_key)
     dataset, warehouse = run.manifest.dataset_id, run.warehouse

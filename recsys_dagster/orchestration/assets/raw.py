@@ -2,23 +2,39 @@
 
 import dagster as dg
 
+from recsys_dagster.errors import RecsysError, TransientError
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.orchestration.metadata import Materialized, markdown_table, usage_metadata
+from recsys_dagster.orchestration.metadata import Materialized, location, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import track_resources
 
+RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""When the network or a server fails: two more tries, after half a minute and after a minute."""
 
-@dg.asset(key=["raw", "files"], group_name="raw", partitions_def=domain_partitions, kinds={"csv", "python"})
-def raw_files(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
-    """The publisher's files, verified and unpacked, with a manifest of where they came from.
 
-    A mirror is asked first, then the publisher; the samples are generated. Nothing is fetched twice.
+@dg.asset(
+    key=["raw", "files"],
+    group_name="raw",
+    partitions_def=domain_partitions,
+    kinds={"csv", "python"},
+    tags=stage_tags("raw"),
+    retry_policy=RETRIES,
+)
+def raw_files(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
+    """The publisher's files, verified and unpacked, with a manifest that says where they came from.
+
+    The mirror is tried first, then the publisher; samples are generated. Nothing is fetched twice.
     """
     run = recsys.hold(context.partition_key)
     dataset = run.dataset
-    with track_resources() as usage:
-        manifest = fetch(dataset, run.settings)
+    try:
+        with track_resources() as usage:
+            manifest = fetch(dataset, run.settings)
+    except TransientError:
+        raise
+    except RecsysError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     columns = [
         dg.TableColumn(f"{file.name}:{column.name}", type=column.type)
         for file in dataset.format.files
@@ -33,9 +49,10 @@ def raw_files(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys
             "url": manifest.url,
             "licence": manifest.licence,
             "fetched_at": manifest.fetched_at,
-            "folder": dg.MetadataValue.path(manifest.folder),
+            **location(manifest.folder),
             "bytes": sum(file.bytes for file in manifest.files.values()),
             "files": markdown_table(["file", "bytes", "lines", "sha256"], rows),
+            "dagster/row_count": sum(file.lines for file in manifest.files.values()),
             "dagster/column_schema": dg.TableSchema(columns),
             **usage_metadata(usage, sum(file.lines for file in manifest.files.values())),
         },

@@ -21,8 +21,10 @@ from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
     history_table,
+    location,
     markdown_table,
     picture,
+    stage_tags,
     usage_metadata,
 )
 from recsys_dagster.orchestration.partitions import domain_partitions
@@ -41,10 +43,11 @@ from recsys_dagster.runtime.resource_usage import track_resources
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
+    tags=stage_tags("serving"),
     deps=[LEADERBOARD, *MODEL_RESULTS, *TRAINING_DATA],
     pool=FITTING,
 )
-def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The model whose lists are published: a challenger takes over only if it is surely better on validation.
 
     It must beat the champion and popularity by NDCG@10, paired over users, and its coverage, rating error and NDCG@10
@@ -59,6 +62,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
             "model": decision.model,
             "version": decision.version,
             "reason": decision.reason,
+            **location(run.layout.champion(run.domain.name)),
             "challengers": markdown_table(*challengers_table(chosen.trials)),
             "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
             **usage_metadata(usage),
@@ -71,6 +75,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
+    tags=stage_tags("serving"),
     deps=[
         *keys("serving", ("champion",)),
         LEADERBOARD,
@@ -80,7 +85,7 @@ def champion(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]
     ],
     pool=FITTING,
 )
-def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The champion refitted on every fold, and its list for every user, in a file that waits for its checks."""
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
@@ -90,7 +95,7 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
         metadata={
             "dagster/row_count": written.rows,
             "users": written.users,
-            "file": dg.MetadataValue.path(run.layout.built(run.domain.name)),
+            **location(run.layout.built(run.domain.name)),
             **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
             **usage_metadata(usage, written.rows),
         }
@@ -102,6 +107,7 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
     group_name="serving",
     partitions_def=domain_partitions,
     kinds={"duckdb"},
+    tags=stage_tags("serving"),
     deps=[
         *keys("serving", ("champion", "lists")),
         *model_keys(),  # old versions are removed
@@ -109,7 +115,7 @@ def lists(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -
         *keys("features", ("users", "interactions")),
     ],
 )
-def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
@@ -118,7 +124,7 @@ def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[
         metadata={
             "model": provenance.model,
             "version": provenance.version,
-            "file": dg.MetadataValue.path(run.layout.published(run.domain.name)),
+            **location(run.layout.published(run.domain.name)),
             **usage_metadata(usage),
         }
     )
@@ -128,7 +134,8 @@ def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[
     key=["serving", "report"],
     group_name="serving",
     partitions_def=domain_partitions,
-    kinds={"html"},
+    kinds={"jinja", "matplotlib"},
+    tags=stage_tags("serving"),
     deps=[
         *keys("serving", ("champion", "recommendations")),
         *keys("papers", ("as_published", "faults")),
@@ -140,25 +147,24 @@ def recommendations(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[
         RAW_FILES,
     ],
 )
-def report(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
     run = recsys.hold(context.partition_key)
     path = run.layout.report(run.domain.name)
     with track_resources() as usage:
         write_report(path, collect_report(run, step_usage(context.instance, run.domain.name)))
-    return dg.MaterializeResult(
-        metadata={"page": dg.MetadataValue.path(path), "bytes": path.stat().st_size, **usage_metadata(usage)}
-    )
+    return dg.MaterializeResult(metadata={**location(path), "bytes": path.stat().st_size, **usage_metadata(usage)})
 
 
 @dg.asset(
     key=["serving", "domain_comparison"],
     group_name="serving",
-    kinds={"html"},
+    kinds={"jinja", "matplotlib"},
+    tags=stage_tags("serving"),
     deps=keys("serving", ("recommendations", "report")),
     automation_condition=dg.AutomationCondition.eager(),
 )
-def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
+def domain_comparison(recsys: Recsys) -> Materialized:
     """The domains side by side, as they are published: which models are good at more than one kind of title."""
     results = published_results(recsys.layout, list(DOMAINS))
     if not results:
@@ -169,7 +175,7 @@ def domain_comparison(recsys: dg.ResourceParam[Recsys]) -> Materialized:
     records = comparison_records(results)
     return dg.MaterializeResult(
         metadata={
-            "page": dg.MetadataValue.path(path),
+            **location(path),
             "domains": len(results),
             "models": markdown_table(list(records[0]), [list(record.values()) for record in records]),
             **{title: picture(svg) for title, svg in figures},

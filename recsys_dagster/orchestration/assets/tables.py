@@ -1,6 +1,6 @@
-"""The groups `clean` and `features`: one asset a SQL file, one transaction a group.
+"""The groups `clean` and `features`: one asset for each SQL file, one transaction for each group.
 
-The tables of a group are replaced together or not at all, so that a killed run never leaves new users beside old
+The tables of a group are replaced together or not at all, so that a killed run never leaves new users with old
 interactions. Dependencies and column lineage are read out of the SQL itself.
 """
 
@@ -9,8 +9,15 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from recsys_dagster.orchestration.metadata import Materialized, table_metadata, usage_metadata
+from recsys_dagster.orchestration.metadata import (
+    Materialized,
+    source_references,
+    stage_tags,
+    table_metadata,
+    usage_metadata,
+)
 from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
@@ -29,7 +36,7 @@ def _features(run: DomainRun) -> list[TableSummary]:
 
 
 def _spec(table: SqlTable) -> dg.AssetSpec:
-    """The asset of a table: its key, its description and what it depends on."""
+    """Return the asset of a table: its key, its description and its dependencies."""
     keys = [("raw", "files") if schema == "raw" else (schema, name) for schema, name in sorted(upstream(table))]
     return dg.AssetSpec(
         key=[table.schema, table.name],
@@ -37,11 +44,13 @@ def _spec(table: SqlTable) -> dg.AssetSpec:
         description=table.description,
         group_name=table.schema,
         kinds={"duckdb", "sql"},
+        tags=stage_tags(table.schema),
+        metadata={"dagster/table_name": f"{table.schema}.{table.name}", **source_references(table.path)},
     )
 
 
 def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.AssetsDefinition:
-    """All tables of a group as one step."""
+    """Return all tables of a group as one step."""
     known = {(group, table.name): table for table in sql_tables(group)}
     before = {key: upstream(table) & known.keys() for key, table in known.items()}
     tables = {key[1]: known[key] for key in TopologicalSorter(before).static_order()}
@@ -49,11 +58,11 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.A
     @dg.multi_asset(
         name=f"{group}_tables", specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions
     )
-    def assets(context: dg.AssetExecutionContext, recsys: dg.ResourceParam[Recsys]) -> Iterator[Materialized]:
+    def assets(context: dg.AssetExecutionContext, recsys: Recsys) -> Iterator[Materialized]:
         run = recsys.hold(context.partition_key)
         with track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
-        rows = sum(summary.rows for summary in summaries.values())  # the usage too is that of the whole group
+        rows = sum(summary.rows for summary in summaries.values())  # the usage is that of the whole group, too
         for name, table in tables.items():
             lineage = column_lineage(table, run.dataset.format)
             yield dg.MaterializeResult(
@@ -66,3 +75,6 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.A
 
 clean = _group("clean", _clean)
 features = _group("features", _features)
+ignore_preview_warnings()
+schema_checks = dg.build_column_schema_change_checks(assets=[clean])
+"""Warn when the columns of a clean table are not those of the run before."""
