@@ -20,14 +20,16 @@ from benchmarks.result import Result, at_least, at_most, peak, ratio
 from benchmarks.sizes import Size
 from benchmarks.synthetic import Factors, random_data
 from recsys_dagster.evaluation.evaluate import evaluate
-from recsys_dagster.evaluation.lists import RelevantPairs
-from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS
+from recsys_dagster.evaluation.metrics.registry import LIST_LENGTHS, RANKING_METRICS
+from recsys_dagster.evaluation.relevance import RelevantPairs
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 
 TITLE = "Evaluation"
 ITEMS, TRAIN_PAIRS, TEST_PAIRS = 20_000, 30, 10
 """Number of items, and pairs of each user in each fold."""
-KS = (5, 10, 20, 50, 100)
+KS = LIST_LENGTHS
+COMPARED_METRICS = {metric.name: metric.function for metric in RANKING_METRICS if metric.name != "capped_recall"}
+"""The metrics that the peers have too."""
 LIKE_THRESHOLD = 4
 RECTOOLS = "rectools==0.19.0"
 
@@ -44,7 +46,7 @@ def ours(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
         hits = relevant.positions(np.arange(users), items) >= 0
         means = {
             f"{name}@{k}": float(np.nanmean(metric(hits, counts, k)))
-            for name, metric in RANKING_METRICS.items()
+            for name, metric in COMPARED_METRICS.items()
             for k in KS
         }
     return usage, {"means": means}
@@ -60,7 +62,7 @@ def ranx_evaluate(users: int) -> tuple[ResourceUsage, dict[str, Any]]:
     for table in (lists, likes):
         for name in ("user_id", "item_id"):
             table[name] = table[name].astype(str).astype(object)
-    names = [f"{name}@{k}" for name in RANKING_METRICS for k in KS]
+    names = [f"{name}@{k}" for name in COMPARED_METRICS for k in KS]
 
     def build(n_users: int) -> tuple[Any, Any]:
         columns = {"q_id_col": "user_id", "doc_id_col": "item_id", "score_col": "score"}
@@ -102,7 +104,7 @@ def results(size: Size) -> list[Result]:
     """Return the peers' times as multiples of ours, the largest differences, and the memory of a whole evaluation."""
     users = size.evaluated_users
     mine, complete = measure(ours, users=users), measure(whole, users=users)
-    description = f"lists of {users:,} users, {len(RANKING_METRICS)} metrics at {len(KS)} cut-offs"
+    description = f"lists of {users:,} users, {len(COMPARED_METRICS)} metrics at {len(KS)} cut-offs"
     rows = []
     for name, function, target in (("ranx", ranx_evaluate, 2), ("RecTools", rectools_evaluate, 5)):
         theirs = measure(function, users=users)

@@ -32,11 +32,16 @@ def results_table(results: "Sequence[ModelResult]") -> Table:
 
     A value that was measured with several seeds is followed by ± its standard deviation.
     """
-    measured = dict.fromkeys(label for result in results for label in result.values)
-    labels = [label for label in ("rmse", "mae") if label in measured] + [label for label in measured if "@" in label]
-    columns = {label: [result.values.get(label) for result in results] for label in labels}
-    better = {label: max if "@" in label else min for label in labels}
-    best = {label: better[label](value for value in values if value is not None) for label, values in columns.items()}
+    from recsys_dagster.evaluation.metrics.metric import MetricKey
+    from recsys_dagster.evaluation.metrics.registry import higher_is_better
+
+    measured = dict.fromkeys(metric.key for result in results for metric in result.metrics)
+    keys = sorted((key for key in measured if key != MetricKey("mse")), key=lambda key: key.k is not None)
+    columns = {str(key): [result.values.get(str(key)) for result in results] for key in keys}
+    best = {
+        str(key): (max if higher_is_better(key) else min)(value for value in columns[str(key)] if value is not None)
+        for key in keys
+    }
     table = Table("model", box=None, pad_edge=False)
     for heading in (*columns, "fit s", "peak MB"):
         table.add_column(heading, justify="right")

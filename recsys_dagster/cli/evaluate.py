@@ -123,7 +123,9 @@ def _by_protocol(
             out,
             seed=settings.seed,
             seeds=seeds,
-            ranked=protocol.ranked,
+            metrics=protocol.metrics,
+            relevance=protocol.relevance,
+            model_seconds=settings.model_seconds,
             presets=protocol.presets,
         )
 
@@ -157,7 +159,7 @@ def _by_files(
         scratch=out,
         memory_limit=settings.memory_limit,
     )
-    return evaluate_split(split, names, out, seed=settings.seed, seeds=seeds)
+    return evaluate_split(split, names, out, seed=settings.seed, seeds=seeds, model_seconds=settings.model_seconds)
 
 
 def show(results: "list[ModelResult]") -> None:

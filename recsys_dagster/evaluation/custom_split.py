@@ -1,11 +1,10 @@
-"""Models side by side on a split of somebody's own: fitted on its training part, judged by its test, all written down.
+"""Compare models on a split of the user's own: fit each on the training part and evaluate it on the test.
 
-Two tasks. Without a fold-in the people of the test are users of the training part: each pair of the test is predicted,
-and lists are made for every user of the training part, without what they have there. With a fold-in they are new: its
-pairs are all that is known of them, and only lists are made.
+There are two tasks. Without a fold-in the users of the test are users of the training part: each interaction of the
+test is predicted, and lists are made for every user of the training part, without what they have there. With a fold-in
+they are new users: the interactions of the fold-in are all that is known of them, and only lists are made.
 
-What the test rates at or above the like threshold, or has without a rating, is relevant, also where no list could hold
-it because nobody has it in the training part.
+An item that is relevant counts also where no list can hold it because no user has it in the training part.
 """
 
 import contextlib
@@ -20,79 +19,118 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.split import Split
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import predictions
-from recsys_dagster.evaluation.lists import RelevantPairs
-from recsys_dagster.evaluation.metrics.accuracy import RANKING_METRICS, RankingMetric, capped_recall, error_sums
-from recsys_dagster.evaluation.summary import RATING_RATIOS, Metric, ranking_ratios, with_intervals
-from recsys_dagster.models.base import Model, TopN
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.rating_errors import error_sums
+from recsys_dagster.evaluation.metrics.registry import (
+    CHOOSING_METRIC,
+    LONG_LIST,
+    RATING_METRIC,
+    rating_ratios,
+    user_ratio,
+)
+from recsys_dagster.evaluation.ranking import ListBlock, lists_of_known_users, lists_of_new_users, rank
+from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
+from recsys_dagster.evaluation.summary import MetricValue, with_intervals
+from recsys_dagster.models.attempt import attempt
+from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
-from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
 from recsys_dagster.runtime.storage import replacing, write_json
 
-LIST_LENGTH = 100
-RANKED: tuple[tuple[str, int], ...] = (("recall", 20), ("recall", 50), ("ndcg", 100), ("ndcg", 10))
-"""Metrics and lengths of lists that are reported unless others are asked for."""
-
-_METRICS: dict[str, RankingMetric] = RANKING_METRICS | {"recall": capped_recall}
+REPORTED_METRICS = (
+    MetricKey("capped_recall", 20),
+    MetricKey("capped_recall", 50),
+    MetricKey("ndcg", LONG_LIST),
+    CHOOSING_METRIC,
+)
+"""Ranking metrics that are reported unless a protocol names others."""
+DEFAULT_PARAMS = "default"
+"""Name of the parameters that every model has without a preset."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What came of a model.
+    """The result of one model.
 
     Attributes:
         model: its name.
-        skipped: why there are no results of it; None where there are.
-        metrics: RMSE, MAE and MSE where it predicted ratings, then the ranked ones, each with its interval.
-        params: what it was fitted with.
-        fit, scoring: what fitting, and then predicting and ranking, cost; with several seeds, with the first.
-        by_seed: the metrics by label of each seed, the first among them, where several were asked for and it matters.
+        skipped: why there are no results; None where there are.
+        metrics: RMSE, MAE and MSE if the model predicts ratings, then ranking metrics, each with its interval.
+        params: the parameters that it was fitted with.
+        fit, scoring: resources used by fitting, and then by predicting and ranking; with several seeds, of the first.
+        by_seed: the metrics by name for each seed, the first among them, if several were asked for and they differ.
     """
 
     model: str
     skipped: str | None = None
-    metrics: list[Metric] = field(default_factory=list)
-    params: dict[str, Any] = field(default_factory=dict)
+    metrics: list[MetricValue] = field(default_factory=list)
+    params: Params = field(default_factory=Params)
     fit: ResourceUsage = field(default_factory=ResourceUsage)
     scoring: ResourceUsage = field(default_factory=ResourceUsage)
     by_seed: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def spread(self) -> dict[str, float]:
-        """The standard deviation of each metric over the seeds, by label; empty for a model that is not random."""
+        """The standard deviation of each metric over the seeds, by name; empty for a model that is not random."""
         if len(self.by_seed) < 2:
             return {}
-        return {label: float(np.std([values[label] for values in self.by_seed], ddof=1)) for label in self.by_seed[0]}
+        return {name: float(np.std([values[name] for values in self.by_seed], ddof=1)) for name in self.by_seed[0]}
 
     @property
     def peak_megabytes(self) -> float:
-        """The largest resident memory of the process while it was at work, in MB; what it held before included."""
+        """The largest resident memory of the process during the work, in MB; what it held before included."""
         return max(self.fit.peak_bytes, self.scoring.peak_bytes) / 1e6
 
     @property
     def values(self) -> dict[str, float]:
-        """The metrics by label, such as `rmse` and `ndcg@100`."""
-        return {_label(metric): metric.value for metric in self.metrics}
+        """The metrics by name, such as `rmse` and `ndcg@100`."""
+        return {str(metric.key): metric.value for metric in self.metrics}
 
-    def described(self) -> dict[str, Any]:
-        """Return the results as JSON: metrics and their 95 % intervals by label, seconds, MB."""
+    def to_json(self) -> dict[str, object]:
+        """Return the result for `metrics.json`: metrics and their 95 % intervals by name, seconds, MB."""
         return {
             "metrics": self.values,
-            "intervals": {_label(metric): [metric.low, metric.high] for metric in self.metrics},
-            "users": {_label(metric): metric.users for metric in self.metrics},
+            "intervals": {str(metric.key): [metric.low, metric.high] for metric in self.metrics},
+            "users": {str(metric.key): metric.users for metric in self.metrics},
             "by_seed": self.by_seed,
             "spread": self.spread,
             "fit_seconds": round(self.fit.wall_seconds, 3),
             "score_seconds": round(self.scoring.wall_seconds, 3),
             "peak_memory_mb": round(self.peak_megabytes, 1),
-            "params": self.params,
+            "params": self.params.model_dump(),
+        }
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What every model of a comparison is evaluated on; see the arguments of `evaluate_split`."""
+
+    split: Split
+    seed: int
+    seeds: int
+    metrics: Sequence[MetricKey]
+    relevance: Relevance
+    model_seconds: float | None
+
+    def describe(self) -> dict[str, object]:
+        """Return the sizes of the split and how relevance is decided, for `metrics.json`."""
+        data, split = self.split.data, self.split
+        return {
+            "train_pairs": len(data.train),
+            "test_pairs": len(split.test),
+            "fold_in_pairs": None if split.fold_in is None else len(split.fold_in),
+            "train_users": len(np.unique(data.train.users)),
+            "test_users": len(np.unique(split.test.users)),
+            "items": data.n_items,
+            "scale": list(data.scale),
+            "like_threshold": data.like_threshold,
+            "relevance": str(self.relevance),
         }
 
 
@@ -103,184 +141,149 @@ def evaluate_split(
     *,
     seed: int,
     seeds: int = 1,
-    ranked: Sequence[tuple[str, int]] = RANKED,
+    metrics: Sequence[MetricKey] = REPORTED_METRICS,
+    relevance: Relevance = Relevance.POSITIVE,
+    model_seconds: float | None = None,
     presets: Mapping[str, str] | None = None,
 ) -> list[ModelResult]:
-    """Fit each model on the split and judge it; return what came of each, in the order of the names.
+    """Fit and evaluate each model on a split; return the results in the order of the names.
 
-    Written to `out`, a model at a time, so that an interrupted run leaves the results of those that were done:
+    Results are written to `out` after each model, so that an interrupted run keeps those of the models before:
     `metrics.json`; `predictions/<model>.parquet` with `user_id`, `item_id`, `prediction` in the order of the test;
     `lists/<model>.parquet` with `user_id`, `rank` from 1, `item_id`, `score`, 100 a user if there are as many.
 
-    A model that cannot do the task, or fails at it, is left out with the reason; the others go on.
+    A model that cannot do the task, or fails, is skipped with the reason; the others go on.
 
     Args:
-        split: what is learnt from and judged by.
-        names: of the models.
+        split: the interactions to learn from and to evaluate on.
+        names: names of the models.
         out: the folder, which exists.
         seed: of the models and the intervals.
-        seeds: how many to fit each model with, from `seed` on, to see the spread; a model that comes out the same
-            with the second is not random, and is fitted no more. What is written down is of the first.
-        ranked: metrics and lengths of lists, up to `LIST_LENGTH`, to report; `recall` is `capped_recall`.
+        seeds: number of seeds, from `seed` on, to fit each model with, to see the spread. A model whose metrics are the
+            same with the second seed is not random, and is fitted no more. The files written are of the first seed.
+        metrics: ranking metrics to report, of lists of up to `LONG_LIST`.
+        relevance: which interactions of the test make an item relevant.
+        model_seconds: wall time after which the work on a model is interrupted; None for no limit.
         presets: by model, the name of the parameters to fit it with; the others, and `default`, have their defaults.
     """
-    found: list[ModelResult] = []
+    task = _Task(split, seed, seeds, metrics, relevance, model_seconds)
+    results: list[ModelResult] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
-        contestant = _contest(split, name, out, seed, seeds, ranked, (presets or {}).get(name))
-        found.append(contestant)
-        write_json(out / "metrics.json", _described(split, found, seed))
-        announce(f"{name}: {contestant.skipped or _outcome(contestant)}")
-    return found
+        result = _evaluate_model(task, name, out, (presets or {}).get(name, DEFAULT_PARAMS))
+        results.append(result)
+        written = {
+            "split": task.describe(),
+            "seed": task.seed,
+            "models": {one.model: one.to_json() for one in results if one.skipped is None},
+            "skipped": {one.model: one.skipped for one in results if one.skipped is not None},
+        }
+        write_json(out / "metrics.json", written)
+        announce(f"{name}: {result.skipped or _format_result(result)}")
+    return results
 
 
-def _described(split: Split, results: Sequence[ModelResult], seed: int) -> dict[str, Any]:
-    data = split.data
-    return {
-        "split": {
-            "train_pairs": len(data.train),
-            "test_pairs": len(split.test),
-            "fold_in_pairs": None if split.fold_in is None else len(split.fold_in),
-            "train_users": len(np.unique(data.train.users)),
-            "test_users": len(np.unique(split.test.users)),
-            "items": data.n_items,
-            "scale": list(data.scale),
-            "like_threshold": data.like_threshold,
-        },
-        "seed": seed,
-        "models": {one.model: one.described() for one in results if one.skipped is None},
-        "skipped": {one.model: one.skipped for one in results if one.skipped is not None},
-    }
+def _format_result(result: ModelResult) -> str:
+    names = [str(key) for key in (RATING_METRIC, MetricKey("ndcg", LONG_LIST)) if str(key) in result.values]
+    shown = [f"{name} {result.values[name]:.4f}" for name in names]
+    return ", ".join([*shown, f"fitted in {result.fit.wall_seconds:.1f} s"])
 
 
-def _outcome(contestant: ModelResult) -> str:
-    labels = [label for label in ("rmse", "ndcg@100") if label in contestant.values]
-    shown = [f"{label} {contestant.values[label]:.4f}" for label in labels]
-    return ", ".join([*shown, f"fitted in {contestant.fit.wall_seconds:.1f} s"])
-
-
-def _contest(
-    split: Split, name: str, out: Path, seed: int, seeds: int, ranked: Sequence[tuple[str, int]], preset: str | None
-) -> ModelResult:
-    kind = get_model_class(name)
-    predicted, listed = (out / folder / f"{name}.parquet" for folder in ("predictions", "lists"))
-    for left_by_another_run in (predicted, listed):
+def _evaluate_model(task: _Task, name: str, out: Path, preset: str) -> ModelResult:
+    model_class = get_model_class(name)
+    files = [out / folder / f"{name}.parquet" for folder in ("predictions", "lists")]
+    for left_by_another_run in files:
         left_by_another_run.unlink(missing_ok=True)
-    unable = _unable(kind, split)
-    if unable:
-        return ModelResult(name, unable)
-    params = None if preset in (None, "default") else kind.presets[preset]
-    try:
-        with track_resources() as fitting:
-            model = fit_on_all(kind, split.data, seed=seed, params=params)
-        with track_resources() as scoring:
-            metrics = _judge(model, split, predicted, listed, seed, ranked)
-        first = {_label(metric): metric.value for metric in metrics}
-        by_seed = [first]
-        while len(by_seed) < seeds and by_seed[1:2] != [first]:
-            other = fit_on_all(kind, split.data, seed=seed + len(by_seed), params=params)
-            with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as folder:
-                again = _judge(other, split, Path(folder) / "p.parquet", Path(folder) / "l.parquet", seed, ranked)
-            by_seed.append({_label(metric): metric.value for metric in again})
-        random = by_seed if by_seed[1:2] not in ([], [first]) else []
-    except RecsysError as error:
-        return ModelResult(name, str(error).removeprefix(f"{name}: "))
-    except MemoryError:
-        return ModelResult(name, "the memory did not suffice")
-    except Exception as error:  # whatever a library raises is that one model's failure, and is shown as such
-        log.debug("%s failed", name, exc_info=True)
-        return ModelResult(name, f"{type(error).__name__}: {error}")
-    return ModelResult(name, None, metrics, model.params.model_dump(), fitting, scoring, random)
+    reason = _why_unable(model_class, task.split)
+    if reason:
+        return ModelResult(name, reason)
+    params = None if preset == DEFAULT_PARAMS else model_class.presets[preset]
+    result = attempt(name, lambda: _fit_and_evaluate(task, model_class, params, out), seconds=task.model_seconds)
+    if result.outcome.trace:
+        log.debug("%s failed: %s", name, result.outcome.trace)
+    return result.value or ModelResult(name, result.outcome.reason)
 
 
-def _unable(kind: type[Model], split: Split) -> str | None:
-    """Return why models of the kind cannot do the task; None if they can."""
-    if split.fold_in is not None and not issubclass(kind, FoldIn):
-        return "cannot serve people who are not in the training part"
-    if kind.needs_item_features and not split.data.item_features.genres.nnz:
-        return "needs the genres of the titles; give --titles"
+def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params | None, out: Path) -> ModelResult:
+    with track_resources() as fit:
+        model = fit_on_all(model_class, task.split.data, seed=task.seed, params=params)
+    with track_resources() as scoring:
+        metrics = _score(task, model, out)
+    result = ModelResult(model_class.name, None, metrics, model.params, fit, scoring)
+    by_seed = [result.values]
+    for seed in range(task.seed + 1, task.seed + task.seeds):
+        model = fit_on_all(model_class, task.split.data, seed=seed, params=params)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as folder:
+            metrics = _score(task, model, Path(folder))
+        by_seed.append({str(metric.key): metric.value for metric in metrics})
+        if by_seed[1] == by_seed[0]:
+            return result
+    return replace(result, by_seed=by_seed if task.seeds > 1 else [])
+
+
+def _why_unable(model_class: type[Model], split: Split) -> str | None:
+    """Return why models of the class cannot do the task; None if they can."""
+    if split.fold_in is not None and not issubclass(model_class, FoldIn):
+        return "cannot serve users who are not in the training part"
+    if model_class.needs_item_features and not split.data.item_features.genres.nnz:
+        return "needs the genres of the items; give --titles"
     return None
 
 
-def _judge(
-    model: Model, split: Split, predicted: Path, listed: Path, seed: int, ranked: Sequence[tuple[str, int]]
-) -> list[Metric]:
-    """Predict and rank, write both down, and return the metrics."""
-    judged = np.unique(split.test.users)
-    per_user: dict[str, NDArray[Any]] = {"user_idx": judged}
+def _score(task: _Task, model: Model, out: Path) -> list[MetricValue]:
+    """Predict and rank, write both to `out`, and return the metrics."""
+    split = task.split
+    test_users = np.unique(split.test.users)
+    per_user: dict[str, NDArray[Any]] = {}
     if split.fold_in is None and isinstance(model, RatingPredictor):
-        per_user |= _predict(model, split, judged, predicted)
-    per_user |= _rank(model, split, judged, listed, ranked)
-    return with_intervals(per_user, [*RATING_RATIOS, *ranking_ratios(ranked)], seed)
+        per_user |= _predict(model, split, test_users, out / "predictions" / f"{model.name}.parquet")
+    relevant = task.relevance.relevant(split.test, split.data.like_threshold)
+    pairs = RelevantPairs.of(np.searchsorted(test_users, relevant.users), relevant.items, split.data.n_items)
+    blocks = _write_lists(_lists(model, split), split, out / "lists" / f"{model.name}.parquet")
+    per_user |= rank(blocks, test_users, pairs, task.metrics).per_user
+    return with_intervals(per_user, [*rating_ratios(), *map(user_ratio, task.metrics)], task.seed)
 
 
-def _predict(model: Model, split: Split, judged: NDArray[np.int32], path: Path) -> dict[str, NDArray[np.float64]]:
-    """Write the prediction of each pair; return the sums of errors of each judged user, none if nothing is rated."""
+def _predict(model: Model, split: Split, users: NDArray[np.int32], path: Path) -> dict[str, NDArray[np.float64]]:
+    """Write the prediction of each pair; return each user's sums of errors, none if no pair is rated."""
     test = split.test
     ratings = predictions(model, test)
-    with _writing(path, {"user_id": "int64", "item_id": "int64", "prediction": "float32"}) as write:
+    with _parquet_writer(path, {"user_id": "int64", "item_id": "int64", "prediction": "float32"}) as write:
         write(split.people[test.users], split.item_ids[test.items], ratings)
-    rated = ~np.isnan(test.ratings)
-    errors = ratings[rated].astype(np.float64) - test.ratings[rated]
-    rows = np.searchsorted(judged, test.users[rated])
-    return error_sums(rows, errors, len(judged)) if len(rows) else {}
+    is_rated = ~np.isnan(test.ratings)
+    errors = ratings[is_rated].astype(np.float64) - test.ratings[is_rated]
+    rows = np.searchsorted(users, test.users[is_rated])
+    return error_sums(rows, errors, len(users)) if len(rows) else {}
 
 
-def _rank(
-    model: Model, split: Split, judged: NDArray[np.int32], path: Path, ranked: Sequence[tuple[str, int]]
-) -> dict[str, NDArray[Any]]:
-    """Write the lists; return `relevant` and the columns of the ranked metrics of each judged user.
+def _lists(model: Model, split: Split) -> Iterator[ListBlock]:
+    """Give the lists of all users of the training part or, with a fold-in, of all new users."""
+    if split.fold_in is None:
+        return lists_of_known_users(model, np.unique(split.data.train.users), LONG_LIST)
+    return lists_of_new_users(model, split.fold_in, len(split.people), LONG_LIST)
 
-    A judged user who has no list, being unknown to the training part, counts as one without anything relevant.
-    """
-    liked = split.test.positive(split.data.like_threshold)
-    wanted = RelevantPairs.of(np.searchsorted(judged, liked.users), liked.items, split.data.n_items)
-    counts = wanted.counts(len(judged))
-    columns: dict[str, NDArray[Any]] = {"relevant": np.zeros_like(counts)}
-    columns |= {f"{name}_{k}": np.full(len(judged), np.nan) for name, k in ranked}
+
+def _write_lists(blocks: Iterator[ListBlock], split: Split, path: Path) -> Iterator[ListBlock]:
+    """Write lists as they pass by; the file takes its place at the end."""
     schema = {"user_id": "int64", "rank": "int32", "item_id": "int64", "score": "float32"}
-    with _writing(path, schema) as write:
-        for people, top in _lists(model, split):
-            row, place = np.nonzero(top.items >= 0)
-            items, scores = top.items[row, place], top.scores[row, place]
-            write(split.people[people[row]], place + 1, split.item_ids[items], scores)
-            asked = np.isin(people, judged)
-            rows = np.searchsorted(judged, people[asked])
-            hits = wanted.positions(rows, top.items[asked]) >= 0
-            columns["relevant"][rows] = counts[rows]
-            for name, k in ranked:
-                columns[f"{name}_{k}"][rows] = _METRICS[name](hits, counts[rows], k)
-    return columns
-
-
-def _lists(model: Model, split: Split) -> Iterator[tuple[NDArray[np.int32], TopN]]:
-    """Give, block by block, positions in `split.people`, rising, and their lists."""
-    fold_in = split.fold_in
-    if fold_in is None:
-        known = np.unique(split.data.train.users)
-        for start in range(0, len(known), USERS_PER_BLOCK):
-            people = known[start : start + USERS_PER_BLOCK]
-            yield people, model.recommend(people, LIST_LENGTH)
-        return
-    n_genres = split.data.item_features.genres.shape[1]
-    for start in range(0, len(split.people), USERS_PER_BLOCK):
-        people = np.arange(start, min(start + USERS_PER_BLOCK, len(split.people)), dtype=np.int32)
-        part = fold_in.where((fold_in.users >= start) & (fold_in.users < start + USERS_PER_BLOCK))
-        history = replace(part, users=part.users - np.int32(start))
-        unstated = np.full((len(people), n_genres), np.nan, dtype=np.float32)
-        yield people, model.recommend_for(LIST_LENGTH, history, unstated)
+    with _parquet_writer(path, schema) as write:
+        for block in blocks:
+            row, place = np.nonzero(block.lists.items >= 0)
+            items, scores = block.lists.items[row, place], block.lists.scores[row, place]
+            write(split.people[block.users[row]], place + 1, split.item_ids[items], scores)
+            yield block
 
 
 @contextlib.contextmanager
-def _writing(path: Path, schema: dict[str, str]) -> Iterator[Callable[..., None]]:
-    """Give a function that writes columns as further rows of a Parquet file, which takes its place at the end."""
+def _parquet_writer(path: Path, schema: dict[str, str]) -> Iterator[Callable[..., None]]:
+    """Give a function that appends columns to a Parquet file, which takes its place at the end."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = pa.schema([(name, pa.type_for_alias(alias)) for name, alias in schema.items()])
     with replacing(path) as beside, pq.ParquetWriter(beside, types, compression="zstd") as writer:
-        yield lambda *columns: writer.write_table(pa.table(list(map(pa.array, columns)), types.names).cast(types))
 
+        def append(*columns: NDArray[np.number]) -> None:
+            writer.write_table(pa.table(list(map(pa.array, columns)), types.names).cast(types))
 
-def _label(metric: Metric) -> str:
-    return metric.metric if metric.k is None else f"{metric.metric}@{metric.k}"
+        yield append

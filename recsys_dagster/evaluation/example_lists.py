@@ -14,10 +14,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.evaluation.metrics.registry import SHORT_LIST
 from recsys_dagster.models.base import Model
 from recsys_dagster.runtime.storage import replacing
 
-LIST_LENGTH = 10
 NEW = "new"
 TOLD_BY_NEW = 5
 FEWEST_PAIRS = 5
@@ -106,7 +106,7 @@ def example_lists(
     examples: Sequence[Example],
     owned: sp.csr_array | None,
     item_ids: NDArray[np.int32],
-    k: int = LIST_LENGTH,
+    k: int = SHORT_LIST,
 ) -> list[ListedItem]:
     """Return what a fitted model recommends to each of the people, without what it knows that they have.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.intervals import paired_differences
-from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor, SeparableInputs
 from recsys_dagster.runtime.storage import write_json

@@ -1,9 +1,9 @@
-"""How sure a metric is: 95 % intervals by resampling users, for one model and for the difference of two.
+"""Estimate 95 % intervals by resampling users, for the metric of one model and for the difference of two.
 
 Users are drawn with replacement as whole clusters, because the ratings of one user are not independent. Every
 statistic here is a ratio of sums over users (a mean over users is Σ value / Σ 1, an RMSE is √(Σ squared / Σ pairs)),
-so one set of resamples serves all of them: (resamples, n_users) counts times the (n_users, m) matrix of what is
-summed. The counts are made and used up block by block, so that memory does not grow with the number of resamples.
+so one set of resamples serves all of them: a (resamples, n_users) matrix of counts times the (n_users, m) matrix of the
+columns. The counts are made and multiplied block by block, so that memory does not grow with the number of resamples.
 
 Source: Efron, Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3 (percentile interval).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation.metrics.accuracy import Statistic
+from recsys_dagster.evaluation.metrics.ratios import Statistic
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -31,12 +31,12 @@ class Interval:
 
     @property
     def negated(self) -> "Interval":
-        """The same of what is subtracted the other way round."""
+        """The interval of the difference taken the other way round."""
         return Interval(-self.value, -self.high, -self.low)
 
 
 def resampled_sums(columns: NDArray[np.float64], seed: int, resamples: int = RESAMPLES) -> NDArray[np.float64]:
-    """Return (resamples, m): the sums of the (n_users, m) columns over n_users users drawn with replacement."""
+    """Return the (resamples, m) sums of the (n_users, m) columns over n_users users drawn with replacement."""
     n, m = columns.shape
     generator = np.random.default_rng(seed)
     sums = np.empty((resamples, m))
@@ -51,7 +51,7 @@ def resampled_sums(columns: NDArray[np.float64], seed: int, resamples: int = RES
 
 
 def interval(value: float, drawn: NDArray[np.float64]) -> Interval:
-    """Return `value` with the 2.5th and 97.5th percentile of its (resamples,) draws; draws of NaN are left out."""
+    """Return `value` with the 2.5th and 97.5th percentile of its (resamples,) draws, NaN not counted."""
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return Interval(float(value), float(low), float(high))
@@ -66,24 +66,25 @@ def paired_differences(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> list[Interval]:
-    """Return, for each model, its statistic minus the reference's, with the interval of that difference.
+    """Return the difference of each model's statistic from the reference's, with its interval.
 
     Both are computed on the same resampled users, so what makes a user easy or hard for every model cancels out:
-    two models may be told apart although their own intervals overlap.
+    two models may differ significantly although their own intervals overlap.
 
     Args:
-        models: (n_users, m) what each user adds under each of m models, such as NDCG or the sum of squared errors.
-        reference: (n_users,) the same under the model they are held against.
-        weights: (n_users,) what the totals are divided by: ones for a mean over users, the rated pairs for an error.
-        statistic: of the totals and the total weight: `mean` or `root_mean`.
-        seed: makes the intervals reproducible.
-        resamples: number of draws.
+        models: (n_users, m) values of each user under each of m models, such as NDCG or the sum of squared errors.
+        reference: (n_users,) the same under the model that they are compared with.
+        weights: (n_users,) weight of each user in the denominator: ones for a mean over users, the number of rated
+            pairs for an error.
+        statistic: maps the totals of values and of weights to the metric: `mean` or `root_mean`.
+        seed: of the resamples.
+        resamples: their number.
     """
     columns = np.column_stack([models, reference, weights])
 
     def differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = statistic(sums[:, :-1], np.broadcast_to(sums[:, -1:], sums[:, :-1].shape))
-        return found[:, :-1] - found[:, -1:]
+        statistics = statistic(sums[:, :-1], np.broadcast_to(sums[:, -1:], sums[:, :-1].shape))
+        return statistics[:, :-1] - statistics[:, -1:]
 
     values = differences(columns.sum(axis=0, keepdims=True))[0]
     drawn = differences(resampled_sums(columns, seed, resamples))

@@ -1,9 +1,9 @@
-"""Which pairs are learnt from and which are judged by, as values with names: `get_protocol` makes them.
+"""The protocols by which models are compared, as named values: what is kept, how it is split, and what is measured.
 
-A protocol says what is kept of the clean tables, how that is divided, and what is measured. The division itself is SQL
-(`sql/protocol`, a file each) over hashes of ids and seed, so that a protocol gives the same files whatever the order of
-the rows. A protocol of a paper is one more `Protocol`: its filters are conditions on titles and pairs, its split one of
-the divisions, its metrics `ranked`, its parameters `presets`.
+A protocol says which rows of the clean tables are kept, how they are split into a training and a test part, and which
+metrics are computed. The split itself is SQL (a file each in `sql/protocol`) over hashes of ids and seed, so that a
+protocol gives the same files whatever the order of the rows. The protocol of a paper is one more `Protocol`: its
+filters are conditions on items and interactions, its split one of the methods here, its parameters are `presets`.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,22 @@ from typing import ClassVar
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import UsageError
-from recsys_dagster.evaluation.custom_split import RANKED
-from recsys_dagster.evaluation.leaderboard import HOLDOUT
+from recsys_dagster.evaluation.custom_split import REPORTED_METRICS
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.relevance import Relevance
+from recsys_dagster.evaluation.store import HOLDOUT
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.folds import FoldFiles, export_folds
 from recsys_dagster.warehouse.split import load_split
 
 
 @dataclass(frozen=True)
-class Division:
-    """How pairs are divided; the fields of a subclass are what its SQL finds in `protocol.parameters`.
+class SplitMethod:
+    """How interactions are split; the fields of a subclass are what its SQL finds in `protocol.parameters`.
 
     Attributes:
         table: name of the SQL file.
-        seed: of whatever chance decides.
+        seed: of what is drawn at random.
     """
 
     table: ClassVar[str]
@@ -35,23 +37,23 @@ class Division:
 
 
 @dataclass(frozen=True)
-class Holdout(Division):
-    """The test fold of the lineage against its two other folds; the seed is that of the features."""
+class Holdout(SplitMethod):
+    """The test fold of the lineage is the test, its other two folds the training part; the seed is the features'."""
 
     table = "holdout"
 
 
 @dataclass(frozen=True)
-class RandomPairs(Division):
-    """A share of the pairs, drawn at random, is the test. Known to flatter: the future of a user is learnt from."""
+class RandomPairs(SplitMethod):
+    """A random share of the interactions is the test. Known to flatter: models learn from the future of each user."""
 
     table = "random"
     test_share: float = 0.1
 
 
 @dataclass(frozen=True)
-class GlobalTime(Division):
-    """The last share of all pairs by time is the test, as if the model had been put to work at that moment.
+class GlobalTime(SplitMethod):
+    """The last share of all interactions by time is the test, as if the model had gone into service at that moment.
 
     Source: Meng, McCreadie, Macdonald, Ounis, Exploring data splitting strategies, RecSys 2020 (temporal global).
     """
@@ -61,17 +63,17 @@ class GlobalTime(Division):
 
 
 @dataclass(frozen=True)
-class StrongGeneralisation(Division):
-    """Users are held out as a whole; four fifths of the likes of each are told, the others are to be found.
+class StrongGeneralisation(SplitMethod):
+    """Users are held out as a whole; four fifths of the likes of each are the fold-in, the others are the test.
 
-    Only likes count, and only users with five of them. Items that no training user likes are left out.
+    Only likes count, and only users with five of them. Items that no training user likes are dropped.
 
     Source: Liang, Krishnan, Hoffman, Jebara, Variational autoencoders for collaborative filtering, WWW 2018, §4.1.
 
     Attributes:
         users_share, users_at_least: how many users are held out; never more than half of them.
         test_share: of the likes of each.
-        likes_at_least: users with fewer are left out.
+        likes_at_least: users with fewer are dropped.
     """
 
     table = "strong_generalisation"
@@ -82,13 +84,13 @@ class StrongGeneralisation(Division):
 
 
 @dataclass(frozen=True)
-class LeaveLastOut(Division):
-    """The last title that each user liked is to be found by what the user did before.
+class LeaveLastOut(SplitMethod):
+    """The last item that each user liked is the test; everything before it is the training part.
 
-    Of other users the future may be learnt from, so this is easier than it would be in earnest.
+    Models may learn from what other users did later, so this is easier than real service.
 
-    Source: He, Liao, Zhang, Nie, Hu, Chua, Neural collaborative filtering, WWW 2017, §4.1, there over all pairs and
-    with sampled negatives; here over likes, ranked among all titles.
+    Source: He, Liao, Zhang, Nie, Hu, Chua, Neural collaborative filtering, WWW 2017, §4.1, there over all interactions
+    and with sampled negatives; here over likes, ranked among all items.
     """
 
     table = "leave_last_out"
@@ -96,36 +98,38 @@ class LeaveLastOut(Division):
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way of judging models; equal protocols give equal files on equal tables.
+    """How models are compared; equal protocols give equal files on equal tables.
 
     Attributes:
         name: as on the command line and in `evaluation.metrics`.
-        division: of the pairs that are kept.
-        titles: SQL condition on the columns of `clean.items`; titles that do not meet it are left out.
-        pairs: SQL condition on `user_id`, `item_id`, `rating`, `at`, and `draw` and `user_draw`, which are uniform in
-            [0, 1) by pair and by user; pairs that do not meet it are left out.
+        split: how the interactions that are kept are split.
+        items: SQL condition on the columns of `clean.items` that an item has to meet to be kept.
+        pairs: SQL condition that an interaction has to meet to be kept, on `user_id`, `item_id`, `rating`, `at`, and on
+            `draw` and `user_draw`, which are uniform in [0, 1) by interaction and by user.
         scale, like_threshold: where they differ from the domain's.
-        ranked: ranking metrics and lengths of lists that `evaluate_split` reports.
+        relevance: which interactions of the test make an item relevant.
+        metrics: ranking metrics that `evaluate_split` reports.
         presets: by model, the name of the parameters that it is fitted with; the others have their defaults.
     """
 
     name: str
-    division: Division
-    titles: str = "TRUE"
+    split: SplitMethod
+    items: str = "TRUE"
     pairs: str = "TRUE"
     scale: tuple[float, float] | None = None
     like_threshold: float | None = None
-    ranked: tuple[tuple[str, int], ...] = RANKED
+    relevance: Relevance = Relevance.POSITIVE
+    metrics: tuple[MetricKey, ...] = REPORTED_METRICS
     presets: Mapping[str, str] = field(default_factory=dict)
 
     def export(self, warehouse: Warehouse, domain: Domain, folder: Path) -> FoldFiles:
         """Write the files of the split to `folder`.
 
         Raises:
-            RecsysError: the domain has no features yet, or the protocol leaves nothing to learn from or judge by.
+            RecsysError: the domain has no features yet, or the protocol leaves the training or the test part empty.
         """
-        parameters = asdict(self.division) | {"like_threshold": self._like_threshold(domain)}
-        return export_folds(warehouse, self.division.table, parameters, folder, titles=self.titles, pairs=self.pairs)
+        parameters = asdict(self.split) | {"like_threshold": self._like_threshold(domain)}
+        return export_folds(warehouse, self.split.table, parameters, folder, titles=self.items, pairs=self.pairs)
 
     def load(self, files: FoldFiles, domain: Domain, *, memory_limit: str | None = None) -> Split:
         """Return the split that `export` wrote."""
@@ -144,7 +148,7 @@ class Protocol:
         return domain.like_threshold if self.like_threshold is None else self.like_threshold
 
 
-_DIVISIONS: dict[str, type[Division]] = {
+_METHODS: dict[str, type[SplitMethod]] = {
     HOLDOUT: Holdout,
     "random": RandomPairs,
     "global-time": GlobalTime,
@@ -155,7 +159,7 @@ _DIVISIONS: dict[str, type[Division]] = {
 
 def protocol_names() -> tuple[str, ...]:
     """Return the names that `get_protocol` knows."""
-    return tuple(_DIVISIONS)
+    return tuple(_METHODS)
 
 
 def get_protocol(name: str, *, seed: int, test_share: float | None = None) -> Protocol:
@@ -163,20 +167,20 @@ def get_protocol(name: str, *, seed: int, test_share: float | None = None) -> Pr
 
     Args:
         name: one of `protocol_names`.
-        seed: of whatever chance decides in it.
-        test_share: the part that is judged by, where it is not the protocol's usual one.
+        seed: of what the protocol draws at random.
+        test_share: the share that is the test, if it is not the protocol's usual one.
 
     Raises:
-        UsageError: there is no such protocol, or it has no share to choose, or the share is not between 0 and 1.
+        UsageError: there is no such protocol, or its share cannot be chosen, or the share is not between 0 and 1.
     """
     try:
-        division = _DIVISIONS[name]
+        method = _METHODS[name]
     except KeyError:
-        raise UsageError(f"unknown protocol {name!r}; known: {', '.join(_DIVISIONS)}") from None
+        raise UsageError(f"unknown protocol {name!r}; known: {', '.join(_METHODS)}") from None
     if test_share is None:
-        return Protocol(name, division(seed=seed))
-    if not issubclass(division, RandomPairs | GlobalTime | StrongGeneralisation):
+        return Protocol(name, method(seed=seed))
+    if not issubclass(method, RandomPairs | GlobalTime | StrongGeneralisation):
         raise UsageError(f"the protocol {name!r} has no share to choose")
     if not 0 < test_share < 1:
         raise UsageError(f"a test share of {test_share:g}; choose one between 0 and 1")
-    return Protocol(name, division(seed=seed, test_share=test_share))
+    return Protocol(name, method(seed=seed, test_share=test_share))

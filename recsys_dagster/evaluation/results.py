@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, CONSTANT, Leaderboard, build_leaderboard
+from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, Leaderboard, build_leaderboard
 from recsys_dagster.evaluation.store import (
+    CONSTANT,
+    REPORTED_FOLD,
     ConfusionRow,
     MetricRow,
     SliceRow,
@@ -55,7 +57,9 @@ class EvaluationResults:
         layout, domain = self.run.layout, self.run.domain.name
         metrics = self.metrics()
         models = {row.model for row in metrics if row.model != CONSTANT}
-        per_user = {name: read_per_user(layout.per_user(domain, "test", name), COMPARED_COLUMNS) for name in models}
+        per_user = {
+            name: read_per_user(layout.per_user(domain, REPORTED_FOLD, name), COMPARED_COLUMNS) for name in models
+        }
         board = build_leaderboard(metrics, per_user, missing=self.missing(), seed=self.run.settings.seed)
         board.write(layout.leaderboard(domain))
         return board

@@ -1,10 +1,12 @@
-"""The same figures for parts of the users and of the titles: a mean over everything hides for whom a model works.
+"""Compute metrics for parts of the users and of the items: a mean over all of them hides for whom a model works.
 
-Users are divided by activity, titles by popularity, by how few know them, by kind and by genre. Ranking: `recall` of
-the likes of a part, pooled: found among the first ten / all, in [0, 1], and for parts of users also the mean `ndcg`.
-Rating: `rmse` over the pairs of a part. Intervals (95 %) are for ratios of sums over users, who are drawn and not
-their pairs: R ± 1.96 √(U / (U − 1) · Σ (x − R w)²) / Σ w over the U users of the part, x and w what each adds above and
-below; with one user there is none.
+Users are split by activity; items by popularity, by support (how few users have them), by kind and by genre. Ranking:
+`recall` of the relevant items of a part, pooled, that is those among the first ten ranks / all, in [0, 1], and for
+parts of users also the mean `ndcg`. Rating: `rmse` over the pairs of a part.
+
+The 95 % intervals are those of a ratio of sums over users, because users are sampled, not their pairs:
+R ± 1.96 √(U / (U − 1) · Σ (x − R w)²) / Σ w over the U users of the part, where x and w are what each user adds to the
+numerator and to the denominator. With one user there is no interval.
 
 Source of the interval: Cochran, Sampling techniques, 3rd ed. 1977, section 6.4 (ratio estimator).
 """
@@ -17,25 +19,26 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.evaluation.metrics.metric import MetricKey
 
-SLICE_K = 10
 COLD = 5
-"""A title with fewer training pairs is cold."""
+"""An item with fewer training pairs is cold."""
 _NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A figure for a part.
+    """A metric for one part of the users or items.
 
     Attributes:
         dimension: `activity` (training pairs of the user), `popularity` (thirds of all training pairs: head, middle,
-            tail), `support` (training pairs of the title), `kind`, `genre`.
-        part: its name; a title of several genres is in several parts.
+            tail), `support` (training pairs of the item), `kind` or `genre`.
+        part: its name; an item of several genres is in several parts.
         position: of the part within the dimension, from 0.
         metric, k: `recall` or `ndcg` at 10, or `rmse`.
-        value, low, high: with its 95 % interval; None for that where there is one user only.
-        users, pairs: that the figure is over: likes for recall and ndcg, ratings for rmse.
+        value, low, high: the metric and its 95 % interval, None for that with one user only.
+        users, pairs: number of users and of pairs that the value is over: relevant pairs for recall and ndcg, rated
+            pairs for rmse.
     """
 
     dimension: str
@@ -52,12 +55,12 @@ class Slice:
 
 @dataclass(frozen=True)
 class Parts:
-    """A division, into parts that may overlap.
+    """The parts of the users or items along one dimension; parts may overlap.
 
     Attributes:
         dimension: its name.
         names: of the parts.
-        members: (n, len(names)) CSR of ones: which part the n users or titles are in.
+        members: (n, len(names)) CSC of ones: which parts each of the n users or items is in.
     """
 
     dimension: str
@@ -66,12 +69,13 @@ class Parts:
 
     @classmethod
     def of_positions(cls, dimension: str, names: tuple[str, ...], positions: NDArray[np.integer]) -> "Parts":
-        """Return the parts that the (n,) positions in `names` say, one each."""
+        """Return parts that do not overlap, from the (n,) position in `names` of each user or item."""
         n = len(positions)
         ones = np.ones(n, dtype=np.bool_)
         return cls(dimension, names, sp.csc_array((ones, (np.arange(n), positions)), shape=(n, len(names))))
 
     def __iter__(self) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
+        """Give position, name and (n,) membership of each part."""
         for position, name in enumerate(self.names):
             mask = np.zeros(self.members.shape[0], dtype=np.bool_)
             mask[self.members.indices[self.members.indptr[position] : self.members.indptr[position + 1]]] = True
@@ -79,50 +83,49 @@ class Parts:
 
 
 def activity_parts(pairs_of_user: NDArray[np.integer]) -> Parts:
-    """Divide (n_users,) training pairs into none, and thirds of the users who have any."""
+    """Split users, by their (n_users,) training pairs, into those with none and thirds of the others."""
     some = pairs_of_user[pairs_of_user > 0]
     first, second = np.quantile(some, [1 / 3, 2 / 3], method="lower") if len(some) else (1, 2)
     names = ("none", f"up to {first:g}", f"up to {second:g}", f"over {second:g}")
     return Parts.of_positions("activity", names, np.digitize(pairs_of_user, [1, first + 1, second + 1]))
 
 
-def title_parts(pairs_of_title: NDArray[np.integer], titles: ItemFeatures) -> list[Parts]:
-    """Divide the titles by popularity, support, kind and genre.
+def item_parts(pairs_of_item: NDArray[np.integer], items: ItemFeatures) -> list[Parts]:
+    """Split items, by their (n_items,) training pairs, by popularity and by support; and by kind and by genre.
 
-    head is the fewest titles that have a third of all training pairs, tail the most that have the last third.
+    The head is the smallest number of items that have a third of all training pairs, the tail the largest number that
+    have the last third.
     """
-    order = np.argsort(-pairs_of_title, kind="stable")
+    order = np.argsort(-pairs_of_item, kind="stable")
     before = np.empty(len(order))
-    before[order] = np.cumsum(pairs_of_title[order]) - pairs_of_title[order]
-    third = np.minimum(3 * before // max(1, int(pairs_of_title.sum())), 2).astype(np.int64)
-    known = np.diff(titles.genres.indptr) > 0
-    unknown = sp.csr_array((~known)[:, None])
-    genres = sp.csc_array(sp.hstack([titles.genres.astype(np.bool_), unknown]))
-    kinds = np.where(titles.kinds < 0, len(titles.kind_names), titles.kinds)
+    before[order] = np.cumsum(pairs_of_item[order]) - pairs_of_item[order]
+    third = np.minimum(3 * before // max(1, int(pairs_of_item.sum())), 2).astype(np.int64)
+    has_genres = np.diff(items.genres.indptr) > 0
+    genres = sp.csc_array(sp.hstack([items.genres.astype(np.bool_), sp.csr_array((~has_genres)[:, None])]))
+    kinds = np.where(items.kinds < 0, len(items.kind_names), items.kinds)
     support = ("0 (cold)", f"1 to {COLD - 1} (cold)", f"{COLD} or more")
     return [
         Parts.of_positions("popularity", ("head", "middle", "tail"), third),
-        Parts.of_positions("support", support, np.digitize(pairs_of_title, [1, COLD])),
-        Parts.of_positions("kind", (*titles.kind_names, "unknown"), kinds.astype(np.int64)),
-        Parts("genre", (*titles.genre_names, "unknown"), genres),
+        Parts.of_positions("support", support, np.digitize(pairs_of_item, [1, COLD])),
+        Parts.of_positions("kind", (*items.kind_names, "unknown"), kinds.astype(np.int64)),
+        Parts("genre", (*items.genre_names, "unknown"), genres),
     ]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What each pair, or each user, adds to a metric.
+class Contribution:
+    """What each pair, or each user, contributes to a metric.
 
     Attributes:
-        metric, k: its name.
-        rows: (n,) the user, in [0, n_users).
+        key: the metric.
+        rows: (n,) the user, in [0, number of evaluated users).
         users: (n,) the same user as an index into the parts of users.
-        items: (n,) the title; None where a value is a user's as a whole.
-        values: (n,) what is averaged.
-        root: whether the figure is the root of the mean.
+        items: (n,) the item; None if the values are of users, not of pairs.
+        values: (n,) the values to be averaged.
+        root: whether the metric is the root of their mean.
     """
 
-    metric: str
-    k: int | None
+    key: MetricKey
     rows: NDArray[np.integer]
     users: NDArray[np.integer]
     items: NDArray[np.integer] | None
@@ -130,23 +133,21 @@ class Judged:
     root: bool = False
 
 
-def slices(judged: list[Judged], of_users: list[Parts], of_titles: list[Parts]) -> list[Slice]:
-    """Return the figure of each metric for each part that has any pair."""
-    found = []
-    for one in judged:
-        divisions = [(parts, one.users) for parts in of_users]
+def slices(contributions: list[Contribution], of_users: list[Parts], of_items: list[Parts]) -> list[Slice]:
+    """Return each metric for each part that has any pair."""
+    result = []
+    for one in contributions:
+        split = [(parts, one.users) for parts in of_users]
         if one.items is not None:
-            divisions += [(parts, one.items) for parts in of_titles]
-        for parts, index in divisions:
+            split += [(parts, one.items) for parts in of_items]
+        for parts, index in split:
             for position, name, mask in parts:
                 chosen = mask[index]
                 if chosen.any():
                     value, low, high, users = _pooled(one.rows[chosen], one.values[chosen], one.root)
                     pairs = int(np.count_nonzero(chosen))
-                    found.append(
-                        Slice(parts.dimension, name, position, one.metric, one.k, value, low, high, users, pairs)
-                    )
-    return found
+                    result.append(Slice(parts.dimension, name, position, *one.key, value, low, high, users, pairs))
+    return result
 
 
 def _pooled(

@@ -1,4 +1,4 @@
-"""Where results are kept: tables of the schema `evaluation`, and one Parquet file of per-user results an evaluation."""
+"""Store results: tables of the schema `evaluation`, and one Parquet file of per-user results for each evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import SHORT_LIST
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
     import duckdb
+
+HOLDOUT = "holdout"
+"""The protocol of the lineage: train on the training fold, choose on validation, report on test."""
+CHOOSING_FOLD, REPORTED_FOLD = "validation", "test"
+CONSTANT = "constant"
+"""The name under which the mean rating of the training fold is evaluated like a model."""
 
 PerUser = Mapping[str, NDArray[Any]]
 """Columns of equal length, one row a user: `user_idx`, `relevant`, `<metric>_<k>`, and sums, as in `Evaluation`."""
@@ -34,10 +42,15 @@ class MetricRow:
     high: float | None
     users: int
 
+    @property
+    def key(self) -> MetricKey:
+        """The metric and the length of the lists."""
+        return MetricKey(self.metric, self.k)
+
 
 @dataclass(frozen=True)
 class SliceRow:
-    """One row of `evaluation.slices`: a metric for a part of the users or titles; see `Slice` for the columns."""
+    """One row of `evaluation.slices`: a metric for one part of the users or items; see `Slice` for the columns."""
 
     model: str
     version: str
@@ -54,10 +67,15 @@ class SliceRow:
     users: int
     pairs: int
 
+    @property
+    def key(self) -> MetricKey:
+        """The metric and the length of the lists."""
+        return MetricKey(self.metric, self.k)
+
 
 @dataclass(frozen=True)
 class ConfusionRow:
-    """One row of `evaluation.confusion`: how often a rating was predicted, rounded, as which."""
+    """One row of `evaluation.confusion`: how many pairs of a rating were predicted, rounded, as which rating."""
 
     model: str
     version: str
@@ -76,12 +94,8 @@ _TABLES: dict[type, str] = {
 
 
 def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
-    """The figures that say most, by fold and name: the rating errors and the ranking metrics at 10."""
-    return {
-        f"{row.fold}_{row.metric}" if row.k is None else f"{row.fold}_{row.metric}_{row.k}": row.value
-        for row in rows
-        if row.k in (None, 10)
-    }
+    """Return the most important values by `<fold>_<metric>`: those without a list length, and those of short lists."""
+    return {f"{row.fold}_{row.key.column}": row.value for row in rows if row.k in (None, SHORT_LIST)}
 
 
 def store_metrics(
@@ -90,19 +104,20 @@ def store_metrics(
     slices: Sequence[SliceRow] = (),
     confusion: Sequence[ConfusionRow] = (),
 ) -> None:
-    """Replace, in one transaction, all that is stored in any table of the models and protocols in `rows`.
+    """Replace, in one transaction, whatever the tables hold of the models and protocols in `rows`.
 
-    So pass the rows of all folds of a model at once: what an older version left on another fold goes too. An error
-    leaves the tables as they were.
+    Pass the rows of all folds of a model at once, because rows of its older version on other folds are deleted too. On
+    an error the tables stay as they were.
     """
     stored: dict[type, Sequence[Any]] = {MetricRow: rows, SliceRow: slices, ConfusionRow: confusion}
     connection.begin()
     try:
-        for kind, added in stored.items():
-            create_table(connection, _TABLES[kind], kind)
+        for row_type, added in stored.items():
+            table = _TABLES[row_type]
+            create_table(connection, table, row_type)
             for model, protocol in sorted({(row.model, row.protocol) for row in rows}):
-                connection.execute(f"DELETE FROM {_TABLES[kind]} WHERE model = ? AND protocol = ?", [model, protocol])
-            insert_rows(connection, _TABLES[kind], added)
+                connection.execute(f"DELETE FROM {table} WHERE model = ? AND protocol = ?", [model, protocol])
+            insert_rows(connection, table, added)
     except BaseException:
         connection.rollback()
         raise
@@ -144,6 +159,6 @@ def read_per_user(path: Path, columns: Iterable[str] | None = None) -> dict[str,
 
     if not path.exists():
         raise RecsysError(f"{path}: no per-user results there; evaluate the model again")
-    known = pq.read_schema(path).names
-    table = pq.read_table(path, columns=known if columns is None else [name for name in columns if name in known])
+    stored = pq.read_schema(path).names
+    table = pq.read_table(path, columns=stored if columns is None else [name for name in columns if name in stored])
     return {name: np.asarray(table[name].to_numpy()) for name in table.column_names}

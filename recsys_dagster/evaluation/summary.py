@@ -1,6 +1,6 @@
-"""Per-user results → metrics over all users, each with its 95 % interval, all on the same resamples of users."""
+"""Summarise per-user results: each metric over all users with its 95 % interval, all on the same resamples of users."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.evaluation.intervals import RESAMPLES, interval, resampled_sums
-from recsys_dagster.evaluation.metrics.accuracy import RATING_METRICS, Statistic, mean
-from recsys_dagster.evaluation.metrics.beyond_accuracy import lift
+from recsys_dagster.evaluation.metrics.metric import MetricKey, UserRatio
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric over the users of a fold, with its 95 % interval over users.
+class MetricValue:
+    """The value of a metric over the users of a fold, with its 95 % interval over users.
 
     Attributes:
-        metric: its name, as in `evaluation.metrics`.
-        k: length of the lists; None where there are no lists to it.
-        value, low, high: `low` and `high` are None for what is a property of all lists or pairs together.
-        users: number of users it is over.
+        metric, k: the metric and the length of the lists; k is None for a metric that has nothing to do with lists.
+        value: the value.
+        low, high: the interval; None for a property of all lists or all pairs together.
+        users: number of users that the value is over.
     """
 
     metric: str
@@ -30,49 +29,16 @@ class Metric:
     high: float | None
     users: int
 
-
-@dataclass(frozen=True)
-class Ratio:
-    """A metric as a statistic of two sums over users.
-
-    Attributes:
-        metric, k: its name.
-        column: what is summed above; a user who has NaN there is left out.
-        weight: what is summed below; None: the number of users who have a value.
-        statistic: of the two sums.
-    """
-
-    metric: str
-    k: int | None
-    column: str
-    weight: str | None = None
-    statistic: Statistic = mean
-
-
-def ranking_ratios(names: Iterable[tuple[str, int]]) -> list[Ratio]:
-    """Return the means over users of the columns `<metric>_<k>`."""
-    return [Ratio(name, k, f"{name}_{k}") for name, k in names]
-
-
-def beyond_ratios(ks: Sequence[int]) -> list[Ratio]:
-    """Return the metrics beyond accuracy that are over users."""
-    means = ranking_ratios((name, k) for name in ("novelty", "genre_diversity", "miscalibration") for k in ks)
-    return means + [Ratio("popularity_lift", k, f"list_popularity_{k}", "history_popularity", lift) for k in ks]
-
-
-RATING_RATIOS = [Ratio(name, None, column, "pairs", statistic) for name, (column, statistic) in RATING_METRICS.items()]
-CLASSIFICATION_RATIOS = [
-    Ratio("like_accuracy", None, "correct", "judged"),
-    Ratio("like_precision", None, "true_likes", "said_likes"),
-    Ratio("like_recall", None, "true_likes", "likes"),
-    Ratio("like_log_loss", None, "log_loss", "judged"),
-]
+    @property
+    def key(self) -> MetricKey:
+        """The metric and the length of the lists."""
+        return MetricKey(self.metric, self.k)
 
 
 def with_intervals(
-    per_user: Mapping[str, NDArray[Any]], ratios: Iterable[Ratio], seed: int, resamples: int = RESAMPLES
-) -> list[Metric]:
-    """Return the metrics, each with its interval; those whose columns are missing or have no value are left out.
+    per_user: Mapping[str, NDArray[Any]], ratios: Iterable[UserRatio], seed: int, resamples: int = RESAMPLES
+) -> list[MetricValue]:
+    """Return the metrics, each with its interval; those without a column, or without any value in it, are skipped.
 
     Args:
         per_user: (n_users,) columns.
@@ -80,30 +46,55 @@ def with_intervals(
         seed: of the resamples.
         resamples: their number.
     """
-    summed: dict[object, NDArray[np.float64]] = {}
-    chosen: list[tuple[Ratio, object]] = []
+    table = _Columns()
+    resolved: list[tuple[UserRatio, int, int]] = []
     for ratio in ratios:
-        if ratio.column not in per_user:
+        if ratio.total not in per_user:
             continue
-        known = ~np.isnan(per_user[ratio.column])
-        if not known.any():
+        has_value = ~np.isnan(per_user[ratio.total])
+        if not has_value.any():
             continue
-        # Metrics that are over the same users share the count of them.
-        weight: object = ratio.weight if ratio.weight is not None else known.tobytes()
-        summed[ratio.column] = np.nan_to_num(per_user[ratio.column])
-        summed.setdefault(weight, known.astype(np.float64) if ratio.weight is None else per_user[ratio.weight])
-        chosen.append((ratio, weight))
-    if not chosen:
+        total = table.position(ratio.total, per_user[ratio.total])
+        if ratio.weight is None:
+            resolved.append((ratio, total, table.position_of_count(has_value)))
+        else:
+            resolved.append((ratio, total, table.position(ratio.weight, per_user[ratio.weight])))
+    if not resolved:
         return []
-    position = {name: index for index, name in enumerate(summed)}
-    columns = np.column_stack([np.nan_to_num(values) for values in summed.values()])
+    columns = np.column_stack(table.columns)
     totals, drawn = columns.sum(axis=0), resampled_sums(columns, seed, resamples)
 
-    def metric(ratio: Ratio, weight: object) -> Metric:
-        i, j = position[ratio.column], position[weight]
+    def summarise(ratio: UserRatio, i: int, j: int) -> MetricValue:
         value = float(ratio.statistic(totals[i : i + 1], totals[j : j + 1])[0])
-        found = interval(value, ratio.statistic(drawn[:, i], drawn[:, j]))
-        users = int(np.count_nonzero(columns[:, j]))
-        return Metric(ratio.metric, ratio.k, value, found.low, found.high, users)
+        bounds = interval(value, ratio.statistic(drawn[:, i], drawn[:, j]))
+        return MetricValue(*ratio.key, value, bounds.low, bounds.high, int(np.count_nonzero(columns[:, j])))
 
-    return [metric(*one) for one in chosen if totals[position[one[1]]] > 0]
+    return [summarise(ratio, i, j) for ratio, i, j in resolved if totals[j] > 0]
+
+
+class _Columns:
+    """Columns to be summed over users, each kept once, NaN as 0."""
+
+    def __init__(self) -> None:
+        self.columns: list[NDArray[np.float64]] = []
+        self._named: dict[str, int] = {}
+        self._counts: list[int] = []
+
+    def position(self, name: str, values: NDArray[Any]) -> int:
+        """Return where the named column is, adding it if it is new."""
+        if name not in self._named:
+            self._named[name] = self._add(np.nan_to_num(values))
+        return self._named[name]
+
+    def position_of_count(self, has_value: NDArray[np.bool_]) -> int:
+        """Return where the column of ones for the users with a value is: metrics over the same users share it."""
+        ones = has_value.astype(np.float64)
+        for position in self._counts:
+            if np.array_equal(self.columns[position], ones):
+                return position
+        self._counts.append(self._add(ones))
+        return self._counts[-1]
+
+    def _add(self, values: NDArray[np.float64]) -> int:
+        self.columns.append(values)
+        return len(self.columns) - 1

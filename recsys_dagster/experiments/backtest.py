@@ -18,7 +18,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import Evaluation, evaluate
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
-from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class

@@ -14,6 +14,8 @@ import numpy as np
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import LONG_LIST, RATING_METRIC
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor
@@ -25,7 +27,8 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 if TYPE_CHECKING:
     import optuna
 
-NDCG_LENGTH = 100
+RANKING_METRIC = MetricKey("ndcg", LONG_LIST)
+"""The metric that is maximised for a model that predicts no ratings; for the others the RMSE is minimised."""
 USER_SHARE = 0.25
 """Share of the users that a trial is fitted on first."""
 LEAST_JUDGED = 50
@@ -57,7 +60,7 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
     seed = run.settings.seed
     trials_file = run.layout.tuning_trials(domain.name, name).absolute()
     trials_file.parent.mkdir(parents=True, exist_ok=True)
-    metric = "rmse" if issubclass(kind, RatingPredictor) else f"ndcg@{NDCG_LENGTH}"
+    metric = str(RATING_METRIC if issubclass(kind, RatingPredictor) else RANKING_METRIC)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=f"sqlite:///{trials_file}",
@@ -164,9 +167,9 @@ def _judged(model: Model, data: TrainingData) -> float:
         errors = predictions(model, rated).astype(np.float64) - rated.ratings
         return float(np.sqrt(np.mean(errors**2)))
     found = evaluate(
-        model, data.validation, None, like_threshold=data.like_threshold, ks=(NDCG_LENGTH,), seed=0, resamples=1
+        model, data.validation, None, like_threshold=data.like_threshold, ks=(LONG_LIST,), seed=0, resamples=1
     )
-    return next(metric.value for metric in found.metrics if metric.metric == "ndcg")
+    return next(metric.value for metric in found.metrics if metric.key == RANKING_METRIC)
 
 
 def _said(params: dict[str, Any]) -> str:

@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
-from recsys_dagster.evaluation.leaderboard import CHOOSING, CHOOSING_FOLD
-from recsys_dagster.evaluation.metrics.accuracy import mean
-from recsys_dagster.evaluation.store import MetricRow, PerUser
+from recsys_dagster.evaluation.metrics.ratios import mean
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
+from recsys_dagster.evaluation.store import CHOOSING_FOLD, MetricRow, PerUser
 from recsys_dagster.models.registry import RANKING_BASELINE
 
-GATE_COLUMNS = ("user_idx", "ndcg_10")
+_COLUMN = CHOOSING_METRIC.column
+GATE_COLUMNS = ("user_idx", _COLUMN)
 """The per-user columns that `judge` needs."""
 LEAST_ACTIVE_SHARE = 0.25
-
-_COLUMN = f"{CHOOSING[0]}_{CHOOSING[1]}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def judge(
     Raises:
         RecsysError: popularity was not evaluated, or the candidates were evaluated on different users.
     """
-    challengers = [one for one in challengers if one.value(*CHOOSING) is not None]
+    challengers = [one for one in challengers if one.value(*CHOOSING_METRIC) is not None]
     popularity = next((one for one in (champion, *challengers) if one.model == RANKING_BASELINE), None)
     if popularity is None:
         raise RecsysError(f"{RANKING_BASELINE} was not evaluated; run evaluation/{RANKING_BASELINE} first")

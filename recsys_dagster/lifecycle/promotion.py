@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.diagnostics import suspects
+from recsys_dagster.evaluation.diagnostics import disqualified
 from recsys_dagster.evaluation.evaluate import evaluate
-from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT, choose_champion
+from recsys_dagster.evaluation.leaderboard import choose_champion
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.store import headline, read_per_user
+from recsys_dagster.evaluation.store import CONSTANT, HOLDOUT, headline, read_per_user
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Tolerances, Trial, judge
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.decisions import Decision
@@ -97,7 +97,7 @@ def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Pro
 def _candidates(run: DomainRun) -> list[Candidate]:
     """Return the current version of each model that was evaluated on today's folds and is above suspicion."""
     known = [row for row in EvaluationResults(run).metrics() if row.protocol == HOLDOUT]
-    barred = suspects(known) | {CONSTANT}
+    barred = disqualified(known) | {CONSTANT}
     rows = [row for row in known if row.model not in barred]
     return [
         Candidate(

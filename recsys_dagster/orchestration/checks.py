@@ -44,7 +44,7 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
 def no_model_saw_the_test(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
     """No model is so good on the test fold that it must have seen it. Such a model cannot become champion."""
     board = EvaluationResults(recsys.look_at(context.partition_key)).leaderboard()
-    suspected = [f"{row.model} {remark.text}" for row in board.rows if row.is_suspect for remark in row.remarks]
+    suspected = [f"{row.model} {one.message}" for row in board.rows if row.is_disqualified for one in row.diagnostics]
     return dg.AssetCheckResult(
         passed=not suspected, description="; ".join(suspected) or f"{len(board.rows)} models looked at"
     )

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.evaluation.evaluate import predictions
-from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
 from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none
-from recsys_dagster.papers.orders import METRICS, next_titles, places, sequences, told
+from recsys_dagster.papers.orders import next_item_scores, next_titles, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
@@ -187,8 +187,7 @@ def _implicit(trial: Trial) -> Iterator[PaperRow]:
         params = get_model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
         stopped = published.on(validation=published.test)
         model = stopped.fitted("bilstm", params)
-        ours = told(published, places(published, model))
-        figures = {name: score.value for name, score in ours.items()}
+        figures = {str(key): score.value for key, score in next_item_scores(published, model).items()}
         fair = {}
         if upcoming is not None:
             fair = figures_told(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
@@ -201,9 +200,9 @@ def _implicit(trial: Trial) -> Iterator[PaperRow]:
 
 
 def figures_told(experiment: Experiment, name: str, params: Params | None = None) -> Figures:
-    """Return how well the model tells the title that each test pair is."""
-    scores = told(experiment, places(experiment, experiment.fitted(name, params)))
-    return {metric: scores[metric].value for metric in METRICS}
+    """Return how well the model finds the item of each test pair."""
+    scores = next_item_scores(experiment, experiment.fitted(name, params))
+    return {str(key): score.value for key, score in scores.items()}
 
 
 def paper_003(trial: Trial) -> Iterator[PaperRow]:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
-from recsys_dagster.evaluation.metrics.accuracy import Statistic, root_mean
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.ratios import Statistic, root_mean
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, SHORT_LIST
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
@@ -76,12 +78,18 @@ class Experiment:
         rated = (self.test if test is None else test).rated
         return squared_errors(predictions(model, rated), rated, self.n_users, statistic)
 
-    def ranking(self, model: Model, metric: str = "ndcg_10") -> Score:
-        """Return a ranking metric of the model on the test fold, minus what the users have in the others."""
-        owned = self.data.validation.matrix(self.n_users, self.data.n_items)
-        threshold = self.data.like_threshold
-        found = evaluate(model, self.test, owned, like_threshold=threshold, ks=(10,), seed=self.seed, resamples=1)
-        return ranked(found, metric, self.n_users)
+    def ranking(self, model: Model, key: MetricKey = CHOOSING_METRIC) -> Score:
+        """Return a ranking metric of the model on the test fold, without what the users have in the other folds."""
+        result = evaluate(
+            model,
+            self.test,
+            self.data.validation.matrix(self.n_users, self.data.n_items),
+            like_threshold=self.data.like_threshold,
+            ks=(SHORT_LIST,),
+            seed=self.seed,
+            resamples=1,
+        )
+        return ranked(result.per_user, key, self.n_users)
 
     def row(self, fault: str, paper: str, system: str, metric: str, honest: Score, faulty: Score) -> FaultRow:
         """Return the two scores as a row, with the interval of their difference."""

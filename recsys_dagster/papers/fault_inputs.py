@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from recsys_dagster.data.items import ItemFeatures
-from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.papers.experiment import Experiment, parameters
-from recsys_dagster.papers.orders import LIST_LENGTH, METRICS, last_titles, places, told
+from recsys_dagster.papers.orders import LIST_LENGTH, METRICS, last_titles, next_item_scores
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import per_pair
 
@@ -21,10 +22,8 @@ def shuffled_order(experiment: Experiment) -> list[FaultRow]:
     models = [
         lasts.fitted("bilstm", parameters("bilstm", **SMALL, shuffle_order=shuffled)) for shuffled in (False, True)
     ]
-    honest, faulty = (told(lasts, places(lasts, model)) for model in models)
-    return [
-        experiment.row("shuffled-order", "002", "bilstm", metric, honest[metric], faulty[metric]) for metric in METRICS
-    ]
+    honest, faulty = (next_item_scores(lasts, model) for model in models)
+    return [experiment.row("shuffled-order", "002", "bilstm", str(key), honest[key], faulty[key]) for key in METRICS]
 
 
 def ties_by_index(experiment: Experiment) -> list[FaultRow]:
@@ -34,12 +33,13 @@ def ties_by_index(experiment: Experiment) -> list[FaultRow]:
         return []
     guesses = [per_pair(next_indices(one), one.test.users, one.n_users, mean) for one in (lasts, tied)]
     honest, faulty = (
-        told(one, places(one, one.fitted("bilstm", parameters("bilstm", **SMALL)))) for one in (lasts, tied)
+        next_item_scores(one, one.fitted("bilstm", parameters("bilstm", **SMALL))) for one in (lasts, tied)
     )
+    recall = MetricKey("recall", LIST_LENGTH)
     fault = "ties-by-index", "002"
     return [
-        experiment.row(*fault, "the next 20 indices", "recall@20", *guesses),
-        experiment.row(*fault, "bilstm", "recall@20", honest["recall@20"], faulty["recall@20"]),
+        experiment.row(*fault, "the next 20 indices", str(recall), *guesses),
+        experiment.row(*fault, "bilstm", str(recall), honest[recall], faulty[recall]),
     ]
 
 

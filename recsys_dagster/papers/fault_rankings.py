@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.evaluation.metrics.ratios import mean
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, SHORT_LIST
 from recsys_dagster.models.base import Model
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.papers.scores import Score, per_pair
 
-LIST_LENGTH = 10
 EMBEDDING_SIZE = 100
 
 
@@ -16,12 +16,12 @@ def rating_alone(experiment: Experiment) -> list[FaultRow]:
     """Items are ranked by predicted rating alone, however few people stand behind it."""
     fault = "rating-alone", "000, 004"
     popular = experiment.ranking(experiment.fitted("popularity"))
-    rows = [experiment.count(*fault, "popularity", "ndcg@10", popular.value, popular.value)]
+    rows = [experiment.count(*fault, "popularity", str(CHOOSING_METRIC), popular.value, popular.value)]
     for name in ("embedding_mlp", "als"):
         models = [experiment.fitted(name), experiment.fitted(name, parameters(name, popularity_weight=0.0))]
         honest, faulty = (experiment.ranking(model) for model in models)
         rows += [
-            experiment.row(*fault, name, "ndcg@10", honest, faulty),
+            experiment.row(*fault, name, str(CHOOSING_METRIC), honest, faulty),
             experiment.row(*fault, name, "ratings behind a title", *(support(experiment, model) for model in models)),
         ]
     return rows
@@ -40,7 +40,7 @@ def ids_by_largest(experiment: Experiment) -> list[FaultRow]:
 def support(experiment: Experiment, model: Model) -> Score:
     """Return the mean number of training pairs of the titles in everybody's list."""
     users = np.unique(experiment.test.users)
-    items = model.recommend(users, LIST_LENGTH).items
+    items = model.recommend(users, SHORT_LIST).items
     listed = items >= 0
     owners = np.repeat(users, listed.sum(axis=1))
     return per_pair(model.popularity_[items[listed]], owners, experiment.n_users, mean)

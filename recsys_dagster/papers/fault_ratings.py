@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.evaluate import predictions
-from recsys_dagster.evaluation.metrics.accuracy import Statistic, mean, root_mean
+from recsys_dagster.evaluation.metrics.ratios import Statistic, mean, root_mean
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment

@@ -3,18 +3,21 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.evaluation.metrics.accuracy import mean
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.ranking import lists_of_new_users, rank
+from recsys_dagster.evaluation.relevance import RelevantPairs
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.sequences.histories import Histories
 from recsys_dagster.papers.experiment import Experiment
-from recsys_dagster.papers.scores import Score, per_pair
+from recsys_dagster.papers.scores import Score, ranked
 
 LIST_LENGTH = 20
+"""Length of the lists of paper 002."""
 SEQUENCE_LENGTH = 18
-METRICS = ("ndcg@5", "recall@20", "mrr@20")
+METRICS = (MetricKey("ndcg", 5), MetricKey("recall", LIST_LENGTH), MetricKey("mrr", LIST_LENGTH))
+"""What paper 002 reports of its lists."""
 
 
 def all_timed(experiment: Experiment) -> Interactions | None:
@@ -93,24 +96,15 @@ def sequences(experiment: Experiment, share: float) -> Experiment | None:
     return experiment.on(cut.where(tested), train=train, validation=Interactions.empty(), n_users=len(counts))
 
 
-def places(experiment: Experiment, model: Model) -> NDArray[np.int64]:
-    """Return (n,) the place, from 0, of each test pair in its user's list; `LIST_LENGTH` if it is not there.
+def next_item_scores(experiment: Experiment, model: Model) -> dict[MetricKey, Score]:
+    """Return how well the model finds the one item that each user of the test fold has next, by `METRICS`.
 
-    The list is made of what the user has in the training and validation folds.
+    The lists are made for new users whose histories are the training and validation folds, without their items.
     """
     history = Interactions.concatenate(experiment.data.train, experiment.data.validation)
-    unstated = np.full((experiment.n_users, experiment.data.item_features.genres.shape[1]), np.nan, dtype=np.float32)
-    lists = model.recommend_for(LIST_LENGTH, history, unstated).items[experiment.test.users]
-    hits = lists == experiment.test.items[:, None]
-    return np.where(hits.any(axis=1), hits.argmax(axis=1), LIST_LENGTH)
-
-
-def told(experiment: Experiment, place: NDArray[np.int64]) -> dict[str, Score]:
-    """Return, by name, the `METRICS` of the (n,) places of the one title that each test pair is."""
-    ranks = place + 1.0
-    values = {
-        "ndcg@5": np.where(ranks <= 5, 1 / np.log2(ranks + 1), 0.0),
-        "recall@20": ranks <= LIST_LENGTH,
-        "mrr@20": np.where(ranks <= LIST_LENGTH, 1 / ranks, 0.0),
-    }
-    return {name: per_pair(values[name], experiment.test.users, experiment.n_users, mean) for name in METRICS}
+    test = experiment.test
+    users = np.unique(test.users)
+    relevant = RelevantPairs.of(np.searchsorted(users, test.users), test.items, experiment.data.n_items)
+    blocks = lists_of_new_users(model, history, experiment.n_users, LIST_LENGTH)
+    per_user = rank(blocks, users, relevant, METRICS).per_user
+    return {key: ranked(per_user, key, experiment.n_users) for key in METRICS}

@@ -31,7 +31,7 @@ class _Setting:
 
     test_share: float
     presets: Mapping[str, str]
-    titles: str = "TRUE"
+    items: str = "TRUE"
     pairs: str = "rating IS NOT NULL"
     like_threshold: float | None = None
 
@@ -41,7 +41,7 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
     ("000", "anime"): _Setting(
         test_share=0.2,
         presets={"embedding_mlp": "paper-anime"},
-        titles=f"site_score IS NOT NULL AND kind IS NOT NULL AND episodes IS NOT NULL AND {_ENGLISH_WHERE_PUBLISHED}",
+        items=f"site_score IS NOT NULL AND kind IS NOT NULL AND episodes IS NOT NULL AND {_ENGLISH_WHERE_PUBLISHED}",
         pairs="rating >= 6",
     ),
     ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper-movie"}),
@@ -67,7 +67,7 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
     # Of movies only what it says of order, for want of anime with times.
     ("002", "movie"): _Setting(test_share=0.2, presets={"bilstm": "paper"}),
     ("003", "anime"): _Setting(
-        test_share=0.3, presets={"two_tower": "paper"}, titles=f"genres IS NOT NULL AND {_YEAR_WHERE_PUBLISHED}"
+        test_share=0.3, presets={"two_tower": "paper"}, items=f"genres IS NOT NULL AND {_YEAR_WHERE_PUBLISHED}"
     ),
     # The paper does not print what share it judges by. A watch without a rating is a rating of -1 to it.
     ("004", "anime"): _Setting(
@@ -98,7 +98,7 @@ def paper_protocol(name: str, domain: Domain, *, seed: int) -> Protocol:
     return Protocol(
         name,
         RandomPairs(seed=seed, test_share=setting.test_share),
-        titles=setting.titles,
+        items=setting.items,
         pairs=setting.pairs,
         like_threshold=setting.like_threshold,
         presets=setting.presets,

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.evaluation.evaluate import Evaluation
 from recsys_dagster.evaluation.intervals import Interval, interval, resampled_sums
-from recsys_dagster.evaluation.metrics.accuracy import Statistic, mean, root_mean
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.ratios import Statistic, mean, root_mean
+from recsys_dagster.evaluation.store import PerUser
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,10 @@ def absolute_errors(predicted: NDArray[np.floating] | float, pairs: Interactions
     return per_pair(np.abs(predicted - pairs.ratings.astype(np.float64)), pairs.users, n_users, mean)
 
 
-def ranked(evaluation: Evaluation, metric: str, n_users: int) -> Score:
-    """Return a ranking metric, such as `ndcg_10`, over the users who like something."""
-    asked = ~np.isnan(evaluation.per_user[metric])
-    users = evaluation.per_user["user_idx"][asked]
-    return per_pair(evaluation.per_user[metric][asked], users, n_users, mean)
+def ranked(per_user: PerUser, key: MetricKey, n_users: int) -> Score:
+    """Return a ranking metric over the users who have a value."""
+    has_value = ~np.isnan(per_user[key.column])
+    return per_pair(per_user[key.column][has_value], per_user["user_idx"][has_value], n_users, mean)
 
 
 def difference(faulty: Score, honest: Score, seed: int) -> Interval:

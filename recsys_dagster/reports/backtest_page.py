@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
 from recsys_dagster.reports.figures import MUTED, new_figure, to_png, to_svg
 from recsys_dagster.reports.page import render
 from recsys_dagster.runtime.storage import replacing
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from recsys_dagster.experiments.backtest import Backtest
 
-LABELS = {"ndcg": "NDCG@10", "rmse": "RMSE"}
+LABELS = {"ndcg": label_of(CHOOSING_METRIC), "rmse": label_of(RATING_METRIC)}
 
 
 def backtest_figures(backtest: "Backtest") -> "dict[str, Figure]":

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_dagster.evaluation.leaderboard import CONSTANT
-from recsys_dagster.evaluation.store import MetricRow
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
+from recsys_dagster.evaluation.store import CONSTANT, MetricRow
+from recsys_dagster.models.registry import RANKING_BASELINE
 from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_estimates, new_row_plot, to_svg
-from recsys_dagster.reports.model_plots import metric_label
 from recsys_dagster.reports.page import render
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import replacing
@@ -30,15 +31,14 @@ class RelativeMetric:
     """A metric that is divided by its value for a baseline model."""
 
     caption: str
-    metric: str
-    k: int | None
+    metric: MetricKey
     baseline: str
     label: str
 
 
 RELATIVE_METRICS = (
-    RelativeMetric("Lists", "ndcg", 10, "popularity", "NDCG@10 ÷ NDCG@10 of popularity"),
-    RelativeMetric("Ratings", "rmse", None, CONSTANT, "RMSE ÷ RMSE of the constant"),
+    RelativeMetric("Lists", CHOOSING_METRIC, RANKING_BASELINE, "NDCG@10 ÷ NDCG@10 of popularity"),
+    RelativeMetric("Ratings", RATING_METRIC, CONSTANT, "RMSE ÷ RMSE of the constant"),
 )
 
 
@@ -58,7 +58,7 @@ class DomainResults:
 
     def relative(self, relative: RelativeMetric) -> dict[str, MetricRow]:
         """Return the metric of each model divided by that of the baseline; empty if the baseline has none or zero."""
-        rows = {row.model: row for row in self.metrics if (row.metric, row.k) == (relative.metric, relative.k)}
+        rows = {row.model: row for row in self.metrics if row.key == relative.metric}
         base = rows[relative.baseline].value if relative.baseline in rows else 0
         if not base:
             return {}
@@ -91,10 +91,10 @@ def comparison_records(results: Mapping[str, DomainResults]) -> list[dict[str, s
     list_quotients: dict[str, list[float]] = {}
     for metric in RELATIVE_METRICS:
         for domain, result in results.items():
-            values = {r.model: r.value for r in result.metrics if (r.metric, r.k) == (metric.metric, metric.k)}
+            values = {r.model: r.value for r in result.metrics if r.key == metric.metric}
             for model, row in result.relative(metric).items():
                 cells = rows.setdefault(model, {"model": model})
-                label = f"{domain} {metric_label((metric.metric, metric.k))}"
+                label = f"{domain} {label_of(metric.metric)}"
                 cells[label] = values[model]
                 cells[f"{label} ÷ {metric.baseline}"] = row.value
                 if metric is RELATIVE_METRICS[0]:

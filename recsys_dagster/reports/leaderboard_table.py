@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recsys_dagster.reports.model_plots import metric_label
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import higher_is_better, label_of
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.evaluation.store import MetricRow
     from recsys_dagster.reports.report import ModelCard
-
-LESS_IS_BETTER = frozenset({"rmse", "mae", "mse", "log_loss"})
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _format_seconds(seconds: float) -> str:
     return f"{seconds:,.1f}" if seconds >= 0.1 else f"{seconds:.1g}"
 
 
-def _metric_column(key: tuple[str, int | None], rows: "Mapping[str, MetricRow]") -> Column:
+def _metric_column(key: MetricKey, rows: "Mapping[str, MetricRow]") -> Column:
     """Return the column of a metric; its bars share one scale, the range of all its intervals."""
     least = min(row.value if row.low is None else row.low for row in rows.values())
     most = max(row.value if row.high is None else row.high for row in rows.values())
@@ -76,8 +75,7 @@ def _metric_column(key: tuple[str, int | None], rows: "Mapping[str, MetricRow]")
         bar = (left, round(right - left, 1), place(row.value))
         return Cell(row.value, f"{row.value:.4f}", f"{row.low:.4f} – {row.high:.4f}", bar)
 
-    higher_is_better = key[0] not in LESS_IS_BETTER
-    return Column(metric_label(key), higher_is_better, {model: cell(row) for model, row in rows.items()})
+    return Column(label_of(key), higher_is_better(key), {model: cell(row) for model, row in rows.items()})
 
 
 def metric_table(
@@ -92,6 +90,6 @@ def metric_table(
     ranked: dict[str, dict[int, MetricRow]] = {}
     for row in rows:
         if row.k is not None:
-            ranked.setdefault(metric_label((row.metric, None)), {})[row.k] = row
+            ranked.setdefault(label_of(MetricKey(row.metric)), {})[row.k] = row
     ks = sorted({k for cells in ranked.values() for k in cells})
     return ks, ranked, [row for row in rows if row.k is None]

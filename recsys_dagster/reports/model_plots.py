@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST, label_of
 from recsys_dagster.reports.figures import (
     ACCENT,
     INK,
@@ -29,47 +31,8 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.store import ConfusionRow, SliceRow
     from recsys_dagster.papers.records import FaultRow
 
-METRIC_LABELS = {
-    "accuracy": "Accuracy",
-    "like_accuracy": "Like accuracy",
-    "like_majority": "Majority accuracy",
-    "like_precision": "Like precision",
-    "like_recall": "Like recall",
-    "like_auc": "Like AUC",
-    "like_log_loss": "Like log loss",
-    "gini": "Gini",
-    "novelty": "Novelty, bits",
-    "genre_diversity": "Genre diversity",
-    "miscalibration": "Miscalibration",
-    "popularity_lift": "Popularity lift",
-    "overlap": "Overlap of lists",
-    "prediction_std": "Spread of predictions",
-    "auc": "AUC",
-    "cross_entropy": "Cross-entropy",
-    "log_loss": "Log loss",
-    "mse_scaled": "MSE on [-1, 1]",
-    "ndcg": "NDCG",
-    "recall": "Recall",
-    "precision": "Precision",
-    "hit_rate": "Hit rate",
-    "mrr": "MRR",
-    "map": "MAP",
-    "coverage": "Coverage",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "mse": "MSE",
-}
-"""Label of each metric, by name."""
 
-
-def metric_label(column: tuple[str, int | None]) -> str:
-    """Return the label of a metric, given by name and list length k: `NDCG@10`, `RMSE`."""
-    metric, k = column
-    name = METRIC_LABELS.get(metric, metric.replace("_", " "))
-    return name if k is None else f"{name}@{k}"
-
-
-def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] = ("ndcg", 10)) -> "Figure":
+def plot_leaderboard(leaderboard: "Leaderboard", column: MetricKey = CHOOSING_METRIC) -> "Figure":
     """Draw one metric of all models that have it, in the order of the leaderboard.
 
     A dot is the value and a bar its 95 % interval; the champion is highlighted.
@@ -84,14 +47,8 @@ def plot_leaderboard(leaderboard: "Leaderboard", column: tuple[str, int | None] 
             f"{row.value:.3f}", (edge, place), xytext=(6, 0), textcoords="offset points", va="center", color=INK
         )
     axes.margins(x=0.2)
-    axes.set_xlabel(metric_label(column))
+    axes.set_xlabel(label_of(column))
     return figure
-
-
-def written_metric_label(name: str) -> str:
-    """Return the label of a metric that is written with its k: `NDCG@5` for `ndcg@5`."""
-    metric, _, k = name.partition("@")
-    return metric_label((metric, int(k) if k else None))
 
 
 def learning_curves(curves: Mapping[str, Sequence[float]]) -> str:
@@ -204,13 +161,13 @@ def plot_importance(importances: "Sequence[Importance]") -> "Figure":
         )
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.margins(x=0.18)
-    axes.set_xlabel(f"added {metric_label((importances[0].metric, None))} (unpermuted: {importances[0].whole:.3f})")
+    axes.set_xlabel(f"added {label_of(MetricKey(importances[0].metric))} (unpermuted: {importances[0].whole:.3f})")
     return figure
 
 
 def plot_fault_effects(rows: "Sequence[FaultRow]") -> "Figure":
     """Draw the relative change of a score by each fault, with its 95 % interval if it has one."""
-    names = [f"{row.fault.replace('-', ' ')}: {written_metric_label(row.metric)}\n{row.system}" for row in rows]
+    names = [f"{row.fault.replace('-', ' ')}: {label_of(MetricKey.parse(row.metric))}\n{row.system}" for row in rows]
     figure, axes = new_row_plot(names, 0.4, size=8)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for place, row in enumerate(rows):
@@ -277,10 +234,13 @@ LARGE_SHARE = 0.6
 
 def slice_figures(slices: "Sequence[SliceRow]") -> list[tuple[str, str]]:
     """Return (caption, SVG) of recall and RMSE by groups of users and items, where there are at least two groups."""
-    captions = {("recall", 10): "Share of likes found, by group", ("rmse", None): "Rating errors, by group"}
+    captions = {
+        MetricKey("recall", SHORT_LIST): "Share of likes found, by group",
+        RATING_METRIC: "Rating errors, by group",
+    }
     figures = []
-    for (metric, k), caption in captions.items():
-        rows = [row for row in slices if (row.metric, row.k) == (metric, k)]
+    for key, caption in captions.items():
+        rows = [row for row in slices if row.key == key]
         rows.sort(
             key=lambda row: (row.dimension, row.position)
         )  # so that the cache knows evaluated and stored rows as equal
@@ -315,7 +275,7 @@ def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":
     groups = [line for line in shown if not isinstance(line, str)]
     draw_estimates(axes, places, groups, ACCENT, size=4, thickness=6.5)
     axes.margins(x=0.06)
-    axes.set_xlabel(f"{metric_label((slices[0].metric, slices[0].k))} (pairs in brackets)")
+    axes.set_xlabel(f"{label_of(slices[0].key)} (pairs in brackets)")
     return figure
 
 

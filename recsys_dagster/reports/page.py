@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST, label_of
 from recsys_dagster.papers.faults import FAULTS, explained
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS
@@ -14,14 +16,12 @@ from recsys_dagster.reports.figures import cached_svg, to_svg
 from recsys_dagster.reports.leaderboard_table import leaderboard_columns, metric_table
 from recsys_dagster.reports.model_plots import (
     learning_curves,
-    metric_label,
     plot_confusion,
     plot_fault_effects,
     plot_importance,
     plot_leaderboard,
     plot_tradeoff,
     slice_figures,
-    written_metric_label,
 )
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.storage import replacing
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.papers.records import FaultRow
 
-PLOTTED_METRICS = (("ndcg", 10), ("rmse", None))
+PLOTTED_METRICS = (CHOOSING_METRIC, RATING_METRIC)
 """The columns of the leaderboard that are also plotted."""
 
 
@@ -59,7 +59,7 @@ def write_report(path: Path, report: Report) -> None:
             for card in report.models
             if card.importances
         },
-        remarks_by_model={row.model: row.remarks for row in report.leaderboard.rows},
+        diagnostics_by_model={row.model: row.diagnostics for row in report.leaderboard.rows},
         fault_figure=_fault_figure(report.faults),
         fault_explanations={row.fault: explained(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
@@ -95,8 +95,8 @@ def _environment(script: str) -> "Environment":
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "metric_label": metric_label,
-        "written_metric_label": written_metric_label,
+        "metric_label": label_of,
+        "written_metric_label": lambda text: label_of(MetricKey.parse(text)),
         "score": format_score,
         "count": lambda n: f"{n:,}",
         "metric": lambda value: f"{value:.4f}",
@@ -119,9 +119,7 @@ def _format_duration(seconds: float) -> str:
 
 def _score_figures(leaderboard: "Leaderboard") -> list[tuple[str, str]]:
     available = {key for row in leaderboard.rows for key in row.shown}
-    return [
-        (metric_label(key), to_svg(plot_leaderboard(leaderboard, key))) for key in PLOTTED_METRICS if key in available
-    ]
+    return [(label_of(key), to_svg(plot_leaderboard(leaderboard, key))) for key in PLOTTED_METRICS if key in available]
 
 
 def _model_figures(card: ModelCard) -> list[tuple[str, str]]:
@@ -144,7 +142,7 @@ def _tradeoff_figures(report: Report) -> list[tuple[str, str]]:
     """Return (caption, SVG) of accuracy over coverage, fit time and memory, where at least two models have both."""
     metrics = {row.model: row.shown for row in report.leaderboard.rows}
     records = {card.name: card.record for card in report.models}
-    accuracy, coverage = ("ndcg", 10), ("coverage", 10)
+    accuracy, coverage = CHOOSING_METRIC, MetricKey("coverage", SHORT_LIST)
     axes: dict[str, tuple[str, dict[str, float]]] = {
         "Accuracy and coverage": (
             "share of the titles that are recommended to any user",
@@ -167,6 +165,6 @@ def _tradeoff_figures(report: Report) -> list[tuple[str, str]]:
             if model in values and accuracy in shown
         }
         if len(points) > 1:
-            plot = plot_tradeoff(points, label, metric_label(accuracy), report.leaderboard.champion)
+            plot = plot_tradeoff(points, label, label_of(accuracy), report.leaderboard.champion)
             figures.append((caption, to_svg(plot)))
     return figures

@@ -31,14 +31,14 @@ def test_models_are_compared_in_a_table_and_written_down(
     assert typed.code == 0
     header, *rows, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip()) == [
-        "model", "rmse", "mae", "recall@20", "recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
+        "model", "rmse", "mae", "capped_recall@20", "capped_recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
     ]  # fmt: skip
     assert [row.split()[0] for row in rows] == ["popularity", "user_item_bias", "ease", "item_knn"]
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert written["split"]["like_threshold"] == 4
     assert rows[1].split()[1] == f"{written['models']['user_item_bias']['metrics']['rmse']:.4f}"
     assert rows[0].split()[1] == "0.5000", "no error of a model that predicts no ratings: recall comes first"
-    assert skipped.rstrip() == "genre_similarity left out: needs the genres of the titles; give --titles"
+    assert skipped.rstrip() == "genre_similarity left out: needs the genres of the items; give --titles"
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.parquet")) == [
         "ease.parquet", "item_knn.parquet", "popularity.parquet", "user_item_bias.parquet", "user_item_bias.parquet",
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_new_users_are_served_by_what_they_tell(
     typed = Typed(capsys, *words, *more)
 
     assert typed.code == 0
-    assert "bayesian_fm left out: cannot serve people who are not in the training part" in typed.out
+    assert "bayesian_fm left out: cannot serve users who are not in the training part" in typed.out
     lists = pq.read_table(tmp_path / "out/lists/genre_similarity.parquet").to_pylist()
     assert {(row["user_id"], row["item_id"]) for row in lists} == {(7, 200), (7, 300), (8, 100), (8, 300)}
     assert not (tmp_path / "out/predictions").exists()
@@ -74,7 +74,7 @@ def test_the_like_threshold_can_be_chosen(capsys: pytest.CaptureFixture[str], tm
     written = json.loads((tmp_path / "out/metrics.json").read_text())
     assert written["split"]["like_threshold"] == 5
     # 10 now likes only 400, which no list can hold; 20 likes 400 too; 30 likes 300, listed second.
-    assert written["models"]["popularity"]["metrics"]["recall@20"] == pytest.approx(1 / 3)
+    assert written["models"]["popularity"]["metrics"]["capped_recall@20"] == pytest.approx(1 / 3)
 
 
 def test_an_unknown_model_is_refused_with_the_list_before_anything_is_read(
@@ -110,7 +110,7 @@ def test_a_missing_column_is_one_line_that_names_it(
 def test_when_no_model_could_do_it_the_exit_code_says_so(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     typed = Typed(capsys, *words, "--models", "genre_similarity")
     assert typed.code == 1
-    assert "genre_similarity left out: needs the genres of the titles" in typed.out
+    assert "genre_similarity left out: needs the genres of the items" in typed.out
     assert typed.err.endswith("recsys: no model could do it; each one's reason is given above\n")
 
 
@@ -142,11 +142,11 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
 
     assert typed.code == 0
     header, *rows, skipped = typed.out.splitlines()
-    assert re.split(r"\s{2,}", header.strip())[:4] == ["model", "recall@20", "recall@50", "ndcg@100"]
+    assert re.split(r"\s{2,}", header.strip())[:4] == ["model", "capped_recall@20", "capped_recall@50", "ndcg@100"]
     assert [row.split()[:2] for row in rows] == [["ease", "1.0000"], ["popularity", "1.0000"]], (
         "ten titles are all shown"
     )
-    assert skipped.startswith("bayesian_fm left out: cannot serve people who are not in the training part")
+    assert skipped.startswith("bayesian_fm left out: cannot serve users who are not in the training part")
     out = tmp_path / "evaluation/movie/protocols/strong-generalisation"
     assert json.loads((out / "metrics.json").read_text())["split"]["train_users"] == 10
     again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "titles")]

@@ -33,7 +33,7 @@ def read(path: Path) -> list[tuple[object, ...]]:
     return [tuple(row.values()) for row in pq.read_table(path).to_pylist()]
 
 
-def contest(folder: Path, split: Split, *names: str) -> Sequence[ModelResult]:
+def evaluate_models(folder: Path, split: Split, *names: str) -> Sequence[ModelResult]:
     return evaluate_split(split, names, folder / "out", seed=1)
 
 
@@ -46,7 +46,7 @@ class TestKnownUsers:
     def test_lists_hold_what_each_user_of_the_training_part_lacks_of_it(
         self, tmp_path: Path, known_users: Split
     ) -> None:
-        contest(tmp_path, known_users, "popularity")
+        evaluate_models(tmp_path, known_users, "popularity")
         table = pq.read_table(tmp_path / "out/lists/popularity.parquet")
         assert {field.name: str(field.type) for field in table.schema} == {
             "user_id": "int64", "rank": "int32", "item_id": "int64", "score": "float",
@@ -58,13 +58,13 @@ class TestKnownUsers:
         ]
 
     def test_ranking_metrics_are_those_worked_out_by_hand(self, tmp_path: Path, known_users: Split) -> None:
-        (popularity,) = contest(tmp_path, known_users, "popularity")
+        (popularity,) = evaluate_models(tmp_path, known_users, "popularity")
         # 10 likes 300, listed first, and 400, which no list can hold; 20 likes 400 and has no list; 30 likes 300,
         # listed second; 99 is not in the training part, so has no list and does not count.
         assert popularity.values == pytest.approx(
             {
-                "recall@20": (1 / 2 + 0 + 1) / 3,
-                "recall@50": (1 / 2 + 0 + 1) / 3,
+                "capped_recall@20": (1 / 2 + 0 + 1) / 3,
+                "capped_recall@50": (1 / 2 + 0 + 1) / 3,
                 "ndcg@100": (1 / (1 + 1 / LOG2_3) + 0 + 1 / LOG2_3) / 3,
                 "ndcg@10": (1 / (1 + 1 / LOG2_3) + 0 + 1 / LOG2_3) / 3,
             }
@@ -73,7 +73,7 @@ class TestKnownUsers:
         assert not (tmp_path / "out/predictions/popularity.parquet").exists()
 
     def test_every_pair_of_the_test_is_predicted_in_its_order(self, tmp_path: Path, known_users: Split) -> None:
-        (bias,) = contest(tmp_path, known_users, "user_item_bias")
+        (bias,) = evaluate_models(tmp_path, known_users, "user_item_bias")
         table = pq.read_table(tmp_path / "out/predictions/user_item_bias.parquet")
         assert {field.name: str(field.type) for field in table.schema} == {
             "user_id": "int64", "item_id": "int64", "prediction": "float",
@@ -90,7 +90,7 @@ class TestKnownUsers:
 
     def test_a_test_without_anything_liked_gives_errors_only(self, tmp_path: Path) -> None:
         split = load(tmp_path, {"train": TRAIN, "test": [(10, 300, 2), (99, 100, 5)]})
-        popularity, bias = contest(tmp_path, split, "popularity", "user_item_bias")
+        popularity, bias = evaluate_models(tmp_path, split, "popularity", "user_item_bias")
         assert popularity.values == {}
         assert set(bias.values) == {"rmse", "mae", "mse"}
 
@@ -109,7 +109,7 @@ def new_users(tmp_path: Path) -> Split:
 
 class TestNewUsers:
     def test_lists_leave_out_what_is_known_of_them_and_only_that(self, tmp_path: Path, new_users: Split) -> None:
-        (popularity,) = contest(tmp_path, new_users, "popularity")
+        (popularity,) = evaluate_models(tmp_path, new_users, "popularity")
         assert read(tmp_path / "out/lists/popularity.parquet") == [
             (5, 1, 100, 3.0),
             (5, 2, 300, 1.0),
@@ -122,20 +122,20 @@ class TestNewUsers:
         ]
         # 5 likes 100, found first; 7 and 8 like 300 and 200, found second.
         assert popularity.values["ndcg@100"] == pytest.approx((1 + 2 / LOG2_3) / 3)
-        assert popularity.values["recall@20"] == 1
+        assert popularity.values["capped_recall@20"] == 1
         assert not (tmp_path / "out/predictions").exists()
 
     def test_who_tells_something_is_served_by_it(self, tmp_path: Path, new_users: Split) -> None:
-        contest(tmp_path, new_users, "user_item_bias")
+        evaluate_models(tmp_path, new_users, "user_item_bias")
         rows = read(tmp_path / "out/lists/user_item_bias.parquet")
         scores = {(user, item): score for user, _, item, score in rows}
         assert scores[7, 300] > scores[5, 300], "7 rates higher than 5"
 
     def test_a_model_that_cannot_serve_them_is_listed_with_the_reason(self, tmp_path: Path, new_users: Split) -> None:
-        results = contest(tmp_path, new_users, "embedding_mlp", "popularity")
-        assert [one.skipped for one in results] == ["cannot serve people who are not in the training part", None]
+        results = evaluate_models(tmp_path, new_users, "embedding_mlp", "popularity")
+        assert [one.skipped for one in results] == ["cannot serve users who are not in the training part", None]
         written = json.loads((tmp_path / "out/metrics.json").read_text())
-        assert written["skipped"] == {"embedding_mlp": "cannot serve people who are not in the training part"}
+        assert written["skipped"] == {"embedding_mlp": "cannot serve users who are not in the training part"}
         assert list(written["models"]) == ["popularity"]
 
     def test_lists_are_full_ordered_and_without_what_was_told(self, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ class TestNewUsers:
             },
         )
         told = {pair[:2] for pair in pairs if pair[0] >= 40 and pair not in test}
-        for one in contest(tmp_path, split, "ease", "item_knn"):
+        for one in evaluate_models(tmp_path, split, "ease", "item_knn"):
             assert one.skipped is None
             rows = read(tmp_path / f"out/lists/{one.model}.parquet")
             assert len({(user, item) for user, _, item, _ in rows}) == len(rows) == 20 * 100
@@ -166,11 +166,11 @@ class TestNewUsers:
 def test_what_needs_titles_is_left_out_without_them_and_takes_part_with_them(
     tmp_path: Path, known_users: Split
 ) -> None:
-    (without,) = contest(tmp_path, known_users, "genre_similarity")
-    assert without.skipped == "needs the genres of the titles; give --titles"
+    (without,) = evaluate_models(tmp_path, known_users, "genre_similarity")
+    assert without.skipped == "needs the genres of the items; give --titles"
     titles = write_titles(tmp_path / "titles.parquet", {100: ["Drama"], 200: ["Crime"], 300: ["Drama"]})
     split = load(tmp_path, {"train": TRAIN, "test": TEST}, titles)
-    (with_titles,) = contest(tmp_path, split, "genre_similarity")
+    (with_titles,) = evaluate_models(tmp_path, split, "genre_similarity")
     assert with_titles.skipped is None
 
 
@@ -189,7 +189,7 @@ class Unlucky(Model):
 
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [(MemoryError(), "the memory did not suffice"), (ValueError("no such shape"), "ValueError: no such shape")],
+    [(MemoryError(), "not enough memory"), (ValueError("no such shape"), "ValueError: no such shape")],
 )
 def test_whatever_befalls_a_model_the_others_go_on(
     tmp_path: Path, known_users: Split, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: str
@@ -199,23 +199,23 @@ def test_whatever_befalls_a_model_the_others_go_on(
         "recsys_dagster.evaluation.custom_split.get_model_class",
         lambda name: Unlucky if name == "unlucky" else get_model_class(name),
     )
-    unlucky, popularity = contest(tmp_path, known_users, "unlucky", "popularity")
+    unlucky, popularity = evaluate_models(tmp_path, known_users, "unlucky", "popularity")
     assert unlucky.skipped == reason
     assert popularity.skipped is None
 
 
 def test_a_models_own_refusal_is_its_reason_and_leaves_no_results_of_an_earlier_run(tmp_path: Path) -> None:
-    contest(tmp_path, load(tmp_path, {"train": TRAIN, "test": TEST}), "als")
+    evaluate_models(tmp_path, load(tmp_path, {"train": TRAIN, "test": TEST}), "als")
     results = [tmp_path / "out" / folder / "als.parquet" for folder in ("predictions", "lists")]
     assert all(path.exists() for path in results)
     watched = [(user, item, None) for user, item, _ in TRAIN]
-    (als,) = contest(tmp_path, load(tmp_path, {"train": watched, "test": TEST}), "als")
+    (als,) = evaluate_models(tmp_path, load(tmp_path, {"train": watched, "test": TEST}), "als")
     assert als.skipped == "the training fold has no ratings, only watches"
     assert not any(path.exists() for path in results)
 
 
 def test_metrics_are_written_with_intervals_costs_and_parameters(tmp_path: Path, known_users: Split) -> None:
-    (bias,) = contest(tmp_path, known_users, "user_item_bias")
+    (bias,) = evaluate_models(tmp_path, known_users, "user_item_bias")
     written = json.loads((tmp_path / "out/metrics.json").read_text())
     assert written["split"] == {
         "train_pairs": 6,
@@ -226,6 +226,7 @@ def test_metrics_are_written_with_intervals_costs_and_parameters(tmp_path: Path,
         "items": 4,
         "scale": [1, 5],
         "like_threshold": 4,
+        "relevance": "positive",
     }
     found = written["models"]["user_item_bias"]
     assert found["metrics"] == bias.values

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,12 +9,14 @@ from numpy.testing import assert_array_equal
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.models.registry import get_model_class
 
 # Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
 TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
 SCORES = np.tile(np.arange(6, 0, -1) * 0.5, (4, 1))  # 3.0, 2.5, 2.0, 1.5, 1.0, 0.5
-# User 0 likes 2 and 4; user 1 likes nothing; user 2 likes 5, which no list can hold; user 3 only watched.
+# User 0 likes 2 and 4; user 1 likes nothing; user 2 likes 5, which no list can hold; user 3 has item 0 unrated.
 FOLD = pairs((0, 2, 4), (0, 4, 5), (0, 3, 1), (1, 0, 2), (2, 5, 4), (3, 0, np.nan))
 
 
@@ -28,12 +29,12 @@ def fitted(kind=Table, scores=SCORES):
     return kind(scores).fit(training(TRAIN, *np.shape(scores)))
 
 
-def run(model, fold=FOLD, owned=None, **changes):
+def run(model, fold=FOLD, exclude=None, **changes):
     settings = {"like_threshold": 4, "ks": (1, 2, 4), "seed": 1, "resamples": 200} | changes
-    return evaluate(model, fold, owned, **settings)
+    return evaluate(model, fold, exclude, **settings)
 
 
-def test_a_small_evaluation_matches_numbers_worked_out_by_hand():
+def test_a_small_evaluation_matches_values_computed_by_hand():
     evaluation = run(fitted())
     # User 0 has title 0, so the list is 1, 2, 3, 4: hits at ranks 2 and 4. User 2: no hit.
     expected = {
@@ -57,7 +58,7 @@ def test_a_small_evaluation_matches_numbers_worked_out_by_hand():
     assert found(evaluation, "rmse").users == 3
 
 
-def test_per_user_results_leave_gaps_where_a_user_likes_nothing():
+def test_per_user_results_are_nan_for_a_user_without_a_relevant_item():
     per_user = run(fitted()).per_user
     assert_array_equal(per_user["user_idx"], [0, 1, 2])
     assert_array_equal(per_user["relevant"], [2, 0, 1])
@@ -66,14 +67,14 @@ def test_per_user_results_leave_gaps_where_a_user_likes_nothing():
     assert_array_equal(per_user["squared_error"], [4 + 16 + 0.25, 1, 12.25])
 
 
-def test_what_a_user_owns_is_left_out_of_the_list():
-    owned = sp.csr_array(([1.0], ([0], [1])), shape=(4, 6))
-    assert found(run(fitted(), owned=owned), "mrr", 4).value == 0.5  # title 2 moves up to rank 1
+def test_pairs_of_other_folds_are_excluded_from_the_lists():
+    exclude = sp.csr_array(([1.0], ([0], [1])), shape=(4, 6))
+    assert found(run(fitted(), exclude=exclude), "mrr", 4).value == 0.5  # title 2 moves up to rank 1
 
 
 def test_every_interval_holds_its_value_and_coverage_has_none():
     for metric in run(fitted()).metrics:
-        if metric.metric == "coverage":
+        if metric.metric in ("coverage", "gini"):
             assert metric.low is None
             assert metric.high is None
         else:
@@ -89,7 +90,9 @@ def test_a_model_that_only_ranks_has_no_rating_errors():
         "mrr",
         "map",
         "hit_rate",
+        "capped_recall",
         "coverage",
+        "gini",
     }
     assert "pairs" not in evaluation.per_user
 
@@ -126,23 +129,40 @@ def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypa
     model = Table(generator.random((60, 40))).fit(training(interactions(seen), 60, 40))
     first = run(model, interactions(held))
     assert run(model, interactions(held)).metrics == first.metrics
-    module = import_module("recsys_dagster.evaluation.evaluate")
-    monkeypatch.setattr(module, "USERS_PER_BLOCK", 7)
-    monkeypatch.setattr(module, "PAIRS_A_BLOCK", 11)
+    monkeypatch.setattr("recsys_dagster.evaluation.ranking.USERS_PER_BLOCK", 7)
+    monkeypatch.setattr("recsys_dagster.evaluation.evaluate.PREDICTIONS_PER_BLOCK", 11)
     assert run(model, interactions(held)).metrics == first.metrics
 
 
-def test_scoring_pairs_that_the_lists_leave_out_is_refused():
-    with pytest.raises(RecsysError, match=r"1 of the 6 pairs to be scored are in the training fold"):
+def test_evaluating_pairs_that_the_lists_exclude_is_refused():
+    with pytest.raises(RecsysError, match=r"1 of the 6 pairs to be evaluated are in the training fold"):
         run(fitted(), Interactions.concatenate(FOLD, pairs((0, 0, 5))))
-    owned = sp.csr_array(([1.0], ([0], [4])), shape=(4, 6))
-    with pytest.raises(RecsysError, match=r"1 of the 5 pairs to be scored are in what the users own already"):
-        run(fitted(), owned=owned)
+    exclude = sp.csr_array(([1.0], ([0], [4])), shape=(4, 6))
+    with pytest.raises(RecsysError, match=r"1 of the 5 pairs to be evaluated are in what the lists exclude"):
+        run(fitted(), exclude=exclude)
 
 
-def test_a_fold_in_which_nothing_is_liked_is_refused():
-    with pytest.raises(RecsysError, match="no title of the fold is rated 4 or higher"):
-        run(fitted(), pairs((0, 1, 3)))
+@pytest.mark.parametrize(
+    ("fold", "reason"),
+    [
+        (Interactions.empty(), "the fold is empty"),
+        (pairs((0, 1, np.nan), (1, 2, np.nan)), "none of the 2 interactions of the fold has a rating"),
+        (pairs((0, 1, 3), (0, 2, 3.5)), r"no rating of the fold reaches 4 \(the highest of 2 is 3.5\)"),
+    ],
+)
+def test_a_fold_without_a_relevant_item_is_refused_with_the_reason(fold, reason):
+    with pytest.raises(RecsysError, match=f"table: {reason}"):
+        run(fitted(), fold)
+
+
+def test_relevance_is_a_choice_of_the_protocol():
+    """User 0 likes item 2; user 3 has item 0 without a rating."""
+    fold = pairs((0, 2, 4), (0, 1, 2), (3, 0, np.nan))
+    liked = run(fitted(), fold, ks=(1,))
+    assert (liked.value(MetricKey("recall", 1)).users, list(liked.per_user["user_idx"])) == (1, [0])
+    positive = run(fitted(), fold, ks=(1,), relevance=Relevance.POSITIVE)
+    assert_array_equal(positive.per_user["recall_1"], [0, 1])  # item 1 is first for user 0, item 0 for user 3
+    assert positive.value(MetricKey("rmse")).users == 1
 
 
 def test_predictions_that_are_not_numbers_are_refused():
@@ -166,7 +186,7 @@ def test_a_constant_without_ratings_is_refused():
         constant_rating_metrics(pairs((0, 0, np.nan)), FOLD, seed=0)
 
 
-def test_with_the_training_data_there_is_more_than_accuracy():
+def test_with_the_training_data_there_are_metrics_beyond_accuracy():
     data = training(TRAIN, 4, 6)
     genres = sp.csr_array(np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 1], [1, 0]], np.float32))
     data = replace(data, item_features=replace(data.item_features, genres=genres, genre_names=("Drama", "Crime")))
@@ -178,6 +198,8 @@ def test_with_the_training_data_there_is_more_than_accuracy():
     expected = {
         ("novelty", 2): 2,  # -log2(1 / 4)
         ("popularity_lift", 2): 0,
+        # User 0 has item 0, so popularity would list 1 and 2, as the model does: no hit is unexpected.
+        ("serendipity", 2): 0,
         ("genre_diversity", 2): 0.5,  # Drama and Crime; Drama and Drama
         ("gini", 2): (-4 * 0 - 2 * 0 + 0 * 1 + 2 * 1 + 4 * 2) / (5 * 4),
         ("overlap", 10): 1,  # the scores are the same for everybody
@@ -202,7 +224,7 @@ def test_with_the_training_data_there_is_more_than_accuracy():
     assert figures["activity", "up to 1", "rmse"] == pytest.approx(found(evaluation, "rmse").value)
 
 
-def test_a_like_model_is_judged_by_its_probabilities():
+def test_a_like_model_is_evaluated_by_its_probabilities():
     world = np.random.default_rng(0)
     users, items = np.nonzero(world.random((40, 12)) < 0.7)
     ratings = np.where(items % 3 == 0, 5, 2 + (users % 4 == 0)).astype(np.float32)

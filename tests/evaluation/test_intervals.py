@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from recsys_dagster.evaluation import intervals
 from recsys_dagster.evaluation.intervals import interval, paired_differences, resampled_sums
-from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 
 
 def test_a_resample_draws_as_many_users_as_there_are_and_whole_users_only():

@@ -44,7 +44,7 @@ def test_of_equal_models_the_simpler_one_is_the_champion():
     assert choose_champion(equals) == choose_champion(equals[::-1]) == "bpr"
 
 
-def test_a_value_that_is_not_a_number_is_no_candidate():
+def test_a_model_whose_value_is_not_a_number_cannot_be_champion():
     assert choose_champion([*BASELINES, metric("broken", float("nan"))]) == "popularity"
     board = build_leaderboard([*BASELINES, metric("broken", float("nan"))], seed=0)
     assert [row.model for row in board.rows] == ["popularity", "user_item_bias", "broken"]
@@ -57,7 +57,7 @@ def test_no_choice_is_made_without_popularity_and_no_leaderboard_without_both_ba
         build_leaderboard([metric("ease", 0.3), metric("popularity", 0.2)], seed=0)
 
 
-def test_rows_stand_by_validation_and_show_test_and_a_constant_comes_last():
+def test_rows_are_ordered_by_validation_and_show_test_and_the_constant_comes_last():
     rows = [
         rmse("constant", 1.0),
         *BASELINES,
@@ -84,7 +84,7 @@ def test_rows_stand_by_validation_and_show_test_and_a_constant_comes_last():
     assert first.keys() == last.keys()
 
 
-def test_the_verdict_says_plainly_that_a_model_does_not_beat_the_damped_bias():
+def test_the_verdict_states_that_a_model_does_not_beat_the_damped_bias():
     rows = [*BASELINES, rmse("embedding_mlp", 0.912), rmse("user_item_bias", 0.898), rmse("constant", 1.05)]
     assert verdicts(build_leaderboard(rows, seed=0)) == [
         "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation.",
@@ -105,7 +105,7 @@ def test_a_higher_ndcg_beats_and_an_equal_one_does_not():
     assert "ease beats popularity: NDCG@10 0.300 against 0.200." in sentences
 
 
-def test_what_cannot_be_told_from_the_best_is_named():
+def test_models_that_are_not_distinguishable_from_the_champion_are_named():
     generator = np.random.default_rng(0)
     base, noise = generator.random((2, 300))
     best = base + 0.2
@@ -130,7 +130,7 @@ def test_what_cannot_be_told_from_the_best_is_named():
     )
 
 
-def test_a_lead_within_chance_is_said_to_be_so():
+def test_a_lead_that_may_be_chance_is_called_that():
     generator = np.random.default_rng(1)
     bias, model = generator.exponential(1, (2, 50))
     model *= 0.99 * bias.sum() / model.sum()
@@ -165,7 +165,7 @@ def three_models():
     return rows, results
 
 
-def test_every_pair_that_is_worth_it_is_compared_on_the_test_fold():
+def test_each_two_models_are_compared_on_the_test_fold():
     board = build_leaderboard(*three_models(), seed=0)
     assert board.champion == "ease", "validation chooses"
     assert [(pair.model, pair.other) for pair in board.pairs] == [
@@ -189,17 +189,17 @@ def test_a_leaderboard_comes_back_from_its_file_as_it_was(tmp_path):
         Leaderboard.read(tmp_path / "old.json")
 
 
-def test_failed_models_and_those_that_treat_everybody_alike_are_remarked_upon():
+def test_failed_models_and_those_that_treat_all_users_alike_have_diagnostics():
     missing = [Outcome("bpr", State.FAILED, "the memory did not suffice", 1.0, "abc")]
     rows, results = three_models()
     alike = [metric("popularity", 1.0, "overlap", fold="test"), metric("ease", 0.96, "overlap", fold="test")]
     constant = metric("edlae", 0.0, "prediction_std", None, fold="test")
     board = build_leaderboard([*rows, *alike, constant], results, missing=missing, seed=0)
-    assert {record["model"]: record["remarks"] for record in board.records()} == {
-        "ease": "recommends nearly the same list to everybody (96% of the titles in common)",
+    assert {record["model"]: record["diagnostics"] for record in board.records()} == {
+        "ease": "recommends nearly the same list to all users (96% of the items in common)",
         "edlae": "predicts the same rating for every pair",
-        "popularity": "recommends the same list to everybody",
+        "popularity": "recommends the same list to all users",
         "user_item_bias": None,
         "bpr": "failed: the memory did not suffice",
     }
-    assert "popularity recommends the same list to everybody." in verdicts(board)
+    assert "popularity recommends the same list to all users." in verdicts(board)

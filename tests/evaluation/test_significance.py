@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from recsys_dagster.evaluation import significance
-from recsys_dagster.evaluation.metrics.accuracy import mean, root_mean
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.evaluation.significance import compare_all, holm, signed_sums
 
-NDCG = ("ndcg", 10)
+NDCG = MetricKey("ndcg", 10)
 
 
 def compared(values, weights=None, statistic=mean, **draws):

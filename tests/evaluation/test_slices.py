@@ -4,9 +4,10 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
 from recsys_dagster.data.items import ItemFeatures
-from recsys_dagster.evaluation.slices import Judged, Parts, activity_parts, slices, title_parts
+from recsys_dagster.evaluation.metrics.metric import MetricKey
+from recsys_dagster.evaluation.slices import Contribution, Parts, activity_parts, item_parts, slices
 
-TITLES = ItemFeatures(
+ITEMS = ItemFeatures(
     genres=sp.csr_array(np.array([[1, 0], [1, 1], [0, 1], [0, 0], [0, 0], [0, 0]], np.float32)),
     genre_names=("Crime", "Drama"),
     kinds=np.array([0, 0, 1, -1, 1, 1], np.int16),
@@ -26,8 +27,8 @@ def test_users_are_none_or_in_thirds_by_their_training_pairs():
     }  # fmt: skip
 
 
-def test_titles_are_in_thirds_of_the_pairs_by_support_by_kind_and_in_each_of_their_genres():
-    popularity, support, kind, genre = title_parts(np.array([30, 20, 30, 5, 4, 0]), TITLES)
+def test_items_are_in_thirds_of_the_pairs_by_support_by_kind_and_in_each_of_their_genres():
+    popularity, support, kind, genre = item_parts(np.array([30, 20, 30, 5, 4, 0]), ITEMS)
     # 89 pairs: the first has up to 30, the second begins at 30 ≥ 29.7, the last ones at 60 ≥ 59.3.
     assert members(popularity) == {"head": [0], "middle": [2], "tail": [1, 3, 4, 5]}
     assert members(support) == {"0 (cold)": [5], "1 to 4 (cold)": [4], "5 or more": [0, 1, 2, 3]}
@@ -35,11 +36,13 @@ def test_titles_are_in_thirds_of_the_pairs_by_support_by_kind_and_in_each_of_the
     assert members(genre) == {"Crime": [0, 1], "Drama": [1, 2], "unknown": [3, 4, 5]}
 
 
-def test_figures_of_parts_are_pooled_and_their_intervals_go_by_users():
+def test_metrics_of_parts_are_pooled_and_their_intervals_are_over_users():
     users = Parts.of_positions("activity", ("light", "heavy"), np.array([0, 0, 1]))
     titles = Parts.of_positions("kind", ("Movie", "TV"), np.array([0, 1]))
     rows = np.array([0, 0, 1, 2])
-    errors = Judged("rmse", None, rows, rows, np.array([0, 1, 0, 0]), np.array([1.0, 4.0, 9.0, 25.0]), root=True)
+    errors = Contribution(
+        MetricKey("rmse"), rows, rows, np.array([0, 1, 0, 0]), np.array([1.0, 4.0, 9.0, 25.0]), root=True
+    )
     found = {(one.dimension, one.part): one for one in slices([errors], [users], [titles])}
     light = found["activity", "light"]
     assert (light.value, light.users, light.pairs) == (pytest.approx((14 / 3) ** 0.5), 2, 3)
@@ -53,16 +56,16 @@ def test_figures_of_parts_are_pooled_and_their_intervals_go_by_users():
     assert found["kind", "Movie"].value == pytest.approx((35 / 3) ** 0.5)
 
 
-def test_a_part_without_a_pair_is_left_out_and_what_is_of_users_is_not_divided_by_title():
+def test_a_part_without_a_pair_is_skipped_and_metrics_of_users_have_no_parts_of_items():
     users = Parts.of_positions("activity", ("none", "some"), np.array([1, 1]))
     titles = Parts.of_positions("kind", ("Movie", "TV"), np.array([0]))
     rows = np.array([0, 1])
-    ndcg = Judged("ndcg", 10, rows, rows, None, np.array([0.5, 1.0]))
+    ndcg = Contribution(MetricKey("ndcg", 10), rows, rows, None, np.array([0.5, 1.0]))
     (one,) = slices([ndcg], [users], [titles])
     assert (one.dimension, one.part, one.position, one.value, one.high) == ("activity", "some", 1, 0.75, 1.0)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_true_value_about_95_times_in_100():
     generator = np.random.default_rng(3)
     inside = 0
     for _ in range(300):
@@ -71,11 +74,11 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
         chance = np.repeat(generator.beta(2, 3, 60), pairs)  # the pairs of a user are alike
         hits = (generator.random(len(rows)) < chance).astype(float)
         everybody = Parts.of_positions("activity", ("all",), np.zeros(60, int))
-        (one,) = slices([Judged("recall", 10, rows, rows, None, hits)], [everybody], [])
+        (one,) = slices([Contribution(MetricKey("recall", 10), rows, rows, None, hits)], [everybody], [])
         inside += one.low <= 0.4 <= one.high
     assert 0.90 <= inside / 300 <= 0.98
 
 
-def test_every_title_is_in_one_part_of_a_division_that_does_not_overlap():
-    for parts in title_parts(np.array([3, 0, 9, 1, 1, 7]), TITLES)[:3]:
+def test_every_item_is_in_exactly_one_part_by_popularity_support_and_kind():
+    for parts in item_parts(np.array([3, 0, 9, 1, 1, 7]), ITEMS)[:3]:
         assert_array_equal(sum(mask.astype(int) for _, _, mask in parts), 1)

@@ -26,7 +26,7 @@ from recsys_dagster.papers.fault_ratings import (
     random_split,
     unrated_as_minus_one,
 )
-from recsys_dagster.papers.orders import last_titles, next_titles, sequences, told
+from recsys_dagster.papers.orders import METRICS, last_titles, next_item_scores, next_titles, sequences
 from recsys_dagster.papers.scores import Score, difference, squared_errors
 
 NAN = float("nan")
@@ -186,12 +186,13 @@ def test_the_next_title_is_the_first_of_the_test_fold() -> None:
     assert next_titles(drawn) is None, "what was drawn at random is not what comes next"
 
 
-def test_one_title_to_be_told_has_the_metrics_of_its_place() -> None:
-    one = experiment(pairs((0, 0, 9)), pairs((0, 1, 9), (1, 1, 9), (2, 1, 9)))
-    found = {name: score.value for name, score in told(one, np.array([0, 4, 20])).items()}
-    assert found["ndcg@5"] == pytest.approx((1 + 1 / np.log2(6)) / 3)
-    assert found["recall@20"] == pytest.approx(2 / 3)
-    assert found["mrr@20"] == pytest.approx((1 + 1 / 5) / 3)
+def test_the_next_item_has_the_metrics_of_its_rank() -> None:
+    # Of 25 items item 0 is the most popular, then item 1, and so on; users 25 to 27 have no history.
+    train = pairs(*[(user, item, 9) for user in range(25) for item in range(25 - user)])
+    one = experiment(train, pairs((25, 0, 9), (26, 4, 9), (27, 20, 9)), n_items=25).on(n_users=28)
+    scores = next_item_scores(one, one.fitted("popularity"))
+    assert [str(key) for key in METRICS] == ["ndcg@5", "recall@20", "mrr@20"]
+    assert [scores[key].value for key in METRICS] == pytest.approx([(1 + 1 / np.log2(6)) / 3, 2 / 3, (1 + 1 / 5) / 3])
 
 
 def test_likes_are_counted_as_said_and_as_true() -> None:

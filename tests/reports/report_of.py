@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.evaluation.diagnostics import Concern, Remark
+from recsys_dagster.evaluation.diagnostics import Diagnostic, Severity
 from recsys_dagster.evaluation.example_lists import Example, ListedItem
 from recsys_dagster.evaluation.importance import Importance
 from recsys_dagster.evaluation.intervals import Interval
@@ -52,7 +52,7 @@ def leaderboard() -> Leaderboard:
         "embedding_mlp": [metric("embedding_mlp", "ndcg", 10, 0.12), metric("embedding_mlp", "rmse", None, 0.8765)],
         "constant": [metric("constant", "rmse", None, 1.0432)],
     }
-    remarks = {"popularity": [Remark(Concern.SAME_LIST, "recommends the same list to everybody")]}
+    diagnostics = {"popularity": [Diagnostic(Severity.WARNING, "same list", "recommends the same list to all users")]}
     behind = {"embedding_mlp": (Interval(-0.0034, -0.02, 0.01), 0.6)}
     return Leaderboard(
         [
@@ -61,9 +61,9 @@ def leaderboard() -> Leaderboard:
                 "v",
                 rank,
                 None,
-                {(row.metric, row.k): row for row in rows},
+                {row.key: row for row in rows},
                 *behind.get(model, (None, None)),
-                remarks=remarks.get(model, []),
+                diagnostics=diagnostics.get(model, []),
             )
             for rank, (model, rows) in enumerate(shown.items(), 1)
         ]

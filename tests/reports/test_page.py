@@ -119,7 +119,7 @@ def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "popularity What popularity is." in text
     assert "Top five for the example users Light" in text
-    assert "popularity recommends the same list to everybody." in text
+    assert "popularity recommends the same list to all users." in text
     assert "damping 5.0 patience – seed 42" in text
     assert "RMSE 0.8765 0.8665 – 0.8865" in text
 

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 from report_of import CONFUSION, IMPORTANCES, SLICES, leaderboard
 
+from recsys_dagster.evaluation.metrics.registry import RATING_METRIC
 from recsys_dagster.papers.records import FaultRow
 from recsys_dagster.reports.data_plots import (
     plot_activity,
@@ -112,7 +113,7 @@ def test_the_same_figure_is_the_same_svg() -> None:
 
 
 def test_the_leaderboard_shows_the_models_that_have_the_metric_best_first() -> None:
-    figure = plot_leaderboard(leaderboard(), ("rmse", None))
+    figure = plot_leaderboard(leaderboard(), RATING_METRIC)
     assert [text.get_text() for text in figure.axes[0].texts][:2] == ["embedding_mlp", "constant"]
     assert figure.axes[0].get_xlabel() == "RMSE"
 

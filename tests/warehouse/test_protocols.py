@@ -152,7 +152,7 @@ def test_the_last_like_is_left_out_and_nothing_after_it_is_learnt_from(tmp_path:
 
 
 def test_a_protocol_of_ones_own_keeps_only_what_meets_its_conditions(warehouse: Warehouse, tmp_path: Path) -> None:
-    protocol = Protocol("own", RandomPairs(seed=7), titles="year > 1995", pairs="rating >= 3 AND user_draw < 0.5")
+    protocol = Protocol("own", RandomPairs(seed=7), items="year > 1995", pairs="rating >= 3 AND user_draw < 0.5")
     parts = split(protocol, warehouse, tmp_path)
     kept = parts["train"] | parts["test"]
     users = {user for user, _ in kept}

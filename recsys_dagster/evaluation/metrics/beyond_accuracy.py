@@ -1,135 +1,108 @@
-"""Metrics beyond accuracy: how new, how varied, how popular and how true to a taste the lists are.
+"""Metrics beyond accuracy: how novel, varied, popular, surprising and true to a user's taste the lists are.
 
-Each function takes lists and returns one value a user:
-    items: (n_users, K) int32 of title indices, best first, -1 where a list is shorter.
-    k: length of the list that counts.
-A user without a title on the list, or without what the metric goes by, is left out: NaN. Order within the first k does
-not matter.
+Those of one user's list take `RecommendedLists` of n users and k, the number of ranks that count, and return (n,)
+float64: NaN for a user without an item in the list, or without what the metric compares the list with. Those of all
+lists together return one number.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.evaluation.metrics.inputs import RecommendedLists
+
 Values = NDArray[np.float64]
 
 SMOOTHING = 0.01
-"""Steck's α: how much of the history's genres a list is given before the two are compared."""
+"""Steck's α: the share of the history's genres that is mixed into a list's before the two are compared."""
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """What these metrics know of titles and of what each user had before.
+def novelty(lists: RecommendedLists, k: int) -> Values:
+    """Return the mean self-information of the items of each list, −log2(share of the users who have it), in bits, ≥ 0.
 
-    Attributes:
-        popularity: (n_items,) share of the users with a training pair who have the title, in [0, 1].
-        genres: (n_items, n_genres) CSR, each row 1 / (genres of the title) at its genres: p(g | title).
-        histories: (n_users, n_items) CSR of ones, the training pairs.
-    """
-
-    popularity: Values
-    genres: sp.csr_array
-    histories: sp.csr_array
-
-    @classmethod
-    def of(cls, histories: sp.csr_array, genres: sp.csr_array) -> "Catalogue":
-        """Count the titles in the (n_users, n_items) histories; `genres` is (n_items, n_genres) CSR of ones."""
-        users = max(1, int(np.count_nonzero(np.diff(histories.indptr))))
-        counts = np.bincount(histories.indices, minlength=histories.shape[1])
-        of_title = np.diff(genres.indptr)
-        shares = sp.csr_array(
-            (np.repeat(1 / np.maximum(of_title, 1), of_title), genres.indices, genres.indptr), shape=genres.shape
-        )
-        return cls(counts / users, shares, histories)
-
-
-def mean_of_titles(items: NDArray[np.int32], values: Values, k: int) -> Values:
-    """Return the mean over each list of what its titles are worth."""
-    top = items[:, :k]
-    listed = top >= 0
-    return _divided(np.where(listed, values[top], 0).sum(axis=1), listed.sum(axis=1))
-
-
-def novelty(items: NDArray[np.int32], popularity: Values, k: int) -> Values:
-    """Mean self-information of the titles of a list, −log2(share of the users who have it), in bits, ≥ 0.
-
-    0 where everybody has every title; a title that one of n users has counts log2 n.
+    It is 0 if every user has every item of the list; an item that one of n users has adds log2 n.
 
     Source: Zhou, Kuscsik, Liu, Medo, Wakeling, Zhang, Solving the apparent diversity-accuracy dilemma of recommender
     systems, PNAS 107(10), 2010 (surprisal).
     """
+    popularity = lists.catalogue.popularity
     information = np.zeros_like(popularity)
     np.log2(popularity, out=information, where=popularity > 0)
-    return mean_of_titles(items, -information, k)
+    return _mean_over_items(lists.items, -information, k)
 
 
-def history_popularity(histories: sp.csr_array, popularity: Values) -> Values:
-    """Mean popularity of the titles that each user had before, in [0, 1]; NaN without any."""
-    return _divided(histories @ popularity, np.diff(histories.indptr))
+def list_popularity(lists: RecommendedLists, k: int) -> Values:
+    """Return the mean popularity of the items of each list, in [0, 1]; NaN for a user without a history."""
+    known = np.diff(lists.histories.indptr) > 0
+    return np.where(known, _mean_over_items(lists.items, lists.catalogue.popularity, k), np.nan)
 
 
-def lift(list_popularity: Values, own_popularity: Values) -> Values:
-    """Popularity of the lists over that of the histories, minus 1: 0 as popular, 1 twice as popular, ≥ −1.
+def history_popularity(lists: RecommendedLists) -> Values:
+    """Return the mean popularity of the items of each history, in [0, 1]; NaN for an empty history or list."""
+    popularity = _divide(lists.histories @ lists.catalogue.popularity, np.diff(lists.histories.indptr))
+    return np.where(lists.items[:, 0] >= 0, popularity, np.nan)
+
+
+def popularity_lift(list_popularity: Values, history_popularity: Values) -> Values:
+    """Return the popularity of the lists relative to that of the histories, minus 1; ≥ −1.
+
+    It is 0 if the lists are as popular as the histories, 1 if they are twice as popular.
 
     Args:
-        list_popularity: sums over users of the mean popularity of the list.
-        own_popularity: sums over the same users of the mean popularity of the history.
+        list_popularity: totals over users of the mean popularity of the list.
+        history_popularity: totals over the same users of the mean popularity of the history.
 
     Source: Abdollahpouri, Mansoury, Burke, Mobasher, The connection between popularity bias, calibration, and fairness
     in recommendation, RecSys 2020 (popularity lift; over one group, all users).
     """
     ratio = np.divide(
-        list_popularity, own_popularity, out=np.full_like(own_popularity, np.nan), where=own_popularity > 0
+        list_popularity, history_popularity, out=np.full_like(history_popularity, np.nan), where=history_popularity > 0
     )
     return ratio - 1
 
 
-def genre_diversity(items: NDArray[np.int32], genres: sp.csr_array, k: int) -> Values:
-    """1 − mean cosine similarity of the genres of two titles of a list, over all pairs of its titles, in [0, 1].
+def genre_diversity(lists: RecommendedLists, k: int) -> Values:
+    """Return 1 − the mean cosine similarity of the genres of two items of a list, over all pairs of them, in [0, 1].
 
-    0 where all titles have the same genres, 1 where no two share one. Items without genres are left out; with fewer
-    than two others the user is.
+    It is 0 if all items have the same genres, 1 if no two share one. Items without genres do not count; a user whose
+    list has fewer than two others has no value.
 
     Source: Ziegler, McNee, Konstan, Lausen, Improving recommendation lists through topic diversification, WWW 2005
     (1 − intra-list similarity, as a mean over pairs).
     """
-    of_title = np.diff(genres.indptr)
-    # A row has the same value at each of its n genres: of length one it is 1 / √n there.
+    genres = lists.catalogue.genres
+    genres_of_item = np.diff(genres.indptr)
+    # A row has the same value at each of its n genres: scaled to length one it is 1 / √n there.
     unit = sp.csr_array(
-        (np.repeat(1 / np.sqrt(np.maximum(of_title, 1)), of_title), genres.indices, genres.indptr), shape=genres.shape
+        (np.repeat(1 / np.sqrt(np.maximum(genres_of_item, 1)), genres_of_item), genres.indices, genres.indptr),
+        shape=genres.shape,
     )
-    listed = _matrix(items, k, len(of_title))
-    n = listed @ (of_title > 0).astype(np.float64)
+    listed = _matrix(lists.items, k, len(genres_of_item))
+    n = listed @ (genres_of_item > 0).astype(np.float64)
     summed = (listed @ unit).power(2).sum(axis=1)
-    # |Σ v|² is the n similarities of each title with itself, 1 each, and every pair twice.
-    return _divided(n * n - summed, np.where(n > 1, n * (n - 1), 0))
+    # |Σ v|² is the n similarities of each item with itself, 1 each, and every pair twice.
+    return _divide(n * n - summed, np.where(n > 1, n * (n - 1), 0))
 
 
-def miscalibration(items: NDArray[np.int32], genres: sp.csr_array, histories: sp.csr_array, k: int) -> Values:
-    """How far the genres of a list are from those of the user's history: KL(p ‖ q), in nats, ≥ 0; 0 where they agree.
+def miscalibration(lists: RecommendedLists, k: int) -> Values:
+    """Return the divergence of the genres of each list from those of the user's history: KL(p ‖ q), in nats, ≥ 0.
 
-    p(g) is the mean of p(g | title) over the titles of the history, q(g) that over the list, titles without genres
-    left out; q is mixed with p, (1 − α) q + α p with α = 0.01, so that the most is −ln α = 4.6.
+    p(g) is the mean of p(g | item) over the items of the history, q(g) that over the list, items without genres not
+    counted. q is mixed with p, (1 − α) q + α p with α = 0.01, so that the divergence is −ln α = 4.6 at most; it is 0
+    where the two agree.
 
-    Args:
-        items: (n_users, K) lists.
-        genres: as `Catalogue.genres`.
-        histories: (n_users, n_items) CSR, the rows of the same users.
-        k: length of the lists.
-
-    Source: Steck, Calibrated recommendations, RecSys 2018, equations 2 to 6, every title of a history weighing alike.
+    Source: Steck, Calibrated recommendations, RecSys 2018, equations 2 to 6, every item of a history weighing alike.
     """
-    known = (np.diff(genres.indptr) > 0).astype(np.float64)
+    genres = lists.catalogue.genres
+    has_genres = (np.diff(genres.indptr) > 0).astype(np.float64)
 
-    def shares(titles: sp.csr_array) -> Values:
-        count = titles @ known
-        totals: Values = (titles @ genres).toarray()
-        mean: Values = np.divide(totals, count[:, None], out=np.full_like(totals, np.nan), where=count[:, None] > 0)
-        return mean
+    def genre_shares(items: sp.csr_array) -> Values:
+        count = items @ has_genres
+        totals: Values = (items @ genres).toarray()
+        shares: Values = np.divide(totals, count[:, None], out=np.full_like(totals, np.nan), where=count[:, None] > 0)
+        return shares
 
-    p, q = shares(histories), shares(_matrix(items, k, len(known)))
+    p, q = genre_shares(lists.histories), genre_shares(_matrix(lists.items, k, len(has_genres)))
     mixed = (1 - SMOOTHING) * q + SMOOTHING * p
     # Where p is 0 the term is 0, whatever q is.
     terms = p * np.log(np.divide(p, mixed, out=np.ones_like(p), where=p > 0))
@@ -138,32 +111,85 @@ def miscalibration(items: NDArray[np.int32], genres: sp.csr_array, histories: sp
     return divergence
 
 
-def beyond_columns(
-    items: NDArray[np.int32], users: NDArray[np.int32], catalogue: Catalogue, k: int
-) -> dict[str, Values]:
-    """Return the columns `BEYOND` of the lists of some users."""
-    histories = catalogue.histories[users]
-    known = np.diff(histories.indptr) > 0
-    return {
-        "novelty": novelty(items, catalogue.popularity, k),
-        "genre_diversity": genre_diversity(items, catalogue.genres, k),
-        "miscalibration": miscalibration(items, catalogue.genres, histories, k),
-        "list_popularity": np.where(known, mean_of_titles(items, catalogue.popularity, k), np.nan),
-    }
+def serendipity(lists: RecommendedLists, k: int) -> Values:
+    """Return the share of the first k ranks that are relevant and unexpected, in [0, 1]; missing ranks are neither.
+
+    An item is expected if a list of the k most popular items, without what the user already has and what the lists
+    exclude, would hold it too: recommending by popularity has a serendipity of 0.
+
+    Source: Ge, Delgado-Battenfeld, Jannach, Beyond accuracy: evaluating recommender systems by coverage and
+    serendipity, RecSys 2010, equations 4 and 5, popularity as the primitive prediction model.
+    """
+    rows, ranks = np.nonzero(lists.hits[:, :k])
+    n_items = len(lists.catalogue.counts)
+    position = lists.catalogue.popularity_ranks[lists.items[rows, ranks]]
+    # The rank of an item in the user's own list by popularity: its position among all items, less those items before
+    # it that the user has. No listed item is one of these.
+    known = lists.histories if lists.excluded is None else sp.csr_array(lists.histories + lists.excluded)
+    owners = np.repeat(np.arange(len(lists.items)), np.diff(known.indptr))
+    keys = np.sort(owners * n_items + lists.catalogue.popularity_ranks[known.indices])
+    before = np.searchsorted(keys, rows * n_items + position) - np.searchsorted(keys, rows * n_items)
+    unexpected = position - before >= k
+    share: Values = np.bincount(rows[unexpected], minlength=len(lists.items)) / k
+    return share
 
 
-BEYOND = ("novelty", "genre_diversity", "miscalibration", "list_popularity")
-"""The columns that `beyond_columns` returns."""
+def coverage(times_recommended: NDArray[np.integer]) -> float:
+    """Return the share of the catalogue that is in at least one list, in [0, 1].
+
+    Args:
+        times_recommended: (n_items,) number of lists that hold each item of the catalogue; not empty.
+
+    Source: Ge, Delgado-Battenfeld, Jannach, Beyond accuracy, RecSys 2010 (catalogue coverage).
+    """
+    return float(np.count_nonzero(times_recommended) / len(times_recommended))
+
+
+def gini(times_recommended: NDArray[np.integer]) -> float:
+    """Return the inequality of how often items are recommended, in [0, 1 − 1/n].
+
+    It is 0 if all are recommended equally often and highest if only one is. With the n counts in rising order,
+    x₁ ≤ … ≤ xₙ: Σ (2i − n − 1) xᵢ / (n Σ xᵢ). NaN if nothing is recommended.
+
+    Args:
+        times_recommended: (n_items,) number of lists that hold each item of the catalogue; not empty.
+
+    Source: Castells, Hurley, Vargas, Novelty and diversity in recommender systems, Recommender Systems Handbook, 2015,
+    §26.3 (sales diversity), there divided by n − 1 for n.
+    """
+    total, n = int(times_recommended.sum()), len(times_recommended)
+    ranks = 2 * np.arange(1, n + 1) - n - 1
+    return float((ranks * np.sort(times_recommended)).sum() / (n * total)) if total else float("nan")
+
+
+def overlap(items: NDArray[np.int32]) -> float:
+    """Return the mean share of items that the lists of two users have in common, in [0, 1]; 1 if all lists are equal.
+
+    Args:
+        items: (n_users, k) items of each list, -1 where a list is shorter; at least two users.
+
+    Source: Zhou, Kuscsik, Liu, Medo, Wakeling, Zhang, PNAS 107(10), 2010 (1 − personalisation).
+    """
+    counts = np.bincount(items[items >= 0])
+    pairs = len(items) * (len(items) - 1)
+    return float((counts * (counts - 1)).sum() / (pairs * max(1, (items >= 0).sum() / len(items))))
+
+
+def _mean_over_items(items: NDArray[np.int32], values: Values, k: int) -> Values:
+    """Return the mean over the first k items of each list of their (n_items,) values."""
+    top = items[:, :k]
+    listed = top >= 0
+    return _divide(np.where(listed, values[top], 0).sum(axis=1), listed.sum(axis=1))
 
 
 def _matrix(items: NDArray[np.int32], k: int, n_items: int) -> sp.csr_array:
-    """Return the (n_users, n_items) CSR of ones at the titles of each list."""
+    """Return the (n_users, n_items) CSR of ones at the first k items of each list."""
     listed = items[:, :k] >= 0
     pointers = np.concatenate([[0], np.cumsum(listed.sum(axis=1))])
     columns = items[:, :k][listed]
     return sp.csr_array((np.ones(len(columns)), columns, pointers), shape=(len(items), n_items))
 
 
-def _divided(total: Values, count: NDArray[np.number]) -> Values:
-    found: Values = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return found
+def _divide(total: Values, count: NDArray[np.number]) -> Values:
+    ratio: Values = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return ratio

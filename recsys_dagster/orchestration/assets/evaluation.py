@@ -8,9 +8,18 @@ import dagster as dg
 from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.example_lists import ListedItem, example_lists, pick_example_users, write_example_lists
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
-from recsys_dagster.evaluation.leaderboard import CONSTANT, HOLDOUT
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow, headline, store_metrics
+from recsys_dagster.evaluation.store import (
+    CONSTANT,
+    HOLDOUT,
+    REPORTED_FOLD,
+    ConfusionRow,
+    MetricRow,
+    SliceRow,
+    headline,
+    store_metrics,
+)
 from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelStore
@@ -32,10 +41,10 @@ def _pictures(
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """Where a model errs on the test fold, for whom it works, and what matters to it; as on the page."""
     figures = {}
-    cells = [row for row in confusion if row.fold == "test"]
+    cells = [row for row in confusion if row.fold == REPORTED_FOLD]
     if cells:
         figures["confusion"] = cached_svg(plot_confusion, tuple(cells))
-    figures |= dict(slice_figures([row for row in parts if row.fold == "test"]))
+    figures |= dict(slice_figures([row for row in parts if row.fold == REPORTED_FOLD]))
     if importances:
         figures["importance"] = cached_svg(plot_importance, tuple(importances))
     return {title: picture(svg) for title, svg in figures.items()}
@@ -145,8 +154,7 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
     return dg.MaterializeResult(
         metadata={
             "leaderboard": markdown_table(list(records[0]), [list(record.values()) for record in records]),
-            "ndcg_10": picture(to_svg(plot_leaderboard(board, ("ndcg", 10)))),
-            "rmse": picture(to_svg(plot_leaderboard(board, ("rmse", None)))),
+            **{key.column: picture(to_svg(plot_leaderboard(board, key))) for key in (CHOOSING_METRIC, RATING_METRIC)},
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
             "dagster/row_count": len(records),
             **usage_metadata(usage),

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_dagster.evaluation.lists import RelevantPairs
+from recsys_dagster.evaluation.relevance import RelevantPairs
 
 N_ROWS, N_ITEMS = 4, 6
 

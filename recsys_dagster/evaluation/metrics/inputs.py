@@ -1,0 +1,83 @@
+"""What the metrics are computed from: the lists of a block of users, and the rated pairs of a fold."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items of the training fold: how popular each is and which genres it has.
+
+    Attributes:
+        counts: (n_items,) users who have the item in the training fold.
+        popularity: (n_items,) the same as a share of the users who have any item there, in [0, 1].
+        genres: (n_items, n_genres) CSR, each row 1 / (number of genres of the item) at its genres: p(g | item).
+    """
+
+    counts: NDArray[np.int64]
+    popularity: NDArray[np.float64]
+    genres: sp.csr_array
+
+    @classmethod
+    def of(cls, histories: sp.csr_array, genres: sp.csr_array) -> "Catalogue":
+        """Return the catalogue of a training fold.
+
+        Args:
+            histories: (n_users, n_items) CSR of ones, the pairs of the training fold.
+            genres: (n_items, n_genres) CSR of ones.
+        """
+        users = max(1, int(np.count_nonzero(np.diff(histories.indptr))))
+        counts = np.bincount(histories.indices, minlength=histories.shape[1])
+        genres_of_item = np.diff(genres.indptr)
+        shares = sp.csr_array(
+            (np.repeat(1 / np.maximum(genres_of_item, 1), genres_of_item), genres.indices, genres.indptr),
+            shape=genres.shape,
+        )
+        return cls(counts, counts / users, shares)
+
+    @cached_property
+    def popularity_ranks(self) -> NDArray[np.int64]:
+        """(n_items,) position of each item by falling popularity, from 0; of equal items the lower index is first."""
+        ranks = np.empty(len(self.counts), dtype=np.int64)
+        ranks[np.argsort(-self.counts, kind="stable")] = np.arange(len(self.counts))
+        return ranks
+
+
+@dataclass(frozen=True)
+class RecommendedLists:
+    """The lists of n users, and what these users had before.
+
+    Attributes:
+        items: (n, K) int32 item indices, best first; -1 where a list is shorter.
+        hits: (n, K) bool, whether the item at that rank is relevant to the user.
+        histories: (n, n_items) CSR of ones, the users' pairs in the training fold.
+        excluded: (n, n_items) CSR of ones, further pairs that the lists leave out; None where there are none.
+        catalogue: the items.
+    """
+
+    items: NDArray[np.int32]
+    hits: NDArray[np.bool_]
+    histories: sp.csr_array
+    excluded: sp.csr_array | None
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class RatedPairs:
+    """The rated pairs of a fold and what a model predicts for them.
+
+    Attributes:
+        liked: (n,) bool, whether the rating reaches the like threshold.
+        scores: (n,) the model's rating, or probability of a like: the higher, the more probable is a like.
+        predicted: (n,) the model's rating; None for a model that predicts no ratings.
+        train_liked: (m,) bool, whether each rating of the training fold reaches the like threshold.
+    """
+
+    liked: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    predicted: NDArray[np.float32] | None
+    train_liked: NDArray[np.bool_]
