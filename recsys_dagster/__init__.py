@@ -1,8 +1,8 @@
-"""A recommender factory: raw rating files in, honest evaluation and published top-N lists out."""
+"""A recommender factory: from raw rating files to evaluated models and published recommendations."""
 
 import os
 
-# The threads of a product of matrices (OpenBLAS) and those of a compiled loop (OpenMP) go on spinning for a while when
-# they are done, in the way of the other kind that comes next: let them sleep. Both are read when they are first loaded.
+# Threads of OpenBLAS (matrix products) and OpenMP (compiled loops) spin for a while after their work is done, which
+# slows down whatever runs next. These variables let them sleep; both are read when the libraries are loaded.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -1,6 +1,6 @@
 """What `dagster dev` loads."""
 
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.settings import Settings
+from recsys_dagster.settings import read_settings
 
-defs = build_definitions(Settings())
+defs = build_definitions(read_settings())

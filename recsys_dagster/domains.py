@@ -1,4 +1,4 @@
-"""The domains: what differs between them is data here, never an `if` elsewhere."""
+"""Define the domains; everything that differs between them is data of this module."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from recsys_dagster.errors import UsageError
 
 @dataclass(frozen=True)
 class Domain:
-    """A kind of title with its own ratings, models and lists.
+    """A kind of item with its own ratings, models and recommendations.
 
     Attributes:
-        name: the partition key.
-        scale: lowest and highest rating that can be given.
+        name: name of the domain; also its partition key.
+        scale: lowest and highest possible rating.
         like_threshold: a rating at or above it counts as liked.
-        default_dataset: id in the dataset catalogue, used unless the settings choose another.
+        default_dataset: id of the dataset that is used unless the settings name another.
     """
 
     name: str
@@ -32,18 +32,18 @@ DOMAINS: dict[str, Domain] = {
 
 
 def get_domain(name: str) -> Domain:
-    """Return the domain of that name; raise UsageError, listing the known ones, if there is none."""
+    """Return the domain with the given name; raise UsageError, which lists the known names, if there is none."""
     try:
         return DOMAINS[name]
     except KeyError:
         raise UsageError(f"unknown domain {name!r}; known: {', '.join(DOMAINS)}") from None
 
 
-def like_threshold_of(scale: tuple[float, float]) -> float:
-    """Return from which rating on a title counts as liked on a scale that belongs to no domain.
+def default_like_threshold(scale: tuple[float, float]) -> float:
+    """Return the default like threshold of a rating scale that belongs to no domain.
 
-    Seven ninths of the way up, where the domains have theirs (8 of 1 to 10, 4 of 0.5 to 5), to the nearest half: 4 of
-    1 to 5.
+    It is 7/9 of the way from the lowest to the highest rating, rounded to the nearest half. This agrees with the
+    domains (8 on 1 to 10, 4 on 0.5 to 5) and gives 4 on a scale of 1 to 5.
     """
     low, high = scale
     return round(2 * (low + 7 / 9 * (high - low))) / 2

@@ -1,20 +1,20 @@
-"""The errors a person can do something about: one line that says what is wrong and what to do.
+"""Define the errors that a user can fix; each message says in one line what is wrong and what to do.
 
-The command line prints their message without a traceback; Dagster shows them as the cause of a failed step.
+The command line prints the message without a traceback; Dagster shows it as the cause of a failed step.
 """
 
 
 class RecsysError(Exception):
-    """Something outside the code is wrong: a file, the network, the disk, another run."""
+    """Something outside the code is wrong: a file, the network, the disk, a setting, or another run. Exit code 1."""
 
 
 class IncompleteError(RecsysError):
-    """Everything asked for is there but for parts that failed; the message names them. Exit code 3."""
+    """Everything was published, but parts of the run failed; the message lists them. Exit code 3."""
 
 
 class UsageError(RecsysError):
-    """The caller named something that does not exist; the message lists what does. Exit code 2."""
+    """The user named something that does not exist; the message lists what exists. Exit code 2."""
 
 
 class TransientError(RecsysError):
-    """The network or a server failed again and again; another try later may succeed."""
+    """The network or a server keeps failing; another attempt later may succeed."""

@@ -1,28 +1,82 @@
-"""Every setting of the project, read from the environment (prefix RECSYS_) and from `.env`."""
+"""Define every setting of the project; the values come from environment variables RECSYS_… and from a file `.env`."""
 
+import difflib
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import ByteSize, Field, SecretStr, field_validator
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from recsys_dagster.domains import Domain
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.cron import cron_problem
+from recsys_dagster.runtime.urls import is_url, url_problem
+
+PREFIX = "RECSYS_"
+NOT_SETTINGS = frozenset({"RECSYS_ARCHIVES", "RECSYS_SOAK_POINTS"})
+"""Variables with the prefix that are read elsewhere: by deploy/compose.yaml, and by the tests."""
+
+_PACKAGE = Path(__file__).resolve().parent
+PROJECT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None
+"""Folder of the project's checkout; None if the package is installed without it."""
+
+_MEMORY_SIZE = re.compile(r"(\d+(\.\d+)?) *(%|[KMGT](i?B)?)", re.IGNORECASE | re.ASCII)
+_LONGEST_SECONDS = 366 * 86_400
+_LARGEST_SEED = 2**32 - 1
+
+
+def default_home() -> Path:
+    """Return the default of RECSYS_HOME: the folder `data` of the project's checkout, else of the current folder."""
+    return (PROJECT or Path()) / "data"
 
 
 class Settings(BaseSettings):
-    """What a deployment may choose. All of it has a default that works without network."""
+    """The choices of a deployment; the defaults work without network. Empty variables count as not set."""
 
-    model_config = SettingsConfigDict(env_prefix="RECSYS_", env_file=".env", extra="ignore", frozen=True)
-
-    home: Path = Field(Path("data"), description="Folder of everything the project writes.")
-    anime_dataset: str | None = Field(None, description="Dataset id of the anime domain; None: the domain's default.")
-    movie_dataset: str | None = Field(None, description="Dataset id of the movie domain; None: the domain's default.")
-    mirror: str | None = Field(
-        None, description="Folder or base URL that holds <dataset id>.zip; asked before the publisher."
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, allow_inf_nan=False
     )
-    seed: int = Field(42, description="Seed of the folds by hash, of the samples and of every random model.")
+
+    home: Path = Field(
+        default_factory=default_home, description="Folder that everything is written to; default: the project's `data`."
+    )
+    anime_dataset: str | None = Field(None, description="Id of the anime domain's dataset; None: the domain's default.")
+    movie_dataset: str | None = Field(None, description="Id of the movie domain's dataset; None: the domain's default.")
+    mirror: SecretStr | None = Field(
+        None,
+        description="Folder or base URL that has <dataset id>.zip and is asked before the publisher. A URL may contain "
+        "a user name, a password and a query; they are not written anywhere.",
+    )
+    mirror_fallback: bool = Field(
+        False, description="Whether the publisher is asked, with a warning, when the mirror cannot be reached."
+    )
+    download_seconds: float = Field(
+        6 * 3600, gt=0, le=_LONGEST_SECONDS, description="Longest total time of a download, with all its retries."
+    )
+    download_bytes: ByteSize = Field(
+        ByteSize(20 * 2**30), gt=0, description="Largest size of a downloaded archive, such as '20GiB'."
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Secret from which the pseudonyms of user names are derived; None: a random one, kept in the file "
+        "`pseudonym.key` under RECSYS_HOME. Another key gives other user ids.",
+    )
+    seed: int = Field(
+        42,
+        ge=0,
+        le=_LARGEST_SEED,
+        description="Seed of the generated samples, of the folds (where they are made by hash), and of all models.",
+    )
     memory_limit: str | None = Field(
-        None, description="Upper bound of DuckDB's memory, such as '4GB'; beyond it spills."
+        None, description="Memory limit of DuckDB, such as '4GB' or '50%'; beyond it DuckDB spills to disk."
     )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -35,53 +89,208 @@ class Settings(BaseSettings):
     model_seconds: float = Field(
         4 * 3600,
         gt=0,
-        description="Wall time that the fit of one model may take, and its evaluation; beyond it the model has failed.",
+        le=_LONGEST_SECONDS,
+        description="Time limit for fitting a model, and for evaluating it; a model that takes longer has failed.",
     )
     budget_seconds: float = Field(
         1200,
         gt=0,
-        description="Wall time that a model may be expected to take, to be among those that a run fits unless named.",
+        le=_LONGEST_SECONDS,
+        description="A run skips models whose estimated time is longer, unless they are named in RECSYS_MODELS.",
     )
     budget_memory: ByteSize | None = Field(
-        None, description="Memory that it may be expected to take, such as '4GiB'; None: what the machine has left."
+        None,
+        gt=0,
+        description="A run skips models whose estimated memory is larger, such as '4GiB'; None: the available memory.",
     )
-    schedules: bool = Field(False, description="Whether schedules and sensors run unless the UI says otherwise.")
+    wait_seconds: float = Field(
+        3600,
+        ge=0,
+        le=_LONGEST_SECONDS,
+        description="How long a run that was started by Dagster waits for another run of the same domain to end.",
+    )
+    schedules: bool = Field(False, description="Whether schedules and sensors are on unless the UI switches them off.")
     retrain_cron: str = Field(
-        "0 4 * * 1", pattern=r"^(\S+ +){4}\S+$", description="When both domains are retrained, in UTC, as in a crontab."
+        "0 4 * * 1",
+        description="When all domains are retrained: a cron expression, in the time zone RECSYS_TIMEZONE.",
     )
-    stale_days: float = Field(8, gt=0, description="Age from which the published lists of a domain raise an alarm.")
+    timezone: str = Field("UTC", description="Time zone of RECSYS_RETRAIN_CRON, such as Europe/Berlin.")
+    stale_days: float = Field(8, gt=0, description="Age in days at which published recommendations raise an alarm.")
     webhook: SecretStr | None = Field(
-        None, description="URL that alarms are posted to, as JSON with the key `text`; None: to the log alone."
+        None, description="URL that alarms are posted to, as JSON with the key `text`; None: alarms go to the log only."
     )
-    top_n: int = Field(100, ge=1, description="Length of the published list of each user.")
-
+    top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
-        5, ge=1, description="Versions of each model that are kept; the champion and its predecessor always are."
+        5, ge=1, description="Number of versions kept of each model; the champion and its predecessor are always kept."
     )
-
-    max_rejected: float = Field(0.05, ge=0, le=1, description="Share of a raw file's rows that may be rejected.")
+    max_rejected: float = Field(
+        0.05, ge=0, le=1, description="Largest share of the rows of a raw file that may be rejected."
+    )
     volume_loss: float = Field(
-        0.1, ge=0, le=1, description="Share of a table's rows that may be gone since the last publication."
+        0.1,
+        ge=0,
+        le=1,
+        description="Largest share of a table's rows that may have gone since the last publication.",
     )
-    volume_growth: float = Field(1.0, ge=0, description="Share of a table's rows that may have been added since.")
+    volume_growth: float = Field(
+        1.0, ge=0, description="Largest growth of a table since the last publication, as a share of its rows."
+    )
     max_drift: float = Field(
-        0.25, ge=0, description="Population stability index of ratings and of popularity that is tolerated."
+        0.25, ge=0, description="Largest population stability index of the ratings and of the items' popularity."
     )
     gate_coverage_tolerance: float = Field(
         0.5, ge=0, le=1, description="Share of the champion's coverage@10 that a challenger may lose."
     )
     gate_rmse_tolerance: float = Field(
-        0.05, ge=0, description="Share of the champion's RMSE by which a challenger's may be higher, if both have one."
+        0.05, ge=0, description="Share by which a challenger's RMSE may exceed the champion's, if both predict ratings."
     )
     gate_least_active_tolerance: float = Field(
-        0.1, ge=0, le=1, description="Share of NDCG@10 that a challenger may lose over the least active users."
+        0.1, ge=0, le=1, description="Share of the NDCG@10 of the least active users that a challenger may lose."
     )
 
     @field_validator("models", "extra_models", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
+    @field_validator("home")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        try:
+            return value.expanduser()
+        except RuntimeError:
+            raise ValueError("there is no such user") from None
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _check_memory_limit(cls, value: str | None) -> str | None:
+        match = _MEMORY_SIZE.fullmatch(value.strip()) if value is not None else None
+        if value is not None and (match is None or float(match[1]) == 0):
+            raise ValueError("it has to be a size such as 4GB, 512MiB or 50%")
+        return value
+
+    @field_validator("retrain_cron")
+    @classmethod
+    def _check_cron(cls, value: str) -> str:
+        if problem := cron_problem(value):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("there is no such time zone; names are like Europe/Berlin or UTC") from None
+        return value
+
+    @field_validator("mirror", "webhook")
+    @classmethod
+    def _check_url(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if is_url(text) and (problem := url_problem(text)):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _check_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_url(value.get_secret_value()):
+            raise ValueError("it has to begin with http:// or https://")
+        return value
+
     def dataset_of(self, domain: Domain) -> str:
-        """Return the id of the dataset that the domain runs on."""
+        """Return the id of the domain's dataset."""
         return getattr(self, f"{domain.name}_dataset") or domain.default_dataset
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment and from a file `.env`.
+
+    The file is the one in the current folder, else the one of the project. Paths in it are relative to its folder.
+
+    Args:
+        overrides: values that take precedence over both, such as those of command line options.
+
+    Raises:
+        RecsysError: a variable is unknown or has an invalid value, or the file is damaged; the message names all faults
+            in one line, and no secret.
+    """
+    _refuse_unknown(os.environ, "the environment")
+    given = {name.upper() for name, value in os.environ.items() if value}
+    file = _find_env_file()
+    from_file = {}
+    if file is not None:
+        values = _read_env_file(file)
+        _refuse_unknown(values, str(file))
+        for name, value in values.items():
+            if name.upper() not in given and name.upper().startswith(PREFIX) and value:
+                from_file[name.upper().removeprefix(PREFIX).lower()] = _relative_to(file.parent, name.upper(), value)
+    try:
+        return Settings(**{**from_file, **overrides})
+    except ValidationError as error:
+        raise RecsysError(
+            f"{'; '.join(_describe(fault) for fault in error.errors())}; correct it in the environment or in "
+            f"{file or 'a file .env'}"
+        ) from None
+
+
+def variable_names() -> list[str]:
+    """Return the names of all environment variables that are settings."""
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
+def _refuse_unknown(names: Iterable[str], where: str) -> None:
+    """Raise RecsysError if one of the names has the prefix but is not a setting."""
+    known = variable_names()
+    unknown = sorted(
+        name for name in names if name.upper().startswith(PREFIX) and name.upper() not in {*known, *NOT_SETTINGS}
+    )
+    if unknown:
+        faults = []
+        for name in unknown:
+            nearest = difflib.get_close_matches(name.upper(), known, n=1)
+            faults.append(f"{name} is not a setting" + (f" (did you mean {nearest[0]}?)" if nearest else ""))
+        raise RecsysError(f"{'; '.join(faults)}; correct or remove it in {where}")
+
+
+def _find_env_file() -> Path | None:
+    folders = [Path.cwd(), *([PROJECT] if PROJECT else [])]
+    return next((folder / ".env" for folder in folders if (folder / ".env").is_file()), None)
+
+
+def _read_env_file(path: Path) -> Mapping[str, str | None]:
+    """Return the variables of a `.env` file; raise RecsysError, which names the line, if it cannot be parsed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecsysError(f"{path}: cannot be read ({error.strerror}); make it readable, or remove it") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RecsysError(f"{path}, line {line}: expected UTF-8; save the file in that encoding") from None
+    for binding in parse_stream(io.StringIO(text)):
+        is_setting = binding.key is not None and binding.key.upper().startswith(PREFIX)
+        if binding.error or (is_setting and "\n" in (binding.value or "")):
+            line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\n"))
+            raise RecsysError(f"{path}, line {line}: not of the form NAME=value; is a quote missing?")
+        if is_setting and binding.value is None:
+            raise RecsysError(f"{path}, line {binding.original.line}: {binding.key} has no value; add =…")
+    return dotenv_values(stream=io.StringIO(text))
+
+
+def _relative_to(folder: Path, name: str, value: str) -> str:
+    """Return the value of a path setting relative to the folder of the file that it comes from."""
+    is_path = name == f"{PREFIX}HOME" or (name == f"{PREFIX}MIRROR" and "://" not in value)
+    return str(folder / Path(value).expanduser()) if is_path and not value.startswith("~") else value
+
+
+def _describe(fault: Mapping[str, Any]) -> str:
+    """Describe a validation error in one line, without the value of a secret."""
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    is_secret = field in Settings.model_fields and "SecretStr" in str(Settings.model_fields[field].annotation)
+    shown = "" if is_secret else f"={fault['input']}"
+    return f"{PREFIX}{field.upper()}{shown}: {message}"

@@ -3,8 +3,8 @@
 from rich.table import Table
 
 from recsys_dagster.cli.console import console
-from recsys_dagster.cli.options import read_settings
 from recsys_dagster.domains import DOMAINS
+from recsys_dagster.settings import read_settings
 
 
 def datasets() -> None:

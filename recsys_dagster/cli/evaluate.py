@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_dagster.cli.console import console, results_table
-from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS, read_settings
-from recsys_dagster.domains import get_domain, like_threshold_of
+from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
+from recsys_dagster.domains import default_like_threshold, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.custom_split import ModelResult
@@ -141,7 +142,7 @@ def _by_files(
     seeds: int,
     out: Path,
 ) -> "list[ModelResult]":
-    threshold = like_threshold_of(scale) if like_threshold is None else like_threshold
+    threshold = default_like_threshold(scale) if like_threshold is None else like_threshold
     if not scale[0] < threshold <= scale[1]:
         raise typer.BadParameter(f"a like threshold of {threshold:g} on a scale from {scale[0]:g} to {scale[1]:g}")
     from recsys_dagster.evaluation.custom_split import evaluate_split

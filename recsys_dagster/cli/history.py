@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from recsys_dagster.cli.console import console, history_table
-from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.domains import get_domain
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import read_settings
 
 
 def history(

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.domains import get_domain
+from recsys_dagster.settings import read_settings
 
 
 def promote(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recsys_dagster.cli.console import console, recommendations_table
-from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.text import printable
+from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
     from recsys_dagster.serving.cold_start import ColdStartList

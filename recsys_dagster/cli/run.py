@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS, read_settings
+from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
 from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.settings import read_settings
 
 
 def run(

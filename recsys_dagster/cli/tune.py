@@ -6,8 +6,9 @@ import typer
 from rich.table import Table
 
 from recsys_dagster.cli.console import console
-from recsys_dagster.cli.options import DomainOption, read_settings
+from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.domains import get_domain
+from recsys_dagster.settings import read_settings
 
 
 def tune(

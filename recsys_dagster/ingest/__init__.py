@@ -1,1 +1,4 @@
-"""From a dataset's name to verified files on disk. Public names only are imported from elsewhere."""
+"""From the id of a dataset to verified files on disk: catalogue, formats, download, unpacking, manifest, samples.
+
+Reading the files into tables belongs to `warehouse`.
+"""

@@ -1,11 +1,13 @@
-"""Out of an archive, only what the format names, every byte of it checked on the way."""
+"""Unpack the files of a format from a ZIP archive, and verify every byte of them."""
 
 import codecs
 import csv
 import hashlib
+import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,40 +18,46 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import Format, SourceFile
 from recsys_dagster.ingest.manifest import ManifestFile
 from recsys_dagster.runtime.storage import explaining_disk_full
+from recsys_dagster.runtime.text import printable
+from recsys_dagster.runtime.units import GIB, MIB
 
-MAX_BYTES = 64 * 2**30
-"""The most that one archive may unpack to; the largest known dataset needs 3 GiB."""
+MAX_BYTES = 64 * GIB
+"""Largest total size of the unpacked files; the largest known dataset has 3 GiB."""
 
 MAX_RATIO = 100
-"""The most that an archive may grow by on unpacking; CSV files grow by 3 to 10, a bomb by up to 1,032."""
+"""Largest ratio of unpacked to packed size; CSV files have 3 to 10, ZIP bombs up to 1,032."""
 
-SMALL_BYTES = 64 * 2**20
-"""What unpacks to less than this may grow by any ratio."""
+SMALL_BYTES = 64 * MIB
+"""Up to this unpacked size any ratio is accepted."""
 
-_BLOCK = 2**20
+_BLOCK_BYTES = MIB
 _LONGEST_HEADER = 2**16
+_SHOWN = 500  # characters of an archive's content in a message
 
 
 class BadArchiveError(RecsysError):
-    """The archive or a file in it is not what it should be; fetching the same again would be of no use."""
+    """The archive or a file in it is not valid; fetching it again would not help."""
 
 
 def unpack(archive: Path, name: str, format_: Format, folder: Path) -> dict[str, ManifestFile]:
-    """Unpack the format's files, found by base name anywhere in the archive, into the existing `folder`.
+    """Unpack the files of a format, which may be anywhere in the archive, into `folder`.
 
     Args:
         archive: the ZIP file.
-        name: how errors call it.
-        format_: the files to look for; the rest stays packed.
-        folder: where they go.
+        name: name of the archive in error messages.
+        format_: the files to look for, by base name; other members are not unpacked.
+        folder: existing output folder.
+
+    Returns:
+        The verified files by name.
 
     Raises:
-        BadArchiveError: it is damaged, unsafe, or lacks a file or a column.
-        RecsysError: the disk is too full.
+        BadArchiveError: the archive is damaged or unsafe, or lacks a file or a column.
+        RecsysError: there is not enough disk space.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _members(opened, name, format_)
+            members = _find_members(opened, name, format_)
             _check_size(archive, name, members.values())
             require_space(folder, sum(member.file_size for member in members.values()))
             files = {}
@@ -58,18 +66,18 @@ def unpack(archive: Path, name: str, format_: Format, folder: Path) -> dict[str,
                     with opened.open(members[source.name]) as packed:
                         files[source.name] = copy_checked(packed, folder / source.name, source, name)
             return files
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, struct.error) as error:
         raise BadArchiveError(
-            f"{name}: not a whole ZIP archive ({error}); replace it by a fresh copy, then run again"
+            f"{name}: not a whole ZIP archive ({printable(str(error))}); replace it by a fresh copy, then run again"
         ) from error
-    except RuntimeError as error:  # a password, or a compression method that Python does not know
+    except RuntimeError as error:  # encrypted, or compressed with a method that Python does not support
         raise BadArchiveError(
-            f"{name}: cannot be unpacked ({error}); pack its files again as a plain ZIP without password"
+            f"{name}: cannot be unpacked ({printable(str(error))}); pack its files again as a ZIP without password"
         ) from error
 
 
 def copy_checked(stream: IO[bytes], target: Path, source: SourceFile, origin: str) -> ManifestFile:
-    """Copy a file to `target`, flushed to the disk, and return what `examine` finds out on the way."""
+    """Copy a file to `target`, flush it to the disk, and verify it on the way; see `examine`."""
 
     def copied(file: IO[bytes]) -> Iterator[bytes]:
         for block in _blocks(stream):
@@ -77,31 +85,31 @@ def copy_checked(stream: IO[bytes], target: Path, source: SourceFile, origin: st
             yield block
 
     with explaining_disk_full(target), target.open("wb") as file:
-        found = examine(copied(file), target, source, origin)
+        result = examine(copied(file), target, source, origin)
         file.flush()
         os.fsync(file.fileno())
-    return found
+    return result
 
 
 def examine_file(path: Path, source: SourceFile, origin: str) -> ManifestFile:
-    """Return what `examine` finds out about a file that lies in its place already, and flush it to the disk."""
+    """Verify a file that is already in its place, and flush it to the disk; see `examine`."""
     with path.open("rb") as file:
-        found = examine(_blocks(file), path, source, origin)
+        result = examine(_blocks(file), path, source, origin)
         os.fsync(file.fileno())
-    return found
+    return result
 
 
 def examine(blocks: Iterable[bytes], path: Path, source: SourceFile, origin: str) -> ManifestFile:
-    """Read a file once and return its size, checksum, lines and header.
+    """Read a CSV file once, verify it, and return its size, checksum, number of lines and header.
 
     Args:
-        blocks: its content.
-        path: where it is kept.
-        source: what it should be.
-        origin: the archive or the place it comes from; errors name it.
+        blocks: the content of the file.
+        path: where the file is kept.
+        source: what the file should be.
+        origin: the archive or the place that it comes from, for error messages.
 
     Raises:
-        BadArchiveError: it is empty, is not UTF-8, lacks a column, or has no rows though it is required.
+        BadArchiveError: the file is empty, is not UTF-8, lacks a column, or is required and has no rows.
     """
     where = f"{origin}: {source.name}"
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -125,7 +133,7 @@ def examine(blocks: Iterable[bytes], path: Path, source: SourceFile, origin: str
         line = newlines + error.object.count(b"\n", 0, error.start) + 1
         raise BadArchiveError(
             f"{where}, line {line}: expected UTF-8, found the byte 0x{error.object[error.start]:02x}; convert the file "
-            f"(iconv -f WINDOWS-1252 -t UTF-8 {source.name}, or from whatever it is written in) and pack it again"
+            f"(iconv -f WINDOWS-1252 -t UTF-8 {source.name}, or from its actual encoding) and pack it again"
         ) from error
     if size == 0:
         raise BadArchiveError(f"{where} is empty; replace the archive by a fresh copy, then run again")
@@ -138,21 +146,21 @@ def examine(blocks: Iterable[bytes], path: Path, source: SourceFile, origin: str
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raise RecsysError unless the disk under `folder` has room for `needed` bytes."""
+    """Raise RecsysError unless the disk of `folder` has `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise RecsysError(
             f"{folder.parent}: {needed / 1e6:,.1f} MB are needed and the disk has {free / 1e6:,.1f} MB left; free some "
-            "space or point RECSYS_HOME at a larger disk, then run again (what was there before is untouched)"
+            "space or point RECSYS_HOME at a larger disk, then run again (the previous state is untouched)"
         )
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    return iter(lambda: stream.read(_BLOCK), b"")
+    return iter(lambda: stream.read(_BLOCK_BYTES), b"")
 
 
 def _header(start: bytes, source: SourceFile, where: str) -> tuple[str, ...]:
-    """Return the column names in the first line of `start`; BadArchiveError if one of the source's is not there."""
+    """Return the column names in the first line of `start`; raise BadArchiveError if a required one is missing."""
     line = start[:_LONGEST_HEADER].decode("utf-8-sig", "replace").partition("\n")[0].partition("\r")[0]
     header = tuple(column.strip() for column in next(csv.reader([line]), []))
     spellings = source.spellings(header)
@@ -160,59 +168,61 @@ def _header(start: bytes, source: SourceFile, where: str) -> tuple[str, ...]:
     if missing:
         raise BadArchiveError(
             f"{where} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; its header is "
-            f"{', '.join(header)[:500]!r}; take the archive of the right dataset, or rename the column in the header"
+            f"{', '.join(header)[:_SHOWN]!r}; use the archive of the right dataset, or rename the column in the header"
         )
     return header
 
 
-def _members(opened: zipfile.ZipFile, name: str, format_: Format) -> dict[str, zipfile.ZipInfo]:
-    """Return the format's files in the archive, by name: of several, the one nearest to the top.
+def _find_members(opened: zipfile.ZipFile, name: str, format_: Format) -> dict[str, zipfile.ZipInfo]:
+    """Return the format's files in the archive by name; of several candidates, the one nearest to the top.
 
     Raises:
-        BadArchiveError: a path leads out of the archive, a file is a link, one is missing, or two are equally near.
+        BadArchiveError: a path leads out of the archive, a file is a link or missing, or two candidates are equally
+            near.
     """
-    found: dict[str, list[zipfile.ZipInfo]] = {source.name: [] for source in format_.files}
+    candidates: dict[str, list[zipfile.ZipInfo]] = {source.name: [] for source in format_.files}
     for member in opened.infolist():
         path = _path(member)
         if path.is_absolute() or ".." in path.parts:
             raise BadArchiveError(
-                f"{name}: the path {member.filename!r} leads out of the archive; do not trust it: fetch a fresh copy "
-                "from its publisher"
+                f"{name}: the path {printable(member.filename)!r} leads out of the archive; do not trust it: fetch a "
+                "fresh copy from its publisher"
             )
-        if path.name in found and not member.is_dir():
+        if path.name in candidates and not member.is_dir():
             if stat.S_ISLNK(member.external_attr >> 16):
-                raise BadArchiveError(f"{name}: {member.filename} is a link; pack the file itself")
-            found[path.name].append(member)
-    missing = [source.name for source in format_.files if source.required and not found[source.name]]
+                raise BadArchiveError(f"{name}: {printable(member.filename)} is a link; pack the file itself")
+            candidates[path.name].append(member)
+    missing = [source.name for source in format_.files if source.required and not candidates[source.name]]
     if missing:
-        held = ", ".join(member.filename for member in opened.infolist())
+        content = printable(", ".join(member.filename for member in opened.infolist()[:_SHOWN]))
         raise BadArchiveError(
-            f"{name} lacks {', '.join(missing)}, which the format {format_.name} needs; it holds "
-            f"{held[:500] or 'nothing'}; take the archive of the right dataset, or add the file"
+            f"{name} lacks {', '.join(missing)}, which the format {format_.name} needs; it contains "
+            f"{content[:_SHOWN] or 'nothing'}; use the archive of the right dataset, or add the file"
         )
-    return {file: _nearest(members, name) for file, members in found.items() if members}
+    return {file: _nearest_to_top(members, name) for file, members in candidates.items() if members}
 
 
 def _path(member: zipfile.ZipInfo) -> PurePosixPath:
     return PurePosixPath(member.filename.replace("\\", "/"))
 
 
-def _nearest(members: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
-    """Return the member that is nearest to the top of the archive."""
+def _nearest_to_top(members: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
+    """Return the member with the fewest folders above it."""
     first, *others = sorted(members, key=lambda member: len(_path(member).parts))
     if others and len(_path(others[0]).parts) == len(_path(first).parts):
         raise BadArchiveError(
-            f"{name} holds both {first.filename} and {others[0].filename}; take out the one that does not belong"
+            f"{name} contains both {printable(first.filename)} and {printable(others[0].filename)}; remove the one "
+            "that does not belong to the dataset"
         )
     return first
 
 
 def _check_size(archive: Path, name: str, members: Iterable[zipfile.ZipInfo]) -> None:
-    """Raise BadArchiveError if the members would unpack to more than a dataset does; zipfile holds them to it."""
+    """Raise BadArchiveError if the members are too large; zipfile never unpacks more than a member declares."""
     size = sum(member.file_size for member in members)
-    bound = min(MAX_BYTES, max(SMALL_BYTES, MAX_RATIO * archive.stat().st_size))
-    if size > bound:
+    limit = min(MAX_BYTES, max(SMALL_BYTES, MAX_RATIO * archive.stat().st_size))
+    if size > limit:
         raise BadArchiveError(
-            f"{name} would unpack to {size / 1e6:,.0f} MB, more than the {bound / 1e6:,.0f} MB that are plausible for "
+            f"{name} would unpack to {size / 1e6:,.0f} MB, more than the {limit / 1e6:,.0f} MB that are plausible for "
             "its size; do not trust it: fetch a fresh copy from its publisher"
         )

@@ -1,4 +1,4 @@
-"""The datasets that the project knows: adding one is one entry here, and a format if its files look different."""
+"""List the known datasets; to add one, add an entry here, and a format if its files have a new layout."""
 
 from dataclasses import dataclass
 
@@ -14,21 +14,21 @@ _KAGGLE_LICENCE = "stated on the dataset's page at Kaggle; read it before you us
 
 @dataclass(frozen=True)
 class Download:
-    """An archive behind a URL; `<url>.md5` is compared where it exists."""
+    """A ZIP archive at a URL; its checksum is compared with `<url>.md5` if that exists."""
 
     url: str
 
 
 @dataclass(frozen=True)
 class Kaggle:
-    """A dataset of Kaggle by its handle, `owner/name`."""
+    """A Kaggle dataset, identified by its handle `owner/name`."""
 
     handle: str
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A sample that the project generates itself, of this many users, titles and ratings."""
+    """A generated sample with the given numbers of users, items and ratings."""
 
     n_users: int
     n_items: int
@@ -40,13 +40,13 @@ class Dataset:
     """One entry of the catalogue.
 
     Attributes:
-        id: its name in the settings and on disk; `<id>.zip` in a mirror.
-        domain: the name of the domain that can run on it.
-        format: what its files look like.
-        source: where it comes from when no mirror has it.
-        summary: what it holds, in a few words.
-        licence: under which conditions; shown before a download and kept in the manifest.
-        homepage: where a person reads about it.
+        id: name in the settings and on disk; the archive in a mirror is `<id>.zip`.
+        domain: name of the domain that the dataset belongs to.
+        format: names and columns of its files.
+        source: where it is fetched from if no mirror has it.
+        summary: its content in a few words.
+        licence: terms of use; printed before a download and stored in the manifest.
+        homepage: URL of a page about the dataset.
     """
 
     id: str
@@ -62,7 +62,7 @@ _SMALL = Generated(n_users=400, n_items=500, n_ratings=16_000)
 
 
 def _sample(domain: str, format_name: str, source: Generated = _SMALL, like: str = "") -> Dataset:
-    size = f"{source.n_ratings:,} ratings of {source.n_items:,} titles by {source.n_users:,} users"
+    size = f"{source.n_ratings:,} ratings of {source.n_items:,} items by {source.n_users:,} users"
     return Dataset(
         id=f"sample-{domain}-full" if like else f"sample-{domain}",
         domain=domain,
@@ -112,24 +112,24 @@ CATALOGUE: dict[str, Dataset] = {
         _kaggle(
             "hernan4444/anime-recommendation-database-2020",
             "anime-2020",
-            "57,633,278 ratings and 109 million watches of 17,562 titles",
+            "57,633,278 ratings and 109 million list entries of 17,562 anime",
         ),
         _kaggle(
             "CooperUnion/anime-recommendations-database",
             "cooper-union",
-            "7,813,737 watches, most of them rated, of 12,294 titles",
+            "7,813,737 interactions, most of them rated, with 12,294 anime",
         ),
         _kaggle(
             "azathoth42/myanimelist",
             "myanimelist",
-            "watches with status and time, most of them rated (cleaned files)",
+            "list entries with status and time, most of them rated (cleaned files)",
         ),
     )
 }
 
 
 def get_dataset(dataset_id: str) -> Dataset:
-    """Return the dataset of that id; raise UsageError, listing the known ones, if there is none."""
+    """Return the dataset with the given id; raise UsageError, which lists the known ids, if there is none."""
     try:
         return CATALOGUE[dataset_id]
     except KeyError:

@@ -1,17 +1,14 @@
-"""From a dataset to verified files in their place: mirror, else publisher or generator; nothing is fetched twice.
+"""Fetch a dataset: from the mirror, the publisher or the sample generator, and only if it is not there yet.
 
-Whatever arrives is unpacked and checked in a folder beside, renamed into place, and only then does the manifest point
-to it. A run that is killed anywhere leaves the previous files and manifest; the next one clears up after it.
+The files are unpacked and verified in a temporary folder, which is then renamed; only then does the manifest name them.
+A run that is killed at any point leaves the previous files and manifest, and the next run removes what it left.
 """
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,24 +16,31 @@ from pathlib import Path
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine_file, unpack
 from recsys_dagster.ingest.catalogue import Dataset, Download, Generated, Kaggle
-from recsys_dagster.ingest.download import NotThereError, discard, download
-from recsys_dagster.ingest.manifest import (
-    Manifest,
-    ManifestFile,
-    data_version,
-    manifest_path,
-    read_manifest,
-    write_manifest,
-)
+from recsys_dagster.ingest.download import Limits, NotThereError, discard, download
+from recsys_dagster.ingest.manifest import Manifest, ManifestFile, data_version, read_manifest, write_manifest
+from recsys_dagster.ingest.mirror import archive_identity, archive_in_mirror, archive_url
 from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.runtime.files import check_home, refuse_links_outside
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.locks import file_lock
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.runtime.storage import explaining_disk_full, remove_leftovers, sha256
+from recsys_dagster.runtime.storage import explaining_disk_full, remove_leftovers, sha256, temporary_folder
+from recsys_dagster.runtime.urls import without_secrets
 from recsys_dagster.settings import Settings
+
+_FALLBACK = "set RECSYS_MIRROR_FALLBACK=on to ask the publisher instead"
+_VERSION = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
 class _Delivery:
-    """What has been put into the folder beside: where from, out of what, and the files."""
+    """Files that have been put into a temporary folder.
+
+    Attributes:
+        url: where they came from, without secrets.
+        identity: as of Manifest.
+        files: by name.
+    """
 
     url: str
     identity: str
@@ -44,114 +48,129 @@ class _Delivery:
 
 
 def fetch(dataset: Dataset, settings: Settings) -> Manifest:
-    """Return the manifest of the dataset's files, after fetching them if they are not there or their source changed.
+    """Return the manifest of the dataset's files; fetch them first if they are missing or their source has changed.
 
-    A folder as mirror is looked at every time (its archive's checksum), and so are the parameters of a generated
-    sample; of what came over the network, the files that are there are taken as they are.
+    An archive in a mirror folder is compared by its checksum every time, and a generated sample by its parameters.
+    Files that came over the network are never fetched twice.
 
     Raises:
-        RecsysError: no source has it, or what came is not what it should be; the previous files stay.
+        RecsysError: no source has the dataset, or the files are not valid; the previous files stay.
     """
-    folder = manifest_path(dataset, settings).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder, dataset):
+    layout = Layout(settings.home)
+    folder = layout.raw(dataset.id)
+    check_home(layout, folder)
+    refuse_links_outside(layout, [folder])
+    activity = f"another download of {dataset.id}"
+    with file_lock(layout.raw_lock(dataset.id), activity, wait_seconds=settings.download_seconds, on_wait=announce):
         remove_leftovers(folder)
         manifest = read_manifest(dataset, settings)
-        archive = archive_in_mirror(dataset, settings)
-        if manifest is None or _identity(dataset, settings, archive) not in (None, manifest.identity):
-            with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder) as temporary:
-                beside = Path(temporary) / "files"
-                beside.mkdir()
-                delivery = _deliver(dataset, settings, archive, folder, beside)
-                manifest = _swap_in(dataset, delivery, beside, manifest)
-                write_manifest(manifest, folder / "manifest.json")
-        _keep_only(manifest)
+        if manifest is None or _current_identity(dataset, settings) not in (None, manifest.identity):
+            with temporary_folder(folder) as temporary:
+                files = temporary / "files"
+                files.mkdir()
+                delivery = _deliver(dataset, settings, files)
+                manifest = _install(dataset, settings, delivery, files, manifest)
+                write_manifest(manifest, layout.manifest(dataset.id))
+        _remove_other_versions(layout, manifest)
     return manifest
 
 
-def _identity(dataset: Dataset, settings: Settings, archive: Path | None) -> str | None:
-    """Return what the files would be taken from now; None if only the network could tell."""
+def _current_identity(dataset: Dataset, settings: Settings) -> str | None:
+    """Return the identity of the source as it is now; None if that could be found out only over the network."""
     if isinstance(dataset.source, Generated):
         return f"generated:{_generator_hash(dataset.source, settings.seed)}"
+    try:
+        archive = archive_in_mirror(dataset, settings)
+    except RecsysError:
+        if not settings.mirror_fallback:
+            raise
+        return None
     return archive_identity(archive) if archive is not None else None
 
 
-def archive_identity(archive: Path) -> str:
-    """Return what a manifest calls an archive by: its checksum."""
-    return f"sha256:{sha256(archive)}"
-
-
 def _generator_hash(source: Generated, seed: int) -> str:
-    """Return 16 hex digits that change with the sizes, the seed or the generator's code."""
+    """Return 16 hex digits that change with the sizes, the seed or the code of the generator."""
     code = [sha256(path) for path in sorted(Path(__file__).with_name("samples").glob("*.py"))]
-    told = json.dumps([asdict(source), seed, code], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    content = json.dumps([asdict(source), seed, code], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def archive_in_mirror(dataset: Dataset, settings: Settings) -> Path | None:
-    """Return the dataset's archive in the mirror, if that is a folder and holds it."""
-    if isinstance(dataset.source, Generated) or settings.mirror is None or _is_url(settings.mirror):
-        return None
-    mirror = Path(settings.mirror).expanduser()
-    if not mirror.is_dir():
-        raise RecsysError(
-            f"RECSYS_MIRROR={settings.mirror} is neither a folder nor a URL; name one that holds {dataset.id}.zip, or "
-            "unset it to ask the publisher"
-        )
-    archive = mirror.resolve() / f"{dataset.id}.zip"
-    return archive if archive.is_file() else None
-
-
-def _is_url(mirror: str) -> bool:
-    return mirror.startswith(("http://", "https://"))
-
-
-def _deliver(dataset: Dataset, settings: Settings, archive: Path | None, folder: Path, beside: Path) -> _Delivery:
-    """Put the dataset's files into the folder `beside`, from the first source that has it."""
+def _deliver(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery:
+    """Put the dataset's files into `folder`, from the mirror if that has them, else from the dataset's source."""
     if isinstance(dataset.source, Generated):
-        return _generate(dataset, dataset.source, settings.seed, beside)
-    if archive is not None:
-        files = unpack(archive, str(archive), dataset.format, beside)
-        return _Delivery(archive.as_uri(), archive_identity(archive), files)
+        return _generate(dataset, dataset.source, settings.seed, folder)
+    if settings.mirror is not None:
+        delivery = _from_mirror(dataset, settings, folder)
+        if delivery is not None:
+            return delivery
     announce(f"{dataset.id}: licence: {dataset.licence}. {dataset.homepage}")
-    if settings.mirror is not None and _is_url(settings.mirror):
-        with contextlib.suppress(NotThereError):
-            return _from_url(f"{settings.mirror.rstrip('/')}/{dataset.id}.zip", dataset, folder, beside)
     if isinstance(dataset.source, Download):
-        return _from_url(dataset.source.url, dataset, folder, beside)
-    return _from_kaggle(dataset.source, dataset, beside)
+        return _from_url(dataset.source.url, dataset, settings, folder)
+    return _from_kaggle(dataset.source, dataset, folder)
 
 
-def _generate(dataset: Dataset, source: Generated, seed: int, beside: Path) -> _Delivery:
-    with explaining_disk_full(beside):
+def _from_mirror(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery | None:
+    """Put the dataset's files into `folder`; None, after a message, if the publisher is to be asked instead.
+
+    Raises:
+        RecsysError: the mirror cannot be reached (and RECSYS_MIRROR_FALLBACK is not on), or its archive is not valid.
+    """
+    url = archive_url(dataset, settings)
+    try:
+        if url is not None:
+            return _from_url(url, dataset, settings, folder)
+        archive = archive_in_mirror(dataset, settings)
+        if archive is not None:
+            files = unpack(archive, str(archive), dataset.format, folder)
+            return _Delivery(archive.as_uri(), archive_identity(archive), files)
+        message = f"{dataset.id}: the folder RECSYS_MIRROR has no {dataset.id}.zip"
+    except BadArchiveError:
+        raise
+    except NotThereError as error:
+        # Some servers answer 404 to a user whose secret is wrong: without one, the archive is surely missing.
+        if url != without_secrets(url or "") and not settings.mirror_fallback:
+            raise RecsysError(f"{error}; check the password or the token in RECSYS_MIRROR, or {_FALLBACK}") from None
+        message = str(error)
+    except RecsysError as error:
+        if not settings.mirror_fallback:
+            raise type(error)(f"{error}; or {_FALLBACK}") from None
+        message = f"warning: {error}"
+    announce(f"{message}; asking the publisher instead")
+    return None
+
+
+def _generate(dataset: Dataset, source: Generated, seed: int, folder: Path) -> _Delivery:
+    """Generate the sample in `folder`."""
+    with explaining_disk_full(folder):
         write_sample(
             dataset.format.name,
-            beside,
+            folder,
             n_users=source.n_users,
             n_items=source.n_items,
             n_ratings=source.n_ratings,
             seed=seed,
         )
-    files = {file.name: examine_file(beside / file.name, file, dataset.id) for file in dataset.format.files}
+    files = {file.name: examine_file(folder / file.name, file, dataset.id) for file in dataset.format.files}
     identity = f"generated:{_generator_hash(source, seed)}"
     return _Delivery(identity, identity, files)
 
 
-def _from_url(url: str, dataset: Dataset, folder: Path, beside: Path) -> _Delivery:
-    """Download an archive and unpack it; one that turns out bad is not kept for the next time."""
-    part = folder / f"{dataset.id}.zip.part"
-    download(url, part)
+def _from_url(url: str, dataset: Dataset, settings: Settings, folder: Path) -> _Delivery:
+    """Download an archive and unpack it into `folder`; an invalid archive is not kept for the next run."""
+    part = Layout(settings.home).partial_download(dataset.id)
+    download(url, part, Limits(settings.download_seconds, settings.download_bytes))
+    name = without_secrets(url)
     try:
-        files = unpack(part, url, dataset.format, beside)
+        files = unpack(part, name, dataset.format, folder)
     except BadArchiveError:
         discard(part)
         raise
-    return _Delivery(url, archive_identity(part), files)
+    return _Delivery(name, archive_identity(part), files)
 
 
-def _from_kaggle(source: Kaggle, dataset: Dataset, beside: Path) -> _Delivery:
-    """Fetch the format's files one by one, so that the rest of a large dataset stays where it is."""
-    import kagglehub  # slow to import, and needed by three datasets only
+def _from_kaggle(source: Kaggle, dataset: Dataset, folder: Path) -> _Delivery:
+    """Download the format's files one by one into `folder`, so that other files of the dataset are not downloaded."""
+    import kagglehub  # slow to import, and only needed by Kaggle datasets
     from kagglehub import exceptions
 
     url = f"https://www.kaggle.com/datasets/{source.handle}"
@@ -160,7 +179,7 @@ def _from_kaggle(source: Kaggle, dataset: Dataset, beside: Path) -> _Delivery:
         try:
             path = Path(kagglehub.dataset_download(source.handle, path=file.name))
         except (
-            OSError,  # every failure of its HTTP library is one
+            OSError,  # the base class of all errors of its HTTP library
             ValueError,
             exceptions.BackendError,
             exceptions.CredentialError,
@@ -178,17 +197,18 @@ def _from_kaggle(source: Kaggle, dataset: Dataset, beside: Path) -> _Delivery:
                 f"as {dataset.id}.zip into a folder and set RECSYS_MIRROR to that folder"
             ) from error
         with path.open("rb") as stream:
-            files[file.name] = copy_checked(stream, beside / file.name, file, url)
+            files[file.name] = copy_checked(stream, folder / file.name, file, url)
     return _Delivery(url, f"kaggle:{data_version(files)}", files)
 
 
-def _swap_in(dataset: Dataset, delivery: _Delivery, beside: Path, current: Manifest | None) -> Manifest:
-    """Rename the folder beside to its version, unless the intact files of the same version are there."""
-    target = beside.parent.parent / data_version(delivery.files)
+def _install(
+    dataset: Dataset, settings: Settings, delivery: _Delivery, folder: Path, current: Manifest | None
+) -> Manifest:
+    """Move the verified files to the folder of their version, unless they are there already; return their manifest."""
+    target = Layout(settings.home).raw_version(dataset.id, data_version(delivery.files))
     if current is None or current.folder != target:
-        if target.exists():  # of a killed run, or no longer whole
-            shutil.rmtree(target)
-        os.replace(beside, target)
+        _remove(target)  # left by a killed run, or damaged
+        os.replace(folder, target)
     files = {
         name: ManifestFile(target / name, file.bytes, file.sha256, file.lines, file.header)
         for name, file in delivery.files.items()
@@ -197,22 +217,17 @@ def _swap_in(dataset: Dataset, delivery: _Delivery, beside: Path, current: Manif
     return Manifest(dataset.id, delivery.url, delivery.identity, dataset.licence, now, files, target)
 
 
-def _keep_only(manifest: Manifest) -> None:
-    """Remove former versions and used-up downloads from the dataset's folder."""
-    for path in manifest.folder.parent.iterdir():
-        if path.is_dir() and path != manifest.folder:
-            shutil.rmtree(path)
-        elif path.name.startswith(f"{manifest.dataset_id}.zip"):
-            path.unlink()
+def _remove_other_versions(layout: Layout, manifest: Manifest) -> None:
+    """Remove former versions and finished downloads from the dataset's folder; unknown files are left alone."""
+    discard(layout.partial_download(manifest.dataset_id))
+    for path in layout.raw(manifest.dataset_id).iterdir():
+        if _VERSION.fullmatch(path.name) and path != manifest.folder:
+            _remove(path)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path, dataset: Dataset) -> Iterator[None]:
-    """Hold the dataset's folder; a second run waits here and then finds the files."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            announce(f"{dataset.id}: another run is fetching it; waiting for that to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _remove(path: Path) -> None:
+    """Remove a folder with its content, or a link itself."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

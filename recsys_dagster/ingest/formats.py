@@ -1,6 +1,6 @@
-"""What each publisher's files look like: names, columns and the types they are read with.
+"""Define the file formats of the known datasets: file names, columns and column types.
 
-A column is listed because a table is made of it; whatever else a file holds is left alone.
+Only the columns that a table needs are listed; other columns of a file are ignored.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ class Column:
     """A column that a file must have.
 
     Attributes:
-        name: the canonical name, which SQL uses.
-        type: the DuckDB type it is read with; VARCHAR where SQL has to tidy it first.
-        aliases: other spellings found in the header of some uploads.
-        personal: whether it tells who a user is; such a value is stored in no table.
+        name: canonical name, which the SQL files use.
+        type: DuckDB type of the column; VARCHAR if the SQL files have to clean the values first.
+        aliases: other spellings in the headers of some uploads.
+        personal: whether the value identifies a person; such values are not stored in any table.
     """
 
     name: str
@@ -29,11 +29,11 @@ class SourceFile:
     """A CSV file with a header, in UTF-8.
 
     Attributes:
-        name: its base name in the archive.
-        columns: what it must have, in any order and among others.
-        required: whether an archive without it is refused; an optional file that is missing has no rows.
-        quoted: whether fields may be quoted. Not so in purely numeric files, where one stray quote would otherwise
-            swallow everything up to the next.
+        name: base name in the archive.
+        columns: columns that the file must have, in any order and among others.
+        required: whether an archive without the file is refused; a missing optional file counts as empty.
+        quoted: whether fields may be quoted. False for purely numeric files, in which a stray quote would otherwise
+            hide all rows up to the next quote.
     """
 
     name: str
@@ -42,7 +42,7 @@ class SourceFile:
     quoted: bool = True
 
     def spellings(self, header: Sequence[str]) -> dict[str, str]:
-        """Return how the header spells each column that it has, by canonical name; the first spelling wins."""
+        """Map the canonical name of each column found in the header to its spelling there; the first spelling wins."""
         return {
             column.name: next(spelling for spelling in (column.name, *column.aliases) if spelling in header)
             for column in self.columns
@@ -52,13 +52,13 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Format:
-    """The files that belong to one publisher's kind of dataset; `name` is its folder in `sql/sources`."""
+    """The files of one kind of dataset; the folder of its SQL files is `sql/sources/<name>`."""
 
     name: str
     files: tuple[SourceFile, ...]
 
     def file(self, name: str) -> SourceFile:
-        """Return the file of that name; KeyError if the format has none."""
+        """Return the file with the given name; raise KeyError if the format has none."""
         return {file.name: file for file in self.files}[name]
 
 

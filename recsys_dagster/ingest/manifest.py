@@ -1,11 +1,12 @@
-"""What was fetched, from where and when: the record beside the raw files, and the pointer to them."""
+"""Record what was fetched, from where and when, and which version of the files is the current one."""
 
 import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import write_json
@@ -17,11 +18,11 @@ class ManifestFile:
     """One verified file.
 
     Attributes:
-        path: where it lies.
+        path: where the file is.
         bytes: its size.
-        sha256: its checksum, in hex.
-        lines: its lines, header included, whether or not the last one is terminated.
-        header: its column names as the file spells them, without surrounding blanks.
+        sha256: its checksum in hex.
+        lines: number of lines including the header, whether or not the last one is terminated.
+        header: column names as spelled in the file, without surrounding blanks.
     """
 
     path: Path
@@ -33,17 +34,17 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of one dataset as they were fetched.
+    """The files of a dataset, as they were fetched.
 
     Attributes:
         dataset_id: id in the catalogue.
-        url: where they came from.
-        identity: what they were taken from (an archive by checksum, a generator by its parameters); as long as it
-            is the same, nothing has to be fetched again.
-        licence: under which conditions they were offered.
-        fetched_at: time in UTC, ISO 8601.
+        url: source of the files, without secrets.
+        identity: identifies the source (checksum of an archive, parameters of a generator); the files are fetched again
+            only if it changes.
+        licence: terms of use at that time.
+        fetched_at: UTC time, ISO 8601.
         files: by name.
-        folder: where they lie.
+        folder: folder of the files.
     """
 
     dataset_id: str
@@ -56,42 +57,78 @@ class Manifest:
 
     @property
     def data_version(self) -> str:
-        """16 hex digits that change exactly when the content of a file does."""
+        """16 hex digits that change exactly when the content of a file changes."""
         return data_version(self.files)
+
+
+class _StoredFile(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    bytes: int
+    sha256: str
+    lines: int
+    header: list[str]
+
+
+class _StoredManifest(BaseModel):
+    """The content of manifest.json."""
+
+    model_config = ConfigDict(strict=True)
+
+    dataset_id: str
+    url: str
+    identity: str
+    licence: str
+    fetched_at: str
+    data_version: str
+    folder: str
+    files: dict[str, _StoredFile]
 
 
 def data_version(files: dict[str, ManifestFile]) -> str:
     """Return the first 16 hex digits of the SHA-256 over the names and checksums of the files."""
-    named = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(files))
-    return hashlib.sha256(named.encode()).hexdigest()[:16]
-
-
-def manifest_path(dataset: Dataset, settings: Settings) -> Path:
-    """Return where the dataset's manifest lies."""
-    return Layout(settings.home).raw(dataset.id) / "manifest.json"
+    lines = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def read_manifest(dataset: Dataset, settings: Settings) -> Manifest | None:
-    """Return the manifest of what was fetched; None if there is none, or its files are gone or of another size.
+    """Return the manifest of the dataset's files, or None if they have to be fetched (again).
 
-    None also where the files no longer have all that the format asks for, because the format has grown since.
+    None means: there is no readable manifest, a file is missing or has another size, or the files lack something that
+    the format asks for.
+
+    Raises:
+        RecsysError: the manifest names files or a folder that are not this dataset's.
     """
-    path = manifest_path(dataset, settings)
+    path = Layout(settings.home).manifest(dataset.id)
     try:
-        manifest = _from_json(json.loads(path.read_text(encoding="utf-8")), path.parent)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        stored = _StoredManifest.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
+    except OSError as error:
+        raise RecsysError(f"{path}: cannot be read ({error.strerror}); remove it, then run again") from None
+    known = {file.name for file in dataset.format.files}
+    folder = path.parent / stored.folder
+    files = {
+        name: ManifestFile(folder / name, file.bytes, file.sha256, file.lines, tuple(file.header))
+        for name, file in stored.files.items()
+    }
+    # The folder and the names become paths that are read and removed: anything but our own names is refused.
+    if stored.dataset_id != dataset.id or stored.folder != data_version(files):
+        raise _refusal(path, f"it names the folder {stored.folder!r}")
+    if not files.keys() <= known:
+        if any(Path(name).name != name for name in files):
+            raise _refusal(path, "it names files in other folders")
+        return None
+    manifest = Manifest(
+        stored.dataset_id, stored.url, stored.identity, stored.licence, stored.fetched_at, files, folder
+    )
     return manifest if _is_intact(manifest, dataset) else None
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Replace the manifest at `path`, beside whose folder the files lie already."""
-    described = {
-        "dataset_id": manifest.dataset_id,
-        "url": manifest.url,
-        "identity": manifest.identity,
-        "licence": manifest.licence,
-        "fetched_at": manifest.fetched_at,
+    """Replace the manifest at `path`; its files must already be in their folder."""
+    described = asdict(manifest) | {
         "data_version": manifest.data_version,
         "folder": manifest.folder.name,
         "files": {
@@ -102,23 +139,23 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
     write_json(path, described)
 
 
-def _from_json(described: dict[str, Any], parent: Path) -> Manifest:
-    folder = parent / described["folder"]
-    files = {
-        name: ManifestFile(folder / name, file["bytes"], file["sha256"], file["lines"], tuple(file["header"]))
-        for name, file in described["files"].items()
-    }
-    told = {key: described[key] for key in ("dataset_id", "url", "identity", "licence", "fetched_at")}
-    return Manifest(**told, files=files, folder=folder)
+def _refusal(path: Path, reason: str) -> RecsysError:
+    return RecsysError(
+        f"{path}: {reason}, which this project did not write; remove the file, then run again (the dataset is fetched "
+        "anew)"
+    )
 
 
 def _is_intact(manifest: Manifest, dataset: Dataset) -> bool:
-    """Tell whether every file of the manifest is there, and every file and column of the format in the manifest."""
-    return all(file.path.is_file() and file.path.stat().st_size == file.bytes for file in manifest.files.values()) and (
-        all(
-            len(source.spellings(manifest.files[source.name].header)) == len(source.columns)
-            if source.name in manifest.files
-            else not source.required
-            for source in dataset.format.files
-        )
+    """Check that all files have their size, and that together they have every file and column of the format."""
+    if manifest.folder.is_symlink():
+        return False
+    for file in manifest.files.values():
+        if file.path.is_symlink() or not file.path.is_file() or file.path.stat().st_size != file.bytes:
+            return False
+    return all(
+        len(source.spellings(manifest.files[source.name].header)) == len(source.columns)
+        if source.name in manifest.files
+        else not source.required
+        for source in dataset.format.files
     )

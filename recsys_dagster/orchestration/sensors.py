@@ -10,8 +10,8 @@ import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.fetching import archive_identity, archive_in_mirror
 from recsys_dagster.ingest.manifest import read_manifest
+from recsys_dagster.ingest.mirror import archive_identity, archive_in_mirror
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps

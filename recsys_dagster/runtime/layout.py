@@ -1,4 +1,4 @@
-"""Every path under RECSYS_HOME."""
+"""Define every path under RECSYS_HOME."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,25 +6,55 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders and files of one RECSYS_HOME. Nothing is made or read here."""
+    """The folders and files of one RECSYS_HOME; no method creates, reads or checks anything.
+
+    Attributes:
+        home: the folder RECSYS_HOME.
+    """
 
     home: Path
 
     def raw(self, dataset_id: str) -> Path:
-        """Folder of a dataset's published files and their manifest."""
+        """Folder of a dataset: its manifest, and a folder for each version of its files."""
         return self.home / "raw" / dataset_id
 
     def manifest(self, dataset_id: str) -> Path:
-        """Where a dataset's files came from, and their checksums."""
+        """Record of where a dataset's files came from, with their checksums; names the current version."""
         return self.raw(dataset_id) / "manifest.json"
 
+    def raw_version(self, dataset_id: str, data_version: str) -> Path:
+        """Folder of one version of a dataset's files."""
+        return self.raw(dataset_id) / data_version
+
+    def raw_lock(self, dataset_id: str) -> Path:
+        """File that is locked while a process fetches the dataset."""
+        return self.raw(dataset_id) / ".lock"
+
+    def partial_download(self, dataset_id: str) -> Path:
+        """The part of a dataset's archive that has been downloaded so far."""
+        return self.raw(dataset_id) / f"{dataset_id}.zip.part"
+
     def warehouse(self, domain: str) -> Path:
-        """The DuckDB file of a domain; one process at a time opens it."""
+        """DuckDB file of a domain; only one process at a time can open it."""
         return self.home / "warehouse" / f"{domain}.duckdb"
 
     def lock(self, domain: str) -> Path:
-        """The file that is locked while a process works on the domain."""
+        """File that is locked while a process changes the domain."""
         return self.home / "warehouse" / f"{domain}.lock"
+
+    def domain_folders(self, domain: str) -> list[Path]:
+        """All folders with files of a domain."""
+        return [
+            self.warehouse(domain).parent,
+            self.models(domain),
+            self.evaluation(domain),
+            self.report(domain).parent,
+            self.published(domain).parent,
+        ]
+
+    def pseudonym_key(self) -> Path:
+        """Secret from which the pseudonyms of user names are derived, unless RECSYS_PSEUDONYM_KEY is set."""
+        return self.home / "pseudonym.key"
 
     def models(self, domain: str) -> Path:
         """Folder of a domain's model versions and its champion pointer."""
@@ -35,7 +65,7 @@ class Layout:
         return self.models(domain) / "champion.json"
 
     def model(self, domain: str, model: str) -> Path:
-        """Folder of one model: a folder for each version, and the files about all of them."""
+        """Folder of one model: a folder for each version, and the files that concern all versions."""
         return self.models(domain) / model
 
     def current_version(self, domain: str, model: str) -> Path:
@@ -43,15 +73,15 @@ class Layout:
         return self.model(domain, model) / "current.json"
 
     def outcome(self, domain: str, model: str) -> Path:
-        """What came of a model in the last run that was to fit it."""
+        """Outcome of a model in the last run that included it: fitted, failed or skipped."""
         return self.model(domain, model) / "outcome.json"
 
     def tuned(self, domain: str, model: str) -> Path:
-        """The best parameters that `recsys tune` found."""
+        """Best parameters found by `recsys tune`."""
         return self.model(domain, model) / "tuned.json"
 
     def tuning_trials(self, domain: str, model: str) -> Path:
-        """The SQLite file of all trials of `recsys tune`."""
+        """SQLite file of all trials of `recsys tune`."""
         return self.model(domain, model) / "tuning.db"
 
     def evaluation(self, domain: str) -> Path:
@@ -63,43 +93,43 @@ class Layout:
         return self.evaluation(domain) / "holdout" / fold / f"{model}.parquet"
 
     def leaderboard(self, domain: str) -> Path:
-        """The leaderboard of the protocol `holdout`."""
+        """Leaderboard of the protocol `holdout`."""
         return self.evaluation(domain) / "holdout" / "leaderboard.json"
 
     def example_lists(self, domain: str, model: str) -> Path:
-        """The lists that a model makes for the example users of the page."""
+        """Recommendations of a model for the example users of the report."""
         return self.evaluation(domain) / "examples" / f"{model}.parquet"
 
     def importance(self, domain: str, model: str) -> Path:
-        """How much each input of a model matters."""
+        """Importance of each input of a model."""
         return self.evaluation(domain) / "importance" / f"{model}.json"
 
     def protocol(self, domain: str, protocol: str) -> Path:
-        """Folder of a split that `recsys evaluate` made under a protocol, and of the results on it."""
+        """Folder of the split that `recsys evaluate` made under a protocol, with its results."""
         return self.evaluation(domain) / "protocols" / protocol
 
     def report(self, domain: str) -> Path:
-        """The domain's HTML page."""
+        """HTML report of the domain."""
         return self.home / "reports" / domain / "index.html"
 
     def backtest(self, domain: str) -> Path:
-        """The HTML page of the domain's last backtest."""
+        """HTML report of the domain's last backtest."""
         return self.home / "reports" / domain / "backtest.html"
 
     def comparison(self) -> Path:
-        """The HTML page that compares the domains."""
+        """HTML page that compares the domains."""
         return self.home / "reports" / "index.html"
 
     def published(self, domain: str) -> Path:
-        """The DuckDB file that readers open."""
+        """DuckDB file that readers open."""
         return self.home / "published" / f"{domain}.duckdb"
 
     def previous(self, domain: str) -> Path:
-        """The published file before that one, kept to go back to."""
+        """Previously published file, kept for `recsys rollback`."""
         return self.home / "published" / "previous" / f"{domain}.duckdb"
 
     def built(self, domain: str) -> Path:
-        """The file that is to be published once it has passed its checks."""
+        """File that is published once it has passed its checks."""
         return self.home / "published" / "built" / f"{domain}.duckdb"
 
     def dagster(self) -> Path:

@@ -1,4 +1,4 @@
-"""How much memory the machine still has, and a refusal in time of what would not fit."""
+"""Find out how much memory is available, and refuse work that needs more."""
 
 import logging
 from pathlib import Path
@@ -13,23 +13,32 @@ log = logging.getLogger(__name__)
 
 
 def available_bytes() -> int | None:
-    """Return the bytes that can be allocated without swapping, or None where the system does not tell.
+    """Return the number of bytes that can be allocated without swapping; None if the system does not report it.
 
-    The least of Linux's MemAvailable and what the control group (a container's limit, version 2) has left.
+    This is the smaller of Linux's MemAvailable and what the control group (the limit of a container) has left.
     """
-    found = []
+    candidates = []
     if MEMINFO.exists():
         fields = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
-        found.append(int(fields["MemAvailable"].split()[0]) * 1024)
+        candidates.append(int(fields["MemAvailable"].split()[0]) * 1024)
     limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
     if limit.exists() and used.exists() and limit.read_text(encoding="ascii").strip() != "max":
-        found.append(int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")))
-    return min(found) if found else None
+        candidates.append(int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii")))
+    return min(candidates) if candidates else None
 
 
-def require(needed: int, what: str, cure: str) -> None:
-    """Log that `what` takes `needed` bytes; raise RecsysError, which ends in `cure`, if they are not available."""
+def require_memory(needed: int, purpose: str, advice: str) -> None:
+    """Log how much memory something needs, and refuse it if that is not available.
+
+    Args:
+        needed: bytes.
+        purpose: what needs the memory; the message begins with it.
+        advice: what the user can do instead; the message ends with it.
+
+    Raises:
+        RecsysError: less memory is available than needed.
+    """
     available = available_bytes()
-    log.info("%s takes %.2f GiB", what, needed / GIB)
+    log.info("%s takes %.2f GiB", purpose, needed / GIB)
     if available is not None and needed > available:
-        raise RecsysError(f"{what} takes {needed / GIB:.2f} GiB and {available / GIB:.2f} GiB are free; {cure}")
+        raise RecsysError(f"{purpose} takes {needed / GIB:.2f} GiB and {available / GIB:.2f} GiB are free; {advice}")

@@ -1,4 +1,4 @@
-"""Work that is done ahead of whoever waits for it."""
+"""Compute the next item of an iterator in a thread while the current one is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +8,13 @@ Item = TypeVar("Item")
 
 
 def prefetch(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the items, none of which is None; while one is used, a thread makes the next."""
+    """Yield the items in order; a thread computes each next one in advance.
+
+    Args:
+        items: none of them may be None.
+    """
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
+        upcoming = pool.submit(next, items, None)
+        while (item := upcoming.result()) is not None:
+            upcoming = pool.submit(next, items, None)
             yield item

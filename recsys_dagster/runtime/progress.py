@@ -1,6 +1,6 @@
-"""What a person at a terminal sees while they wait; nothing at all is drawn elsewhere.
+"""Show progress bars and messages on the terminal.
 
-Both go to standard error, so that standard output stays the command's own.
+Both are written to standard error, so that standard output contains only the result of a command.
 """
 
 import contextlib
@@ -24,23 +24,26 @@ from rich.progress import (
 def progress_bar(
     description: str, total: float | None, unit: Literal["bytes", "steps"] = "steps"
 ) -> Iterator[Callable[[float], None]]:
-    """Draw a bar while the block runs; the function that it gives moves the bar on by so many units.
+    """Show a progress bar during the block; nothing is shown if standard error is not a terminal.
 
     Args:
-        description: what is under way.
-        total: the units until the end; None where that is not known.
+        description: text in front of the bar.
+        total: number of units until the end; None if unknown.
         unit: `bytes` are shown with their speed, `steps` are counted.
+
+    Yields:
+        A function that advances the bar by a number of units.
     """
     console = Console(stderr=True)
-    counted: list[ProgressColumn] = (
+    unit_columns: list[ProgressColumn] = (
         [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
     )
-    columns = [TextColumn("{task.description}"), BarColumn(), *counted, TimeRemainingColumn()]
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), *unit_columns, TimeRemainingColumn()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(description, total=total)
         yield lambda units: progress.advance(task, units)
 
 
 def announce(message: str) -> None:
-    """Tell the person who runs this something that they should know before it goes on."""
+    """Print a message to standard error."""
     Console(stderr=True).print(message, style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a step costs: wall time, processor time and peak memory of this process."""
+"""Measure the wall time, processor time and peak memory of a block of code in this process."""
 
 import contextlib
 import ctypes
@@ -11,17 +11,17 @@ from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
-_under_way: list["ResourceUsage"] = []
+_active_blocks: list["ResourceUsage"] = []
 
 
 @dataclass(eq=False)
 class ResourceUsage:
-    """Filled in when the measured block ends.
+    """The resources that a block used; complete when the block has ended.
 
     Attributes:
-        wall_seconds: elapsed time, and what was charged.
+        wall_seconds: elapsed time, plus the time added by `charge`.
         cpu_seconds: processor time of all threads, user and system.
-        peak_bytes: the largest resident memory of the process during the block, what it held before included.
+        peak_bytes: largest resident memory of the process during the block, including memory allocated before it.
     """
 
     wall_seconds: float = 0.0
@@ -31,12 +31,12 @@ class ResourceUsage:
 
 @dataclass(frozen=True)
 class StepUsage:
-    """What a step of the pipeline usage when it last ran.
+    """The resources that a step of the pipeline used in its last run.
 
     Attributes:
-        step: its name.
-        wall_seconds, cpu_seconds, peak_bytes: as of ResourceUsage.
-        rows_per_second: made or read; None where rows are not what it takes time for.
+        step: name of the step.
+        wall_seconds, cpu_seconds, peak_bytes: as in ResourceUsage.
+        rows_per_second: rows read or written per second; None if the step does not count rows.
         ended_at: seconds since the epoch.
     """
 
@@ -50,50 +50,50 @@ class StepUsage:
 
 @contextlib.contextmanager
 def track_resources() -> Iterator[ResourceUsage]:
-    """Measure the block; its ResourceUsage is complete after the block, also when that raises."""
+    """Measure the block; the ResourceUsage is complete after the block, also if it raises."""
     usage = ResourceUsage()
-    _note_peak()
-    _give_back()
+    _update_peaks()
+    _return_freed_memory()
     _reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    _under_way.append(usage)
+    _active_blocks.append(usage)
     try:
         yield usage
     finally:
-        _note_peak()
-        _under_way.remove(usage)
+        _update_peaks()
+        _active_blocks.remove(usage)
         usage.wall_seconds += time.perf_counter() - wall
         usage.cpu_seconds += time.process_time() - cpu
 
 
 def charge(usage: ResourceUsage) -> None:
-    """Add, to the blocks that are being measured, what it usage to make something that is used again in them."""
-    for block in _under_way:
+    """Add the usage of a reused result to all blocks that are being measured, as if they had computed it."""
+    for block in _active_blocks:
         block.wall_seconds += usage.wall_seconds
         block.cpu_seconds += usage.cpu_seconds
         block.peak_bytes = max(block.peak_bytes, usage.peak_bytes)
 
 
-def _note_peak() -> None:
-    """Keep the peak until now for all blocks that are being measured."""
-    peak = _peak()
-    for block in _under_way:
+def _update_peaks() -> None:
+    """Update the peak memory of all blocks that are being measured."""
+    peak = _peak_bytes()
+    for block in _active_blocks:
         block.peak_bytes = max(block.peak_bytes, peak)
 
 
-def _give_back() -> None:
-    """Let the C library (glibc) return what it keeps of freed memory, which would count as the next block's."""
+def _return_freed_memory() -> None:
+    """Let the C library (glibc) return freed memory to the system, so that it does not count for the next block."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_peak() -> None:
-    """Start the kernel's high-water mark anew, where it can be (Linux); elsewhere it is that of the whole process."""
+    """Reset the kernel's high-water mark (Linux only; elsewhere it covers the whole process)."""
     with contextlib.suppress(OSError):
         _CLEAR_REFS.write_text("5")
 
 
-def _peak() -> int:
+def _peak_bytes() -> int:
     """Return the high-water mark of the resident memory in bytes."""
     try:
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))

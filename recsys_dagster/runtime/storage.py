@@ -1,52 +1,72 @@
-"""Files that are replaced without ever being half-written."""
+"""Write files so that no reader ever sees a half-written one, and explain a full disk."""
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from recsys_dagster.errors import RecsysError
 
+TEMPORARY = ".tmp-"
+"""First characters of the names of all temporary folders."""
+
 
 def sha256(path: Path) -> str:
-    """Return the hex SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a file in hex; the file is read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it into place if the block succeeds, else remove it.
+def temporary_folder(parent: Path, name: str = "") -> Iterator[Path]:
+    """Create an empty folder in `parent`, and remove it with its content when the block ends.
 
-    What a killed writer of the same path left is removed first: one process at a time writes a path.
+    The folder is locked during the block, so that `remove_leftovers` can tell it from one that a killed process left.
 
-    Raises:
-        RecsysError: the disk is full, naming the file and what to do.
+    Args:
+        parent: an existing folder.
+        name: part of the folder's name, for `remove_leftovers`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".tmp-{path.name}-"
-    for leftover in path.parent.glob(f"{prefix}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-    beside = folder / path.name
+    folder, descriptor = _create_locked(parent, f"{TEMPORARY}{name}-" if name else TEMPORARY)
     try:
-        with explaining_disk_full(path):
-            yield beside
-            _sync(beside)
-        os.replace(beside, path)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to, and move it to `path` if the block succeeds.
+
+    Several processes may replace the same path at the same time: the last one wins. What a killed process left is
+    removed.
+
+    Args:
+        path: a file or a folder; its parent is created if it does not exist.
+
+    Raises:
+        RecsysError: the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unlocked(path.parent.glob(f"{TEMPORARY}{path.name}-*"))
+    with explaining_disk_full(path), temporary_folder(path.parent, path.name) as folder:
+        temporary = folder / path.name
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
 
 
 @contextlib.contextmanager
 def explaining_disk_full(path: Path) -> Iterator[None]:
-    """Turn 'no space left' inside the block into a RecsysError that names `path` and the cure."""
+    """Convert an OSError for a full disk inside the block into a RecsysError that names `path` and the cure."""
     try:
         yield
     except OSError as error:
@@ -54,18 +74,26 @@ def explaining_disk_full(path: Path) -> Iterator[None]:
             raise
         raise RecsysError(
             f"{path}: the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again "
-            "(what was there before is untouched)"
+            "(the previous state is untouched)"
         ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, replacing `path` atomically."""
-    with replacing(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path, cure: str) -> dict[str, Any]:
-    """Return the object in a JSON file; raise RecsysError, naming the cure, where it is missing or damaged."""
+    """Return the object in a JSON file.
+
+    Args:
+        path: the file.
+        cure: what the user can do if the file is missing or damaged; the message ends with it.
+
+    Raises:
+        RecsysError: the file is missing or is not JSON.
+    """
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -76,13 +104,42 @@ def read_json(path: Path, cure: str) -> dict[str, Any]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs left beside their targets, at any depth; only while holding the folder's lock."""
-    for leftover in list(folder.rglob(".tmp-*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Remove all temporary folders that killed processes left in `folder`, at any depth."""
+    _remove_unlocked(list(folder.rglob(f"{TEMPORARY}*")))
+
+
+def _create_locked(parent: Path, prefix: str) -> tuple[Path, int]:
+    """Create a folder and lock it; return it with the descriptor that holds the lock."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another process took it for a leftover, before it was locked
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, descriptor
+        os.close(descriptor)
+
+
+def _remove_unlocked(folders: Iterable[Path]) -> None:
+    """Remove the folders that no process has locked; a file or a link of such a name is left alone."""
+    for folder in folders:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(descriptor)
 
 
 def _sync(path: Path) -> None:
-    """Flush a file, or every file of a folder, to the disk, so that the rename never outruns the bytes."""
+    """Flush a file, or every file of a folder, to the disk, so that it is complete before it is renamed."""
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
         with file.open("rb") as handle:
             os.fsync(handle.fileno())

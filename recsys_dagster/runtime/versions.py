@@ -1,4 +1,4 @@
-"""Which code and which packages something was made with."""
+"""Identify the version of this package and of the libraries that it uses."""
 
 import functools
 import hashlib
@@ -19,15 +19,12 @@ LIBRARIES = {
     "tensorflow": "tensorflow",
     "jax": "jax",
 }
-"""Module → package, of the libraries that can have a part in what a model learnt."""
+"""Module → package, for the libraries that can influence a fitted model."""
 
 
 @functools.cache
 def code_version() -> str:
-    """Return the version of this package with eight hex digits of its sources, such as `0.1.0+3fa9c1d2`.
-
-    Two states of the code that bear the same version are told apart by the digits.
-    """
+    """Return the package version followed by eight hex digits of a hash of its sources, such as `0.1.0+3fa9c1d2`."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(_PACKAGE)}\0".encode() + path.read_bytes() + b"\0")
@@ -35,16 +32,16 @@ def code_version() -> str:
 
 
 def loaded_packages() -> dict[str, str]:
-    """Return the version of Python and of each library that this process has loaded, by package."""
+    """Return the versions of Python and of the libraries that this process has loaded, by package name."""
     loaded = {package: installed_version(package) for module, package in LIBRARIES.items() if module in sys.modules}
     return {"python": sys.version.split()[0], **loaded}
 
 
 def incompatibility(package: str, saved: str) -> str | None:
-    """Return what is wrong with the installed version of a package beside the saved one; None where it will do.
+    """Describe why the installed version of a package cannot replace the saved one; None if it can.
 
-    Versions go together if they agree up to the first number that is not zero: 2.1 and 2.4, 0.7.1 and 0.7.2, but
-    neither 1.26 and 2.0 nor 0.7 and 0.8 (semver.org, items 4 and 8).
+    Two versions are compatible if they agree up to the first number that is not zero: 2.1 and 2.4, or 0.7.1 and 0.7.2,
+    but neither 1.26 and 2.0 nor 0.7 and 0.8 (semver.org, items 4 and 8).
     """
     try:
         installed = installed_version(package)

@@ -10,7 +10,7 @@ from handmade import build
 from split_files import TEST, TRAIN, write_pairs, write_titles
 from typed_command import Typed
 
-from recsys_dagster.domains import DOMAINS, like_threshold_of
+from recsys_dagster.domains import DOMAINS, default_like_threshold
 from recsys_dagster.models.registry import model_names
 
 
@@ -62,11 +62,11 @@ def test_new_users_are_served_by_what_they_tell(
     assert not (tmp_path / "out/predictions").exists()
 
 
-def test_the_like_threshold_of_a_scale_is_where_the_domains_have_theirs() -> None:
+def test_the_default_like_threshold_of_a_scale_agrees_with_the_domains() -> None:
     for domain in DOMAINS.values():
-        assert like_threshold_of(domain.scale) == domain.like_threshold
-    assert like_threshold_of((1, 5)) == 4
-    assert like_threshold_of((0, 100)) == 78
+        assert default_like_threshold(domain.scale) == domain.like_threshold
+    assert default_like_threshold((1, 5)) == 4
+    assert default_like_threshold((0, 100)) == 78
 
 
 def test_the_like_threshold_can_be_chosen(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]) -> None:

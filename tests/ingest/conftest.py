@@ -1,4 +1,4 @@
-"""The server, small archives to put on it, a small disk, and the real data."""
+"""Fixtures: a web server, small archives, a small disk, and the real data."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from recsys_dagster.ingest.catalogue import Dataset, Download
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A running server; waits between tries are cut to milliseconds, proxies of the machine are passed by."""
+    """A running server; the pauses between attempts are milliseconds, and no proxy is used."""
     monkeypatch.setattr(download, "FIRST_WAIT", 0.002)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running = Server()
@@ -76,7 +76,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _settings_of_the_tests_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a `.env` of whoever runs the tests decides where data come from."""
+    """Ignore the settings of whoever runs the tests."""
     for name in [name for name in os.environ if name.startswith("RECSYS_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""A real web server on loopback whose failures can be planned."""
+"""A web server on the loopback interface with planned failures."""
 
 import hashlib
 import http.server
@@ -29,7 +29,7 @@ class Stall:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` by path, with ranges and ETags, after working off the path's plan of failures."""
+    """Serves `files` by path, with ranges and ETags; requests for a path fail as its plan says, one after the other."""
 
     daemon_threads = True
 
@@ -46,14 +46,14 @@ class Server(http.server.ThreadingHTTPServer):
         self.released = threading.Event()
 
     def handle_error(self, *args: object) -> None:
-        """The other side hangs up when it has had enough; nobody needs a traceback of that."""
+        """Print no traceback when the client closes the connection."""
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
 
-    def asked(self, path: str) -> list[str | None]:
+    def ranges_of(self, path: str) -> list[str | None]:
         """The Range headers of the requests for a path, in order."""
-        return [wanted for asked, wanted in self.requests if asked == path]
+        return [wanted for requested, wanted in self.requests if requested == path]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -109,7 +109,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.wfile.write(part)
             self.wfile.flush()
-        except OSError:  # the other side has gone, as planned or because its disk is full
+        except OSError:  # the client has closed the connection, as planned or because its disk is full
             return
         self.server.sent += len(part)
         if isinstance(fault, Stall):

@@ -51,7 +51,7 @@ def mirrored(home, pack):
         ("myanimelist", {"anime_cleaned.csv": 17_187, "users_cleaned.csv": 18, "animelists_cleaned.csv": 9_999}),
     ],
 )
-def test_real_archives_arrive_whole_and_are_not_unpacked_twice(real_mirror, home, dataset_id, lines):
+def test_real_archives_are_unpacked_completely_and_only_once(real_mirror, home, dataset_id, lines):
     dataset, settings = get_dataset(dataset_id), Settings(home=home, mirror=str(real_mirror))
     manifest = fetch(dataset, settings)
     assert {name: file.lines for name, file in manifest.files.items()} == lines
@@ -66,7 +66,7 @@ def test_real_archives_arrive_whole_and_are_not_unpacked_twice(real_mirror, home
     }
 
 
-def test_the_manifest_tells_what_came_from_where_under_which_licence(mirrored, pack):
+def test_the_manifest_records_source_licence_and_checksums(mirrored, pack):
     manifest = fetch(SMALL, mirrored)
     written = json.loads((mirrored.home / "raw/ml-latest-small/manifest.json").read_text())
     assert written["url"] == manifest.url == pack(WHOLE).as_uri()
@@ -79,7 +79,7 @@ def test_the_manifest_tells_what_came_from_where_under_which_licence(mirrored, p
         "lines": 3,
         "header": ["userId", "movieId", "rating", "timestamp"],
     }
-    assert str(mirrored.home) not in json.dumps(written["files"])  # the home may be moved
+    assert str(mirrored.home) not in json.dumps(written["files"])  # RECSYS_HOME may be moved
 
 
 def test_a_changed_archive_in_the_mirror_replaces_the_files(mirrored, pack):
@@ -91,7 +91,7 @@ def test_a_changed_archive_in_the_mirror_replaces_the_files(mirrored, pack):
     assert not old.folder.exists()
 
 
-def test_the_same_files_packed_anew_are_the_same_data(mirrored, pack):
+def test_the_same_files_in_a_new_archive_keep_their_data_version(mirrored, pack):
     old = fetch(SMALL, mirrored)
     inode = old.files["ratings.csv"].path.stat().st_ino
     pack({**WHOLE, "ml/README.txt": "packed again"})
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_previous_files(small_disk, pack):
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter", "manifest"])
-def test_files_that_are_no_longer_whole_are_fetched_again(mirrored, damage):
+def test_damaged_files_are_fetched_again(mirrored, damage):
     manifest = fetch(SMALL, mirrored)
     path = manifest.files["ratings.csv"].path
     if damage == "gone":
@@ -152,7 +152,7 @@ def test_files_are_fetched_again_when_the_format_has_grown(mirrored):
     assert read_manifest(replace(SMALL, format=grown), mirrored) is None
 
 
-def test_what_killed_runs_left_is_cleared_up(mirrored):
+def test_what_killed_runs_left_is_removed(mirrored):
     manifest = fetch(SMALL, mirrored)
     raw = manifest.folder.parent
     for leftover in (".tmp-abc", "0123456789abcdef"):
@@ -163,7 +163,7 @@ def test_what_killed_runs_left_is_cleared_up(mirrored):
     assert {path.name for path in raw.iterdir()} == {manifest.data_version, "manifest.json", ".lock"}
 
 
-def test_a_mirror_that_is_none_is_told(home):
+def test_a_mirror_that_does_not_exist_is_refused(home):
     with pytest.raises(RecsysError, match="RECSYS_MIRROR=/nowhere is neither a folder nor a URL"):
         fetch(SMALL, Settings(home=home, mirror="/nowhere"))
 
@@ -171,11 +171,11 @@ def test_a_mirror_that_is_none_is_told(home):
 # -- over HTTP
 
 
-def test_a_second_run_asks_the_server_nothing(server, published, home):
+def test_a_second_run_sends_no_request(server, published, home):
     manifest = fetch(published, Settings(home=home))
-    asked = len(server.requests)
+    requests = len(server.requests)
     assert fetch(published, Settings(home=home)) == manifest
-    assert len(server.requests) == asked
+    assert len(server.requests) == requests
     assert {path.name for path in manifest.folder.parent.iterdir()} == {manifest.data_version, "manifest.json", ".lock"}
 
 
@@ -188,7 +188,7 @@ def test_a_mirror_is_asked_before_the_publisher(server, published, home):
     server.files["/mirror/ml-latest-small.zip"] = server.files[PATH]
     manifest = fetch(published, Settings(home=home, mirror=server.url("/mirror/")))
     assert manifest.url == server.url("/mirror/ml-latest-small.zip")
-    assert server.asked(PATH) == []
+    assert server.ranges_of(PATH) == []
 
 
 def test_the_publisher_is_asked_for_what_a_mirror_does_not_have(server, published, home, tmp_path):
@@ -197,14 +197,14 @@ def test_the_publisher_is_asked_for_what_a_mirror_does_not_have(server, publishe
     assert fetch(published, Settings(home=home / "2", mirror=str(tmp_path / "empty"))).url == server.url(PATH)
 
 
-def test_a_mirror_that_fails_is_told_and_not_passed_over(server, published, home):
+def test_a_mirror_that_fails_is_an_error_and_the_publisher_is_not_asked(server, published, home):
     server.plans["/mirror/ml-latest-small.zip"] = [Status(500)] * 100
     with pytest.raises(RecsysError, match=r"/mirror/ml-latest-small\.zip: the server answered HTTP 500"):
         fetch(published, Settings(home=home, mirror=server.url("/mirror")))
-    assert server.asked(PATH) == []
+    assert server.ranges_of(PATH) == []
 
 
-def test_a_bad_download_is_not_kept_for_the_next_time(server, published, home):
+def test_an_invalid_download_is_not_kept(server, published, home):
     good, server.files[PATH] = server.files[PATH], server.files[PATH][:300]
     with pytest.raises(BadArchiveError, match="not a whole ZIP archive"):
         fetch(published, Settings(home=home))
@@ -212,7 +212,7 @@ def test_a_bad_download_is_not_kept_for_the_next_time(server, published, home):
     assert fetch(published, Settings(home=home)).files["movies.csv"].bytes == len(MOVIES)
 
 
-def test_the_data_survive_a_publisher_that_is_gone(server, published, home):
+def test_fetched_data_survive_a_publisher_that_is_gone(server, published, home):
     manifest = fetch(published, Settings(home=home))
     server.files.clear()
     assert fetch(published, Settings(home=home)) == manifest
@@ -222,7 +222,7 @@ def test_the_data_survive_a_publisher_that_is_gone(server, published, home):
 
 
 @pytest.mark.parametrize("dataset_id", ["sample-movie", "sample-anime"])
-def test_a_sample_is_generated_once_and_anew_when_its_parameters_change(home, dataset_id):
+def test_a_sample_is_generated_again_only_when_its_parameters_change(home, dataset_id):
     dataset = replace(get_dataset(dataset_id), source=Generated(n_users=30, n_items=60, n_ratings=400))
     manifest = fetch(dataset, Settings(home=home, seed=1))
     inodes = {name: file.path.stat().st_ino for name, file in manifest.files.items()}
@@ -250,14 +250,14 @@ def kaggle_cache(monkeypatch, tmp_path):
     return tmp_path / "kagglehub"
 
 
-def test_kaggle_without_network_or_token_is_told_with_the_cure(kaggle_cache, home):
-    told = r"anime\.csv could not be downloaded .*KAGGLE_API_TOKEN.* as anime-recommendations-database\.zip .*MIRROR"
-    with pytest.raises(RecsysError, match=told) as caught:
+def test_kaggle_without_network_or_token_is_an_error_with_the_cure(kaggle_cache, home):
+    message = r"anime\.csv could not be downloaded .*KAGGLE_API_TOKEN.* as anime-recommendations-database\.zip .*MIRROR"
+    with pytest.raises(RecsysError, match=message) as caught:
         fetch(get_dataset("anime-recommendations-database"), Settings(home=home))
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_kagglehub_has_are_checked_and_taken(kaggle_cache, home):
+def test_files_in_the_cache_of_kagglehub_are_verified_and_used(kaggle_cache, home):
     from kagglehub.cache import Cache
     from kagglehub.handle import parse_dataset_handle
 

@@ -42,7 +42,7 @@ def start(server, home):
         process.communicate()
 
 
-def test_a_killed_download_is_gone_on_with(server, published, home, start, pack):
+def test_a_killed_download_is_resumed(server, published, home, start, pack):
     body = pack({**WHOLE, "ml/genome.bin": os.urandom(400_000)}).read_bytes()
     server.files[PATH] = body
     server.plans[PATH] = [Stall(after=150_000)]
@@ -54,7 +54,7 @@ def test_a_killed_download_is_gone_on_with(server, published, home, start, pack)
     process.send_signal(signal.SIGKILL)
     process.wait()
     manifest = fetch(published, Settings(home=home))
-    assert server.asked(PATH) == [None, "bytes=150000-"]
+    assert server.ranges_of(PATH) == [None, "bytes=150000-"]
     assert server.sent == len(body)
     assert manifest.files["ratings.csv"].path.read_text() == RATINGS
 
@@ -65,11 +65,11 @@ def test_two_runs_at_once_download_once(server, published, home, start):
     assert server.stalled.wait(60)
     second = start()
     assert second.stderr is not None
-    assert "another run is fetching it; waiting" in second.stderr.readline()
+    assert "another download of ml-latest-small is active (process" in second.stderr.readline()
     server.released.set()
     assert first.wait(60) == 0
     assert second.wait(60) == 0
-    assert len(server.asked(f"{PATH}.md5")) == 1
+    assert len(server.ranges_of(f"{PATH}.md5")) == 1
     assert read_manifest(published, Settings(home=home)) is not None
 
 

@@ -10,19 +10,19 @@ from recsys_dagster.ingest.catalogue import CATALOGUE, Generated, get_dataset
 from recsys_dagster.ingest.formats import FORMATS
 
 
-def test_every_default_dataset_is_of_its_domain_and_needs_no_network():
+def test_every_default_dataset_belongs_to_its_domain_and_needs_no_network():
     for domain in DOMAINS.values():
         dataset = get_dataset(domain.default_dataset)
         assert dataset.domain == domain.name
         assert isinstance(dataset.source, Generated)
 
 
-def test_an_unknown_dataset_is_answered_with_the_known_ones():
+def test_an_unknown_dataset_is_an_error_that_lists_the_known_ones():
     with pytest.raises(UsageError, match=r"unknown dataset 'ml-1m'; known: sample-movie, .*ml-25m.*myanimelist"):
         get_dataset("ml-1m")
 
 
-def test_every_dataset_says_under_which_conditions_it_may_be_used():
+def test_every_dataset_has_a_licence():
     for dataset_id, dataset in CATALOGUE.items():
         assert dataset.id == dataset_id
         assert dataset.licence

@@ -7,4 +7,4 @@ MOVIES = "movieId,title,genres\n1,Toy Story (1995),Adventure\n2,Heat (1995),Acti
 RATINGS = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,2,3.5,964982224\n"
 WHOLE = {"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS}
 PATH = "/ml-latest-small.zip"
-"""Where the server has it."""
+"""Path of the archive on the server."""

@@ -164,7 +164,7 @@ def mirrored(tmp_path: Path) -> Settings:
 
 def drop(chosen: Settings, without: int = 0, age_seconds: float = 3600) -> None:
     """Put ratings into the mirror, the last so many left out."""
-    mirror = Path(str(chosen.mirror))
+    mirror = Path(chosen.mirror.get_secret_value())
     write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
     ratings = mirror / "files" / "ratings.csv"
     lines = ratings.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -33,15 +33,15 @@ def test_a_system_that_does_not_tell_refuses_nothing(machine: Path, monkeypatch:
     monkeypatch.setattr(memory, "MEMINFO", machine / "none")
     monkeypatch.setattr(memory, "CGROUP", machine / "none")
     assert memory.available_bytes() is None
-    memory.require(2**60, "a model", "buy more")
+    memory.require_memory(2**60, "a model", "buy more")
 
 
 def test_what_does_not_fit_is_refused_with_its_size_and_the_cure(machine: Path) -> None:
     with pytest.raises(RecsysError, match=r"a model takes 3\.00 GiB and 1\.00 GiB are free; buy more"):
-        memory.require(3 * GIB, "a model", "buy more")
+        memory.require_memory(3 * GIB, "a model", "buy more")
 
 
 def test_what_fits_is_stated(machine: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        memory.require(GIB // 2, "a model", "buy more")
+        memory.require_memory(GIB // 2, "a model", "buy more")
     assert "a model takes 0.50 GiB" in caplog.text

@@ -12,7 +12,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real
-from recsys_dagster.runtime.memory import require
+from recsys_dagster.runtime.memory import require_memory
 
 MIRROR_ROWS = 1024
 """Rows of a block when one triangle is copied to the other: small enough for the processor's cache."""
@@ -81,7 +81,7 @@ class Ease(FoldInPositivesModel):
 
     def _learn(self, positives: sp.csr_array) -> None:
         n = len(self.columns_)
-        require(
+        require_memory(
             4 * n * n,
             f"{self.name}: a matrix of {n} × {n} titles",
             "raise min_positives, or use item_knn, which needs no such matrix",
