@@ -250,8 +250,9 @@ def _refuse_unknown(names: Iterable[str], where: str) -> None:
     if unknown:
         faults = []
         for name in unknown:
-            nearest = difflib.get_close_matches(name.upper(), known, n=1)
-            faults.append(f"{name} is not a setting" + (f" (did you mean {nearest[0]}?)" if nearest else ""))
+            suffixes = [one.removeprefix(PREFIX) for one in known]
+            nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), suffixes, n=1)
+            faults.append(f"{name} is not a setting" + (f" (did you mean {PREFIX}{nearest[0]}?)" if nearest else ""))
         raise RecsysError(f"{'; '.join(faults)}; correct or remove it in {where}")
 
 

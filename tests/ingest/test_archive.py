@@ -70,9 +70,7 @@ def test_every_flipped_byte_is_detected(pack, folder):
 
 
 def test_a_missing_file_is_named_with_the_content_of_the_archive(unpacked):
-    with pytest.raises(
-        BadArchiveError, match=r"lacks ratings\.csv, which the format movielens needs; it contains ml"
-    ):
+    with pytest.raises(BadArchiveError, match=r"lacks ratings\.csv, which the format movielens needs; it contains ml"):
         unpacked({"ml/movies.csv": MOVIES})
 
 
