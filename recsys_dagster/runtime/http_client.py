@@ -1,8 +1,10 @@
 """Make HTTP requests that end by a deadline, do not leave HTTPS, and do not put URLs into logs."""
 
 import contextlib
+import functools
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -96,6 +98,7 @@ def open_response(
             timeout=httpx.Timeout(min(READ_SECONDS, deadline.seconds), connect=min(CONNECT_SECONDS, deadline.seconds)),
             follow_redirects=True,
             event_hooks={"request": [stay_encrypted]},
+            verify=_certificates(),
         ) as client,
         client.stream(
             method,
@@ -128,6 +131,12 @@ def describe_http_error(error: BaseException) -> str:
     # The messages of these classes are about the connection; those of others may quote an address.
     quotable = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, UnsafeRedirectError)
     return f"{type(error).__name__} ({error})" if isinstance(error, quotable) and str(error) else type(error).__name__
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Load the certificates to verify servers with, which takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 class _HideUrls(logging.Filter):
