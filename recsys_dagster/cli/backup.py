@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from recsys_dagster.cli.options import read_settings
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import read_settings
 
 
 def backup(

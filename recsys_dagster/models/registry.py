@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from recsys_dagster.errors import UsageError
 from recsys_dagster.models.base import Model
-from recsys_dagster.settings import Settings
+from recsys_dagster.settings import read_settings
 
 REGISTRY: dict[str, str] = {
     "popularity": "baselines.popularity:Popularity",
@@ -95,7 +95,7 @@ def extra_models() -> MappingProxyType[str, type[Model]]:
     Raises:
         UsageError: one cannot be imported, is not a complete model, or its name is invalid or taken.
     """
-    return _load_extra_models(Settings().extra_models)
+    return _load_extra_models(read_settings().extra_models)
 
 
 @cache
