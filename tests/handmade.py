@@ -53,3 +53,38 @@ def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
     """Return what the query gives."""
     with warehouse.connect() as connection:
         return connection.execute(query).fetchall()
+
+
+FILES: dict[str, dict[str, str | bytes]] = {
+    "movielens": {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER + "1,1,4,1000000000\n2,2,3.5,1000000001\n"},
+    "anime-2020": {
+        "anime.csv": (
+            "MAL_ID,Name,Score,Genres,English name,Type,Episodes,Aired,Rating,Members,Studios\n"
+            '1,Death &amp; Rebirth,8.78,"Action, Sci-Fi",Unknown,TV,26,"Apr 3, 1998 to ?",PG,10,"Gainax, Tatsunoko"\n'
+            "2,Unknown,Unknown,Unknown,-,Unknown,Unknown,Unknown,Unknown,0,Unknown\n"
+        ),
+        "anime_with_synopsis.csv": "MAL_ID,sypnopsis\n1,Angels attack\n",
+        "rating_complete.csv": "user_id,anime_id,rating\n1,1,9\n1,2,7\n2,1,-1\n",
+        "animelist.csv": "user_id,anime_id,rating,watching_status,watched_episodes\n1,1,9,1,13\n2,2,0,6,0\n",
+    },
+    "cooper-union": {
+        "anime.csv": (
+            "anime_id,name,genre,type,episodes,rating,members\n"
+            '5,Gintama&#039;,"Action, Shounen Ai",TV,51,9.25,100\n6,Elsewhere,,,Unknown,,\n'
+        ),
+        "rating.csv": "user_id,anime_id,rating\n1,5,-1\n3,5,10\n3,6,8\n",
+    },
+    "myanimelist": {
+        "anime_cleaned.csv": (
+            "anime_id,title,title_english,type,episodes,aired_string,aired_from_year,rating,score,members,genre,studio,"
+            "image_url\n"
+            "1,Trigun,Trigun,TV,26,1998,1998.0,R,8.2,5,Action,Madhouse,https://example.org/1.jpg\n"
+        ),
+        "users_cleaned.csv": "username\nAda\nBo\n",
+        "animelists_cleaned.csv": (
+            "username,anime_id,my_watched_episodes,my_score,my_status,my_last_updated\n"
+            "Ada,1,26,9,2,1362307973\nBo,1,3,0,1,2013-03-03 10:52:53\n"
+        ),
+    },
+}
+"""A few rows in every format."""

@@ -105,7 +105,7 @@ def example_lists(
     model: Model,
     examples: Sequence[Example],
     owned: sp.csr_array | None,
-    item_ids: NDArray[np.int32],
+    item_ids: NDArray[np.int64],
     k: int = SHORT_LIST,
 ) -> list[ListedItem]:
     """Return what a fitted model recommends to each of the people, without what it knows that they have.

@@ -12,6 +12,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import SHORT_LIST
 from recsys_dagster.runtime.storage import replacing
+from recsys_dagster.warehouse.schemas import CONFUSION, METRICS, SLICES, Table
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
@@ -86,11 +87,7 @@ class ConfusionRow:
     pairs: int
 
 
-_TABLES: dict[type, str] = {
-    MetricRow: "evaluation.metrics",
-    SliceRow: "evaluation.slices",
-    ConfusionRow: "evaluation.confusion",
-}
+_TABLES: dict[type, Table] = {MetricRow: METRICS, SliceRow: SLICES, ConfusionRow: CONFUSION}
 
 
 def headline(rows: Sequence[MetricRow]) -> dict[str, float]:
@@ -114,9 +111,9 @@ def store_metrics(
     try:
         for row_type, added in stored.items():
             table = _TABLES[row_type]
-            create_table(connection, table, row_type)
+            create_table(connection, table)
             for model, protocol in sorted({(row.model, row.protocol) for row in rows}):
-                connection.execute(f"DELETE FROM {table} WHERE model = ? AND protocol = ?", [model, protocol])
+                connection.execute(f"DELETE FROM {table.full_name} WHERE model = ? AND protocol = ?", [model, protocol])
             insert_rows(connection, table, added)
     except BaseException:
         connection.rollback()

@@ -164,7 +164,7 @@ def _header(start: bytes, source: SourceFile, where: str) -> tuple[str, ...]:
     line = start[:_LONGEST_HEADER].decode("utf-8-sig", "replace").partition("\n")[0].partition("\r")[0]
     header = tuple(column.strip() for column in next(csv.reader([line]), []))
     spellings = source.spellings(header)
-    missing = [" or ".join((c.name, *c.aliases)) for c in source.columns if c.name not in spellings]
+    missing = [" or ".join((c.name, *c.aliases)) for c in source.columns if c.required and c.name not in spellings]
     if missing:
         raise BadArchiveError(
             f"{where} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; its header is "

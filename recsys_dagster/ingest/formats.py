@@ -9,19 +9,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Column:
-    """A column that a file must have.
+    """A column of a file.
 
     Attributes:
         name: canonical name, which the SQL files use.
         type: DuckDB type of the column; VARCHAR if the SQL files have to clean the values first.
         aliases: other spellings in the headers of some uploads.
         personal: whether the value identifies a person; such values are not stored in any table.
+        required: whether a file without the column is refused; a missing optional column is NULL in every row.
     """
 
     name: str
     type: str = "VARCHAR"
     aliases: tuple[str, ...] = ()
     personal: bool = False
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class SourceFile:
             if not {column.name, *column.aliases}.isdisjoint(header)
         }
 
+    def has_required(self, header: Sequence[str]) -> bool:
+        """Return whether the header has every required column."""
+        spellings = self.spellings(header)
+        return all(column.name in spellings for column in self.columns if column.required)
+
 
 @dataclass(frozen=True)
 class Format:
@@ -73,9 +80,9 @@ FORMATS: dict[str, Format] = {
                     "ratings.csv",
                     (
                         Column("userId", "BIGINT"),
-                        Column("movieId", "INTEGER"),
+                        Column("movieId", "BIGINT"),
                         Column("rating", "FLOAT"),
-                        Column("timestamp", "BIGINT"),
+                        Column("timestamp", "BIGINT", required=False),
                     ),
                     quoted=False,
                 ),
@@ -97,6 +104,7 @@ FORMATS: dict[str, Format] = {
                         Column("Aired"),
                         Column("Rating"),
                         Column("Members"),
+                        Column("Studios", required=False),
                     ),
                 ),
                 SourceFile(
@@ -106,14 +114,14 @@ FORMATS: dict[str, Format] = {
                 ),
                 SourceFile(
                     "rating_complete.csv",
-                    (Column("user_id", "BIGINT"), Column("anime_id", "INTEGER"), Column("rating", "FLOAT")),
+                    (Column("user_id", "BIGINT"), Column("anime_id", "BIGINT"), Column("rating", "FLOAT")),
                     quoted=False,
                 ),
                 SourceFile(
                     "animelist.csv",
                     (
                         Column("user_id", "BIGINT"),
-                        Column("anime_id", "INTEGER"),
+                        Column("anime_id", "BIGINT"),
                         Column("rating", "FLOAT"),
                         Column("watching_status", "INTEGER"),
                         Column("watched_episodes", "INTEGER"),
@@ -139,7 +147,7 @@ FORMATS: dict[str, Format] = {
                 ),
                 SourceFile(
                     "rating.csv",
-                    (Column("user_id", "BIGINT"), Column("anime_id", "INTEGER"), Column("rating", "FLOAT")),
+                    (Column("user_id", "BIGINT"), Column("anime_id", "BIGINT"), Column("rating", "FLOAT")),
                     quoted=False,
                 ),
             ),
@@ -161,6 +169,8 @@ FORMATS: dict[str, Format] = {
                         Column("score"),
                         Column("members"),
                         Column("genre"),
+                        Column("studio", required=False),
+                        Column("image_url", required=False),
                     ),
                 ),
                 SourceFile("users_cleaned.csv", (Column("username", personal=True),)),
@@ -168,7 +178,7 @@ FORMATS: dict[str, Format] = {
                     "animelists_cleaned.csv",
                     (
                         Column("username", personal=True),
-                        Column("anime_id", "INTEGER"),
+                        Column("anime_id", "BIGINT"),
                         Column("my_watched_episodes", "INTEGER"),
                         Column("my_score", "FLOAT"),
                         Column("my_status", "INTEGER"),

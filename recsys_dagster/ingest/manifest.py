@@ -154,7 +154,7 @@ def _is_intact(manifest: Manifest, dataset: Dataset) -> bool:
         if file.path.is_symlink() or not file.path.is_file() or file.path.stat().st_size != file.bytes:
             return False
     return all(
-        len(source.spellings(manifest.files[source.name].header)) == len(source.columns)
+        source.has_required(manifest.files[source.name].header)
         if source.name in manifest.files
         else not source.required
         for source in dataset.format.files

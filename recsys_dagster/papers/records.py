@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from recsys_dagster.warehouse.schemas import FAULTS, PAPER_CONFUSIONS, PAPERS, Table
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
@@ -93,11 +94,7 @@ class PaperConfusion:
     pairs: int
 
 
-TABLES: dict[type, str] = {
-    PaperRow: "evaluation.papers",
-    FaultRow: "evaluation.faults",
-    PaperConfusion: "evaluation.paper_confusions",
-}
+TABLES: dict[type, Table] = {PaperRow: PAPERS, FaultRow: FAULTS, PaperConfusion: PAPER_CONFUSIONS}
 
 Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion)
 
@@ -107,10 +104,10 @@ def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], data
     table = TABLES[kind]
     connection.begin()
     try:
-        create_table(connection, table, kind)
+        create_table(connection, table)
         about = "fault" if kind is FaultRow else "paper"
         for name in sorted({getattr(row, about) for row in rows}):
-            connection.execute(f"DELETE FROM {table} WHERE dataset = ? AND {about} = ?", [dataset, name])
+            connection.execute(f"DELETE FROM {table.full_name} WHERE dataset = ? AND {about} = ?", [dataset, name])
         insert_rows(connection, table, rows)
     except BaseException:
         connection.rollback()

@@ -113,8 +113,8 @@ _QUERIES = {
         """,
     "years": "SELECT year, count(*) FROM clean.items WHERE year IS NOT NULL GROUP BY 1 ORDER BY 1",
     "months": """
-        SELECT date_trunc('month', watched_at)::DATE, count(*)
-        FROM clean.interactions WHERE watched_at IS NOT NULL GROUP BY 1 ORDER BY 1
+        SELECT date_trunc('month', "at")::DATE, count(*)
+        FROM clean.interactions WHERE "at" IS NOT NULL GROUP BY 1 ORDER BY 1
         """,
     "per_user": _activity("user_id"),
     "per_item": _activity("item_id"),

@@ -73,7 +73,7 @@ def describe_users(
     connection: "duckdb.DuckDBPyConnection",
     examples: "Sequence[Example]",
     user_ids: "NDArray[np.int64]",
-    item_ids: "NDArray[np.int32]",
+    item_ids: "NDArray[np.int64]",
 ) -> list[ExampleUser]:
     """Return the example users with their history.
 
@@ -87,20 +87,20 @@ def describe_users(
 
 
 def _describe(
-    connection: "duckdb.DuckDBPyConnection", example: "Example", user_id: int, item_ids: "NDArray[np.int32]"
+    connection: "duckdb.DuckDBPyConnection", example: "Example", user_id: int, item_ids: "NDArray[np.int64]"
 ) -> ExampleUser:
     known = item_ids[example.known.items].tolist()
     rows = connection.execute(
         f"""
         SELECT
             {name_sql()}, items.title_english, items.kind, items.year, coalesce(items.genres, []),
-            ratings.rating, interactions.watched_at
+            ratings.rating, interactions."at"
         FROM clean.interactions
         INNER JOIN clean.items USING (item_id)
         LEFT JOIN clean.ratings
             ON ratings.user_id = interactions.user_id AND ratings.item_id = interactions.item_id
         WHERE interactions.user_id = $user AND list_contains($known, interactions.item_id)
-        ORDER BY interactions.watched_at DESC NULLS LAST, ratings.rating DESC NULLS LAST, interactions.item_id
+        ORDER BY interactions."at" DESC NULLS LAST, ratings.rating DESC NULLS LAST, interactions.item_id
         """,
         {"user": user_id, "known": known},
     ).fetchall()

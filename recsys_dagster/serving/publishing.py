@@ -12,6 +12,7 @@ from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.serving.lookup import FORMAT_VERSION, Provenance
 from recsys_dagster.serving.swap import set_log_aside
+from recsys_dagster.warehouse.schemas import PUBLISHED, REFERENCE, create_statements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,32 +23,6 @@ if TYPE_CHECKING:
     from recsys_dagster.models.base import TopN
 
 _MEMORY_LIMIT = "512MB"
-
-_TABLES = """
-CREATE TABLE format_version (version INTEGER);
-CREATE TABLE users (user_id BIGINT);
-CREATE TABLE recommendations (
-    user_id BIGINT, rank INTEGER, item_id INTEGER, score FLOAT, model VARCHAR, version VARCHAR
-);
-CREATE TABLE items (
-    item_id INTEGER, title VARCHAR, title_english VARCHAR, kind VARCHAR, year SMALLINT, genres VARCHAR[],
-    episodes INTEGER, members INTEGER, site_score FLOAT, synopsis VARCHAR, is_adult BOOLEAN
-);
-CREATE TABLE item_index (item_idx INTEGER, item_id INTEGER);
-CREATE TABLE genre_index (genre_idx INTEGER, genre VARCHAR);
-CREATE TABLE leaderboard (
-    model VARCHAR, version VARCHAR, protocol VARCHAR, fold VARCHAR, metric VARCHAR, k INTEGER,
-    value DOUBLE, low DOUBLE, high DOUBLE, users BIGINT
-);
-CREATE TABLE history (
-    "at" TIMESTAMP, model VARCHAR, version VARCHAR, previous_model VARCHAR, previous_version VARCHAR, reason VARCHAR,
-    "by" VARCHAR, metrics MAP(VARCHAR, DOUBLE)
-);
-CREATE TABLE provenance (
-    domain VARCHAR, dataset VARCHAR, data_version VARCHAR, licence VARCHAR, model VARCHAR, version VARCHAR,
-    trained_rows BIGINT, scale_low DOUBLE, scale_high DOUBLE, packages MAP(VARCHAR, VARCHAR), created_at TIMESTAMP
-);
-"""
 
 
 class PublishedCounts(NamedTuple):
@@ -62,7 +37,7 @@ def publish(
     *,
     lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
     user_ids: "NDArray[np.int64]",
-    item_ids: "NDArray[np.int32]",
+    item_ids: "NDArray[np.int64]",
     items: "pa.Table",
     genre_names: Sequence[str],
     leaderboard: "pa.Table",
@@ -102,7 +77,7 @@ def publish(
         with replacing(path) as unfinished:
             config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(unfinished.parent)}
             with duckdb.connect(unfinished, config=config) as connection:
-                connection.execute(_TABLES)
+                connection.execute(create_statements(PUBLISHED))
                 connection.execute("INSERT INTO format_version VALUES (?)", [FORMAT_VERSION])
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
@@ -112,10 +87,10 @@ def publish(
                 _insert(connection, "leaderboard", leaderboard)
                 _insert_provenance(connection, provenance)
                 _insert_history(connection, history)
-                for name, rows in (reference or {}).items():
-                    connection.register("rows_in", rows)
-                    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM rows_in")
-                    connection.unregister("rows_in")
+                if reference is not None:
+                    connection.execute(create_statements(REFERENCE))
+                    for name, rows in reference.items():
+                        _insert(connection, name, rows)
                 counts = _check(connection, path)
                 connection.execute("CHECKPOINT")  # closing does it as well, but without an error if it fails
         set_log_aside(path)  # of the file that was replaced
@@ -132,7 +107,7 @@ def _insert_lists(
     connection: duckdb.DuckDBPyConnection,
     lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
     user_ids: "NDArray[np.int64]",
-    item_ids: "NDArray[np.int32]",
+    item_ids: "NDArray[np.int64]",
     provenance: Provenance,
 ) -> None:
     import numpy as np
@@ -149,7 +124,7 @@ def _insert_lists(
             {
                 "user_id": ids[rows],
                 "rank": places.astype(np.int32) + 1,
-                "item_id": item_ids[top.items[rows, places]].astype(np.int32),
+                "item_id": item_ids[top.items[rows, places]].astype(np.int64),
                 "score": top.scores[rows, places],
             }
         )
@@ -161,16 +136,15 @@ def _insert_lists(
         connection.unregister("block")
 
 
-def _indexed(index: str, name: str, values: "Sequence[str] | NDArray[np.int32]") -> "pa.Table":
+def _indexed(index: str, name: str, values: "Sequence[str] | NDArray[np.int64]") -> "pa.Table":
     import pyarrow as pa
 
     return pa.table({index: pa.array(range(len(values)), pa.int32()), name: values})
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: "pa.Table") -> None:
-    columns = ", ".join(name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall())
     connection.register("rows_in", rows)
-    connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM rows_in")
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_in")
     connection.unregister("rows_in")
 
 

@@ -33,7 +33,7 @@ class Holdout:
     data: TrainingData
     test: Interactions
     user_ids: NDArray[np.int64]
-    item_ids: NDArray[np.int32]
+    item_ids: NDArray[np.int64]
 
     @property
     def id_map_hash(self) -> str:
@@ -127,8 +127,8 @@ def load_excluded(warehouse: Warehouse) -> sp.csr_array:
     return owned
 
 
-def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return (n_users,) int64 user ids and (n_items,) int32 item ids, by index."""
+def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (n_users,) int64 user ids and (n_items,) int64 item ids, by index."""
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         return read_ids(connection, "users"), read_ids(connection, "items")
@@ -139,7 +139,7 @@ def id_map_hash(warehouse: Warehouse) -> str:
     return _hash_of_ids(*load_ids(warehouse))
 
 
-def _hash_of_ids(users: NDArray[np.int64], items: NDArray[np.int32]) -> str:
+def _hash_of_ids(users: NDArray[np.int64], items: NDArray[np.int64]) -> str:
     return hashlib.sha256(len(users).to_bytes(8) + users.tobytes() + items.tobytes()).hexdigest()[:16]
 
 

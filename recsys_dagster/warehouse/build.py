@@ -1,4 +1,7 @@
-"""Raw files → clean tables → features, each group replaced in one transaction: all of it or nothing."""
+"""Build the clean tables out of the raw files and the features out of the clean tables.
+
+The tables of a group are replaced in one transaction: all of them or none.
+"""
 
 import contextlib
 import math
@@ -14,13 +17,11 @@ from recsys_dagster.ingest.formats import Format
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
-from recsys_dagster.warehouse.sql_files import SqlTable, clean_build_order, sql_tables
+from recsys_dagster.warehouse.schemas import tables_of
+from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, clean_build_order, sql_tables
 
-_STORED = ("repeated_interactions", "dropped_interactions")
-"""The staging tables that are computed once: few rows from a long computation. The others are views."""
-
-ROWS_A_BLOCK = 2**24
-"""Raw interactions whose watches are put together at once."""
+ROWS_PER_BLOCK = 2**24
+"""Raw interactions that are joined at once where a table is materialised by blocks of users."""
 
 _IDENTIFIED = """
 SELECT user_id, item_id FROM staging.interactions
@@ -35,13 +36,19 @@ SELECT 1 FROM (
 WHERE user_id < last_user OR (user_id = last_user AND item_id <= last_item)
 LIMIT 1
 """
-"""Finds a row that does not come after the one before it. Where there is none, no pair comes twice: in whichever
-order the engine hands the rows over, a strictly rising sequence has no equals."""
+"""Finds a row that does not come after the one before it. Where there is none, no pair repeats: whatever the order in
+which the engine reads the rows, a strictly rising sequence has no equal elements."""
 
 
 @dataclass(frozen=True)
 class TableSummary:
-    """A table that was built: its rows, and the type of each column."""
+    """A table that was built.
+
+    Attributes:
+        schema, name: the table.
+        rows: number of its rows.
+        columns: type of each column by name, in order.
+    """
 
     schema: str
     name: str
@@ -51,7 +58,14 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What became of one raw file: `rows_in` = `kept` + all `rejected`, which are counted apart by reason."""
+    """What became of the rows of one raw file.
+
+    Attributes:
+        file: name of the file.
+        rows_in: its rows; equal to `kept` plus all `rejected`, which are counted independently.
+        kept: rows that are in a clean table.
+        rejected: number of rejected rows by reason.
+    """
 
     file: str
     rows_in: int
@@ -60,54 +74,45 @@ class FileAccount:
 
 
 def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Manifest) -> list[TableSummary]:
-    """Replace all tables of the schema `clean` by those made of the manifest's files.
+    """Replace the tables of the schema `clean` by those made of the files of the manifest.
 
     Raises:
-        RecsysError: a file is not readable as CSV, the disk is full, the warehouse is open in another process.
+        RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.
     """
     with warehouse.connect() as connection:
         loaded = load_raw(connection, warehouse.scratch, fmt, manifest)
         with _replacing(connection, "clean"):
             _create_domain(connection, domain, seed=0)
             _create_accounts(connection, loaded)
-            tables = clean_build_order(fmt.name)
-            (kept,) = (table for table in tables if table.name == "kept_interactions")
-            for table in tables:
-                if table.schema == "staging" and table.name not in _STORED:
-                    connection.execute(f"CREATE VIEW staging.{table.name} AS {table.sql}")
-                elif table.name == "repeated_interactions" and _has_no_pair_twice(connection, loaded):
-                    _create_empty(connection, table)
-                elif table.schema == "clean" and table.name == "interactions":
-                    _create_by_users(connection, table, kept, sum(file.rows_read for file in loaded))
-                else:
-                    _create(connection, table)
+            for table in clean_build_order(fmt.name):
+                _materialise(connection, table, loaded)
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
     return summaries
 
 
 def build_features(warehouse: Warehouse, domain: Domain, seed: int) -> list[TableSummary]:
-    """Replace all tables of the schema `features` by those made of the clean ones.
+    """Replace the tables of the schema `features` by those made of the clean tables.
 
     Args:
         warehouse: where the clean tables are.
-        domain: whose scale and threshold the SQL may ask for.
-        seed: of the folds where they are made by hash.
+        domain: its scale and threshold are available to the SQL.
+        seed: of the folds, where these are made by hash.
 
     Raises:
-        RecsysError: the clean tables are not there.
+        RecsysError: the clean tables do not exist.
     """
     with warehouse.connect() as connection:
         require(connection, warehouse, "clean", [table.name for table in sql_tables("clean")])
         with _replacing(connection, "features"):
             _create_domain(connection, domain, seed)
             for table in sql_tables("features"):
-                _create(connection, table)
+                _materialise(connection, table, [])
             return [_summary(connection, table) for table in sql_tables("features")]
 
 
 def reconcile(warehouse: Warehouse) -> list[FileAccount]:
-    """Return the account of each raw file, by name; the rows kept and those rejected are counted independently."""
+    """Return the account of each raw file, ordered by name."""
     with warehouse.connect() as connection:
         require(connection, warehouse, "clean", ["source_files", "rejected"])
         rejected: dict[str, dict[str, int]] = {}
@@ -120,16 +125,16 @@ def reconcile(warehouse: Warehouse) -> list[FileAccount]:
 
 
 def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema: str, names: Iterable[str]) -> None:
-    """Raise RecsysError, saying what to materialise, unless the schema has all those tables."""
-    found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]).fetchall()
-    missing = sorted(set(names) - {name for (name,) in found})
+    """Raise a RecsysError that says what to materialise unless the schema has every named table."""
+    existing = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]).fetchall()
+    missing = sorted(set(names) - {name for (name,) in existing})
     if missing:
         raise RecsysError(f"{warehouse.path} has no {schema}.{missing[0]}; materialise the group {schema!r} first")
 
 
 @contextlib.contextmanager
 def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[None]:
-    """Run the block in a transaction on an empty `schema`, with a schema `staging` that is gone at the end."""
+    """Run the block in a transaction on an empty `schema`, with a schema `staging` that is dropped at the end."""
     connection.execute("BEGIN")
     try:
         connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
@@ -143,16 +148,61 @@ def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[N
         connection.execute("DROP SCHEMA staging CASCADE")
         connection.execute("COMMIT")
     except BaseException:
-        # What broke the transaction may have ended it already, and is what there is to say.
+        # The error that is being raised may have ended the transaction already.
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK")
         raise
 
 
-def _has_no_pair_twice(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> bool:
-    """Tell whether surely no pair comes twice in a file; what the SQL finds by grouping, at a fraction of its cost.
+def _materialise(connection: duckdb.DuckDBPyConnection, table: SqlTable, loaded: list[LoadedFile]) -> None:
+    """Create a table or view as the header of its SQL file says.
 
-    The files of some publishers are sorted by user and title, where a glance is enough; others are sorted first.
+    Args:
+        connection: where the tables are that it reads.
+        table: the SQL file.
+        loaded: the raw files that the staging tables read.
+    """
+    match table.materialisation:
+        case Materialisation.VIEW:
+            connection.execute(f"CREATE VIEW {table.schema}.{table.name} AS {table.sql}")
+        case Materialisation.REPEATED_PAIRS if _no_pair_repeats(connection, loaded):
+            connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+        case Materialisation.TABLE | Materialisation.REPEATED_PAIRS:
+            _create(connection, table)
+        case Materialisation.BLOCKS_OF_USERS:
+            _create_by_blocks(connection, table, sum(file.rows_read for file in loaded))
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
+    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS {table.sql}")
+
+
+def _create_by_blocks(connection: duckdb.DuckDBPyConnection, table: SqlTable, rows: int) -> None:
+    """Create a table by one INSERT for each block of users.
+
+    A join that fits into memory takes a fraction of the time of one that spills. Where the raw files are in the order
+    of the users, each block reads only its own part of them.
+
+    Args:
+        connection: where the tables are that it reads.
+        table: the SQL file; it reads `staging.kept_interactions`.
+        rows: number of raw interactions.
+    """
+    low, high = connection.execute(
+        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.interactions"
+    ).fetchall()[0]
+    n_blocks = math.ceil(rows / ROWS_PER_BLOCK)
+    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
+    for start, end in pairwise(low + (high + 1 - low) * block // n_blocks for block in range(n_blocks + 1)):
+        users = f"(SELECT * FROM staging.kept_interactions WHERE user_id >= {start} AND user_id < {end})"
+        block_sql = table.sql.replace("FROM staging.kept_interactions", f"FROM {users} AS kept_interactions")
+        connection.execute(f"INSERT INTO {table.schema}.{table.name} {block_sql}")
+
+
+def _no_pair_repeats(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> bool:
+    """Return whether certainly no (user, item) pair repeats in a file, at a fraction of the time of grouping them.
+
+    The files of some publishers are sorted by user and item, which one pass confirms; others are sorted first.
     """
     return all(
         any(
@@ -163,34 +213,8 @@ def _has_no_pair_twice(connection: duckdb.DuckDBPyConnection, loaded: list[Loade
     )
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
-    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS {table.sql}")
-
-
-def _create_empty(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
-    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
-
-
-def _create_by_users(connection: duckdb.DuckDBPyConnection, table: SqlTable, source: SqlTable, rows: int) -> None:
-    """Create a table out of the view `source` of `rows` rows, of some users after the other.
-
-    A join that fits into memory takes a fraction of the time of one that spills; and where the raw files are in the
-    order of the users, each block reads its own part of them only.
-    """
-    low, high = connection.execute(
-        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.interactions"
-    ).fetchall()[0]
-    n_blocks = math.ceil(rows / ROWS_A_BLOCK)
-    view = f"CREATE OR REPLACE VIEW staging.{source.name} AS SELECT * FROM ({source.sql})"
-    _create_empty(connection, table)
-    for start, end in pairwise(low + (high + 1 - low) * block // n_blocks for block in range(n_blocks + 1)):
-        connection.execute(f"{view} WHERE user_id >= {start} AND user_id < {end}")
-        connection.execute(f"INSERT INTO {table.schema}.{table.name} {table.sql}")
-    connection.execute(view)
-
-
 def _create_domain(connection: duckdb.DuckDBPyConnection, domain: Domain, seed: int) -> None:
-    """What the SQL asks of the domain and the settings, as a table of one row."""
+    """Create `staging.domain`: one row with what the SQL needs of the domain and the settings."""
     low, high = domain.scale
     connection.execute(
         "CREATE TABLE staging.domain AS SELECT "
@@ -199,7 +223,7 @@ def _create_domain(connection: duckdb.DuckDBPyConnection, domain: Domain, seed: 
 
 
 def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> None:
-    """What the reading of the raw files left: their rows, what could not be read, where lines were passed over."""
+    """Create the staging tables on the raw files: their rows, the unreadable ones, and the lines between the rows."""
     _create_listed(
         connection,
         "source_files",
@@ -223,15 +247,18 @@ def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedF
 def _create_listed(
     connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[tuple[object, ...]]
 ) -> None:
-    """Create a staging table of the rows, handed over as one list a column."""
+    """Create a staging table of the rows, passed as one list for each column."""
     lists = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
     listed = ", ".join(f"unnest(?::{kind}[]) AS {column}" for column, kind in columns.items())
     connection.execute(f"CREATE TABLE staging.{name} AS SELECT {listed}", lists)
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> TableSummary:
-    name = f"{table.schema}.{table.name}"
-    columns = {column[0]: column[1] for column in connection.execute(f"DESCRIBE {name}").fetchall()}
-    return TableSummary(
-        table.schema, table.name, connection.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0], columns
-    )
+    """Return the summary of a table; raise RecsysError unless it has exactly the declared columns."""
+    declared = tables_of(table.schema)[table.name]
+    columns = {row[0]: row[1] for row in connection.execute(f"DESCRIBE {declared.full_name}").fetchall()}
+    differences = declared.differences(columns)
+    if differences:
+        raise RecsysError(f"{table.path}: not as declared in warehouse/schemas.py: {'; '.join(differences)}")
+    rows = connection.execute(f"SELECT count(*) FROM {declared.full_name}").fetchall()[0][0]
+    return TableSummary(table.schema, table.name, rows, columns)

@@ -1,8 +1,9 @@
-"""The DuckDB file of a domain: opened in one place, closed at once, its failures said in words."""
+"""Open the DuckDB file of a domain, and turn its failures into errors that say what to do."""
 
 import contextlib
 import hashlib
 import html
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +13,24 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 
+UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null")
+"""What publishers write for an unknown value, in any case."""
+
+_KNOWN_TEXT = (
+    "CREATE TEMP MACRO known_text(text) AS CASE"
+    f" WHEN regexp_full_match(text, '(?i)\\s*({'|'.join(map(re.escape, UNKNOWN))})\\s*') THEN NULL"
+    " ELSE trim(text, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) END"
+)
+"""`known_text(text)`: the text without surrounding blanks, or NULL where it stands for an unknown value."""
+
 
 @dataclass(frozen=True)
 class Warehouse:
-    """One domain's DuckDB file. DuckDB lets one process at a time open it.
+    """The DuckDB file of a domain. DuckDB lets one process at a time open it.
 
     Attributes:
-        path: the file; it and its folder are made when first opened.
-        memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills; None: DuckDB's own.
+        path: the file; it and its folder are created when it is first opened.
+        memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills; None: DuckDB's default.
     """
 
     path: Path
@@ -27,12 +38,14 @@ class Warehouse:
 
     @property
     def scratch(self) -> Path:
-        """Folder beside the file for what is needed only while it is open; a killed run's is removed by the next."""
+        """Folder next to the file for data that is needed only while it is open; a killed run's is removed later."""
         return self.path.parent / f".{self.path.stem}-scratch"
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a read-write connection, closed at the end; `unescape_html` and `pseudonym` are known to its SQL.
+        """Open a read-write connection, which is closed at the end of the `with` block.
+
+        Its SQL can call `unescape_html`, `known_text` and `pseudonym`.
 
         Raises:
             RecsysError: another process has the file open, the disk is full, the memory limit is too low, or the file
@@ -44,13 +57,14 @@ class Warehouse:
                 self.path, config={"memory_limit": self.memory_limit} if self.memory_limit else {}
             )
             try:
-                # Whoever has the file open is alone with the scratch folder too.
+                # The lock on the file protects the scratch folder too.
                 shutil.rmtree(self.scratch, ignore_errors=True)
                 self.scratch.mkdir()
-                # Its bar goes to standard output, which is the command's own.
+                # The progress bar would mix with the standard output of the command.
                 connection.execute("SET enable_progress_bar = false")
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
                 connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
+                connection.execute(_KNOWN_TEXT)
                 connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")
                 yield connection
             finally:
@@ -59,7 +73,7 @@ class Warehouse:
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Turn the failures that a person can mend into RecsysErrors."""
+        """Turn the failures that a user can do something about into RecsysErrors."""
         try:
             yield
         except duckdb.OutOfMemoryException as error:
@@ -93,6 +107,6 @@ def quoted(value: object) -> str:
 
 
 def pseudonym(name: str) -> int:
-    """Return the number that stands for a user's name: the first 60 bits of its BLAKE2b digest, never negative."""
+    """Return the number that replaces the name of a user: the first 60 bits of its BLAKE2b digest, never negative."""
     digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"recsys-user").digest()
     return int.from_bytes(digest) >> 4

@@ -83,7 +83,10 @@ def _load(connection: duckdb.DuckDBPyConnection, source: SourceFile, file: Manif
     canonical = [spellings.get(spelling, f"unused {n}") for n, spelling in enumerate(file.header)]
     columns = ", ".join(f"{quoted(name)}: {quoted(types.get(name, 'VARCHAR'))}" for name in canonical)
     quote = quoted('"' if source.quoted else "")
-    listed = ", ".join(_name(column.name) for column in source.columns)
+    listed = ", ".join(
+        _name(column.name) if column.name in canonical else f"NULL::{column.type} AS {_name(column.name)}"
+        for column in source.columns
+    )
     try:
         # Everything is declared, so that DuckDB guesses nothing from the first rows. The order of the file is kept,
         # and with it rowid counts the records: numbering them would take three times as long as reading them.

@@ -1,9 +1,10 @@
-"""The SQL files: where they are, which table each makes, and in which order."""
+"""Find the SQL files, which table each makes, and the order in which they are built."""
 
 import functools
 import graphlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import sqlglot
@@ -12,14 +13,29 @@ from sqlglot import exp
 from recsys_dagster.errors import RecsysError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_HEADER = "materialised as:"
+
+
+class Materialisation(StrEnum):
+    """How a table is materialised, as the header comment of its SQL file says (`-- materialised as: view`)."""
+
+    VIEW = "view"
+    """Computed whenever it is read."""
+    TABLE = "table"
+    """Computed once and stored."""
+    REPEATED_PAIRS = "table of repeated pairs"
+    """Stored; it is known to be empty, and not computed, where no (user, item) pair repeats in a raw file."""
+    BLOCKS_OF_USERS = "blocks of users of staging.kept_interactions"
+    """Stored; computed for some users after the other, to bound the memory of its join."""
 
 
 @dataclass(frozen=True)
 class SqlTable:
-    """One file, one table: the file holds only its SELECT.
+    """One SQL file, which holds the SELECT of one table.
 
     Attributes:
-        schema, name: what it makes.
+        schema: schema of the table.
+        name: name of the table.
         path: the file.
     """
 
@@ -29,12 +45,12 @@ class SqlTable:
 
     @functools.cached_property
     def sql(self) -> str:
-        """The file's SELECT, in DuckDB's dialect."""
+        """The SELECT, in DuckDB's dialect."""
         return self.path.read_text(encoding="utf-8")
 
     @functools.cached_property
     def query(self) -> exp.Query:
-        """The SELECT, parsed; not to be changed."""
+        """The SELECT, parsed; it must not be modified."""
         query = sqlglot.parse_one(self.sql, read="duckdb")
         if not isinstance(query, exp.Query):
             raise RecsysError(f"{self.path}: expected a single SELECT")
@@ -42,23 +58,42 @@ class SqlTable:
 
     @functools.cached_property
     def description(self) -> str:
-        """The comment that the file opens with."""
+        """The comment at the top of the file, without the line on materialisation."""
+        return " ".join(line for line in self._header if not line.startswith(_HEADER))
+
+    @functools.cached_property
+    def materialisation(self) -> Materialisation:
+        """How the table is materialised.
+
+        Raises:
+            RecsysError: the header comment of the file does not say, or names no known way.
+        """
+        for line in self._header:
+            if line.startswith(_HEADER):
+                value = line.removeprefix(_HEADER).strip()
+                if value in list(Materialisation):
+                    return Materialisation(value)
+        known = ", ".join(repr(str(one)) for one in Materialisation)
+        raise RecsysError(f"{self.path}: expected a line '-- {_HEADER} …' at the top with one of {known}")
+
+    @property
+    def _header(self) -> list[str]:
         lines = []
         for line in self.sql.splitlines():
             if not line.startswith("--"):
                 break
             lines.append(line.removeprefix("--").strip())
-        return " ".join(lines)
+        return lines
 
     @functools.cached_property
     def reads(self) -> frozenset[tuple[str, str]]:
-        """The (schema, table) pairs that the SELECT names itself."""
+        """The (schema, table) pairs that the SELECT reads directly."""
         return frozenset((table.db, table.name) for table in self.query.find_all(exp.Table) if table.db)
 
 
 @functools.cache
 def sql_folder() -> Path:
-    """Return the folder of the SQL: in the repository, or in the package where it is installed."""
+    """Return the folder of the SQL files: in the repository, or in the package where it is installed."""
     for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql"):
         if (folder / "clean").is_dir():
             return folder
@@ -67,20 +102,20 @@ def sql_folder() -> Path:
 
 @functools.cache
 def sql_tables(group: str) -> tuple[SqlTable, ...]:
-    """Return the tables of `clean`, `features` or `protocol`, each after those of the group that it reads."""
+    """Return the tables of `clean`, `features` or `protocol`, each after the tables of the group that it reads."""
     folder = sql_folder() / group
     return tuple(table for table in _in_order([*_shared_staging(), *_read(folder, group)]) if table.schema == group)
 
 
 @functools.cache
 def clean_build_order(format_name: str) -> tuple[SqlTable, ...]:
-    """Return the clean tables and what stands between them and the format's raw files, each after what it reads."""
+    """Return the clean tables and the staging tables of a format, each after the tables that it reads."""
     return _in_order([*staging_tables(format_name), *sql_tables("clean")])
 
 
 @functools.cache
 def staging_tables(format_name: str) -> tuple[SqlTable, ...]:
-    """Return what stands between a format's raw files and the clean tables."""
+    """Return the staging tables between the raw files of a format and the clean tables."""
     source = sql_folder() / "sources" / format_name
     if not source.is_dir():
         raise RecsysError(f"{source} is missing: the format {format_name!r} has no SQL")
@@ -88,7 +123,7 @@ def staging_tables(format_name: str) -> tuple[SqlTable, ...]:
 
 
 def _shared_staging() -> list[SqlTable]:
-    """What stands between the titles and interactions of any format and the clean tables."""
+    """Return the staging tables that all formats share."""
     return _read(sql_folder() / "clean" / "staging", "staging")
 
 

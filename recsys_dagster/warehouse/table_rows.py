@@ -1,50 +1,56 @@
-"""Dataclasses as rows of DuckDB tables: a column a field, in its order, of the type that the field's stands for."""
+"""Write dataclasses as rows of a declared table, and read them back."""
 
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from recsys_dagster.warehouse.schemas import Table
+
 if TYPE_CHECKING:
     import duckdb
-
-_TYPES: dict[Any, str] = {
-    str: "VARCHAR NOT NULL",
-    int: "BIGINT NOT NULL",
-    float: "DOUBLE NOT NULL",
-    int | None: "INTEGER",
-    float | None: "DOUBLE",
-}
 
 Row = TypeVar("Row")
 
 
-def create_table(connection: "duckdb.DuckDBPyConnection", table: str, kind: type[Any]) -> None:
-    """Create a table for rows of the dataclass, `schema.table`, and its schema, unless they are there."""
-    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.partition('.')[0]}")
-    columns = ", ".join(f"{field.name} {_TYPES[field.type]}" for field in fields(kind))
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+def create_table(connection: "duckdb.DuckDBPyConnection", table: Table) -> None:
+    """Create the table and its schema unless they exist."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table.full_name} ({table.definition()})")
 
 
-def insert_rows(connection: "duckdb.DuckDBPyConnection", table: str, rows: Sequence[Any]) -> None:
-    """Add the rows, all of one dataclass, to the table `schema.table` that was created for it."""
+def insert_rows(connection: "duckdb.DuckDBPyConnection", table: Table, rows: Sequence[Any]) -> None:
+    """Add rows to a table that exists.
+
+    Args:
+        connection: where the table is.
+        table: its schema.
+        rows: dataclasses with a field for each column.
+    """
     import pyarrow as pa
 
     if rows:
-        names = [field.name for field in fields(rows[0])]
         # In one go: DuckDB takes a millisecond for each row of an `executemany`.
-        connection.register("rows_in", pa.table({name: [getattr(row, name) for row in rows] for name in names}))
-        connection.execute(f"INSERT INTO {table} SELECT * FROM rows_in")
+        connection.register("rows_in", pa.table({name: [getattr(row, name) for row in rows] for name in table.types}))
+        connection.execute(f"INSERT INTO {table.full_name} SELECT * FROM rows_in")
         connection.unregister("rows_in")
 
 
-def read_rows(connection: "duckdb.DuckDBPyConnection", table: str, kind: type[Row], order: str) -> list[Row]:
-    """Return the rows of the table `schema.table` in an order of its columns; none where there is no such table."""
+def read_rows(connection: "duckdb.DuckDBPyConnection", table: Table, row_class: type[Row], order: str) -> list[Row]:
+    """Return every row of a table; none where the table does not exist.
+
+    Args:
+        connection: where the table is.
+        table: its schema.
+        row_class: dataclass with a field for each column.
+        order: the columns to order by, as SQL.
+    """
     exists = connection.execute(
         "SELECT count(*) FROM duckdb_tables()"
-        " WHERE database_name = current_database() AND schema_name || '.' || table_name = ?",
-        [table],
+        " WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
+        [table.schema, table.name],
     ).fetchall()
     if not exists[0][0]:
         return []
-    names = ", ".join(field.name for field in fields(kind))  # type: ignore[arg-type]
-    return [kind(*row) for row in connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}").fetchall()]
+    names = ", ".join(f'"{field.name}"' for field in fields(row_class))  # type: ignore[arg-type]
+    query = f"SELECT {names} FROM {table.full_name} ORDER BY {order}"
+    return [row_class(*row) for row in connection.execute(query).fetchall()]

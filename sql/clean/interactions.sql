@@ -1,10 +1,12 @@
--- Every interaction of a user with a title, rated or not; `is_rated` tells which are in clean.ratings.
+-- Every interaction of a user with an item, rated or not; the rated ones are in clean.ratings as well.
+-- materialised as: blocks of users of staging.kept_interactions
 WITH listed AS (
     SELECT
         user_id,
         item_id,
         status,
         progress,
+        weight,
         happened_at
     FROM staging.kept_interactions
     WHERE is_listing
@@ -16,20 +18,23 @@ others AS (
         item_id,
         status,
         progress,
+        weight,
         happened_at,
         rating IS NOT NULL AS is_rated
     FROM staging.kept_interactions
     WHERE NOT is_listing
 ),
 
--- Where one file rates a title and another lists it, they are one watch; the list knows how far the user got.
+-- Where one file has the rating of an item and another one its entry in the user's list, they are one interaction;
+-- the list says how far the user got.
 result AS (
     SELECT
         coalesce(listed.user_id, others.user_id) AS user_id,
         coalesce(listed.item_id, others.item_id) AS item_id,
         coalesce(listed.status, others.status) AS status,
         coalesce(listed.progress, others.progress) AS progress,
-        coalesce(listed.happened_at, others.happened_at) AS watched_at,
+        coalesce(listed.weight, others.weight) AS weight,
+        coalesce(listed.happened_at, others.happened_at) AS "at",
         coalesce(others.is_rated, FALSE) AS is_rated
     FROM others
     FULL OUTER JOIN listed

@@ -1,15 +1,20 @@
--- Every title of the source, one row each; what is unknown is NULL.
+-- Every item of the source, one row each; what is unknown is NULL.
+-- materialised as: table
 SELECT
     item_id,
+    source_id,
     title,
     title_english,
     kind,
     year,
     genres,
+    creators,
+    language,
     episodes,
     members,
     site_score,
     synopsis,
+    image_url,
     is_adult
 FROM staging.items_with_reason
 WHERE reason IS NULL

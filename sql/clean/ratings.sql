@@ -1,4 +1,5 @@
--- The rating that counts of each user and title, on the domain's scale.
+-- The rating that counts of each user and item, on the scale of the domain.
+-- materialised as: table
 SELECT
     user_id,
     item_id,

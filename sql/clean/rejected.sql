@@ -1,5 +1,6 @@
--- Every line of the source that did not make it into a table, and why.
-WITH dropped AS (
+-- Every row of the raw files that is in no table, and why.
+-- materialised as: table
+WITH rejected AS (
     SELECT
         source_file,
         position,
@@ -8,21 +9,21 @@ WITH dropped AS (
     FROM staging.items_with_reason
     WHERE reason IS NOT NULL
     UNION ALL
-    -- The text of a line is put together for these few only.
+    -- The text of a row is put together for these few only.
     SELECT
-        dropped_interactions.source_file,
-        dropped_interactions.position,
-        dropped_interactions.reason,
+        rejected_interactions.source_file,
+        rejected_interactions.position,
+        rejected_interactions.reason,
         interactions.raw
-    FROM staging.dropped_interactions
+    FROM staging.rejected_interactions
     INNER JOIN staging.interactions
         ON
-            dropped_interactions.source_file = interactions.source_file
-            AND dropped_interactions.position = interactions.position
+            rejected_interactions.source_file = interactions.source_file
+            AND rejected_interactions.position = interactions.position
 ),
 
--- Positions count the records that could be read, from 0. The header is one line more; each line that could not be
--- read, each blank one and each line break inside a field moves what comes after it further down.
+-- Positions count the rows that could be read, from 0. The header takes one line; each row that could not be read, each
+-- blank line and each line break inside a field moves the rows after it down.
 lines AS (
     SELECT
         source_file,
@@ -30,7 +31,7 @@ lines AS (
         reason,
         raw,
         0 AS extra_lines
-    FROM dropped
+    FROM rejected
     UNION ALL
     SELECT
         source_file,

@@ -1,5 +1,6 @@
--- What became of each raw file: rows that came in and rows that were kept; the others are in clean.rejected.
-WITH judged AS (
+-- The number of rows of each raw file, and how many of them were kept; the others are in clean.rejected.
+-- materialised as: table
+WITH checked AS (
     SELECT
         source_file,
         reason
@@ -15,7 +16,7 @@ kept AS (
     SELECT
         source_file,
         sum(CASE WHEN reason IS NULL THEN 1 ELSE 0 END) AS kept
-    FROM judged
+    FROM checked
     GROUP BY source_file
 ),
 
@@ -23,7 +24,7 @@ result AS (
     SELECT
         files.source_file,
         files.rows_in,
-        -- A file that only completes others keeps all that could be read of it.
+        -- A file that only completes others keeps every row that could be read.
         cast(coalesce(kept.kept, files.rows_read) AS BIGINT) AS kept
     FROM staging.source_files AS files
     LEFT JOIN kept ON files.source_file = kept.source_file

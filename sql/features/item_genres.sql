@@ -1,10 +1,11 @@
--- The genres of each title, as exact names.
+-- The genres of each item, one row for each.
+-- materialised as: table
 WITH source AS (
     SELECT
         indexed.item_idx,
-        known.genres
-    FROM clean.items AS known
-    INNER JOIN features.items AS indexed ON known.item_id = indexed.item_id
+        described.genres
+    FROM clean.items AS described
+    INNER JOIN features.items AS indexed ON described.item_id = indexed.item_id
 ),
 
 tidy AS (

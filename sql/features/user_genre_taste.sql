@@ -1,4 +1,5 @@
--- How each user rates each genre, by the ratings of the training fold alone.
+-- The mean rating that each user gives to each genre, over the ratings of the training fold only.
+-- materialised as: table
 WITH source AS (
     SELECT
         user_idx,

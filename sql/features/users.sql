@@ -1,4 +1,5 @@
 -- Every user with any interaction, numbered from 0 in the order of the ids.
+-- materialised as: table
 WITH source AS (
     SELECT DISTINCT user_id FROM clean.interactions
 )

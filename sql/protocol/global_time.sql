@@ -1,8 +1,10 @@
--- The last share of the pairs by time is the test; pairs of one moment stay together.
+-- The last share of the pairs by time is the test fold; pairs with one time stay together.
+-- materialised as: table
 WITH ordered AS (
     SELECT
         *,
-        -- 0 for the first moment, 1 for the last; equal moments are equal. What has no time is never held out.
+        -- Close to 0 for the first time, 1 for the last; equal times have one place.
+        -- A pair without a time is never held out.
         CASE WHEN "at" IS NOT NULL THEN cume_dist() OVER (PARTITION BY "at" IS NULL ORDER BY "at") END AS place
     FROM protocol.pairs
 )

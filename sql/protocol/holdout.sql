@@ -1,4 +1,5 @@
--- The folds of the lineage: its test fold is the test, its training and validation folds are there to learn from.
+-- The folds of the lineage: its test fold is the test fold, its training and validation folds are the training fold.
+-- materialised as: table
 SELECT
     pairs.user_id,
     pairs.item_id,

@@ -1,4 +1,5 @@
--- Ratings, and titles watched without one, of the titles that a protocol keeps, with the numbers that chance goes by.
+-- Ratings, and interactions without one, of the items that a protocol keeps, each with numbers to draw by.
+-- materialised as: table
 WITH source AS (
     SELECT
         user_id,
@@ -11,16 +12,16 @@ WITH source AS (
         user_id,
         item_id,
         cast(NULL AS FLOAT) AS rating,
-        watched_at AS happened_at
+        "at" AS happened_at
     FROM clean.interactions
     WHERE
         NOT is_rated
-        -- As in features.interactions: what was given up, put aside or only planned says little.
+        -- As in features.interactions: an item that was dropped, put on hold or only planned says little.
         AND coalesce(status, 'completed') IN ('watching', 'completed')
 ),
 
--- Draws are x ** 5 modulo the prime p = 2 ** 31 - 1, as in features.interactions: they depend on the ids and the seed
--- alone, so that neither the order of rows nor other rows change them.
+-- Draws are x ** 5 modulo the prime p = 2 ** 31 - 1, as in features.interactions. They depend on the ids and the seed
+-- only: neither the order of the rows nor other rows change them.
 mixed AS (
     SELECT
         source.user_id,
@@ -28,11 +29,11 @@ mixed AS (
         source.rating,
         source.happened_at,
         (
-            abs(source.user_id) % 2147483647 * 1597334677
-            + cast(source.item_id AS BIGINT) * 950706376
+            abs(source.user_id % 2147483647) * 1597334677
+            + abs(source.item_id % 2147483647) * 950706376
             + parameters.seed
         ) % 2147483647 AS x,
-        (abs(source.user_id) % 2147483647 * 742938285 + parameters.seed) % 2147483647 AS y
+        (abs(source.user_id % 2147483647) * 742938285 + parameters.seed) % 2147483647 AS y
     FROM source
     INNER JOIN protocol.items ON source.item_id = items.item_id
     CROSS JOIN protocol.parameters
@@ -51,7 +52,7 @@ SELECT
     item_id,
     rating,
     happened_at AS "at",
-    -- Uniform in [0, 1): of the pair, and of the user.
+    -- Uniform in [0, 1): one number for the pair, one for the user.
     cast(x2 * x2 % 2147483647 * x % 2147483647 AS DOUBLE) / 2147483647 AS draw,
     cast(y2 * y2 % 2147483647 * y % 2147483647 AS DOUBLE) / 2147483647 AS user_draw
 FROM squared

@@ -1,4 +1,5 @@
--- The last title that each user liked is the test; what came before it is there to learn from, what came after is not.
+-- The last item that each user liked is the test fold, what came before it the training fold.
+-- materialised as: table
 WITH ordered AS (
     SELECT
         pairs.user_id,
@@ -6,7 +7,7 @@ WITH ordered AS (
         pairs.rating,
         pairs."at",
         coalesce(pairs.rating >= parameters.like_threshold, TRUE) AS is_liked,
-        -- Several titles of one moment are in a fixed order that chance makes.
+        -- Items with one time are in a fixed random order.
         row_number() OVER (PARTITION BY pairs.user_id ORDER BY pairs."at", pairs.draw, pairs.item_id) AS place
     FROM protocol.pairs
     CROSS JOIN protocol.parameters
@@ -25,7 +26,7 @@ SELECT
     item_id,
     rating,
     "at",
-    -- Who has nothing before the last like, or likes nothing, is there to learn from only.
+    -- A user with nothing before the last like, or without a like, is in the training fold only.
     CASE WHEN place = last_liked AND place > 1 THEN 'test' ELSE 'train' END AS fold
 FROM lasting
 WHERE last_liked IS NULL OR place <= last_liked

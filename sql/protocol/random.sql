@@ -1,4 +1,5 @@
--- A share of the pairs, drawn by a hash of user, title and seed, is the test.
+-- A share of the pairs, drawn by a hash of user, item and seed, is the test fold.
+-- materialised as: table
 SELECT
     pairs.user_id,
     pairs.item_id,

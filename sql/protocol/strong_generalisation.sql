@@ -1,4 +1,5 @@
--- Of users whom the training part never saw, some of their likes are told and the others are to be found.
+-- Users who are not in the training fold: some of their likes are folded in, the others are the test fold.
+-- materialised as: table
 WITH likes AS (
     SELECT pairs.*
     FROM protocol.pairs
@@ -24,8 +25,8 @@ placed AS (
     FROM active
 ),
 
--- The share of the users, or the least number, but never more than half of them.
-divided AS (
+-- The share of the users, or the least number, but never more than half of the users.
+drawn AS (
     SELECT
         placed.user_id,
         placed.place <= least(
@@ -38,24 +39,24 @@ divided AS (
 known AS (
     SELECT likes.*
     FROM likes
-    INNER JOIN divided ON likes.user_id = divided.user_id
-    WHERE NOT divided.is_new
+    INNER JOIN drawn ON likes.user_id = drawn.user_id
+    WHERE NOT drawn.is_new
 ),
 
-known_titles AS (
+known_items AS (
     SELECT DISTINCT item_id FROM known
 ),
 
--- A title that nobody in the training part likes can be neither told nor found.
-told_or_found AS (
+-- An item that no user in the training fold likes is neither folded in nor tested.
+held_out AS (
     SELECT
         likes.*,
         row_number() OVER (PARTITION BY likes.user_id ORDER BY likes.draw, likes.item_id) AS place,
         count(*) OVER (PARTITION BY likes.user_id) AS pairs_of_user
     FROM likes
-    INNER JOIN divided ON likes.user_id = divided.user_id
-    INNER JOIN known_titles ON likes.item_id = known_titles.item_id
-    WHERE divided.is_new
+    INNER JOIN drawn ON likes.user_id = drawn.user_id
+    INNER JOIN known_items ON likes.item_id = known_items.item_id
+    WHERE drawn.is_new
 )
 
 SELECT
@@ -67,16 +68,16 @@ SELECT
 FROM known
 UNION ALL
 SELECT
-    told_or_found.user_id,
-    told_or_found.item_id,
-    told_or_found.rating,
-    told_or_found."at",
+    held_out.user_id,
+    held_out.item_id,
+    held_out.rating,
+    held_out."at",
     CASE
         WHEN
-            told_or_found.place <= greatest(1, round(told_or_found.pairs_of_user * parameters.test_share))
+            held_out.place <= greatest(1, round(held_out.pairs_of_user * parameters.test_share))
             THEN 'test'
         ELSE 'fold_in'
     END AS fold
-FROM told_or_found
+FROM held_out
 CROSS JOIN protocol.parameters
-WHERE told_or_found.pairs_of_user >= 2
+WHERE held_out.pairs_of_user >= 2

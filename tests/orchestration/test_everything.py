@@ -47,7 +47,7 @@ def test_sql_assets_show_rows_schema_and_column_lineage(movie_run: Any) -> None:
     schema = metadata["dagster/column_schema"].value
     assert {column.name: column.type for column in schema.columns} == {
         "user_id": "BIGINT",
-        "item_id": "INTEGER",
+        "item_id": "BIGINT",
         "rating": "FLOAT",
         "rated_at": "TIMESTAMP",
     }

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirro
 
 MOVIE = get_domain("movie")
 TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
-FEATURES = [f"features/{t}" for t in ("users", "items", "interactions", "item_genres", "user_genre_taste")]
+FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 
 

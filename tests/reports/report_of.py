@@ -78,7 +78,7 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         CREATE SCHEMA clean;
         CREATE TABLE clean.items AS
         SELECT
-            i::INTEGER AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
+            i::BIGINT AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
             CASE WHEN i % 3 = 0 THEN 'TV' WHEN i % 3 = 1 THEN 'Movie' END AS kind,
             CASE WHEN i > 2 THEN 2000 + i END::SMALLINT AS year,
             CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres,
@@ -87,12 +87,12 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         FROM range(1, 13) AS numbers(i);
         CREATE TABLE clean.interactions AS
         SELECT
-            u::BIGINT AS user_id, i::INTEGER AS item_id,
+            u::BIGINT AS user_id, i::BIGINT AS item_id,
             CASE WHEN i = 12 THEN 'plan_to_watch' END AS status,
-            TIMESTAMP '2020-01-15' + to_months((i - 1)::INTEGER) AS watched_at
+            TIMESTAMP '2020-01-15' + to_months((i - 1)::INTEGER) AS "at"
         FROM range(1, 13) AS users(u), range(1, 13) AS items(i) WHERE i <= u;
         CREATE TABLE clean.ratings AS
-        SELECT user_id, item_id, (user_id / 2)::FLOAT AS rating, watched_at AS rated_at
+        SELECT user_id, item_id, (user_id / 2)::FLOAT AS rating, "at" AS rated_at
         FROM clean.interactions WHERE item_id % 2 = 0;
         CREATE TABLE clean.rejected (source_file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
         INSERT INTO clean.rejected VALUES ('ratings.csv', 3, 'unparsable', 'x,y,z');
@@ -119,7 +119,7 @@ def example_users(connection: duckdb.DuckDBPyConnection) -> list[ExampleUser]:
         Example("heavy", 11, heavy, np.array([11], np.int32)),
     ]
     ids = np.arange(1, 13)
-    return describe_users(connection, examples, ids, ids.astype(np.int32))
+    return describe_users(connection, examples, ids, ids)
 
 
 def record(model: str) -> ModelRecord:

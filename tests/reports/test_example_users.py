@@ -26,7 +26,7 @@ def test_a_history_is_the_latest_items_that_the_models_know(connection: duckdb.D
 
 
 def test_without_times_a_history_is_the_highest_rated_items(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("UPDATE clean.interactions SET watched_at = NULL")
+    connection.execute('UPDATE clean.interactions SET "at" = NULL')
     connection.execute("UPDATE clean.ratings SET rating = item_id WHERE user_id = 12")
     _, heavy = example_users(connection)
     assert not heavy.has_times

@@ -30,7 +30,7 @@ def and_die(create):
             os.kill(os.getpid(), signal.SIGKILL)
     return create_and_die
 
-for name in ("_create", "_create_by_users"):
+for name in ("_create", "_create_by_blocks"):
     setattr(build_module, name, and_die(getattr(build_module, name)))
 files = {"movies.csv": MOVIES, "ratings.csv": Path(sys.argv[4]).read_text()}
 build(Path(sys.argv[2]), "movielens", files, features=True)
@@ -159,3 +159,17 @@ def test_the_same_files_give_the_same_tables_again(tmp_path: Path) -> None:
         "at": "TIMESTAMP",
         "fold": "VARCHAR",
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "-", "Unknown", "UNKNOWN ", "\tn/a", "N/A", "None", "NaN", "null", "?", None]
+)
+def test_every_word_for_unknown_is_null_in_any_case(tmp_path: Path, text: str | None) -> None:
+    with Warehouse(tmp_path / "movie.duckdb").connect() as connection:
+        assert connection.execute("SELECT known_text(?::VARCHAR)", [text]).fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("text", ["Unknown Pleasures", "No", "-1", "Nancy", "N", "What?"])
+def test_other_text_is_known_and_loses_the_blanks_around_it(tmp_path: Path, text: str) -> None:
+    with Warehouse(tmp_path / "movie.duckdb").connect() as connection:
+        assert connection.execute("SELECT known_text(?)", [f" \t{text}\u00a0\n"]).fetchall() == [(text,)]

@@ -1,5 +1,6 @@
 """Indices, folds and tastes, and the arrays made of them."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,10 +41,51 @@ def test_the_latest_tenth_is_for_the_test_and_the_tenth_before_for_validation(tm
     assert folds == ["test", "validation", *["train"] * 8]
 
 
-def test_ratings_of_one_moment_stay_in_one_fold(tmp_path: Path) -> None:
-    warehouse = movies(tmp_path, [T, T, T, T, T, T, T, T + 5, T + 5, T + 9])
-    folds = [fold for _, _, fold in rows(warehouse, FOLDS)]
-    assert folds == [*["train"] * 9, "test"]
+@pytest.mark.parametrize(
+    ("times", "expected", "moved"),
+    [
+        # Ratings with one time stay together.
+        ([0, 0, 0, 0, 0, 0, 0, 5, 7, 9], {"train": 8, "validation": 1, "test": 1}, False),
+        # 80 and 90 % fall on one time: validation is all ratings of that time.
+        ([0, 0, 0, 0, 0, 0, 0, 5, 5, 9], {"train": 7, "validation": 2, "test": 1}, True),
+        # The last time has more than a tenth: the test fold is all ratings of that time.
+        ([0, 0, 0, 0, 0, 0, 0, 5, 9, 9], {"train": 7, "validation": 1, "test": 2}, True),
+        ([1, 2, 3, 4, 5, 6, 7, 9, 9, 9], {"train": 6, "validation": 1, "test": 3}, True),
+        ([1, 1, 1, 1, 1, 2, 2, 2, 3, 3], {"train": 5, "validation": 3, "test": 2}, True),
+    ],
+)
+def test_ratings_with_one_time_stay_in_one_fold_and_no_fold_is_empty(
+    tmp_path: Path, times: list[int], expected: dict[str, int], moved: bool
+) -> None:
+    warehouse = movies(tmp_path, [T + time for time in times])
+    fold_of = {item: fold for _, item, fold in rows(warehouse, FOLDS)}
+    assert Counter(fold_of.values()) == expected
+    assert list(fold_of.values()) == sorted(fold_of.values(), key=["train", "validation", "test"].index)
+    ((method, reason),) = rows(warehouse, "SELECT method, reason FROM features.fold_cuts")
+    assert method == "time"
+    assert ("moved" in reason) == moved
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ([T] * 100, "so many ratings share one time"),
+        ([T - 1] + [T] * 99, "so many ratings share one time"),
+        ([T - 2, T - 1] + [T] * 98, "so many ratings share one time"),
+        ([T] * 98 + [T + 1] * 2, "so many ratings share one time"),
+        ([0] * 2 + [T + time for time in range(98)], "fewer than 99 % of the ratings have a time"),
+    ],
+)
+def test_where_times_cannot_cut_the_folds_a_hash_does(tmp_path: Path, times: list[int], reason: str) -> None:
+    warehouse = movies(tmp_path, times)
+    by_hash = {item: fold for _, item, fold in rows(movies(tmp_path / "untimed", [0] * 100), FOLDS)}
+    assert {item: fold for _, item, fold in rows(warehouse, FOLDS)} == by_hash
+    assert set(by_hash.values()) == {"train", "validation", "test"}
+    ((method, given, *cuts),) = rows(
+        warehouse, "SELECT method, reason, train_until, validation_until FROM features.fold_cuts"
+    )
+    assert (method, cuts) == ("hash", [None, None])
+    assert given.startswith(reason)
 
 
 def test_a_rating_without_a_time_among_a_hundred_is_trained_on(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path:
     if dataset_id == "myanimelist":
         # The last user is not in the user file.
         assert FileAccount("animelists_cleaned.csv", 9_998, 9_561, {"unknown item": 3, "unknown user": 434}) in accounts
-        assert rows(warehouse, "SELECT count(*) FROM clean.interactions WHERE watched_at < '2004-01-01'") == [(0,)]
+        assert rows(warehouse, "SELECT count(*) FROM clean.interactions WHERE \"at\" < '2004-01-01'") == [(0,)]
     else:
         assert summaries["rejected"] == 0
 

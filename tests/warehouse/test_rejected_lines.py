@@ -80,7 +80,7 @@ def test_line_breaks_inside_fields_and_wide_rows_keep_the_lines_right(tmp_path: 
         "3,First,Drama\n"  # 9
         '4,"A\nB",Drama\n'  # 10 and 11
         "3,Last,Drama\n"  # 12
-        "99999999999,Too large,Drama\n"  # 13
+        "9999999999999999999,Too large,Drama\n"  # 13
     )
     warehouse = build(tmp_path, "movielens", {"movies.csv": movies, "ratings.csv": RATINGS_HEADER + "1,3,4,1\n"})
     assert [(line, reason) for _, line, reason, _ in rows(warehouse, REJECTED)] == [

@@ -51,7 +51,7 @@ def test_a_time_before_the_first_rating_of_all_is_unknown(tmp_path: Path) -> Non
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings})
     times = rows(warehouse, "SELECT rated_at FROM clean.ratings ORDER BY item_id")
     assert times == [(dt.datetime(2000, 7, 30, 18, 45, 3),), (None,), (None,)]
-    assert rows(warehouse, "SELECT watched_at FROM clean.interactions ORDER BY item_id") == times
+    assert rows(warehouse, 'SELECT "at" FROM clean.interactions ORDER BY item_id') == times
     assert rows(warehouse, "SELECT DISTINCT status FROM clean.interactions") == [("completed",)]
 
 
@@ -90,11 +90,11 @@ def test_both_spellings_of_the_2020_headers_give_the_same_titles(tmp_path: Path,
     ]
 
 
-@pytest.mark.parametrize("rows_a_block", [1, 3, 2**24])
+@pytest.mark.parametrize("rows_per_block", [1, 3, 2**24])
 def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_a_block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_block: int
 ) -> None:
-    monkeypatch.setattr(build_module, "ROWS_A_BLOCK", rows_a_block)
+    monkeypatch.setattr(build_module, "ROWS_PER_BLOCK", rows_per_block)
     files = {
         "anime.csv": ANIME_2020.format(genres="Genres"),
         "rating_complete.csv": RATINGS_2020,
@@ -154,7 +154,7 @@ def test_times_as_text_and_as_seconds_are_one(tmp_path: Path) -> None:
         "animelists_cleaned.csv": lists,
     }
     warehouse = build(tmp_path, "myanimelist", files)
-    watched = rows(warehouse, "SELECT status, progress, watched_at FROM clean.interactions ORDER BY status")
+    watched = rows(warehouse, 'SELECT status, progress, "at" FROM clean.interactions ORDER BY status')
     time = dt.datetime(2013, 3, 3, 10, 52, 53)
     assert watched == [
         ("completed", 26, time),

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import sqlglot
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import FORMATS
 from recsys_dagster.warehouse.lineage import column_lineage, upstream
-from recsys_dagster.warehouse.sql_files import sql_tables
+from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, sql_tables
 
 SQL = Path(__file__).parents[2] / "sql"
 FILES = sorted(SQL.rglob("*.sql"))
@@ -23,7 +24,7 @@ def test_every_file_becomes_spark_sql(path: Path) -> None:
     functions = {
         call.name.upper() for call in sqlglot.parse_one(queries[0], read="spark").find_all(sqlglot.exp.Anonymous)
     }
-    registered = {"UNESCAPE_HTML", "PSEUDONYM"}
+    registered = {"UNESCAPE_HTML", "KNOWN_TEXT", "PSEUDONYM"}
     assert functions <= registered | {"TIMESTAMP_MILLIS"}, "neither Spark's nor registered by the warehouse"
 
 
@@ -37,6 +38,20 @@ def test_every_file_opens_with_what_it_makes(path: Path) -> None:
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("-- ")
     assert first.endswith(".")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SQL)))
+def test_every_file_says_how_its_table_is_materialised(path: Path) -> None:
+    table = SqlTable("any", path.stem, path)
+    assert table.materialisation in list(Materialisation)
+    assert "materialised" not in table.description
+
+
+def test_an_unknown_materialisation_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    path = tmp_path / "odd.sql"
+    path.write_text("-- Odd.\n-- materialised as: cloud\nSELECT 1 AS one\n")
+    with pytest.raises(RecsysError, match=r"odd\.sql: expected .* 'view', 'table'"):
+        _ = SqlTable("any", "odd", path).materialisation
 
 
 @pytest.mark.parametrize("group", ["clean", "features"])
@@ -57,9 +72,11 @@ def test_upstream_looks_through_the_staging_views() -> None:
     assert upstream(TABLES["features.interactions"]) == {
         ("clean", "ratings"),
         ("clean", "interactions"),
+        ("features", "fold_cuts"),
         ("features", "items"),
         ("features", "users"),
     }
+    assert upstream(TABLES["features.fold_cuts"]) == {("clean", "ratings")}
 
 
 @pytest.mark.parametrize(

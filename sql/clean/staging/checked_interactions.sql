@@ -1,4 +1,5 @@
--- Raw interactions, each with what is wrong with it by itself; NULL: nothing.
+-- Raw interactions, each with what is wrong with it on its own; NULL where nothing is.
+-- materialised as: view
 WITH source AS (
     SELECT * FROM staging.interactions
 ),

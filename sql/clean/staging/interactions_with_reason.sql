@@ -1,4 +1,5 @@
--- Raw interactions, each with the reason why it is dropped; NULL: it is kept.
+-- Raw interactions, each with the reason why it is rejected; NULL where it is kept.
+-- materialised as: view
 WITH source AS (
     SELECT * FROM staging.checked_interactions
 ),

@@ -1,13 +1,14 @@
--- Raw titles, each with the reason why it is dropped; NULL: it is kept.
+-- Raw items, each with the reason why it is rejected; NULL where it is kept.
+-- materialised as: view
 WITH source AS (
     SELECT
         *,
-        -- Of several lines with one id the last counts.
+        -- Of several rows with one id the last counts.
         row_number() OVER (
             PARTITION BY item_id
             ORDER BY position DESC
         ) AS rank_from_last
-    FROM staging.items
+    FROM staging.tidy_items
 ),
 
 result AS (

@@ -1,10 +1,12 @@
--- The interactions that nothing speaks against.
+-- The raw interactions that are not rejected.
+-- materialised as: view
 SELECT
     user_id,
     item_id,
     rating,
     status,
     progress,
+    weight,
     happened_at,
     is_listing
 FROM staging.interactions_with_reason

@@ -1,10 +1,11 @@
--- Lines that lose to another line of the same file with the same user and title.
+-- Rows that another row of the same file with the same user and item overrides.
+-- materialised as: table of repeated pairs
 WITH source AS (
     SELECT * FROM staging.checked_interactions
     WHERE fault IS NULL
 ),
 
--- Few pairs come twice: finding them first keeps the ordering below small.
+-- Few pairs repeat: finding them first keeps the ordering below small.
 repeated AS (
     SELECT
         source_file,

@@ -1,4 +1,5 @@
--- Ratings of rating_complete.csv (titles watched to the end and rated) and list entries of animelist.csv.
+-- Ratings of rating_complete.csv (anime that were watched to the end and rated) and list entries of animelist.csv.
+-- materialised as: view
 WITH ratings AS (
     SELECT
         'rating_complete.csv' AS source_file,
@@ -9,6 +10,7 @@ WITH ratings AS (
         CASE WHEN rating NOT IN (-1, 0) THEN rating END AS rating,
         'completed' AS status,
         cast(NULL AS INTEGER) AS progress,
+        cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
         FALSE AS is_listing,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
@@ -22,7 +24,7 @@ list_entries AS (
         raw,
         user_id,
         anime_id AS item_id,
-        -- A score of the list counts only where rating_complete.csv repeats it: it may be of an unfinished title.
+        -- A score in the list may be of an unfinished anime: it counts only where rating_complete.csv repeats it.
         cast(NULL AS FLOAT) AS rating,
         CASE watching_status
             WHEN 1 THEN 'watching'
@@ -32,8 +34,9 @@ list_entries AS (
             WHEN 6 THEN 'plan_to_watch'
         END AS status,
         watched_episodes AS progress,
+        cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
-        -- The file lists titles whose ratings are in the other one.
+        -- The ratings of these anime are in the other file.
         TRUE AS is_listing,
         cast(NULL AS VARCHAR) AS problem
     FROM raw.animelist

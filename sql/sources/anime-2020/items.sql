@@ -1,4 +1,5 @@
 -- Anime of anime.csv, with the synopsis of anime_with_synopsis.csv.
+-- materialised as: table
 WITH synopses AS (
     SELECT
         trim("MAL_ID") AS anime_id,
@@ -11,62 +12,41 @@ WITH synopses AS (
 
 source AS (
     SELECT
-        position,
-        raw,
+        *,
         trim("MAL_ID") AS anime_id,
-        unescape_html("Name") AS title,
-        unescape_html(nullif(nullif(trim("English name"), 'Unknown'), '-')) AS title_english,
-        nullif(nullif(trim("Type"), 'Unknown'), '-') AS kind,
-        nullif(nullif(trim("Genres"), 'Unknown'), '-') AS genres,
-        nullif(nullif(trim("Rating"), 'Unknown'), '-') AS age_rating,
-        "Aired" AS aired,
-        try_cast("Episodes" AS INTEGER) AS episodes,
-        try_cast("Members" AS INTEGER) AS members,
-        try_cast("Score" AS FLOAT) AS site_score
+        known_text("Genres") AS listed_genres,
+        known_text("Rating") AS age_rating
     FROM raw.anime
-),
-
-tidy AS (
-    SELECT
-        position,
-        raw,
-        anime_id,
-        CASE WHEN regexp_matches(anime_id, '^[0-9]+$') THEN try_cast(anime_id AS INTEGER) END AS item_id,
-        trim(title) AS title,
-        title_english,
-        kind,
-        -- "Apr 3, 1998 to Apr 24, 1999", "2021 to ?": the first year is that of the first airing.
-        try_cast(nullif(regexp_extract(aired, '([0-9]{4})', 1), '') AS SMALLINT) AS year,
-        string_split(replace(genres, ', ', ','), ',') AS genres,
-        -- A count or a score of nothing is an unknown one.
-        nullif(episodes, 0) AS episodes,
-        nullif(members, 0) AS members,
-        nullif(site_score, 0) AS site_score,
-        age_rating
-    FROM source
 ),
 
 result AS (
     SELECT
         'anime.csv' AS source_file,
-        tidy.position,
-        tidy.raw,
-        tidy.item_id,
-        tidy.title,
-        tidy.title_english,
-        tidy.kind,
-        tidy.year,
-        tidy.genres,
-        tidy.episodes,
-        tidy.members,
-        tidy.site_score,
+        source.position,
+        source.raw,
+        source.anime_id AS item,
+        cast(NULL AS VARCHAR) AS source_id,
+        unescape_html(source."Name") AS title,
+        unescape_html(source."English name") AS title_english,
+        source."Type" AS kind,
+        -- "Apr 3, 1998 to Apr 24, 1999", "2021 to ?": the first year is that of the first airing.
+        try_cast(nullif(regexp_extract(source."Aired", '([0-9]{4})', 1), '') AS SMALLINT) AS year,
+        string_split(source.listed_genres, ',') AS genres,
+        string_split(unescape_html(source."Studios"), ',') AS creators,
+        cast(NULL AS VARCHAR) AS language,
+        -- A number of 0 means that it is unknown.
+        nullif(try_cast(source."Episodes" AS INTEGER), 0) AS episodes,
+        nullif(try_cast(source."Members" AS INTEGER), 0) AS members,
+        nullif(try_cast(source."Score" AS FLOAT), 0) AS site_score,
         synopses.synopsis,
+        cast(NULL AS VARCHAR) AS image_url,
         CASE
-            WHEN list_contains(tidy.genres, 'Hentai') OR tidy.age_rating LIKE 'Rx%' THEN TRUE
-            WHEN tidy.genres IS NOT NULL OR tidy.age_rating IS NOT NULL THEN FALSE
+            WHEN regexp_matches(lower(source.listed_genres), '(^|,)\s*hentai\s*(,|$)') THEN TRUE
+            WHEN source.age_rating LIKE 'Rx%' THEN TRUE
+            WHEN source.listed_genres IS NOT NULL OR source.age_rating IS NOT NULL THEN FALSE
         END AS is_adult
-    FROM tidy
-    LEFT JOIN synopses ON tidy.anime_id = synopses.anime_id
+    FROM source
+    LEFT JOIN synopses ON source.anime_id = synopses.anime_id
 )
 
 SELECT * FROM result

@@ -1,4 +1,5 @@
--- Rows of rating.csv; each says that the user watched the title, and perhaps how it was liked.
+-- Rows of rating.csv; each means that the user watched the anime, and some say how it was liked.
+-- materialised as: view
 WITH source AS (
     SELECT
         position,
@@ -20,6 +21,7 @@ result AS (
         CASE WHEN rating NOT IN (-1, 0) THEN rating END AS rating,
         cast(NULL AS VARCHAR) AS status,
         cast(NULL AS INTEGER) AS progress,
+        cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
         FALSE AS is_listing,
         CASE WHEN rating IS NULL THEN 'unparsable' END AS problem

@@ -1,4 +1,5 @@
--- Ratings of ratings.csv; whoever rates a film has seen it.
+-- Ratings of ratings.csv; who rates a film has seen it.
+-- materialised as: view
 WITH source AS (
     SELECT
         position,
@@ -20,6 +21,7 @@ result AS (
         rating,
         'completed' AS status,
         cast(NULL AS INTEGER) AS progress,
+        cast(NULL AS FLOAT) AS weight,
         -- The oldest ratings are of 1995: an earlier time, or one after 2100, is no time.
         CASE WHEN seconds BETWEEN 788918400 AND 4102444800 THEN epoch_ms(seconds * 1000) END AS happened_at,
         FALSE AS is_listing,

@@ -1,25 +1,13 @@
 -- Films of movies.csv.
+-- materialised as: table
 WITH source AS (
     SELECT
         position,
         raw,
-        trim("movieId") AS movie_id,
+        "movieId" AS item,
         trim(unescape_html(title)) AS title,
         nullif(trim(genres), '(no genres listed)') AS genres
     FROM raw.movies
-),
-
-tidy AS (
-    SELECT
-        position,
-        raw,
-        CASE WHEN regexp_matches(movie_id, '^[0-9]+$') THEN try_cast(movie_id AS INTEGER) END AS item_id,
-        -- The year is part of the title: "Heat (1995)", of a series "Cosmos (2014-)" or "Death Note (2006–2007)".
-        -- It gets a column of its own and leaves the title; a title that is nothing but a year keeps it.
-        coalesce(nullif(regexp_replace(title, '\s*\([0-9]{4}(\s*[-–]\s*([0-9]{4})?)?\)$', ''), ''), title) AS title,
-        try_cast(nullif(regexp_extract(title, '\(([0-9]{4})(\s*[-–]\s*([0-9]{4})?)?\)$', 1), '') AS SMALLINT) AS year,
-        string_split(genres, '|') AS genres
-    FROM source
 ),
 
 result AS (
@@ -27,18 +15,24 @@ result AS (
         'movies.csv' AS source_file,
         position,
         raw,
-        item_id,
-        title,
+        item,
+        cast(NULL AS VARCHAR) AS source_id,
+        -- The year is part of the title: "Heat (1995)", of a series "Cosmos (2014-)" or "Death Note (2006–2007)".
+        -- It gets a column of its own and leaves the title; a title that is nothing but a year keeps it.
+        coalesce(nullif(regexp_replace(title, '\s*\([0-9]{4}(\s*[-–]\s*([0-9]{4})?)?\)$', ''), ''), title) AS title,
         cast(NULL AS VARCHAR) AS title_english,
         'Movie' AS kind,
-        year,
-        genres,
+        try_cast(nullif(regexp_extract(title, '\(([0-9]{4})(\s*[-–]\s*([0-9]{4})?)?\)$', 1), '') AS SMALLINT) AS year,
+        string_split(genres, '|') AS genres,
+        cast(NULL AS VARCHAR[]) AS creators,
+        cast(NULL AS VARCHAR) AS language,
         cast(NULL AS INTEGER) AS episodes,
         cast(NULL AS INTEGER) AS members,
         cast(NULL AS FLOAT) AS site_score,
         cast(NULL AS VARCHAR) AS synopsis,
+        cast(NULL AS VARCHAR) AS image_url,
         cast(NULL AS BOOLEAN) AS is_adult
-    FROM tidy
+    FROM source
 )
 
 SELECT * FROM result

@@ -1,4 +1,5 @@
 -- List entries of animelists_cleaned.csv, of the users in users_cleaned.csv.
+-- materialised as: view
 WITH users AS (
     SELECT
         username,
@@ -43,6 +44,7 @@ result AS (
             WHEN 6 THEN 'plan_to_watch'
         END AS status,
         my_watched_episodes AS progress,
+        cast(NULL AS FLOAT) AS weight,
         -- The site opened in 2004: its 1970 stands for "unknown".
         CASE WHEN happened_at >= TIMESTAMP '2004-01-01' THEN happened_at END AS happened_at,
         FALSE AS is_listing,

@@ -1,4 +1,5 @@
--- Where the interactions are that are dropped, and why.
+-- The place of each raw interaction that is rejected, and the reason.
+-- materialised as: table
 SELECT
     source_file,
     position,

@@ -1,0 +1,35 @@
+-- Raw items with ids as whole numbers and NULL for whatever is unknown.
+-- materialised as: table
+WITH result AS (
+    SELECT
+        items.source_file,
+        items.position,
+        items.raw,
+        -- Some programs write whole numbers as 1.0; 1.5 is no id.
+        CASE
+            WHEN regexp_matches(trim(items.item), '^-?[0-9]+([.]0*)?$')
+                THEN try_cast(regexp_replace(trim(items.item), '[.]0*$', '') AS BIGINT)
+        END AS item_id,
+        known_text(items.source_id) AS source_id,
+        -- A title may well be the word Unknown.
+        nullif(trim(items.title), '') AS title,
+        known_text(items.title_english) AS title_english,
+        known_text(items.kind) AS kind,
+        items.year,
+        genres.names AS genres,
+        creators.names AS creators,
+        known_text(items.language) AS language,
+        items.episodes,
+        items.members,
+        items.site_score,
+        known_text(items.synopsis) AS synopsis,
+        known_text(items.image_url) AS image_url,
+        items.is_adult
+    FROM staging.items
+    LEFT JOIN staging.item_lists AS genres
+        ON items.position = genres.position AND genres.list = 'genre'
+    LEFT JOIN staging.item_lists AS creators
+        ON items.position = creators.position AND creators.list = 'creator'
+)
+
+SELECT * FROM result
