@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from recsys_dagster.quality.findings import Finding, none_of
-from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, beside_the_last
+from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, with_reference
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -89,11 +89,11 @@ def volumes_are_as_before(run: DomainRun) -> list[Finding]:
     and fetch again. If the change is right, allow it for one run: RECSYS_VOLUME_LOSS, RECSYS_VOLUME_GROWTH.
     """
     least, most = 1 - run.settings.volume_loss, 1 + run.settings.volume_growth
-    with beside_the_last(run) as (connection, comparable):
+    with with_reference(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
-            f"SELECT name, old.rows, new.rows FROM last.volumes AS old JOIN ({VOLUMES}) AS new USING (name) ORDER BY 1"
+            f"SELECT name, old.rows, new.rows FROM last_volumes AS old JOIN ({VOLUMES}) AS new USING (name) ORDER BY 1"
         ).fetchall()
     return [
         Finding(name, f"{least * old:,.0f} to {most * old:,.0f}", f"{new:,}", least * old <= new <= most * old)
@@ -109,13 +109,13 @@ def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
     Cure: look at the histogram in explore/profile. A jump in one value is most often a "not rated" that is taken for a
     rating. If people do rate otherwise now, allow it for one run: RECSYS_MAX_DRIFT.
     """
-    with beside_the_last(run) as (connection, comparable):
+    with with_reference(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
             f"""
             SELECT coalesce(old.ratings, 0), coalesce(new.ratings, 0)
-            FROM last.rating_counts AS old
+            FROM last_rating_counts AS old
             FULL JOIN ({RATING_COUNTS}) AS new USING (rating)
             """
         ).fetchall()
@@ -131,14 +131,14 @@ def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
     Cure: look which titles won: a bot or a broken import rates a few titles very often. If the change is real, allow it
     for one run: RECSYS_MAX_DRIFT.
     """
-    with beside_the_last(run) as (connection, comparable):
+    with with_reference(run) as (connection, comparable):
         if not comparable:
             return [NOTHING_YET]
         rows = connection.execute(
             f"""
             WITH summed AS (
                 SELECT item_id, ratings, sum(ratings) OVER (ORDER BY ratings DESC, item_id) AS upto
-                FROM last.item_ratings
+                FROM last_item_ratings
             ),
 
             old AS (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import attach
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
@@ -74,23 +75,24 @@ def failed_list_checks(run: DomainRun) -> list[Finding]:
 
 
 def overlap_with_published(run: DomainRun) -> float | None:
-    """Return which share of the first ten published titles is in the first ten that are to be; None without any.
+    """Return which share of the first ten published items is also in the first ten of the new lists.
 
-    The mean over the users who have a list in both.
+    The mean over the users who have a list in both; None if nothing is published or the published file cannot be read.
     """
-    published = run.layout.published(run.domain.name)
-    if not published.exists():
+    try:
+        with open_without_lock(run.layout.published(run.domain.name)) as published:
+            last = published.to_arrow("SELECT user_id, item_id FROM recommendations WHERE rank <= 10")
+    except RecsysError:
         return None
     with _beside_the_built(run) as connection:
-        attach(connection, published, "last")
+        connection.register("last_recommendations", last)
         rows = connection.execute(
             """
             WITH common AS (
                 SELECT old.user_id, avg(CASE WHEN new.item_id IS NULL THEN 0 ELSE 1 END) AS share
-                FROM last.recommendations AS old
+                FROM last_recommendations AS old
                 LEFT JOIN built.recommendations AS new
                     ON new.user_id = old.user_id AND new.item_id = old.item_id AND new.rank <= 10
-                WHERE old.rank <= 10
                 GROUP BY old.user_id
             )
 

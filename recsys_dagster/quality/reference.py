@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.quality.findings import Finding
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
@@ -26,36 +28,40 @@ SELECT 'users', count(DISTINCT user_id) FROM clean.interactions
 """
 RATING_COUNTS = "SELECT rating, count(*) AS ratings FROM clean.ratings GROUP BY rating"
 ITEM_RATINGS = "SELECT item_id, count(*) AS ratings FROM clean.ratings GROUP BY item_id"
+_QUERIES = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "item_ratings": ITEM_RATINGS}
 
 NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so there is nothing to compare with", True)
 
 
 def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.Table]":
     """Return what the next run is held against: rows of each table, ratings by value and by title."""
-    queries = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "item_ratings": ITEM_RATINGS}
-    return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in queries.items()}
+    return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in _QUERIES.items()}
 
 
 @contextmanager
-def beside_the_last(run: DomainRun) -> "Iterator[tuple[duckdb.DuckDBPyConnection, bool]]":
-    """Give the warehouse with the published file attached as `last`, and whether that can be compared with it.
+def with_reference(run: DomainRun) -> "Iterator[tuple[duckdb.DuckDBPyConnection, bool]]":
+    """Give a connection to the warehouse that also has the reference, and whether there is one to compare with.
 
-    It cannot where nothing is published, the lists are of another dataset, or of a project that kept no reference yet.
+    The reference is the views `last_volumes`, `last_rating_counts` and `last_item_ratings`. There is none if nothing is
+    published, if the published lists are of another dataset, or if their file cannot be read: a damaged file must not
+    keep the next run from replacing it. The file is read before and apart from the warehouse, even while another
+    program has it open for writing.
     """
-    published = run.layout.published(run.domain.name)
+    reference = _read_reference(run)
     with run.warehouse.connect() as connection:
-        comparable = False
-        if published.exists():
-            attach(connection, published, "last")
-            tables = {
-                name
-                for (name,) in connection.execute(
-                    "SELECT table_name FROM duckdb_tables() WHERE database_name = 'last'"
-                ).fetchall()
-            }
-            datasets = connection.execute("SELECT dataset FROM last.provenance").fetchall()
-            comparable = "volumes" in tables and datasets == [(run.dataset.id,)]
-        yield connection, comparable
+        for name, table in reference.items():
+            connection.register(f"last_{name}", table)
+        yield connection, bool(reference)
+
+
+def _read_reference(run: DomainRun) -> "dict[str, pa.Table]":
+    try:
+        with open_without_lock(run.layout.published(run.domain.name)) as published:
+            if published.provenance().dataset != run.dataset.id:
+                return {}
+            return {name: published.to_arrow(f"FROM {name}") for name in _QUERIES}
+    except RecsysError:
+        return {}
 
 
 def attach(connection: "duckdb.DuckDBPyConnection", path: object, name: str) -> None:

@@ -15,6 +15,8 @@ from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from recsys_dagster.evaluation.store import MetricRow
 
 FORMAT_VERSION = 1
@@ -243,6 +245,17 @@ class PublishedFile:
         if kind is not None:
             rows = [row for row in rows if row["kind"] == kind]
         return [_recommendation(row) for row in rows[:n]]
+
+    def to_arrow(self, query: str) -> "pa.Table":
+        """Return the result of a query over the published tables as an Arrow table.
+
+        Raises:
+            RecsysError: the file is damaged or lacks a table.
+        """
+        try:
+            return self._connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise unreadable(self.path, error) from error
 
     def _known_kind(self, kind: str) -> str:
         known = self.kinds()

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from database_client import connected
+from small_publication import ITEMS, items_table, publish_small
 from typed_command import Typed
 
 RECSYS = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()"]
@@ -78,6 +80,34 @@ class TestRecommend:
     ) -> None:
         typed = Typed(capsys, "recommend", "--domain", "anime", *words.split())
         assert (typed.code, typed.out, typed.err) == (2, "", f"recsys: {line}\n")
+
+    def test_a_file_that_another_program_has_open_is_one_line_with_the_cure(
+        self, capsys: pytest.CaptureFixture[str], published_home: Path
+    ) -> None:
+        path = published_home / "published" / "anime.duckdb"
+        with connected(path) as client:
+            typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7")
+        assert (typed.code, typed.out, typed.err.count("\n")) == (1, "", 1)
+        assert f"{path}: open for writing in " in typed.err
+        assert f"(process {client.process.pid}); close it there" in typed.err
+
+    def test_titles_cannot_send_control_characters_to_the_terminal(
+        self, capsys: pytest.CaptureFixture[str], published_home: Path
+    ) -> None:
+        evil = "\x1b]0;owned\x07\x1b[2J\rDone\u202e"
+        items = [item | {"title": evil, "title_english": evil + "!", "kind": evil} for item in ITEMS]
+        publish_small(published_home / "published" / "anime.duckdb", items=items_table(items))
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7")
+        assert typed.code == 0
+        unknown_kind = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "--kind", "x")
+        assert unknown_kind.code == 2
+        for line in (typed.out + unknown_kind.err).splitlines():
+            assert line.isprintable()
+
+    def test_the_longest_list_is_everything_there_is(self, capsys: pytest.CaptureFixture[str]) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "-n", str(10**30))
+        assert typed.code == 0
+        assert len(typed.out.splitlines()) == 5
 
     def test_the_answer_imports_nothing_that_takes_seconds(self) -> None:
         code = (
