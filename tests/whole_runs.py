@@ -81,5 +81,7 @@ def movie_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """An empty RECSYS_HOME."""
-    return Home(tmp_path / "home", {})
+    """An empty RECSYS_HOME, in a folder whose name must not be taken for the markup of a terminal."""
+    folder = tmp_path / "home [prod] ["
+    folder.mkdir()
+    return Home(folder / "x]", {})

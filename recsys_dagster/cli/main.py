@@ -25,6 +25,7 @@ from recsys_dagster.cli.rollback import rollback
 from recsys_dagster.cli.run import run
 from recsys_dagster.cli.tune import tune
 from recsys_dagster.errors import IncompleteError, RecsysError, UsageError
+from recsys_dagster.runtime.text import printable
 
 _EXIT_CODES: dict[type[RecsysError], int] = {UsageError: 2, IncompleteError: 3}
 
@@ -64,13 +65,18 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return app(args=arguments, standalone_mode=False) or 0
     except RecsysError as error:
-        typer.echo(f"recsys: {error}", err=True)
+        _print_error(str(error))
         return _EXIT_CODES.get(type(error), 1)
     except typer.TyperException as error:
-        typer.echo(f"recsys: {error.format_message()} (`recsys --help` lists what there is)", err=True)
+        _print_error(f"{error.format_message()} (`recsys --help` lists what there is)")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
+
+
+def _print_error(message: str) -> None:
+    """Print a message, whose names from outside must not control the terminal."""
+    typer.echo("\n".join(map(printable, f"recsys: {message}".split("\n"))), err=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import IncompleteError, RecsysError
@@ -16,6 +17,7 @@ from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -32,7 +34,7 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
     """
     chosen = selected_models(settings)
     runs = {name: DomainRun(settings, get_domain(name)) for name in domains}
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     failures, gaps = [], []
     with ExitStack() as held, _instance() as instance:
         for run in runs.values():
@@ -43,10 +45,10 @@ def run_domains(settings: Settings, domains: list[str]) -> None:
             failures += [f"{name}: {cause}" for cause in causes]
             gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
             if not causes:
-                console.print(_summary(run), soft_wrap=True)
+                console.print(printable(_summary(run)), soft_wrap=True)
                 for outcome in EvaluationResults(run).missing():
                     if outcome.state is State.SKIPPED and outcome.model in chosen:
-                        console.print(f"{name}: {outcome}", style="dim", markup=False, highlight=False, soft_wrap=True)
+                        console.print(printable(f"{name}: {outcome}"), style="dim", soft_wrap=True)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
             failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)
     if failures:
@@ -112,11 +114,14 @@ class _StepHandler(logging.Handler):
             self.progress.update(self.task, description=f"{self.what}: {step}")
         elif event.is_step_success:
             seconds = event.step_success_data.duration_ms / 1000
-            self.progress.console.print(f"{self.what}: {step} [dim]{seconds:.1f} s[/dim]")
+            self._print_line(step, f"{seconds:.1f} s", "dim")
             self.progress.advance(self.task)
         elif event.is_step_failure:
-            self.progress.console.print(f"{self.what}: {step} [red]failed[/red]")
+            self._print_line(step, "failed", "red")
             self.progress.advance(self.task)
+
+    def _print_line(self, step: str, result: str, style: str) -> None:
+        self.progress.console.print(Text.assemble(f"{self.what}: {step} ", (result, style)))
 
 
 def _logger(handler: logging.Handler) -> dg.LoggerDefinition:

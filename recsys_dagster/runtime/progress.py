@@ -19,6 +19,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from recsys_dagster.runtime.text import printable
+
 
 @contextlib.contextmanager
 def progress_bar(
@@ -40,10 +42,10 @@ def progress_bar(
     )
     columns = [TextColumn("{task.description}", markup=False), BarColumn(), *unit_columns, TimeRemainingColumn()]
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(description, total=total)
+        task = progress.add_task(printable(description), total=total)
         yield lambda units: progress.advance(task, units)
 
 
 def announce(message: str) -> None:
     """Print a message to standard error."""
-    Console(stderr=True).print(message, style="dim", markup=False, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(printable(message), style="dim", markup=False, highlight=False, soft_wrap=True)
