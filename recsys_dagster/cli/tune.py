@@ -1,4 +1,4 @@
-"""`recsys tune`."""
+"""The command `recsys tune`."""
 
 from typing import Annotated
 
@@ -14,15 +14,16 @@ from recsys_dagster.settings import read_settings
 def tune(
     domain: DomainOption,
     model: Annotated[str, typer.Option("--model", "-m", help="Name of the model.", show_default=False)],
-    trials: Annotated[int, typer.Option("--trials", "-n", min=1, help="Choices to have tried in the end.")] = 50,
+    trials: Annotated[int, typer.Option("--trials", "-n", min=1, help="Number of trials in the end.")] = 50,
 ) -> None:
     """Search for better parameters of a model on the validation fold.
 
-    Killed anywhere, it goes on where it was when run again; with more
-    --trials it goes on from its end. What is far off is given up on a quarter
-    of the users. The best is kept in models/DOMAIN/MODEL/tuned.json under
-    RECSYS_HOME. Needs `recsys run` first. Example:
+    A search that was stopped continues when the command is run again, and one
+    that has ended with more --trials. Bad trials are stopped after a quarter of
+    the users. The best parameters are kept in models/DOMAIN/MODEL/tuned.json
+    under RECSYS_HOME and used by the next fit. Needs `recsys run` first.
 
+    Example:
     [dim]recsys tune --model als --domain movie[/dim]
     """
     from recsys_dagster.experiments.tuning import tune as search
@@ -37,7 +38,8 @@ def tune(
     screen = console()
     screen.print(table)
     screen.print(
-        f"{tuned.metric} {tuned.value:.4f} on validation{default}; {tuned.trials} tried, {tuned.pruned} given up",
+        f"{tuned.metric} {tuned.value:.4f} on validation{default}; {tuned.trials} trials, {tuned.pruned} of them "
+        "stopped early",
         style="dim",
         soft_wrap=True,
     )

@@ -1,9 +1,9 @@
-"""What retraining would have been worth: the whole retrain repeated over past windows of time.
+"""Measure what retraining would have been worth: repeat the retrain of each model before each of several past windows.
 
-Before each window a model is fitted on everything that had happened by then, as for publication, and judged on what its
-users did in the window. Models that were fitted before an earlier window are judged on it too: what they lose is what
-retraining less often would have cost. Of a user's titles those up to the window are left out of the lists, also those
-that came after the fit.
+Before each window a model is fitted on everything that had happened by then, as for publication, and evaluated on what
+users did in the window. Models that were fitted before an earlier window are evaluated on it too: what they lose is the
+price of retraining less often. The lists exclude every item that the user had before the window, also those that came
+after the fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import Evaluation, evaluate
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.ratios import mean
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST
+from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
@@ -27,13 +29,12 @@ from recsys_dagster.warehouse.arrays import load_fold, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 PERIODS = {"weekly": 7, "monthly": 28, "quarterly": 91, "yearly": 364}
-"""Days between two retrains."""
+"""Days between two retrains, by schedule."""
 NEVER = "never"
-
-LEAST_JUDGED = 10
-"""People a window that are enough to judge a model by, on average; with fewer the windows are made longer."""
-KNOWN_SHARE = 0.99
-"""Of the ratings, those that must have a time."""
+MIN_USERS_PER_WINDOW = 10
+"""Mean number of users with a relevant item in a window; with fewer, longer windows are chosen."""
+MIN_TIMED_SHARE = 0.99
+"""Share of the ratings that must have a time."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class WindowResult:
 
     Attributes:
         model: its name.
-        start: first day of the window, in UTC.
-        ndcg, rmse: None where it has none; `users` is how many the NDCG@10 is over.
+        start: first moment of the window, in UTC.
+        ndcg, rmse: the metrics; None where the model or the window has none.
+        users: number of users that the NDCG@10 is over.
     """
 
     model: str
@@ -58,8 +60,9 @@ class ScheduleResult:
     """A model over all windows, retrained on a schedule.
 
     Attributes:
-        model, schedule: which; `never` is fitted once, before the first window.
-        ndcg, rmse: over all that happened in the windows; None where the model has none.
+        model: its name.
+        schedule: a key of `PERIODS`, or `never` for a model that is fitted once, before the first window.
+        ndcg, rmse: over all windows; None where the model has none.
         gain: NDCG@10 minus that of `never`, paired over users; None for `never` itself.
     """
 
@@ -72,19 +75,47 @@ class ScheduleResult:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a backtest found.
+    """The results of a backtest.
 
     Attributes:
         days: length of a window.
         windows: each model on each window, retrained before every one.
         schedules: each model on each schedule.
-        untold: schedules that are shorter than a window, of which nothing can be said.
+        too_short: schedules that are shorter than a window and so cannot be measured.
     """
 
     days: int
     windows: list[WindowResult] = field(default_factory=list)
     schedules: list[ScheduleResult] = field(default_factory=list)
-    untold: tuple[str, ...] = ()
+    too_short: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The past windows of a domain.
+
+    Attributes:
+        data: all folds as one training fold.
+        times: (len(data.train),) seconds since 1970.
+        cuts: (n + 1,) the bounds of the n windows, rising.
+        steps: by schedule, the number of windows between two retrains.
+    """
+
+    data: TrainingData
+    times: NDArray[np.int64]
+    cuts: NDArray[np.int64]
+    steps: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.cuts) - 1
+
+    def pairs(self, start: np.int64, stop: np.int64) -> Interactions:
+        """Return the interactions in [start, stop)."""
+        return self.data.train.where((self.times >= start) & (self.times < stop))
+
+    def last_fit(self, window: int, step: int) -> int:
+        """Return the window before which the model in service during `window` was fitted, on a schedule."""
+        return window - window % step
 
 
 def backtest(
@@ -98,99 +129,108 @@ def backtest(
     """Repeat the retrain of each model before each of the last windows of the domain's ratings.
 
     Args:
-        run: the domain, whose features are there.
-        names: of the models, which are fitted with their default parameters.
-        n_windows: how many.
-        days: length of a window; unless given, the shortest of a week, a month, a quarter and a year in which enough
-            people like something.
-        advance: is told of each model and window that is done.
+        run: the domain, whose features are built.
+        names: names of the models, which are fitted with their default parameters.
+        n_windows: number of windows.
+        days: length of a window; by default the shortest of a week, a month, a quarter and a year in which enough users
+            like an item.
+        advance: called after each model and window.
 
     Raises:
         UsageError: a model does not exist.
-        RecsysError: the ratings have no times, or too few people liked anything in windows of that length.
+        RecsysError: the ratings have no times, or too few users like an item in windows of that length.
     """
-    kinds = [get_model_class(name) for name in names]
+    model_classes = [get_model_class(name) for name in names]
+    windows = _make_windows(run, n_windows, days)
+    days = int(windows.cuts[1] - windows.cuts[0]) // DAY_SECONDS
+    result = Backtest(days, too_short=tuple(name for name, period in PERIODS.items() if period < days))
+    for model_class in model_classes:
+        evaluations = _evaluate_windows(model_class, windows, run.settings.seed, advance)
+        for window in range(n_windows):
+            evaluation = evaluations.get((window, window))
+            result.windows.append(_window_result(model_class.name, int(windows.cuts[window]), evaluation))
+        result.schedules.extend(_schedule_results(model_class.name, windows, evaluations, run.settings.seed))
+    return result
+
+
+def _make_windows(run: DomainRun, n_windows: int, days: int | None) -> _Windows:
     warehouse = run.warehouse
     data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
     times = _times(data.train, run.domain.name)
-    likes = data.train.ratings >= data.like_threshold
+    liked = data.train.ratings >= data.like_threshold
+    if not liked.any():
+        raise RecsysError(
+            f"{run.domain.name}: no rating reaches the like threshold of {data.like_threshold:g}, so no item is "
+            "relevant in any window"
+        )
     if days is None:
-        days = _long_enough(times[likes], data.train.users[likes], int(times.max()), n_windows)
+        days = _shortest_window(times[liked], data.train.users[liked], int(times.max()), n_windows)
     cuts = int(times.max()) + 1 - days * DAY_SECONDS * np.arange(n_windows, -1, -1, dtype=np.int64)
     if not (times < cuts[0]).any():
         raise RecsysError(f"{n_windows} windows of {days} days are longer than the data; take fewer, or shorter ones")
     steps = {name: round(period / days) for name, period in PERIODS.items() if period >= days}
-    steps = {name: every for name, every in steps.items() if every < n_windows} | {NEVER: n_windows}
-    found = Backtest(days, untold=tuple(name for name, period in PERIODS.items() if period < days))
-    for kind in kinds:
-        judged = _judged(kind, data, times, cuts, sorted({1, *steps.values()}), run.settings.seed, advance)
-        for window in range(n_windows):
-            found.windows.append(_window(kind.name, int(cuts[window]), judged.get((window, window))))
-        found.schedules.extend(_schedules(kind.name, judged, steps, data.n_users, n_windows, run.settings.seed))
-    return found
+    steps = {name: step for name, step in steps.items() if step < n_windows} | {NEVER: n_windows}
+    return _Windows(data, times, cuts, steps)
 
 
 def _times(pairs: Interactions, domain: str) -> NDArray[np.int64]:
-    """Return the time of each pair, the unknown ones long ago."""
+    """Return the time of each pair, unknown ones as the distant past."""
     times = pairs.times
-    rated = ~np.isnan(pairs.ratings)
-    known = 0.0 if times is None else float((times[rated] != np.iinfo(np.int64).min).mean())
-    if times is None or known < KNOWN_SHARE:
+    is_rated = ~np.isnan(pairs.ratings)
+    if times is not None and is_rated.any():
+        timed_share = float((times[is_rated] != np.iinfo(np.int64).min).mean())
+    else:
+        timed_share = 0.0
+    if times is None or timed_share < MIN_TIMED_SHARE:
         raise RecsysError(
-            f"{domain}: {known:.0%} of the ratings have a time, so there are no past windows to go back to; a backtest "
-            "needs a dataset with times, such as ml-latest-small"
+            f"{domain}: {timed_share:.0%} of the ratings have a time, so there are no past windows to go back to; a "
+            "backtest needs a dataset with times, such as ml-latest-small"
         )
     return times
 
 
-def _long_enough(times: NDArray[np.int64], users: NDArray[np.int32], last: int, n_windows: int) -> int:
-    """Return the shortest length in days at which `LEAST_JUDGED` people like something in a window, on average."""
+def _shortest_window(times: NDArray[np.int64], users: NDArray[np.int32], last: int, n_windows: int) -> int:
+    """Return the shortest length in days at which enough users, on average, like an item in a window."""
     for days in PERIODS.values():
         age = (last - times) // (days * DAY_SECONDS)
-        within = age < n_windows
-        people = len(np.unique(users[within].astype(np.int64) * n_windows + age[within]))
-        if people >= LEAST_JUDGED * n_windows:
+        is_within = age < n_windows
+        n_users = len(np.unique(users[is_within].astype(np.int64) * n_windows + age[is_within]))
+        if n_users >= MIN_USERS_PER_WINDOW * n_windows:
             return days
     raise RecsysError(
-        f"fewer than {LEAST_JUDGED} people like anything in a year of these data, on average; a backtest needs more "
-        "ratings, or say the length of a window: --days"
+        f"fewer than {MIN_USERS_PER_WINDOW} users a year like an item in these data, on average; a backtest needs more "
+        "ratings, or a length of the windows with --days"
     )
 
 
-def _judged(
-    kind: type[Model],
-    data: TrainingData,
-    times: NDArray[np.int64],
-    cuts: NDArray[np.int64],
-    steps: Sequence[int],
-    seed: int,
-    advance: Callable[[float], None],
+def _evaluate_windows(
+    model_class: type[Model], windows: _Windows, seed: int, advance: Callable[[float], None]
 ) -> dict[tuple[int, int], Evaluation]:
-    """Return, by (window before which it was fitted, window it is judged on), what the schedules need.
+    """Return the evaluations that the schedules need, by (window before which the model was fitted, window).
 
-    Windows in which nobody likes anything are left out. No more models than schedules are held at once.
+    Windows without a relevant item are skipped. No more models than schedules are kept in memory.
     """
-    found: dict[tuple[int, int], Evaluation] = {}
+    data, cuts = windows.data, windows.cuts
+    evaluations: dict[tuple[int, int], Evaluation] = {}
     fitted: dict[int, Model] = {}
-    for window in range(len(cuts) - 1):
-        needed = {window - window % every for every in steps}
-        known = data.train.where(times < cuts[window])
+    for window in range(len(windows)):
+        needed = {windows.last_fit(window, step) for step in {1, *windows.steps.values()}}
+        known = data.train.where(windows.times < cuts[window])
         fitted = {start: model for start, model in fitted.items() if start in needed}
-        fitted[window] = fit_on_all(kind, replace(data, train=known), seed=seed)
-        pairs = data.train.where((times >= cuts[window]) & (times < cuts[window + 1]))
-        for start in needed if len(pairs.liked(data.like_threshold)) else ():
-            since = data.train.where((times >= cuts[start]) & (times < cuts[window]))
-            owned = since.matrix(data.n_users, data.n_items)
-            found[start, window] = evaluate(
-                fitted[start], pairs, owned, like_threshold=data.like_threshold, ks=(10,), seed=seed
-            )
+        fitted[window] = fit_on_all(model_class, replace(data, train=known), seed=seed)
+        pairs = windows.pairs(cuts[window], cuts[window + 1])
+        if len(Relevance.LIKED.relevant(pairs, data.like_threshold)):
+            for start in needed:
+                exclude = windows.pairs(cuts[start], cuts[window]).matrix(data.n_users, data.n_items)
+                evaluations[start, window] = evaluate(
+                    fitted[start], pairs, exclude, like_threshold=data.like_threshold, ks=(SHORT_LIST,), seed=seed
+                )
         advance(1)
-    return found
+    return evaluations
 
 
-def _window(model: str, start: int, result: Evaluation | None) -> WindowResult:
-    metrics = {metric.metric: metric for metric in result.metrics} if result else {}
-    ndcg, rmse = metrics.get("ndcg"), metrics.get("rmse")
+def _window_result(model: str, start: int, evaluation: Evaluation | None) -> WindowResult:
+    ndcg, rmse = (None if evaluation is None else evaluation.value(key) for key in (CHOOSING_METRIC, RATING_METRIC))
     return WindowResult(
         model,
         datetime.fromtimestamp(start, UTC),
@@ -200,37 +240,35 @@ def _window(model: str, start: int, result: Evaluation | None) -> WindowResult:
     )
 
 
-def _schedules(
-    model: str,
-    judged: dict[tuple[int, int], Evaluation],
-    steps: dict[str, int],
-    n_users: int,
-    n_windows: int,
-    seed: int,
+def _schedule_results(
+    model: str, windows: _Windows, evaluations: dict[tuple[int, int], Evaluation], seed: int
 ) -> list[ScheduleResult]:
-    """Put the windows of each schedule together: sums over each user, who is one cluster however often seen."""
+    """Add up the windows of each schedule by user: a user is one cluster in however many windows."""
+    ndcg = CHOOSING_METRIC.column
     sums: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for schedule, every in steps.items():
-        columns = {name: np.zeros(n_users) for name in ("ndcg_10", "asked", "squared_error", "pairs")}
-        for window in range(n_windows):
-            result = judged.get((window - window % every, window))
-            if result is None:
+    for schedule, step in windows.steps.items():
+        columns = {name: np.zeros(windows.data.n_users) for name in (ndcg, "windows", "squared_error", "pairs")}
+        for window in range(len(windows)):
+            evaluation = evaluations.get((windows.last_fit(window, step), window))
+            if evaluation is None:
                 continue
-            per_user = result.per_user | {"asked": result.per_user["relevant"] > 0}
+            per_user = evaluation.per_user | {"windows": evaluation.per_user["relevant"] > 0}
             for name in columns.keys() & per_user.keys():
-                columns[name] += np.bincount(per_user["user_idx"], np.nan_to_num(per_user[name]), minlength=n_users)
+                columns[name] += np.bincount(
+                    per_user["user_idx"], np.nan_to_num(per_user[name]), minlength=windows.data.n_users
+                )
         sums[schedule] = columns
-    asked = sums[NEVER]["asked"]
-    if not asked.any():
-        raise RecsysError(f"{model}: nobody likes anything in any window; take longer ones: --days")
-    seen = asked > 0
+    n_windows = sums[NEVER]["windows"]  # in which the user has a relevant item; the same on every schedule
+    if not n_windows.any():
+        raise RecsysError(f"{model}: no user likes an item in any window; choose longer ones with --days")
+    is_eligible = n_windows > 0
     results = []
     for schedule, columns in sums.items():
         gain = None
         if schedule != NEVER:
-            values = columns["ndcg_10"][seen][:, None]
-            (gain,) = paired_differences(values, sums[NEVER]["ndcg_10"][seen], asked[seen], mean, seed=seed)
+            values, reference = columns[ndcg][is_eligible][:, None], sums[NEVER][ndcg][is_eligible]
+            (gain,) = paired_differences(values, reference, n_windows[is_eligible], mean, seed=seed)
         pairs = columns["pairs"].sum()
         rmse = float(np.sqrt(columns["squared_error"].sum() / pairs)) if pairs else None
-        results.append(ScheduleResult(model, schedule, float(columns["ndcg_10"].sum() / asked.sum()), rmse, gain))
+        results.append(ScheduleResult(model, schedule, float(columns[ndcg].sum() / n_windows.sum()), rmse, gain))
     return results

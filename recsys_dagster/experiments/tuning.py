@@ -1,13 +1,13 @@
-"""Searching for better parameters on the validation fold; the test fold is never looked at.
+"""Search for better parameters of a model on the validation fold; the test fold is never used.
 
-A trial is fitted on a quarter of the users first, and given up there if it does worse than most did; then on all of
-them. Everything tried is kept in `models/<domain>/<model>/tuning.db`, so that a search goes on where it was left, and
-the best of it in `tuned.json` beside, which the next fit of the model on the domain goes by.
+A trial is first fitted on a quarter of the users and stopped there if it is worse than the median trial was; the others
+are fitted on all users. All trials are kept in `models/<domain>/<model>/tuning.db`, so that a search continues where an
+earlier one ended. The best parameters are kept in `tuned.json` next to it, and the next fit of the model uses them.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import LONG_LIST, RATING_METRIC
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
+from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor
 from recsys_dagster.models.registry import get_model_class, model_names
@@ -31,146 +32,183 @@ RANKING_METRIC = MetricKey("ndcg", LONG_LIST)
 """The metric that is maximised for a model that predicts no ratings; for the others the RMSE is minimised."""
 USER_SHARE = 0.25
 """Share of the users that a trial is fitted on first."""
-LEAST_JUDGED = 50
-"""Users of the validation fold that are enough to give a trial up by."""
+MIN_EVALUATED_USERS = 50
+"""With fewer users of the validation fold in that share, every trial is fitted on all users at once."""
 TRIALS_BEFORE_PRUNING = 5
 DEFAULT = "default"
 """Marks the trial of the model's default parameters."""
 
 
 def tune(run: DomainRun, name: str, trials: int) -> Tuned:
-    """Search until `trials` choices of parameters have been tried, those of earlier searches on the same data included.
+    """Search until `trials` sets of parameters have been tried, including those of earlier searches on the same data.
 
-    The model's defaults are tried first, so that the best is never worse. What fails is said and passed over.
+    The model's defaults are tried first, so that the result is never worse than they are. A trial that fails is
+    reported and skipped.
 
     Args:
         run: the domain, whose validation fold decides; the seed of its settings is that of every trial.
-        name: of the model.
-        trials: how many there are to be in the end.
+        name: name of the model.
+        trials: number of trials in the end.
 
     Raises:
-        UsageError: there is no such model, or nothing to search in the model.
-        RecsysError: the domain has no features yet, or nothing that was tried worked.
+        UsageError: there is no such model, or it has no parameters to search.
+        RecsysError: the domain has no features yet, its validation fold cannot be used, or every trial failed.
     """
-    import optuna
-
-    kind = searchable(name)
-    domain, warehouse, manifest = run.domain, run.warehouse, run.manifest
-    data, index = load_training_data(warehouse, domain), id_map_hash(warehouse)
-    seed = run.settings.seed
-    trials_file = run.layout.tuning_trials(domain.name, name).absolute()
-    trials_file.parent.mkdir(parents=True, exist_ok=True)
-    metric = str(RATING_METRIC if issubclass(kind, RatingPredictor) else RANKING_METRIC)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{trials_file}",
-        study_name=f"{metric}, data {manifest.data_version}, index {index}, seed {seed}",
-        direction="minimize" if issubclass(kind, RatingPredictor) else "maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
-        load_if_exists=True,
-    )
-    before = len(_tried(study))
-    # With the seed alone a search that goes on would draw the first choices once more.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + before)
-    if _default_value(study) is None:
-        study.enqueue_trial(_defaults(kind), user_attrs={DEFAULT: True})
-    parts = _parts(data, seed)
+    search = _Search.of(run, get_searchable(name))
+    before = len(search.finished())
+    # With the same sampler seed, a search that continues would draw its first parameters once more.
+    search.seed_sampler(run.settings.seed + before)
     for place in range(before + 1, trials + 1):
-        trial = study.ask()
-        try:
-            value = _value(kind, trial, parts, seed)
-        except (RecsysError, MemoryError) as error:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            outcome = f"failed: {error}"
-        else:
-            study.tell(trial, value, state=optuna.trial.TrialState.PRUNED if value is None else None)
-            outcome = "given up" if value is None else f"{metric} {value:.4f}, best {study.best_value:.4f}"
-        announce(f"{name} {place} of {trials}: {outcome}; {_said(trial.params)}")
-    if not _tried(study, pruned=False):
-        raise RecsysError(f"{name}: nothing that was tried worked; the reasons are given above")
-    tuned = Tuned(
-        model=name,
-        domain=domain.name,
-        dataset=manifest.dataset_id,
-        data_version=manifest.data_version,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        metric=metric,
-        value=study.best_value,
-        default_value=_default_value(study),
-        params=kind.params_type(**study.best_params).model_dump(),
-        trials=len(_tried(study)),
-        pruned=len(_tried(study)) - len(_tried(study, pruned=False)),
-    )
+        message = search.run_trial(run.settings.model_seconds)
+        announce(f"{name} {place} of {trials}: {message}")
+    if not search.finished(pruned=False):
+        raise RecsysError(f"{name}: every trial failed; the reasons are given above")
+    tuned = search.result(run)
     write_tuned(run.layout, tuned)
     return tuned
 
 
-def searchable(name: str) -> type[Model]:
-    """Return the model of that name; raise UsageError, listing those there are, if it has nothing to search."""
-    kind = get_model_class(name)
-    if not kind.params_type.searched:
+def get_searchable(name: str) -> type[Model]:
+    """Return the model of that name; raise UsageError, listing the others, if it has no parameters to search."""
+    model_class = get_model_class(name)
+    if not model_class.params_type.searched:
         known = ", ".join(other for other in model_names() if get_model_class(other).params_type.searched)
-        raise UsageError(f"there is nothing to search in {name}; known: {known}")
-    return kind
+        raise UsageError(f"{name} has no parameters to search; models that have: {known}")
+    return model_class
 
 
-def _defaults(kind: type[Model]) -> dict[str, Any]:
-    """The defaults of what is searched."""
-    defaults = kind.params_type().model_dump()
-    return {parameter: defaults[parameter] for parameter in kind.params_type.searched}
+@dataclass(frozen=True)
+class _Search:
+    """The trials of one model on one set of folds.
 
-
-def _tried(study: "optuna.Study", *, pruned: bool = True) -> "list[optuna.trial.FrozenTrial]":
-    """Return the trials that were finished; those that were killed or failed are not among them."""
-    from optuna.trial import TrialState
-
-    return study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED] if pruned else [TrialState.COMPLETE])
-
-
-def _default_value(study: "optuna.Study") -> float | None:
-    values = [trial.value for trial in _tried(study, pruned=False) if DEFAULT in trial.user_attrs]
-    return values[0] if values else None
-
-
-def _parts(data: TrainingData, seed: int) -> list[TrainingData]:
-    """Return the data of a growing share of the users, all of them last.
-
-    The share is taken of those in the validation fold and of the others alike; where it would leave too few of the
-    former to judge by, there is no part but the whole.
+    Attributes:
+        model_class: the model.
+        study: the trials.
+        parts: the data, of a growing share of the users; all of them last.
+        seed: of every fit.
+        metric: the metric that is optimised.
     """
-    judged = np.bincount(data.validation.users, minlength=data.n_users) > 0
-    if USER_SHARE * np.count_nonzero(judged) < LEAST_JUDGED:
+
+    model_class: type[Model]
+    study: "optuna.Study"
+    parts: list[TrainingData]
+    seed: int
+    metric: MetricKey
+
+    @classmethod
+    def of(cls, run: DomainRun, model_class: type[Model]) -> "_Search":
+        """Open the search of a model, with the defaults as the first trial if they were not tried yet."""
+        import optuna
+
+        data, index = load_training_data(run.warehouse, run.domain), id_map_hash(run.warehouse)
+        seed, predicts_ratings = run.settings.seed, issubclass(model_class, RatingPredictor)
+        metric = RATING_METRIC if predicts_ratings else RANKING_METRIC
+        if predicts_ratings and not len(data.validation.rated):
+            raise RecsysError(f"{model_class.name}: the validation fold holds no ratings, so there is no {metric}")
+        trials_file = run.layout.tuning_trials(run.domain.name, model_class.name).absolute()
+        trials_file.parent.mkdir(parents=True, exist_ok=True)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            storage=f"sqlite:///{trials_file}",
+            study_name=f"{metric}, data {run.manifest.data_version}, index {index}, seed {seed}",
+            direction="minimize" if predicts_ratings else "maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
+            load_if_exists=True,
+        )
+        search = cls(model_class, study, _growing_parts(data, seed), seed, metric)
+        if search.default_value is None:
+            defaults = model_class.params_type().model_dump()
+            searched = {name: defaults[name] for name in model_class.params_type.searched}
+            study.enqueue_trial(searched, user_attrs={DEFAULT: True})
+        return search
+
+    def seed_sampler(self, seed: int) -> None:
+        """Let the next trials be drawn with a seed."""
+        from optuna.samplers import TPESampler
+
+        self.study.sampler = TPESampler(seed=seed)
+
+    def finished(self, *, pruned: bool = True) -> "list[optuna.trial.FrozenTrial]":
+        """Return the trials that were completed or, if `pruned`, stopped early, but not failed or killed ones."""
+        from optuna.trial import TrialState
+
+        states = [TrialState.COMPLETE, TrialState.PRUNED] if pruned else [TrialState.COMPLETE]
+        return self.study.get_trials(states=states)
+
+    @property
+    def default_value(self) -> float | None:
+        """The value of the model's default parameters; None if they were not tried or failed."""
+        return next((trial.value for trial in self.finished(pruned=False) if DEFAULT in trial.user_attrs), None)
+
+    def run_trial(self, seconds: float) -> str:
+        """Run one trial of at most so many seconds, and return its result in a line."""
+        from optuna.trial import TrialState
+
+        trial = self.study.ask()
+        result = attempt(self.model_class.name, lambda: self._evaluate(trial), seconds=seconds)
+        if result.outcome.state is not State.FITTED:
+            self.study.tell(trial, state=TrialState.FAIL)
+            message = f"failed: {result.outcome.reason}"
+        elif result.value is None:
+            self.study.tell(trial, state=TrialState.PRUNED)
+            message = "stopped early"
+        else:
+            self.study.tell(trial, result.value)
+            message = f"{self.metric} {result.value:.4f}, best {self.study.best_value:.4f}"
+        return f"{message}; {', '.join(f'{name} {value:.4g}' for name, value in trial.params.items())}"
+
+    def _evaluate(self, trial: "optuna.Trial") -> float | None:
+        """Return the value of the trial on all users; None if it was stopped on a part of them."""
+        params_type = self.model_class.params_type
+        params = params_type(**{name: values.suggest(trial, name) for name, values in params_type.searched.items()})
+        for step, part in enumerate(self.parts):
+            value = _validation_value(self.model_class(params, seed=self.seed).fit(part), part)
+            trial.report(value, step)
+            if part is not self.parts[-1] and DEFAULT not in trial.user_attrs and trial.should_prune():
+                return None
+        return value
+
+    def result(self, run: DomainRun) -> Tuned:
+        """Return the best trial."""
+        tried, completed = len(self.finished()), len(self.finished(pruned=False))
+        return Tuned(
+            model=self.model_class.name,
+            domain=run.domain.name,
+            dataset=run.manifest.dataset_id,
+            data_version=run.manifest.data_version,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            metric=str(self.metric),
+            value=self.study.best_value,
+            default_value=self.default_value,
+            params=self.model_class.params_type(**self.study.best_params).model_dump(),
+            trials=tried,
+            pruned=tried - completed,
+        )
+
+
+def _growing_parts(data: TrainingData, seed: int) -> list[TrainingData]:
+    """Return the data of a share of the users, then of all users.
+
+    The share is drawn from the users of the validation fold and from the others alike; if it would hold too few of the
+    former, only all users are returned.
+    """
+    is_evaluated = np.bincount(data.validation.users, minlength=data.n_users) > 0
+    if USER_SHARE * np.count_nonzero(is_evaluated) < MIN_EVALUATED_USERS:
         return [data]
     drawn = np.random.default_rng(seed).random(data.n_users)
-    bounds = [np.quantile(drawn[group], USER_SHARE) if group.any() else 0 for group in (~judged, judged)]
-    kept = drawn <= np.where(judged, bounds[1], bounds[0])
+    bounds = [np.quantile(drawn[group], USER_SHARE) if group.any() else 0 for group in (~is_evaluated, is_evaluated)]
+    kept = drawn <= np.where(is_evaluated, bounds[1], bounds[0])
     train, validation = (pairs.where(kept[pairs.users]) for pairs in (data.train, data.validation))
     return [replace(data, train=train, validation=validation), data]
 
 
-def _value(kind: type[Model], trial: "optuna.Trial", parts: list[TrainingData], seed: int) -> float | None:
-    """Return the value of the trial on the whole of the data; None if it was given up on a part."""
-    searched = kind.params_type.searched
-    params = kind.params_type(**{name: choices.suggest(trial, name) for name, choices in searched.items()})
-    for step, part in enumerate(parts):
-        value = _judged(kind(params, seed=seed).fit(part), part)
-        trial.report(value, step)
-        if part is not parts[-1] and DEFAULT not in trial.user_attrs and trial.should_prune():
-            return None
-    return value
-
-
-def _judged(model: Model, data: TrainingData) -> float:
+def _validation_value(model: Model, data: TrainingData) -> float:
     """Return the RMSE of a model that predicts ratings, else the NDCG, on the validation fold."""
     if isinstance(model, RatingPredictor):
         rated = data.validation.rated
         errors = predictions(model, rated).astype(np.float64) - rated.ratings
         return float(np.sqrt(np.mean(errors**2)))
-    found = evaluate(
+    result = evaluate(
         model, data.validation, None, like_threshold=data.like_threshold, ks=(LONG_LIST,), seed=0, resamples=1
     )
-    return next(metric.value for metric in found.metrics if metric.key == RANKING_METRIC)
-
-
-def _said(params: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+    return next(metric.value for metric in result.metrics if metric.key == RANKING_METRIC)

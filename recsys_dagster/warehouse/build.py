@@ -129,7 +129,10 @@ def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema:
     existing = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]).fetchall()
     missing = sorted(set(names) - {name for (name,) in existing})
     if missing:
-        raise RecsysError(f"{warehouse.path} has no {schema}.{missing[0]}; materialise the group {schema!r} first")
+        raise RecsysError(
+            f"{warehouse.path} has no {schema}.{missing[0]}; use `recsys run`, or "
+            f"materialise the group {schema!r} first"
+        )
 
 
 @contextlib.contextmanager

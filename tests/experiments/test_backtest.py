@@ -1,4 +1,4 @@
-"""Going back over a made history: whoever is retrained knows the titles that have come since."""
+"""Backtests on a generated history: a model that is retrained knows the items that have come since."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -28,41 +28,41 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DomainRun:
     return run
 
 
-def test_each_model_is_judged_on_each_window_and_each_schedule(run: DomainRun, tmp_path: Path) -> None:
+def test_each_model_is_evaluated_on_each_window_and_each_schedule(run: DomainRun, tmp_path: Path) -> None:
     steps: list[float] = []
-    found = backtest(run, ["popularity", "user_item_bias"], 5, days=28, advance=steps.append)
+    result = backtest(run, ["popularity", "user_item_bias"], 5, days=28, advance=steps.append)
     assert len(steps) == 10
-    assert [row.model for row in found.windows] == ["popularity"] * 5 + ["user_item_bias"] * 5
-    starts = [row.start for row in found.windows[:5]]
+    assert [row.model for row in result.windows] == ["popularity"] * 5 + ["user_item_bias"] * 5
+    starts = [row.start for row in result.windows[:5]]
     assert {(later - earlier).days for earlier, later in pairwise(starts)} == {28}
-    assert [(row.model, row.schedule) for row in found.schedules] == [
+    assert [(row.model, row.schedule) for row in result.schedules] == [
         (model, schedule)
         for model in ("popularity", "user_item_bias")
         for schedule in ("monthly", "quarterly", "never")
     ]
-    assert found.untold == ("weekly",)
-    assert all(row.rmse is None for row in found.schedules[:3])
-    assert all(row.rmse is not None and row.rmse > 0 for row in found.schedules[3:])
-    assert all((row.gain is None) == (row.schedule == "never") for row in found.schedules)
+    assert result.too_short == ("weekly",)
+    assert all(row.rmse is None for row in result.schedules[:3])
+    assert all(row.rmse is not None and row.rmse > 0 for row in result.schedules[3:])
+    assert all((row.gain is None) == (row.schedule == "never") for row in result.schedules)
     page = tmp_path / "backtest.html"
-    write_backtest(page, "movie", found)
+    write_backtest(page, "movie", result)
     assert "user_item_bias" in page.read_text(encoding="utf-8")
     assert (tmp_path / "backtest-ndcg.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_windows_are_those_of_the_ratings_themselves(run: DomainRun) -> None:
-    found = backtest(run, ["popularity"], 2, days=91)
+    result = backtest(run, ["popularity"], 2, days=91)
     with duckdb.connect(run.layout.warehouse("movie"), read_only=True) as connection:
-        people = connection.execute(
+        users = connection.execute(
             """
             SELECT count(DISTINCT user_id) FROM clean.ratings
             WHERE rating >= 4 AND rated_at > (SELECT max(rated_at) - INTERVAL 91 DAY FROM clean.ratings)
             """
         ).fetchall()[0][0]
-    assert found.windows[1].users == people
+    assert result.windows[1].users == users
 
 
-def test_data_without_times_cannot_be_gone_back_over(run: DomainRun) -> None:
+def test_a_backtest_of_data_without_times_is_refused(run: DomainRun) -> None:
     with duckdb.connect(run.layout.warehouse("movie")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT * FROM features.interactions")
         connection.execute('UPDATE features.interactions SET "at" = NULL')

@@ -100,7 +100,7 @@ def distance(monkeypatch: pytest.MonkeyPatch) -> type[Distance]:
     return Distance
 
 
-def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(run: DomainRun, distance: type[Distance]) -> None:
+def test_the_best_trial_is_kept_with_date_and_defaults(run: DomainRun, distance: type[Distance]) -> None:
     tuned = tune(run, "distance", 15)
 
     assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
@@ -112,10 +112,10 @@ def test_the_best_of_what_was_tried_is_kept_with_date_and_defaults(run: DomainRu
     assert kept(run, "distance") == asdict(tuned)
 
 
-def test_what_is_far_off_is_given_up_on_a_quarter_of_the_users(
+def test_a_bad_trial_is_stopped_after_a_quarter_of_the_users(
     run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "LEAST_JUDGED", 1)
+    monkeypatch.setattr(tuning, "MIN_EVALUATED_USERS", 1)
     tuned = tune(run, "distance", 15)
 
     everything = len(load_training_data(run.warehouse, MOVIE).train)
@@ -125,7 +125,7 @@ def test_what_is_far_off_is_given_up_on_a_quarter_of_the_users(
     assert 0 < tuned.pruned == len(parts) - sum(size == everything for _, size in distance.fits)
 
 
-def test_a_search_goes_on_where_it_was_left(run: DomainRun, distance: type[Distance]) -> None:
+def test_a_search_continues_where_an_earlier_one_ended(run: DomainRun, distance: type[Distance]) -> None:
     tune(run, "distance", 3)
     first = tried(run, "distance")
     tuned = tune(run, "distance", 6)
@@ -137,7 +137,7 @@ def test_a_search_goes_on_where_it_was_left(run: DomainRun, distance: type[Dista
     assert distance.fits == []
 
 
-def test_a_killed_search_goes_on_and_still_tries_the_defaults(
+def test_a_killed_search_continues_and_still_tries_the_defaults(
     run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
@@ -151,20 +151,20 @@ def test_a_killed_search_goes_on_and_still_tries_the_defaults(
     assert tuned.default_value == pytest.approx(0.6, abs=1e-5)
 
 
-def test_what_fails_is_said_and_passed_over(
+def test_a_trial_that_fails_is_reported_and_skipped(
     run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(distance, "refused", 0.5)
     tuned = tune(run, "distance", 8)
     assert tuned.default_value is None
     assert tuned.params["x"] <= 0.5
-    assert "distance 1 of 8: failed: distance: too far; x 0.9" in capsys.readouterr().err
+    assert "distance 1 of 8: failed: too far; x 0.9" in capsys.readouterr().err
     monkeypatch.setattr(distance, "refused", -1)
-    with pytest.raises(RecsysError, match="nothing that was tried worked"):
+    with pytest.raises(RecsysError, match="every trial failed"):
         tune(DomainRun(run.settings.model_copy(update={"seed": 7}), MOVIE), "distance", 2)
 
 
-def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
+def test_a_ranking_model_is_tuned_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
     tuned = tune(run, "genre_similarity", 2)
     data = load_training_data(run.warehouse, MOVIE)
     found = evaluate(
@@ -175,8 +175,10 @@ def test_a_ranker_is_judged_by_ndcg_on_the_validation_fold(run: DomainRun) -> No
     assert tuned.value >= tuned.default_value
 
 
-def test_a_model_with_nothing_to_search_is_refused_with_a_list_of_the_others(run: DomainRun) -> None:
-    with pytest.raises(UsageError, match=r"nothing to search in popularity; known: user_item_bias, .*ease"):
+def test_a_model_without_parameters_to_search_is_refused_with_a_list_of_the_others(run: DomainRun) -> None:
+    with pytest.raises(
+        UsageError, match=r"popularity has no parameters to search; models that have: user_item_bias, .*"
+    ):
         tune(run, "popularity", 2)
 
 
@@ -193,7 +195,7 @@ class TestCommand:
         assert ["item_damping", f"{best['params']['item_damping']:.4g}"] in rows
         assert typed.out.splitlines()[-1].rstrip() == (
             f"rmse {best['value']:.4f} on validation, {best['default_value']:.4f} with the defaults; "
-            "2 tried, 0 given up"
+            "2 trials, 0 of them stopped early"
         )
         assert "user_item_bias 1 of 2: rmse" in typed.err
 
