@@ -1,5 +1,6 @@
 """A web server on the loopback interface with planned failures."""
 
+import contextlib
 import hashlib
 import http.server
 import threading
@@ -28,6 +29,35 @@ class Stall:
     after: int
 
 
+@dataclass(frozen=True)
+class Dribble:
+    """Send the answer, header included, byte by byte, with a pause after each, until the client has gone."""
+
+    pause: float
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Send a body without end, with no length."""
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Redirect to another address."""
+
+    location: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Send the body compressed, although that was not asked for."""
+
+    body: bytes
+
+
+Fault = Status | Cut | Stall | Dribble | Endless | Redirect | Encoded
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Serves `files` by path, with ranges and ETags; requests for a path fail as its plan says, one after the other."""
 
@@ -36,8 +66,9 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
-        self.plans: defaultdict[str, list[Status | Cut | Stall]] = defaultdict(list)
+        self.plans: defaultdict[str, list[Fault]] = defaultdict(list)
         self.requests: list[tuple[str, str | None]] = []
+        self.authorizations: list[str | None] = []
         self.sent = 0
         self.ranges = True
         self.validators = True
@@ -66,15 +97,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, wanted = self.server, self.headers.get("Range")
         server.requests.append((self.path, wanted))
+        server.authorizations.append(self.headers.get("Authorization"))
         fault = server.plans[self.path].pop(0) if server.plans[self.path] else None
         if isinstance(fault, Status):
             self.send_empty(fault.code)
+        elif isinstance(fault, Redirect):
+            self.send_empty(302, {"Location": fault.location})
+        elif isinstance(fault, Dribble):
+            self.send_forever(b"HTTP/1.1 200 OK\r\nX-Header: ", 1, fault.pause)
+        elif isinstance(fault, Endless):
+            self.send_forever(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", 2**16, 0)
+        elif isinstance(fault, Encoded):
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(fault.body)))
+            self.end_headers()
+            self.wfile.write(fault.body)
         elif self.path not in server.files:
             self.send_empty(404)
         else:
             self.send_file(server.files[self.path], wanted, fault)
 
-    def send_file(self, body: bytes, wanted: str | None, fault: Cut | Stall | None) -> None:
+    def send_file(self, body: bytes, wanted: str | None, fault: Fault | None) -> None:
         server = self.server
         etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'
         start = 0
@@ -104,8 +148,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def send_body(self, body: bytes, fault: Cut | Stall | None) -> None:
-        part = body if fault is None else body[: fault.after]
+    def send_forever(self, start: bytes, size: int, pause: float) -> None:
+        """Send `start`, and then blocks until the client closes the connection."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.write(start)
+            while not self.server.released.wait(pause):
+                self.wfile.write(b"x" * size)
+                self.server.sent += size
+
+    def send_body(self, body: bytes, fault: Fault | None) -> None:
+        part = body[: fault.after] if isinstance(fault, Cut | Stall) else body
         try:
             self.wfile.write(part)
             self.wfile.flush()
