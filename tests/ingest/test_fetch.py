@@ -1,11 +1,16 @@
+import hashlib
 import json
+import os
+import re
+import socket
 import subprocess
+import traceback
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loopback import Status
+from loopback import Stall, Status
 from tiny import MOVIES, PATH, RATINGS, SMALL, WHOLE
 
 from recsys_dagster.errors import RecsysError
@@ -168,6 +173,151 @@ def test_a_mirror_that_does_not_exist_is_refused(home):
         fetch(SMALL, Settings(home=home, mirror="/nowhere"))
 
 
+# -- a home that was tampered with
+
+
+def tamper(home: Path, **changes: object) -> Path:
+    path = home / "raw/ml-latest-small/manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return path
+
+
+@pytest.mark.parametrize("folder", ["../../../outside", "{outside}", "..", ".", "", "0123456789abcdef/../.."])
+def test_a_manifest_that_names_a_folder_outside_is_refused_and_nothing_there_is_removed(mirrored, tmp_path, folder):
+    fetch(SMALL, mirrored)
+    outside = tmp_path / "outside" / "precious"
+    outside.mkdir(parents=True)
+    (outside / "file").write_text("valuable")
+    tamper(mirrored.home, folder=folder.format(outside=outside.parent))
+    before = contents(tmp_path)
+    with pytest.raises(RecsysError, match=r"manifest\.json: it names the folder .*; remove the file, then run again"):
+        fetch(SMALL, mirrored)
+    assert contents(tmp_path) == before
+
+
+def test_a_manifest_that_names_files_outside_is_refused(mirrored, tmp_path):
+    fetch(SMALL, mirrored)
+    path = mirrored.home / "raw/ml-latest-small/manifest.json"
+    files = {f"../../../{name}": file for name, file in json.loads(path.read_text())["files"].items()}
+    checksums = "".join(f"{files[name]['sha256']}  {name}\n" for name in sorted(files))
+    tamper(mirrored.home, files=files, folder=hashlib.sha256(checksums.encode()).hexdigest()[:16])
+    with pytest.raises(RecsysError, match="names files in other folders"):
+        read_manifest(SMALL, mirrored)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "7", "null", "{}", "[" * 100_000, '{"files": 3}', '{"dataset_id": 1}', "\ufeff{}", "\x00"],
+    ids=lambda content: content[:20],
+)
+def test_a_manifest_that_is_none_is_written_anew(mirrored, content):
+    manifest = fetch(SMALL, mirrored)
+    (mirrored.home / "raw/ml-latest-small/manifest.json").write_text(content)
+    assert fetch(SMALL, mirrored).files == manifest.files
+
+
+@pytest.mark.parametrize(
+    "values", [{"bytes": "7"}, {"bytes": None}, {"lines": "x"}, {"header": 3}, {"sha256": 3}], ids=str
+)
+def test_a_manifest_with_values_of_another_type_is_written_anew(mirrored, values):
+    manifest = fetch(SMALL, mirrored)
+    path = mirrored.home / "raw/ml-latest-small/manifest.json"
+    files = json.loads(path.read_text())["files"]
+    tamper(mirrored.home, files=files | {"movies.csv": files["movies.csv"] | values})
+    assert fetch(SMALL, mirrored).files == manifest.files
+
+
+def test_foreign_files_in_the_folder_of_a_dataset_are_left_alone(mirrored):
+    manifest = fetch(SMALL, mirrored)
+    foreign = manifest.folder.parent / "notes"
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("valuable")
+    (manifest.folder.parent / "mine.zip").write_text("valuable")
+    fetch(SMALL, mirrored)
+    assert (foreign / "mine.txt").exists()
+    assert (manifest.folder.parent / "mine.zip").exists()
+
+
+@pytest.mark.parametrize("name", [".lock", "manifest.json", "0123456789abcdef", "ml-latest-small.zip.part", "notes"])
+def test_a_link_that_leads_out_of_the_home_is_refused_and_not_followed(mirrored, tmp_path, name):
+    fetch(SMALL, mirrored)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("valuable")
+    link = mirrored.home / "raw/ml-latest-small" / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside / "file" if "." in name else outside)
+    with pytest.raises(RecsysError, match=rf"{re.escape(str(link))}: leads out of RECSYS_HOME, to {outside}"):
+        fetch(SMALL, mirrored)
+    assert [path.name for path in outside.iterdir()] == ["file"]
+    assert (outside / "file").read_text() == "valuable"
+
+
+def test_a_folder_that_leads_out_of_the_home_is_refused(mirrored, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    mirrored.home.mkdir()
+    (mirrored.home / "raw").symlink_to(outside)
+    with pytest.raises(RecsysError, match=rf"leads out of RECSYS_HOME, to {outside}"):
+        fetch(SMALL, mirrored)
+    assert not any(path.is_file() for path in outside.rglob("*"))
+
+
+def test_a_link_within_the_home_in_place_of_the_files_is_replaced(mirrored, tmp_path):
+    manifest = fetch(SMALL, mirrored)
+    moved = mirrored.home / "elsewhere"
+    manifest.folder.rename(moved)
+    manifest.folder.symlink_to(moved)
+    assert fetch(SMALL, mirrored).files == manifest.files
+    assert not manifest.folder.is_symlink()
+    assert (moved / "ratings.csv").exists()
+
+
+def test_the_home_itself_may_be_a_link(mirrored, tmp_path):
+    (tmp_path / "big").mkdir()
+    mirrored.home.symlink_to(tmp_path / "big")
+    assert fetch(SMALL, mirrored) == fetch(SMALL, mirrored)
+
+
+# -- a home that cannot be written
+
+
+@pytest.mark.parametrize(
+    "home", ["/dev/null", "/dev/null/data", "/proc/data", "/proc/version", "/x" * 3000, "/" + "x" * 300]
+)
+def test_an_impossible_home_is_an_error_in_one_line(pack, home):
+    with pytest.raises(
+        RecsysError, match=r"cannot be written .*set RECSYS_HOME \(now /.*to a folder that is$"
+    ) as raised:
+        fetch(SMALL, Settings(home=home, mirror=str(pack(WHOLE).parent)))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_read_only_home_is_an_error_in_one_line(small_disk, pack, is_new):
+    settings = Settings(home=small_disk / "home", mirror=str(pack(WHOLE).parent))
+    if not is_new:
+        fetch(SMALL, settings)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(RecsysError, match=r"cannot be written \(Read-only file system\); make it writable"):
+        fetch(SMALL, settings)
+
+
+# -- permissions
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077, 0o000])
+def test_files_follow_the_umask(mirrored, umask):
+    previous = os.umask(umask)
+    try:
+        fetch(SMALL, mirrored)
+    finally:
+        os.umask(previous)
+    for path in mirrored.home.rglob("*"):
+        expected = (0o777 if path.is_dir() else 0o666) & ~umask
+        assert path.stat().st_mode & 0o777 == expected, path
+
+
 # -- over HTTP
 
 
@@ -202,6 +352,69 @@ def test_a_mirror_that_fails_is_an_error_and_the_publisher_is_not_asked(server, 
     with pytest.raises(RecsysError, match=r"/mirror/ml-latest-small\.zip: the server answered HTTP 500"):
         fetch(published, Settings(home=home, mirror=server.url("/mirror")))
     assert server.ranges_of(PATH) == []
+
+
+@pytest.fixture
+def unreachable():
+    """An address that refuses connections."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("mirror", ["unreachable", "no such folder", "forbidden"])
+def test_a_mirror_that_cannot_answer_is_an_error_or_with_the_fallback_a_warning(
+    server, published, home, unreachable, capsys, mirror
+):
+    server.plans["/mirror/ml-latest-small.zip"] = [Status(403)] * 2
+    mirror = {"unreachable": unreachable, "no such folder": "/nowhere", "forbidden": server.url("/mirror")}[mirror]
+    with pytest.raises(RecsysError, match=r"; or set RECSYS_MIRROR_FALLBACK=on to ask the publisher instead$"):
+        fetch(published, Settings(home=home, mirror=mirror))
+    assert server.ranges_of(PATH) == []
+    settings = Settings(home=home, mirror=mirror, mirror_fallback=True)
+    manifest = fetch(published, settings)
+    assert manifest.url == server.url(PATH)
+    assert re.search(r"warning: .*; asking the publisher instead", capsys.readouterr().err)
+    assert fetch(published, settings) == manifest
+
+
+def test_a_presigned_mirror_is_used_and_its_token_kept_nowhere(server, published, home, capsys):
+    server.files["/mirror/ml-latest-small.zip?token=T0KEN"] = server.files[PATH]
+    server.plans["/mirror/ml-latest-small.zip.md5?token=T0KEN"] = [Status(403)]
+    mirror = server.url("/mirror/?token=T0KEN").replace("http://", "http://user:PASSW0RD@")
+    manifest = fetch(published, Settings(home=home, mirror=mirror))
+    assert server.ranges_of(PATH) == []
+    assert manifest.url == server.url("/mirror/ml-latest-small.zip")
+    everything = str(contents(home)) + capsys.readouterr().err
+    assert "T0KEN" not in everything
+    assert "PASSW0RD" not in everything
+
+
+def test_a_mirror_with_a_secret_that_answers_404_is_an_error(server, published, home):
+    mirror = server.url("/mirror?token=T0KEN")
+    with pytest.raises(RecsysError, match=r"HTTP 404\); check the password or the token in RECSYS_MIRROR") as raised:
+        fetch(published, Settings(home=home, mirror=mirror))
+    assert server.ranges_of(PATH) == []
+    assert "T0KEN" not in "".join(traceback.format_exception(raised.value))
+    fetch(published, Settings(home=home, mirror=mirror, mirror_fallback=True))
+    assert server.ranges_of(PATH) == [None]
+
+
+def test_that_a_mirror_lacks_the_archive_is_said(server, published, home, tmp_path, capsys):
+    fetch(published, Settings(home=home, mirror=server.url("/mirror")))
+    assert "/mirror/ml-latest-small.zip: the server has no such file (HTTP 404); asking the publisher" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    fetch(published, Settings(home=home / "2", mirror=str(tmp_path)))
+    assert "the folder RECSYS_MIRROR has no ml-latest-small.zip; asking the publisher" in capsys.readouterr().err
+
+
+def test_the_limits_of_downloads_are_settings(server, published, home):
+    with pytest.raises(RecsysError, match="larger than RECSYS_DOWNLOAD_BYTES=100;"):
+        fetch(published, Settings(home=home, download_bytes=100))
+    server.plans[PATH] = [Stall(after=10)]
+    with pytest.raises(RecsysError, match=r"not complete within RECSYS_DOWNLOAD_SECONDS=0\.3"):
+        fetch(published, Settings(home=home, download_seconds=0.3))
 
 
 def test_an_invalid_download_is_not_kept(server, published, home):
