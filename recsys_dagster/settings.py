@@ -20,8 +20,8 @@ from recsys_dagster.runtime.cron import cron_problem
 from recsys_dagster.runtime.urls import is_url, url_problem
 
 PREFIX = "RECSYS_"
-NOT_SETTINGS = frozenset({"RECSYS_ARCHIVES", "RECSYS_SOAK_POINTS"})
-"""Variables with the prefix that are read elsewhere: by deploy/compose.yaml, and by the tests."""
+NOT_SETTINGS = frozenset({"RECSYS_SOAK_POINTS"})
+"""Variables with the prefix that only the tests read."""
 
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None

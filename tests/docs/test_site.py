@@ -39,6 +39,13 @@ def test_the_reference_shows_the_functions_of_every_package(site: Path) -> None:
         assert all(f'id="recsys_dagster.{package.parent.name}.{module}"' in page for module in modules)
 
 
+def test_the_page_of_metrics_lists_those_of_the_registry(site: Path) -> None:
+    from recsys_dagster.evaluation.metrics.registry import METRICS
+
+    page = (site / "metrics.html").read_text(encoding="utf-8")
+    assert [metric.name for metric in METRICS if f"<code>{metric.name}</code>" not in page] == []
+
+
 def test_pages_name_only_files_and_folders_that_exist() -> None:
     """Names of source files, and paths that end in a slash, are looked for in the root, the package and the docs."""
     named = re.compile(r"`([\w./-]+(?:\.(?:py|sql|toml|yaml|md|ipynb)|/))`")
@@ -54,9 +61,7 @@ def test_pages_name_only_files_and_folders_that_exist() -> None:
 def test_every_setting_that_a_page_names_is_one() -> None:
     from recsys_dagster.settings import Settings
 
-    known = {f"RECSYS_{name.upper()}" for name in Settings.model_fields} | {
-        "RECSYS_ARCHIVES"
-    }  # the last: compose.yaml's
+    known = {f"RECSYS_{name.upper()}" for name in Settings.model_fields}
     pages = [*DOCS.rglob("*.md"), ROOT / "README.md"]
     named = {word for page in pages for word in re.findall(r"RECSYS_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8"))}
     assert len(named) > 15

@@ -4,6 +4,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import duckdb
 import pytest
 from drills.drill import Repository, apply_edit, copy_repository
 
@@ -28,6 +29,29 @@ def test_a_model_is_one_file_and_one_line(repository: Repository) -> None:
         "print(*(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()))",
     ).split()
     assert {"models/weighted_rating", "evaluation/weighted_rating"} <= set(keys)
+
+
+def test_a_metric_is_a_function_and_one_entry(repository: Repository) -> None:
+    assert set(repository.perform("Add a metric")) == {
+        "recsys_dagster/evaluation/metrics/ranking.py",
+        "recsys_dagster/evaluation/metrics/registry.py",
+    }
+    by_hand = repository.run(
+        "-c",
+        "import numpy as np\n"
+        "from recsys_dagster.evaluation.metrics.ranking import rank_biased_precision as rbp\n"
+        "print(*rbp(np.array([[True, False, True], [False, False, False]]), np.array([2, 0]), 10).round(3))",
+    )
+    assert by_hand.split() == ["0.328", "nan"]
+    repository.recsys("run", "--domain", "movie", "--models", "popularity")
+    home = repository.root / "home"
+    with duckdb.connect(home / "published" / "movie.duckdb", read_only=True) as connection:
+        (row,) = connection.execute(
+            "SELECT low <= value AND value <= high FROM leaderboard "
+            "WHERE metric = 'rbp' AND k = 10 AND fold = 'test' AND model = 'popularity'"
+        ).fetchall()
+    assert row == (True,)
+    assert "RBP@10" in (home / "reports" / "movie" / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_dataset_in_a_known_format_is_one_entry(repository: Repository, tmp_path: Path) -> None:

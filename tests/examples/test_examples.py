@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +23,17 @@ def run(*command: str, home: Path, **settings: str) -> str:
     return done.stdout
 
 
+OWN_MODEL = {
+    "RECSYS_EXTRA_MODELS": "my_models.best_rated:BestRated",
+    "PYTHONPATH": os.pathsep.join((str(EXAMPLES), os.environ.get("PYTHONPATH", ""))),
+}
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RECSYS_HOME after a run of the domain movie."""
     home = tmp_path_factory.mktemp("examples") / "data"
-    run("recsys", "run", "--domain", "movie", "--models", "item_knn", home=home)
+    run("recsys", "run", "--domain", "movie", "--models", "item_knn,best_rated", home=home, **OWN_MODEL)
     return home
 
 
@@ -46,6 +53,17 @@ def test_models_are_compared_on_a_split_made_with_pandas(home: Path, tmp_path: P
     assert "metrics are in metrics.json" in printed
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert {"popularity", "item_knn", "ease"} <= set(json.dumps(metrics).replace('"', " ").split())
+
+
+def test_a_model_of_a_package_of_ones_own_stands_on_the_leaderboard_and_keeps_the_contract(home: Path) -> None:
+    with duckdb.connect(home / "published" / "movie.duckdb", read_only=True) as connection:
+        models = connection.sql("SELECT DISTINCT model FROM leaderboard WHERE metric = 'ndcg'").fetchall()
+    assert {"best_rated", "item_knn", "popularity"} <= {name for (name,) in models}
+    page = (ROOT / "docs" / "how-to" / "own-model.md").read_text(encoding="utf-8")
+    check = page.partition("from my_models")[2].partition("```")[0]
+    code = f"from my_models{check}\ntest_best_rated_keeps_the_contract()"
+    run(sys.executable, "-c", code, home=home, **OWN_MODEL)
+    assert (EXAMPLES / "my_models").is_dir()
 
 
 def test_every_example_is_listed_and_executed_here() -> None:

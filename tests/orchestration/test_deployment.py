@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import yaml
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -31,24 +33,60 @@ PATIENCE = 900
 """Seconds until a schedule that fires every minute must have finished its first runs, on the slowest machine."""
 
 
+OURS = ("code", "webserver", "daemon")
+FIXED = {"RECSYS_HOME": "/data/recsys"}
+"""What the volumes decide, and no setting may."""
+
+
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 
 
+def image_variables() -> dict[str, str]:
+    """What the Dockerfile sets."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.removeprefix("ENV ") for line in text.splitlines() if line.startswith("ENV ")]
+    return dict(word.split("=", 1) for line in lines for word in line.split())
+
+
 def test_the_compose_file_has_the_four_services_and_each_runs_a_program_that_is_there(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"postgres", "code", "webserver", "daemon"}
-    for name in ("code", "webserver", "daemon"):
-        program = compose["services"][name]["command"][0]
-        assert (BIN / program).exists(), program
-        assert (DEPLOY.parent / compose["services"][name]["build"]["dockerfile"]).exists()
+    assert set(compose["services"]) == {"postgres", *OURS}
+    for name in OURS:
+        service = compose["services"][name]
+        for program in (service["command"][0], service["healthcheck"]["test"][1]):
+            assert (BIN / program).exists(), program
+        assert (DEPLOY.parent / service["build"]["dockerfile"]).exists()
 
 
 def test_every_variable_that_the_instance_reads_is_set_for_every_service(compose: dict[str, Any]) -> None:
     read = set(re.findall(r"\{env: (\w+)\}", (DEPLOY / "dagster.yaml").read_text(encoding="utf-8")))
-    of_image = set(re.findall(r"(\w+)=/", (DEPLOY / "Dockerfile").read_text(encoding="utf-8")))
-    for name in ("code", "webserver", "daemon"):
-        assert read <= of_image | set(compose["services"][name]["environment"])
+    for name in OURS:
+        assert read <= image_variables().keys() | set(compose["services"][name]["environment"])
+
+
+def test_what_the_environment_file_says_is_not_overridden(compose: dict[str, Any]) -> None:
+    code = compose["services"]["code"]
+    assert [file["path"] for file in code["env_file"]] == [".env"]
+    chosen = {name: value for name, value in code["environment"].items() if name.startswith("RECSYS_")}
+    for name in FIXED:
+        assert chosen.pop(name) == FIXED[name] == image_variables()[name]
+    assert len(chosen) > 2
+    assert {name for name, value in chosen.items() if not value.startswith(f"${{{name}:-")} == set()
+
+
+def test_every_setting_that_the_compose_file_names_exists_and_its_own_choices_are_no_settings(
+    compose: dict[str, Any],
+) -> None:
+    known = {f"RECSYS_{name.upper()}" for name in Settings.model_fields}
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"RECSYS_[A-Z_]+[A-Z]", text)) <= known
+    # deploy/.env reaches the code location as it is, and an unknown RECSYS_ variable is refused there.
+    own = set(re.findall(r"\$\{([A-Z_]+)", text)) - known
+    assert own == {
+        "ARCHIVES_FOLDER", "CODE_MEMORY", "DAEMON_MEMORY", "DAGSTER_POSTGRES_PASSWORD", "POSTGRES_IMAGE",
+        "POSTGRES_MEMORY", "STOP_GRACE_PERIOD", "WEBSERVER_MEMORY",
+    }  # fmt: skip
 
 
 def test_nothing_is_published_beyond_this_machine_and_no_password_is_written_down(compose: dict[str, Any]) -> None:
@@ -57,17 +95,47 @@ def test_nothing_is_published_beyond_this_machine_and_no_password_is_written_dow
     assert "PASSWORD:?" in compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"]
 
 
+def test_no_service_can_do_more_than_it_has_to(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["init"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert int(service["user"].partition(":")[0]) > 0, name
+        assert {"mem_limit", "stop_grace_period", "healthcheck"} <= service.keys(), name
+    mounts = {name: [mount for mount in compose["services"][name]["volumes"] if "/data" in mount] for name in OURS}
+    assert mounts == {"code": ["data:/data"], "webserver": ["data:/data:ro"], "daemon": ["data:/data:ro"]}
+
+
+def test_a_service_starts_when_what_it_needs_is_healthy(compose: dict[str, Any]) -> None:
+    needs = {name: compose["services"][name]["depends_on"] for name in OURS}
+    healthy = {"condition": "service_healthy"}
+    assert needs == {"code": {"postgres": healthy}, "webserver": {"code": healthy}, "daemon": {"code": healthy}}
+
+
 def test_the_workspace_names_the_code_service_and_its_port(compose: dict[str, Any]) -> None:
     (location,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
     command = compose["services"][location["grpc_server"]["host"]]["command"]
     assert str(location["grpc_server"]["port"]) in command
 
 
-def test_what_is_copied_into_the_image_is_there() -> None:
+def test_what_is_copied_into_the_image_is_there_and_nothing_else_is_sent_to_the_builder() -> None:
     lines = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    words = [line.split() for line in lines if line.startswith("COPY") and "--from" not in line]
+    copied = {word for line in words for word in line[1:-1]}
     assert copied
     assert not [path for path in copied if not (ROOT / path).exists()]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied
+
+
+def test_the_image_runs_as_a_user_of_its_own_and_keeps_what_it_writes_off_its_file_system() -> None:
+    stages = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")
+    assert "\nUSER recsys\n" in stages[-1]
+    assert "pip install" not in stages[-1]
+    written = {name: image_variables()[name] for name in ("HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "DAGSTER_LOGS")}
+    assert all(path.startswith(("/tmp", "/data")) for path in written.values())
 
 
 def test_both_instances_limit_and_watch_runs_alike() -> None:
@@ -159,51 +227,168 @@ def archives(mirror: Path) -> dict[str, str]:
     }
 
 
-def test_the_daemon_finishes_scheduled_runs_of_both_domains_with_its_history_in_postgresql(
-    postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import psycopg2
+@dataclass
+class Services:
+    """The services of the Compose file as processes, with their commands and variables.
 
-    home, dagster_home, port = tmp_path / "home", tmp_path / "dagster", free_port()
-    dagster_home.mkdir()
-    shutil.copy(DEPLOY / "dagster.yaml", dagster_home)
-    workspace = tmp_path / "workspace.yaml"
-    workspace.write_text(f"load_from:\n  - grpc_server: {{host: 127.0.0.1, port: {port}, location_name: recsys}}\n")
+    What is read-only in their containers is read-only for these processes too, where mounting is allowed: the code, the
+    packages, DAGSTER_HOME and, for all but the code location, the volume.
+    """
+
+    folder: Path
+    compose: dict[str, Any]
+    environment: dict[str, str]
+    ports: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "data" / "recsys"
+
+    def words(self, command: list[str]) -> list[str]:
+        """A command of the Compose file with this machine's ports and folders."""
+        words = [self.ports.get(word, word).replace("0.0.0.0", "127.0.0.1") for word in command]
+        words = [word.replace("/dagster/", f"{self.folder}/dagster/") for word in words]
+        words = [word.replace(":3000/", f":{self.ports['3000']}/") for word in words]
+        return [str(BIN / words[0]), *words[1:]]
+
+    def contained(self, name: str, command: list[str]) -> list[str]:
+        """The command with its container's mounts."""
+        if not can_mount():
+            return command
+        written = [mount for mount in self.compose["services"][name]["volumes"] if mount == "data:/data"]
+        read_only = [ROOT, Path(sys.prefix), self.folder / "dagster", *([] if written else [self.folder / "data"])]
+        return [*IN_OWN_NAMESPACE, *map(str, read_only), "--", *command]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"env": self.environment, "cwd": self.folder / "tmp"}
+
+    def is_healthy(self, name: str) -> bool:
+        """Make the service's own health check."""
+        test = self.compose["services"][name]["healthcheck"]["test"]
+        assert test[0] == "CMD"
+        command = self.contained(name, self.words(test[1:]))
+        done = subprocess.run(command, capture_output=True, check=False, **self.options)
+        return done.returncode == 0
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-4000:]
+
+
+IN_OWN_NAMESPACE = [
+    *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
+    'while [ "$1" != -- ]; do mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99; shift; done; '
+    'shift; exec "$@"',
+    "sh",
+]
+"""Runs the command after `--` with the folders before it read-only."""
+
+
+def can_mount() -> bool:
+    try:
+        return subprocess.run([*IN_OWN_NAMESPACE, str(ROOT), "--", "true"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def services(postgres: dict[str, str], compose: dict[str, Any]) -> Iterator[Services]:
+    """The three services of the project, on a PostgreSQL server, with a schedule that fires every minute."""
+    folder = Path(tempfile.mkdtemp(prefix="recsys-services-"))
+    (folder / "dagster").mkdir()
+    for name in ("data", "tmp"):
+        (folder / name).mkdir()
+    ports = {"4000": str(free_port()), "3000": str(free_port())}
+    shutil.copy(DEPLOY / "dagster.yaml", folder / "dagster")
+    workspace = (DEPLOY / "workspace.yaml").read_text(encoding="utf-8")
+    workspace = workspace.replace("host: code", "host: 127.0.0.1").replace("port: 4000", f"port: {ports['4000']}")
+    (folder / "dagster" / "workspace.yaml").write_text(workspace, encoding="utf-8")
+    image = {
+        name: value if name == "PATH" else re.sub(r"^/(?=data|tmp|dagster)", f"{folder}/", value)
+        for name, value in image_variables().items()
+    }
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("RECSYS_", "DAGSTER_"))}
     environment = {
         **clean,
+        **image,
         **postgres,
-        **archives(tmp_path / "mirror"),
-        "DAGSTER_HOME": str(dagster_home),
-        "DAGSTER_LOGS": str(tmp_path / "logs"),
-        "RECSYS_HOME": str(home),
+        **archives(folder / "archives"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "RECSYS_SCHEDULES": "on",
         "RECSYS_RETRAIN_CRON": "* * * * *",
     }
-    for name in (*postgres, "DAGSTER_LOGS"):
-        monkeypatch.setenv(name, environment[name])
-    module = ["--module-name", "recsys_dagster.definitions"]
-    code = [str(BIN / "dagster"), "code-server", "start", "--host", "127.0.0.1", "--port", str(port), *module]
-    daemon = [str(BIN / "dagster-daemon"), "run", "--workspace", str(workspace)]
-    with ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home)))
-        stack.enter_context(running(code, tmp_path / "code.log", env=environment, cwd=tmp_path))
-        stack.enter_context(running(daemon, tmp_path / "daemon.log", env=environment, cwd=tmp_path))
+    services = Services(folder, compose, environment, ports)
+    try:
+        with ExitStack() as stack:
+            for name in OURS:
+                command = services.contained(name, services.words(compose["services"][name]["command"]))
+                process = running(command, folder / f"{name}.log", **services.options)
+                services.processes[name] = stack.enter_context(process)
+            yield services
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
-        def finished() -> dict[str, dg.DagsterRun]:
-            runs = instance.get_runs(dg.RunsFilter(tags={"dagster/schedule_name": "retrain_regularly"}))
-            ended = [run for run in runs if run.is_finished]
-            assert all(run.is_success for run in ended), (tmp_path / "daemon.log").read_text()[-4000:]
-            return {run.tags["dagster/partition"]: run for run in ended}
 
-        until(lambda: set(finished()) == set(DOMAINS), "a scheduled run of both domains")
+@pytest.fixture
+def instance(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The instance of the services."""
+    for name, value in services.environment.items():
+        if name.startswith("DAGSTER_"):
+            monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.from_config(str(services.folder / "dagster")) as instance:
+        yield instance
+
+
+def test_the_daemon_finishes_scheduled_runs_of_both_domains_with_its_history_in_postgresql(
+    services: Services, instance: dg.DagsterInstance
+) -> None:
+    import psycopg2
+
+    def finished() -> dict[str, dg.DagsterRun]:
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/schedule_name": "retrain_regularly"}))
+        ended = [run for run in runs if run.is_finished]
+        assert all(run.is_success for run in ended), services.log("daemon") + services.log("code")
+        return {run.tags["dagster/partition"]: run for run in ended}
+
+    until(lambda: set(finished()) == set(DOMAINS), "a scheduled run of both domains")
     for domain in DOMAINS:
-        assert Layout(home).published(domain).exists()
+        assert Layout(services.home).published(domain).exists()
     with psycopg2.connect(
-        host="127.0.0.1", port=postgres["DAGSTER_POSTGRES_PORT"], dbname="postgres", user="dagster"
+        host="127.0.0.1", port=services.environment["DAGSTER_POSTGRES_PORT"], dbname="postgres", user="dagster"
     ) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'")
         assert cursor.fetchall()[0][0] >= len(DOMAINS)
         cursor.execute('SELECT count(DISTINCT partition) FROM event_logs WHERE asset_key = \'["serving", "report"]\'')
         assert cursor.fetchall() == [(len(DOMAINS),)]
+
+
+def test_each_service_is_healthy_and_a_service_that_is_not_there_is_not(services: Services) -> None:
+    for name in OURS:
+        until(lambda name=name: services.is_healthy(name), f"the health check of {name}")
+        assert services.processes[name].poll() is None, services.log(name)
+    elsewhere = replace(services, ports={"4000": str(free_port()), "3000": str(free_port())})
+    assert not elsewhere.is_healthy("code")
+    assert not elsewhere.is_healthy("webserver")
+
+
+def test_only_the_code_location_writes_and_only_to_the_volume(services: Services) -> None:
+    if not can_mount():
+        pytest.skip("making folders read-only for a process needs the right to mount")
+    for name in OURS:
+        assert "Read-only file system" not in (services.folder / f"{name}.log").read_text(encoding="utf-8")
+    assert {path.name for path in (services.folder / "dagster").iterdir()} == {"dagster.yaml", "workspace.yaml"}
+    assert list((services.folder / "data" / "logs").rglob("*.err")), "the logs of steps are on the volume"
+
+
+def test_a_code_location_that_is_stopped_lets_its_active_run_end(
+    services: Services, instance: dg.DagsterInstance
+) -> None:
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    until(lambda: instance.get_runs(started), "a run that is active")
+    active = [run.run_id for run in instance.get_runs(started)]
+    services.processes["code"].terminate()
+    services.processes["code"].wait(PATIENCE)
+    statuses = {instance.get_run_by_id(run_id).status for run_id in active}
+    assert statuses == {dg.DagsterRunStatus.SUCCESS}, services.log("code")

@@ -1,0 +1,1 @@
+"""A package of your own, next to recsys_dagster."""
