@@ -1,4 +1,5 @@
 """Interactions, items, training data and splits in memory, as arrays in index space.
 
-Reading them from tables belongs in `warehouse`.
+What belongs here: containers of arrays and what follows from them without a model. What does not: reading them from
+tables or files, which is in `warehouse`.
 """

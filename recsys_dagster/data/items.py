@@ -1,4 +1,4 @@
-"""What is known of the items, in index space."""
+"""Features of the items in memory, as arrays in index space."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """What is known of each item, in item order.
+    """Features of every item, in the order of the item indices.
 
     Attributes:
-        genres: (n_items, n_genres) CSR of float32 ones.
-        genre_names: the columns of `genres`.
-        kinds: (n_items,) int16 position in `kind_names`; -1 unknown.
-        kind_names: TV, Movie, OVA, …
-        years: (n_items,) float32 year of release; NaN unknown.
-        site_scores: (n_items,) float32 mean score on the publisher's site; NaN unknown.
+        genres: (n_items, n_genres) CSR matrix of float32 ones.
+        genre_names: name of each column of `genres`.
+        kinds: (n_items,) int16 position in `kind_names`; -1 where unknown.
+        kind_names: names of the kinds, such as TV or Movie.
+        years: (n_items,) float32 year of release; NaN where unknown.
+        site_scores: (n_items,) float32 mean rating on the publisher's site; NaN where unknown.
     """
 
     genres: sp.csr_array

@@ -1,4 +1,4 @@
-"""A split into training part and test that was made elsewhere."""
+"""A split into training and test interactions that was made outside the lineage."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,18 @@ from recsys_dagster.data.training_data import TrainingData
 
 @dataclass(frozen=True)
 class Split:
-    """Pairs to learn from and pairs to be judged by, divided by somebody else.
+    """Interactions to train on and interactions to evaluate on.
 
     Attributes:
-        data: what a model may look at; its validation fold is empty.
-        test: the pairs to predict and to find; `users` are positions in `people`, `items` are those of `data`.
-        fold_in: all that is known of the people of the test, where these are new to the model; None where they are the
-            users of `data`.
-        people: (n_people,) int64 ids: the users of `data` by index or, with `fold_in`, the new ones.
-        item_ids: (n_items,) int64 ids, by index.
+        data: the training data; its validation fold is empty.
+        test: the pairs to predict and to find; `users` are positions in `test_user_ids`, `items` are those of `data`.
+        fold_in: the history of the test users where these are not in the training data; None where they are.
+        test_user_ids: (n_test_users,) int64 ids: the users of `data` by index or, with `fold_in`, the new users.
+        item_ids: (n_items,) int64 id of each item index.
     """
 
     data: TrainingData
     test: Interactions
     fold_in: Interactions | None
-    people: NDArray[np.int64]
+    test_user_ids: NDArray[np.int64]
     item_ids: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""All that a model may look at when it is fitted."""
+"""The data that a model is fitted on."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,15 +13,15 @@ from recsys_dagster.data.tastes import mean_genre_ratings
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that a model may look at when it is fitted.
+    """The data that a model is fitted on, and nothing of the test fold.
 
     Attributes:
-        train: what it learns from.
-        validation: what it may stop early on and choose parameters by; empty when refitting on everything.
-        n_users, n_items: sizes of the index spaces; some users and items may have no training pair.
+        train: pairs to learn from.
+        validation: pairs for early stopping and the choice of parameters; empty in a refit on all folds.
+        n_users, n_items: sizes of the index spaces; a user or item may have no training pair.
         item_features: features of the items.
         scale: lowest and highest rating.
-        like_threshold: a rating at or above it counts as liked.
+        like_threshold: rating from which on an item counts as liked.
     """
 
     train: Interactions
@@ -52,11 +52,11 @@ class TrainingData:
 
     @property
     def contents(self) -> list[object]:
-        """All of it in arrays and numbers: equal contents have equal hashes."""
+        """Arrays and numbers that determine the data: equal data have equal contents."""
         folds = [(fold.users, fold.items, fold.ratings, fold.times) for fold in (self.train, self.validation)]
         return [*folds, self.n_users, self.n_items, vars(self.item_features), self.scale, self.like_threshold]
 
     def with_all(self, test: Interactions) -> "TrainingData":
-        """The same data with every fold in `train` and nothing to validate on: what published lists are made from."""
+        """Return the same data with every fold in `train` and no validation fold, as for the published lists."""
         train = Interactions.concatenate(self.train, self.validation, test)
         return replace(self, train=train, validation=Interactions.empty())

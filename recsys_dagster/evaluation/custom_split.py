@@ -249,7 +249,7 @@ def _predict(model: Model, split: Split, users: NDArray[np.int32], path: Path) -
     test = split.test
     ratings = predictions(model, test)
     with _parquet_writer(path, {"user_id": "int64", "item_id": "int64", "prediction": "float32"}) as write:
-        write(split.people[test.users], split.item_ids[test.items], ratings)
+        write(split.test_user_ids[test.users], split.item_ids[test.items], ratings)
     is_rated = ~np.isnan(test.ratings)
     errors = ratings[is_rated].astype(np.float64) - test.ratings[is_rated]
     rows = np.searchsorted(users, test.users[is_rated])
@@ -260,7 +260,7 @@ def _lists(model: Model, split: Split) -> Iterator[ListBlock]:
     """Give the lists of all users of the training part or, with a fold-in, of all new users."""
     if split.fold_in is None:
         return lists_of_known_users(model, np.unique(split.data.train.users), LONG_LIST)
-    return lists_of_new_users(model, split.fold_in, len(split.people), LONG_LIST)
+    return lists_of_new_users(model, split.fold_in, len(split.test_user_ids), LONG_LIST)
 
 
 def _write_lists(blocks: Iterator[ListBlock], split: Split, path: Path) -> Iterator[ListBlock]:
@@ -270,7 +270,7 @@ def _write_lists(blocks: Iterator[ListBlock], split: Split, path: Path) -> Itera
         for block in blocks:
             row, place = np.nonzero(block.lists.items >= 0)
             items, scores = block.lists.items[row, place], block.lists.scores[row, place]
-            write(split.people[block.users[row]], place + 1, split.item_ids[items], scores)
+            write(split.test_user_ids[block.users[row]], place + 1, split.item_ids[items], scores)
             yield block
 
 

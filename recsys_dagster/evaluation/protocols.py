@@ -129,7 +129,7 @@ class Protocol:
             RecsysError: the domain has no features yet, or the protocol leaves the training or the test part empty.
         """
         parameters = asdict(self.split) | {"like_threshold": self._like_threshold(domain)}
-        return export_folds(warehouse, self.split.table, parameters, folder, titles=self.items, pairs=self.pairs)
+        return export_folds(warehouse, self.split.table, parameters, folder, items=self.items, pairs=self.pairs)
 
     def load(self, files: FoldFiles, domain: Domain, *, memory_limit: str | None = None) -> Split:
         """Return the split that `export` wrote."""
@@ -137,7 +137,7 @@ class Protocol:
             files.train,
             files.test,
             files.fold_in,
-            files.titles,
+            files.items,
             scale=self.scale or domain.scale,
             like_threshold=self._like_threshold(domain),
             scratch=files.train.parent,

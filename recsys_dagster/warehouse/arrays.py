@@ -1,4 +1,4 @@
-"""Feature tables → the arrays that models are trained on and judged by, in order of user and item."""
+"""Load the feature tables as the arrays that models are trained and evaluated on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ _NO_TIME = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Holdout:
-    """All that a fitted model is judged by.
+    """What is needed to evaluate a fitted model.
 
     Attributes:
-        data: what it was fitted on.
+        data: the data that it was fitted on.
         test: the pairs of the test fold.
-        user_ids, item_ids: by index.
+        user_ids: (n_users,) id of each user index.
+        item_ids: (n_items,) id of each item index.
     """
 
     data: TrainingData
@@ -37,12 +38,15 @@ class Holdout:
 
     @property
     def id_map_hash(self) -> str:
-        """As `id_map_hash` returns it."""
+        """The hash that `id_map_hash` returns."""
         return _hash_of_ids(self.user_ids, self.item_ids)
 
 
 def load_holdout(warehouse: Warehouse, domain: Domain) -> Holdout:
-    """Return the three folds and the ids, read in one go: to open the file takes longer than to read a small one."""
+    """Return the three folds and the ids.
+
+    They are read through one connection, as opening a small file takes longer than reading it.
+    """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         return Holdout(
@@ -54,10 +58,10 @@ def load_holdout(warehouse: Warehouse, domain: Domain) -> Holdout:
 
 
 def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
-    """Return the training and validation folds and the titles' features; equal tables give equal arrays.
+    """Return the training and validation folds with the features of the items; equal tables give equal arrays.
 
     Raises:
-        RecsysError: the feature tables are not there.
+        RecsysError: the feature tables do not exist.
     """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
@@ -101,9 +105,10 @@ def load_fold(warehouse: Warehouse, fold: str) -> Interactions:
 
 
 def load_excluded(warehouse: Warehouse) -> sp.csr_array:
-    """Return a (n_users, n_items) CSR of float32 ones: all that a user has in any fold, given up or put aside.
+    """Return what must not be recommended: a (n_users, n_items) CSR matrix of float32 ones.
 
-    What is only planned is not owned, unless it is rated.
+    These are a user's interactions in every fold, and the items that the user dropped or put on hold. An item that is
+    only planned may be recommended, unless it is rated.
     """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
@@ -120,22 +125,23 @@ def load_excluded(warehouse: Warehouse) -> sp.csr_array:
             """,
         )
         shape = read_sizes(connection)
-    owned = sp.csr_array((np.ones(len(pairs["user_idx"]), np.float32), (pairs["user_idx"], pairs["item_idx"])), shape)
-    # A title that was rated and then given up comes twice.
-    owned.sum_duplicates()
-    owned.data[:] = 1
-    return owned
+    ones = np.ones(len(pairs["user_idx"]), np.float32)
+    excluded = sp.csr_array((ones, (pairs["user_idx"], pairs["item_idx"])), shape)
+    # An item that was rated and then dropped is in both parts of the query.
+    excluded.sum_duplicates()
+    excluded.data[:] = 1
+    return excluded
 
 
 def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (n_users,) int64 user ids and (n_items,) int64 item ids, by index."""
+    """Return the (n_users,) int64 id of each user index and the (n_items,) int64 id of each item index."""
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         return read_ids(connection, "users"), read_ids(connection, "items")
 
 
 def id_map_hash(warehouse: Warehouse) -> str:
-    """Return 16 hex digits that change when an index stands for another user or item than before."""
+    """Return 16 hex digits that change when an index refers to another user or item than before."""
     return _hash_of_ids(*load_ids(warehouse))
 
 
@@ -148,7 +154,7 @@ def _require_features(connection: duckdb.DuckDBPyConnection, warehouse: Warehous
 
 
 def read_ids(connection: duckdb.DuckDBPyConnection, table: str) -> NDArray[Any]:
-    """Return the (n,) ids by index out of a table of the features whose columns are the index and the id."""
+    """Return the (n,) id of each index from a feature table whose columns are the index and the id."""
     _, ids = _arrays(connection, f"SELECT * FROM features.{table} ORDER BY 1").values()
     return ids
 
@@ -162,7 +168,7 @@ def read_sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 
 def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
     """Return the pairs of a fold, in the order of `features.interactions`."""
-    # The table is stored in the order of user and item, which a scan keeps.
+    # The table is stored in the order of user and item, and a scan keeps this order.
     timed = connection.execute('SELECT count("at") > 0 FROM features.interactions').fetchall()[0][0]
     time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
     columns = _arrays(
@@ -174,7 +180,7 @@ def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
 
 
 def read_item_features(connection: duckdb.DuckDBPyConnection, n_items: int) -> ItemFeatures:
-    """Return the features of all titles; each of `features.items` is in `clean.items`."""
+    """Return the features of all items, read from `clean.items` in the order of `features.items`."""
     genre_names = _names(connection, "SELECT DISTINCT genre FROM features.item_genres ORDER BY genre")
     kind_names = _names(connection, "SELECT DISTINCT kind FROM clean.items WHERE kind IS NOT NULL ORDER BY kind")
     genres = connection.execute("SELECT item_idx, genre FROM features.item_genres").fetchall()
@@ -184,8 +190,8 @@ def read_item_features(connection: duckdb.DuckDBPyConnection, n_items: int) -> I
         shape=(n_items, len(genre_names)),
     )
     rows = connection.execute(
-        "SELECT kind, year, site_score FROM features.items AS indexed INNER JOIN clean.items AS known USING (item_id)"
-        " ORDER BY item_idx"
+        "SELECT kind, year, site_score"
+        " FROM features.items INNER JOIN clean.items AS described USING (item_id) ORDER BY item_idx"
     ).fetchall()
     place = {name: position for position, name in enumerate(kind_names)}
     return ItemFeatures(
@@ -203,5 +209,5 @@ def _names(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]
 
 
 def _arrays(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, NDArray[Any]]:
-    """Return the result's columns, none of which has NULLs."""
+    """Return the columns of a query result without NULLs."""
     return {name: np.ma.getdata(column) for name, column in connection.execute(query).fetchnumpy().items()}

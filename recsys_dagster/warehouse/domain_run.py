@@ -1,4 +1,4 @@
-"""Work on one domain: its lock, its warehouse, its dataset and the manifest of its files."""
+"""Give access to one domain: its lock, its warehouse, its dataset and the manifest of its files."""
 
 import contextlib
 from types import TracebackType
@@ -15,12 +15,13 @@ from recsys_dagster.warehouse.database import Warehouse
 
 
 class DomainRun:
-    """A domain under given settings; `with` holds it, and whatever writes to the domain does so inside.
+    """A domain under given settings.
 
-    Making one opens nothing, so that a reader may ask for its dataset and its paths without holding it.
+    A `with` block locks the domain; whoever writes to the domain does so inside one. The constructor opens nothing: a
+    reader can get the dataset and the paths of the domain without the lock.
 
     Attributes:
-        settings: what the deployment chose.
+        settings: the settings of the deployment.
         domain: the domain.
         layout: the paths under RECSYS_HOME.
         warehouse: the domain's DuckDB file.
@@ -34,7 +35,7 @@ class DomainRun:
         self._locks = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Hold the domain; raise RecsysError if another process or thread does."""
+        """Lock the domain; raise RecsysError if another process or thread has locked it."""
         self._locks.enter_context(domain_lock(self.layout, self.domain.name))
         return self
 
@@ -54,13 +55,17 @@ class DomainRun:
         if dataset.domain != self.domain.name:
             raise UsageError(
                 f"RECSYS_{self.domain.name.upper()}_DATASET={dataset.id} is a dataset of the domain "
-                f"{dataset.domain!r}; `recsys datasets` lists those of each domain"
+                f"{dataset.domain!r}; `recsys datasets` lists the datasets of each domain"
             )
         return dataset
 
     @property
     def manifest(self) -> Manifest:
-        """What the last fetch brought; RecsysError if nothing was fetched yet."""
+        """The manifest of the files that were fetched last.
+
+        Raises:
+            RecsysError: nothing was fetched yet.
+        """
         manifest = read_manifest(self.dataset, self.settings)
         if manifest is None:
             raise RecsysError(f"{self.dataset.id}: not fetched yet; materialise raw/files (or `recsys run`) first")

@@ -1,4 +1,4 @@
-"""Clean tables → the files of a split: which pairs are there to learn from, and which to be judged by."""
+"""Export the training and test interactions of a protocol from the clean tables as Parquet files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse, quoted
-from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
+from recsys_dagster.warehouse.sql_files import sql_tables
 
 FOLDS = ("train", "test", "fold_in")
 
@@ -18,41 +18,41 @@ class FoldFiles:
     """The Parquet files of a split, as `load_split` reads them.
 
     Attributes:
-        train, test: columns `user_id`, `item_id`, `rating`, `at`, by user and item.
-        fold_in: the same of what is known of new users; None where the users of the test are those of `train`.
-        titles: `item_id`, `kind`, `year`, `genres`, `site_score` of the titles that the split keeps.
+        train, test: columns `user_id`, `item_id`, `rating` and `at`, ordered by user and item.
+        fold_in: the same for the history of new users; None where the test users are those of `train`.
+        items: columns `item_id`, `kind`, `year`, `genres` and `site_score` of the items that the protocol keeps.
     """
 
     train: Path
     test: Path
     fold_in: Path | None
-    titles: Path
+    items: Path
 
 
 def export_folds(
     warehouse: Warehouse,
-    division: str,
+    method: str,
     parameters: Mapping[str, float],
     folder: Path,
     *,
-    titles: str = "TRUE",
+    items: str = "TRUE",
     pairs: str = "TRUE",
 ) -> FoldFiles:
-    """Divide the ratings and watches of the clean tables, and write each part as a Parquet file; change no table.
+    """Split the interactions of the clean tables and write each part as a Parquet file; no table is changed.
 
-    Equal tables and arguments give equal files, in whatever order the rows of the tables are.
+    Equal tables and arguments give equal files, whatever the order of the rows in the tables.
 
     Args:
         warehouse: where the clean tables are.
-        division: name of a file in `sql/protocol`.
-        parameters: what its SQL finds in `protocol.parameters`; `seed` is always needed.
-        folder: gets `train.parquet`, `test.parquet`, `titles.parquet` and perhaps `fold_in.parquet`, each replaced
-            atomically.
-        titles: SQL condition on the columns of `clean.items` that a title has to meet to be kept.
-        pairs: SQL condition on the columns of `protocol.interactions` that a pair has to meet to be kept.
+        method: name of a file in `sql/protocol`.
+        parameters: values that its SQL finds in `protocol.parameters`; `seed` is always required.
+        folder: gets `train.parquet`, `test.parquet`, `items.parquet` and, if the method has a fold-in,
+            `fold_in.parquet`; each file is replaced atomically.
+        items: SQL condition on the columns of `clean.items`; other items are dropped.
+        pairs: SQL condition on the columns of `protocol.interactions`; other pairs are dropped.
 
     Raises:
-        RecsysError: the tables are not there, or no pair falls to the training or the test part.
+        RecsysError: the tables do not exist, or the training or test part would be empty.
     """
     tables = {table.name: table for table in sql_tables("protocol")}
     with warehouse.connect() as connection:
@@ -61,35 +61,31 @@ def export_folds(
         connection.execute(f"ATTACH {quoted(warehouse.scratch / 'protocol.duckdb')} AS protocol")
         values = ", ".join(f"${name} AS {name}" for name in parameters)
         connection.execute(f"CREATE TABLE protocol.parameters AS SELECT {values}", dict(parameters))
-        connection.execute(f"CREATE TABLE protocol.items AS SELECT * FROM clean.items WHERE {titles}")
+        connection.execute(f"CREATE TABLE protocol.items AS SELECT * FROM clean.items WHERE {items}")
         connection.execute(f"CREATE TABLE protocol.interactions AS {tables['interactions'].sql}")
         connection.execute(f"CREATE VIEW protocol.pairs AS SELECT * FROM protocol.interactions WHERE {pairs}")
-        connection.execute(f"CREATE TABLE protocol.folds AS {tables[division].sql}")
-        counted = dict(connection.execute("SELECT fold, count(*) FROM protocol.folds GROUP BY fold").fetchall())
+        connection.execute(f"CREATE TABLE protocol.folds AS {tables[method].sql}")
+        sizes = dict(connection.execute("SELECT fold, count(*) FROM protocol.folds GROUP BY fold").fetchall())
         for fold in ("train", "test"):
-            if not counted.get(fold):
+            if not sizes.get(fold):
                 raise RecsysError(
-                    f"{warehouse.path}: {_said(tables[division])} leaves no pair for the {fold} part; "
-                    "take a dataset with more ratings, and with times where the protocol goes by them"
+                    f"{warehouse.path}: the protocol {method.replace('_', '-')} leaves no pair for the {fold} part; "
+                    "take a dataset with more ratings, and with times if the protocol splits by time"
                 )
         files = {fold: folder / f"{fold}.parquet" for fold in FOLDS}
         queries = {
             files[fold]: 'SELECT user_id, item_id, rating, "at" FROM protocol.folds'
             f" WHERE fold = '{fold}' ORDER BY user_id, item_id"
             for fold in FOLDS
-            if fold in counted
+            if fold in sizes
         }
-        described = folder / "titles.parquet"
-        queries[described] = "SELECT item_id, kind, year, genres, site_score FROM protocol.items ORDER BY item_id"
+        item_file = folder / "items.parquet"
+        queries[item_file] = "SELECT item_id, kind, year, genres, site_score FROM protocol.items ORDER BY item_id"
         for path, query in queries.items():
-            with replacing(path) as beside:
-                connection.execute(f"COPY ({query}) TO {quoted(beside)} (FORMAT parquet, COMPRESSION zstd)")
+            with replacing(path) as unfinished:
+                connection.execute(f"COPY ({query}) TO {quoted(unfinished)} (FORMAT parquet, COMPRESSION zstd)")
         connection.execute("DETACH protocol")
     fold_in = files["fold_in"]
-    if "fold_in" not in counted:
+    if "fold_in" not in sizes:
         fold_in.unlink(missing_ok=True)
-    return FoldFiles(files["train"], files["test"], fold_in if "fold_in" in counted else None, described)
-
-
-def _said(division: SqlTable) -> str:
-    return f"the protocol {division.name.replace('_', '-')}"
+    return FoldFiles(files["train"], files["test"], fold_in if "fold_in" in sizes else None, item_file)

@@ -1,4 +1,4 @@
-"""What a table is made of, read out of its SQL: the tables, and column by column."""
+"""Read from the SQL of a table which tables and columns it is made of."""
 
 import functools
 
@@ -10,7 +10,7 @@ from recsys_dagster.warehouse.raw_files import table_name
 from recsys_dagster.warehouse.sql_files import SqlTable, clean_build_order, sql_tables, staging_tables
 
 Column = tuple[str, str, str]
-"""Schema, table and column; of a raw file ("raw", "ratings.csv", "rating")."""
+"""Schema, table and column; for a raw file such as ("raw", "ratings.csv", "rating")."""
 
 _BOOKKEEPING = {
     "domain": ("scale_low", "scale_high", "seed"),
@@ -18,15 +18,15 @@ _BOOKKEEPING = {
     "unparsable": ("source_file", "line", "raw"),
     "line_shifts": ("source_file", "position", "extra_lines"),
 }
-"""Staging tables that the build fills from elsewhere than SQL, and their columns."""
+"""Columns of the staging tables that are not made by SQL files."""
 
 
 def upstream(table: SqlTable) -> set[tuple[str, str]]:
-    """Return the (schema, table) pairs that a table is made of: other built tables, and ("raw", file) for raw files.
+    """Return the (schema, table) pairs that a table is made of; ("raw", file) for a raw file.
 
-    Files are those of every format, as the same clean tables are made of each.
+    Staging tables are looked through. The raw files are those of every format, as each format makes the same tables.
     """
-    found: set[tuple[str, str]] = set()
+    sources: set[tuple[str, str]] = set()
     for fmt in FORMATS.values():
         staging = {(step.schema, step.name): step for step in staging_tables(fmt.name)}
         files = {table_name(file): file.name for file in fmt.files}
@@ -39,24 +39,24 @@ def upstream(table: SqlTable) -> set[tuple[str, str]]:
                 if source in staging:
                     pending.append(staging[source])
                 elif schema == "raw":
-                    found.add(("raw", files[name]))
+                    sources.add(("raw", files[name]))
                 elif schema != "staging":
-                    found.add(source)
-    return found
+                    sources.add(source)
+    return sources
 
 
 def column_lineage(table: SqlTable, fmt: Format) -> dict[str, list[Column]]:
-    """Return, for each column, the columns of other built tables and of raw files that its values come from.
+    """Return, for each column, the columns of other tables and of raw files that its values come from.
 
-    A raw file's column goes by its canonical name.
+    The columns of raw files have their canonical names.
     """
     return _lineage(fmt)[table.schema, table.name]
 
 
 @functools.cache
 def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
-    """Return the column lineage of every table that stands on the format's files; a second's work, done once."""
-    found: dict[tuple[str, str], dict[str, list[Column]]] = {}
+    """Return the column lineage of every table that is made of a format's files; it takes a second, so it is cached."""
+    sources: dict[tuple[str, str], dict[str, list[Column]]] = {}
     columns: dict[str, dict[str, dict[str, str]]] = {
         "raw": {
             table_name(file): dict.fromkeys(["position", "raw", *(column.name for column in file.columns)], "unknown")
@@ -72,17 +72,17 @@ def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
                 for node in root.walk()
                 if isinstance(node.source, exp.Table)
             }
-            made[column] = sorted({origin for leaf in leaves for origin in _origins(leaf, fmt, found)})
-        found[table.schema, table.name] = made
+            made[column] = sorted({origin for leaf in leaves for origin in _origins(leaf, fmt, sources)})
+        sources[table.schema, table.name] = made
         columns.setdefault(table.schema, {})[table.name] = dict.fromkeys(made, "unknown")
-    return found
+    return sources
 
 
-def _origins(leaf: Column, fmt: Format, found: dict[tuple[str, str], dict[str, list[Column]]]) -> list[Column]:
-    """Follow a column that a SELECT names through the staging tables."""
+def _origins(leaf: Column, fmt: Format, sources: dict[tuple[str, str], dict[str, list[Column]]]) -> list[Column]:
+    """Return where a column that a SELECT names comes from, through the staging tables."""
     schema, name, column = leaf
     if schema == "staging":
-        return found.get((schema, name), {}).get(column, [])
+        return sources.get((schema, name), {}).get(column, [])
     if schema == "raw":
         file = next(file for file in fmt.files if table_name(file) == name)
         if column == "raw":

@@ -103,7 +103,7 @@ def test_a_missing_column_is_one_line_that_names_it(
     typed = Typed(capsys, *words, "--models", "popularity")
     assert (typed.code, typed.out) == (1, "")
     assert typed.err == (
-        "recsys: test.parquet: no column user_id (BIGINT; who), only user, item_id, rating; add it or rename one\n"
+        "recsys: test.parquet: no column user_id (BIGINT; which user), only user, item_id, rating; add it or rename one\n"
     )
 
 

@@ -139,4 +139,4 @@ def test_as_many_titles_are_kept_as_the_paper_prints(tmp_path: Path, paper: str,
     build_clean(warehouse, ANIME, entry.format, manifest)
     build_features(warehouse, ANIME, 42)
     files = paper_protocol(f"paper-{paper}", ANIME, seed=42).export(warehouse, ANIME, tmp_path / "split")
-    assert rows(warehouse, f"SELECT count(*) FROM read_parquet('{files.titles}')") == [(titles,)]
+    assert rows(warehouse, f"SELECT count(*) FROM read_parquet('{files.items}')") == [(titles,)]

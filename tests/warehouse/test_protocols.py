@@ -1,4 +1,4 @@
-"""Protocols on clean tables written out by hand: who is learnt from, who is judged by, and that it never wavers."""
+"""Protocols on clean tables written by hand: which pairs are in which part, and that the parts are always the same."""
 
 import random
 from dataclasses import replace
@@ -32,7 +32,7 @@ LINES = [
 
 
 def lines(*ratings: tuple[int, int, float, int]) -> list[str]:
-    """Of (user, title, rating, seconds since `START`)."""
+    """Of (user, item, rating, seconds since `START`)."""
     return [f"{user},{item},{rating},{START + seconds}" for user, item, rating, seconds in ratings]
 
 
@@ -73,7 +73,7 @@ def test_the_files_are_the_same_to_the_byte_whatever_the_order_of_the_rows(
         get_protocol(name, seed=7).export(source, MOVIE, tmp_path / folder)
     first = {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "second").iterdir()}
-    assert {"train.parquet", "test.parquet", "titles.parquet"} <= set(first)
+    assert {"train.parquet", "test.parquet", "items.parquet"} <= set(first)
 
 
 @pytest.mark.parametrize("name", ["random", "strong-generalisation"])
@@ -83,13 +83,13 @@ def test_another_seed_is_another_split(name: str, warehouse: Warehouse, tmp_path
 
 
 @pytest.mark.parametrize("name", ["holdout", "random", "global-time"])
-def test_each_pair_is_either_learnt_from_or_judged_by(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
+def test_each_pair_is_in_the_training_or_the_test_part(name: str, warehouse: Warehouse, tmp_path: Path) -> None:
     parts = split(name, warehouse, tmp_path)
     assert parts["train"] | parts["test"] == clean_pairs(warehouse)
     assert not parts["train"] & parts["test"]
 
 
-def test_the_holdout_is_judged_by_the_test_fold_of_the_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_the_test_part_of_the_holdout_is_the_test_fold_of_the_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
     test = rows(
         warehouse,
         "SELECT user_id, item_id FROM features.interactions JOIN features.users USING (user_idx)"
@@ -98,7 +98,7 @@ def test_the_holdout_is_judged_by_the_test_fold_of_the_lineage(warehouse: Wareho
     assert split("holdout", warehouse, tmp_path)["test"] == set(test)
 
 
-def test_a_random_split_holds_out_about_its_share_and_more_of_it_with_a_larger_one(
+def test_a_random_split_holds_out_about_its_share_and_a_larger_share_adds_to_it(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     shares = {share: get_protocol("random", seed=7, test_share=share) for share in (0.1, 0.3)}
@@ -109,14 +109,16 @@ def test_a_random_split_holds_out_about_its_share_and_more_of_it_with_a_larger_o
     assert 0.22 < len(large) / pairs < 0.38
 
 
-def test_a_split_by_time_holds_out_the_last_moments_whole(tmp_path: Path) -> None:
+def test_a_split_by_time_keeps_pairs_with_one_time_together(tmp_path: Path) -> None:
     timed = lines((1, 1, 4, 10), (1, 2, 4, 20), (2, 1, 4, 30), (2, 2, 4, 40), (2, 3, 4, 40), (3, 1, 4, 50))
     parts = split(get_protocol("global-time", seed=7, test_share=0.3), warehouse_of(tmp_path, timed, MOVIES), tmp_path)
-    # Six pairs: 70 % of them are passed by the fifth, which is of one moment with the fourth.
+    # Of six pairs the fifth is the first beyond 70 %; the fourth has the same time.
     assert parts["test"] == {(2, 2), (2, 3), (3, 1)}
 
 
-def test_new_users_are_unknown_and_a_fifth_of_their_likes_is_to_be_found(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_new_users_are_in_no_training_pair_and_a_fifth_of_their_likes_is_the_test(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     protocol = Protocol("strong", StrongGeneralisation(seed=7, users_at_least=10, likes_at_least=2))
     parts = split(protocol, warehouse, tmp_path)
     users = {part: {user for user, _ in pairs} for part, pairs in parts.items()}
@@ -127,10 +129,10 @@ def test_new_users_are_unknown_and_a_fifth_of_their_likes_is_to_be_found(warehou
     known = {item for _, item in parts["train"]}
     assert parts["train"] <= liked
     for user in users["test"]:
-        told, found = ({pair for pair in parts[part] if pair[0] == user} for part in ("fold_in", "test"))
-        assert not told & found
-        assert told | found == {(u, item) for u, item in liked if u == user and item in known}
-        assert len(found) == max(1, round(0.2 * len(told | found)))
+        folded_in, test = ({pair for pair in parts[part] if pair[0] == user} for part in ("fold_in", "test"))
+        assert not folded_in & test
+        assert folded_in | test == {(u, item) for u, item in liked if u == user and item in known}
+        assert len(test) == max(1, round(0.2 * len(folded_in | test)))
 
 
 def test_never_more_than_half_of_the_users_are_held_out(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -139,11 +141,11 @@ def test_never_more_than_half_of_the_users_are_held_out(warehouse: Warehouse, tm
     assert len({user for user, _ in parts["train"]}) >= len({user for user, _ in parts["test"]}) > 5
 
 
-def test_the_last_like_is_left_out_and_nothing_after_it_is_learnt_from(tmp_path: Path) -> None:
+def test_the_last_like_is_the_test_and_nothing_after_it_is_in_the_training_part(tmp_path: Path) -> None:
     ratings = lines(
         (1, 1, 5, 10), (1, 2, 2, 20), (1, 3, 4, 30),  # the last is liked
-        (2, 1, 4, 30), (2, 2, 5, 20), (2, 3, 1, 40),  # a dislike after the last like is the future
-        (3, 1, 4, 10), (3, 2, 1, 20),                 # nothing comes before the only like
+        (2, 1, 4, 30), (2, 2, 5, 20), (2, 3, 1, 40),  # a dislike after the last like is dropped
+        (3, 1, 4, 10), (3, 2, 1, 20),                 # nothing before the only like
         (4, 1, 2, 10), (4, 2, 1, 20),                 # no like at all
     )  # fmt: skip
     parts = split("leave-last-out", warehouse_of(tmp_path, ratings, MOVIES), tmp_path)
@@ -151,7 +153,7 @@ def test_the_last_like_is_left_out_and_nothing_after_it_is_learnt_from(tmp_path:
     assert parts["train"] == {(1, 1), (1, 2), (2, 2), (3, 1), (4, 1), (4, 2)}
 
 
-def test_a_protocol_of_ones_own_keeps_only_what_meets_its_conditions(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_protocol_keeps_only_what_meets_its_conditions(warehouse: Warehouse, tmp_path: Path) -> None:
     protocol = Protocol("own", RandomPairs(seed=7), items="year > 1995", pairs="rating >= 3 AND user_draw < 0.5")
     parts = split(protocol, warehouse, tmp_path)
     kept = parts["train"] | parts["test"]
@@ -159,18 +161,20 @@ def test_a_protocol_of_ones_own_keeps_only_what_meets_its_conditions(warehouse: 
     assert 10 < len(users) < 30
     allowed = clean_pairs(warehouse, "rating >= 3 AND item_id > 5")
     assert kept == {(user, item) for user, item in allowed if user in users}
-    assert len(pq.read_table(tmp_path / "titles.parquet")) == 19
+    assert len(pq.read_table(tmp_path / "items.parquet")) == 19
 
 
-def test_what_a_protocol_exports_is_read_back_as_a_split_on_its_scale(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_exported_files_are_loaded_as_a_split_on_the_scale_of_the_protocol(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     protocol = replace(get_protocol("random", seed=7), scale=(0, 6), like_threshold=3)
-    found = protocol.load(protocol.export(warehouse, MOVIE, tmp_path), MOVIE)
-    assert (found.data.scale, found.data.like_threshold) == ((0, 6), 3)
-    assert len(found.data.train) + len(found.test) == len(LINES)
-    assert found.data.item_features.genre_names == ("Drama",)
+    loaded = protocol.load(protocol.export(warehouse, MOVIE, tmp_path), MOVIE)
+    assert (loaded.data.scale, loaded.data.like_threshold) == ((0, 6), 3)
+    assert len(loaded.data.train) + len(loaded.test) == len(LINES)
+    assert loaded.data.item_features.genre_names == ("Drama",)
 
 
-def test_without_times_what_goes_by_them_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_split_by_time_without_times_is_refused(tmp_path: Path) -> None:
     files = {
         "anime.csv": "anime_id,name,genre,type,episodes,rating,members\n1,A,Drama,TV,1,7,10\n2,B,Drama,TV,1,7,10\n",
         "rating.csv": "user_id,anime_id,rating\n1,1,8\n1,2,9\n2,1,8\n",
@@ -188,6 +192,6 @@ def test_without_times_what_goes_by_them_is_refused_in_words(tmp_path: Path) -> 
         ("random", 1.5, "between 0 and 1"),
     ],
 )
-def test_what_cannot_be_is_refused(name: str, share: float | None, message: str) -> None:
+def test_an_impossible_protocol_is_refused(name: str, share: float | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         get_protocol(name, seed=7, test_share=share)

@@ -21,20 +21,20 @@ def write(path: Path, **columns: object) -> Path:
 
 
 def good(path: Path, **changed: object) -> Path:
-    """Two pairs of one user, with columns changed, or left out where None."""
+    """Two pairs of one user, with columns replaced, or removed where None."""
     columns: dict[str, object] = {"user_id": [3, 3], "item_id": [7, 5], "rating": [4.0, 2.0]} | changed
     return write(path, **{name: values for name, values in columns.items() if values is not None})
 
 
 def load(
-    folder: Path, train: Path, test: Path | None = None, fold_in: Path | None = None, titles: Path | None = None
+    folder: Path, train: Path, test: Path | None = None, fold_in: Path | None = None, items: Path | None = None
 ) -> Split:
     test = test or good(folder / "test.parquet", item_id=[8, 6])
-    return load_split(train, test, fold_in, titles, scale=(1, 5), like_threshold=4, scratch=folder)
+    return load_split(train, test, fold_in, items, scale=(1, 5), like_threshold=4, scratch=folder)
 
 
-def as_ids(pairs: Interactions, people: np.ndarray, items: np.ndarray) -> list[tuple[int, int]]:
-    return list(zip(people[pairs.users].tolist(), items[pairs.items].tolist(), strict=True))
+def as_ids(pairs: Interactions, users: np.ndarray, items: np.ndarray) -> list[tuple[int, int]]:
+    return list(zip(users[pairs.users].tolist(), items[pairs.items].tolist(), strict=True))
 
 
 def test_users_and_items_of_all_files_are_numbered_by_id(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_users_and_items_of_all_files_are_numbered_by_id(tmp_path: Path) -> None
     test = good(tmp_path / "test.parquet", user_id=[5, 3], item_id=[7, 1])
     split = load(tmp_path, train, test)
 
-    assert_array_equal(split.people, [3, 5, 9])
+    assert_array_equal(split.test_user_ids, [3, 5, 9])
     assert_array_equal(split.item_ids, [1, 7, 2**40])
     assert (split.data.n_users, split.data.n_items) == (3, 3)
-    assert as_ids(split.data.train, split.people, split.item_ids) == [(3, 2**40), (9, 7)]
-    assert as_ids(split.test, split.people, split.item_ids) == [(5, 7), (3, 1)], "the test keeps its order"
+    assert as_ids(split.data.train, split.test_user_ids, split.item_ids) == [(3, 2**40), (9, 7)]
+    assert as_ids(split.test, split.test_user_ids, split.item_ids) == [(5, 7), (3, 1)], "the test keeps its order"
     assert_array_equal(split.data.train.ratings, np.float32([2, 4]))
     assert split.data.train.times is None
     assert len(split.data.validation) == 0
@@ -54,20 +54,20 @@ def test_users_and_items_of_all_files_are_numbered_by_id(tmp_path: Path) -> None
     assert list(tmp_path.glob(".tmp-*")) == []
 
 
-def test_with_a_fold_in_the_people_of_the_test_are_numbered_apart(tmp_path: Path) -> None:
+def test_with_a_fold_in_the_test_users_have_indices_of_their_own(tmp_path: Path) -> None:
     train = good(tmp_path / "train.parquet", user_id=[9, 3])
     fold_in = good(tmp_path / "fold_in.parquet", user_id=[80, 70])
     test = good(tmp_path / "test.parquet", user_id=[70, 90], item_id=[9, 9])
     split = load(tmp_path, train, test, fold_in)
 
     assert split.data.n_users == 2
-    assert_array_equal(split.people, [70, 80, 90])
+    assert_array_equal(split.test_user_ids, [70, 80, 90])
     assert split.fold_in is not None
-    assert as_ids(split.fold_in, split.people, split.item_ids) == [(70, 5), (80, 7)]
-    assert as_ids(split.test, split.people, split.item_ids) == [(70, 9), (90, 9)]
+    assert as_ids(split.fold_in, split.test_user_ids, split.item_ids) == [(70, 5), (80, 7)]
+    assert as_ids(split.test, split.test_user_ids, split.item_ids) == [(70, 9), (90, 9)]
 
 
-def test_what_is_not_rated_may_be_null_or_nan_or_a_column_of_nothing(tmp_path: Path) -> None:
+def test_a_missing_rating_may_be_null_or_nan_or_a_column_of_nulls(tmp_path: Path) -> None:
     for ratings in ([None, 2.0], [float("nan"), 2.0]):
         split = load(tmp_path, good(tmp_path / "train.parquet", rating=pa.array(ratings, from_pandas=False)))
         assert_array_equal(split.data.train.ratings, np.float32([2, np.nan]))
@@ -88,16 +88,16 @@ def test_times_are_seconds_in_utc(tmp_path: Path, times: pa.Array) -> None:
     assert_array_equal(split.data.train.times, [np.iinfo(np.int64).min, 12 * 3600])
 
 
-def test_titles_are_features_of_the_items_of_the_split_alone(tmp_path: Path) -> None:
-    titles = write(
-        tmp_path / "titles.parquet",
+def test_features_are_those_of_the_items_of_the_split_only(tmp_path: Path) -> None:
+    items = write(
+        tmp_path / "items.parquet",
         item_id=[5, 6, 99],
         genres=[["Drama", " Crime"], None, ["Opera"]],
         kind=["TV", None, "Movie"],
         year=[1990, None, 2000],
         title=["a", "b", "c"],
     )
-    data = load(tmp_path, good(tmp_path / "train.parquet"), titles=titles).data
+    data = load(tmp_path, good(tmp_path / "train.parquet"), items=items).data
 
     assert data.item_features.genre_names == ("Crime", "Drama")
     assert_array_equal(data.item_features.genres.toarray(), [[1, 1], [0, 0], [0, 0], [0, 0]])
@@ -107,11 +107,11 @@ def test_titles_are_features_of_the_items_of_the_split_alone(tmp_path: Path) -> 
     assert np.isnan(data.item_features.site_scores).all()
 
 
-def test_without_titles_nothing_is_known_of_any(tmp_path: Path) -> None:
-    titles = load(tmp_path, good(tmp_path / "train.parquet")).data.item_features
-    assert titles.genres.shape == (4, 0)
-    assert_array_equal(titles.kinds, [-1] * 4)
-    assert np.isnan(titles.years).all()
+def test_without_an_item_file_all_features_are_unknown(tmp_path: Path) -> None:
+    features = load(tmp_path, good(tmp_path / "train.parquet")).data.item_features
+    assert features.genres.shape == (4, 0)
+    assert_array_equal(features.kinds, [-1] * 4)
+    assert np.isnan(features.years).all()
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,16 @@ def test_without_titles_nothing_is_known_of_any(tmp_path: Path) -> None:
     [
         (
             {"rating": None},
-            "no column rating (FLOAT; NULL: liked without a rating), only user_id, item_id; add it or rename one",
+            "no column rating (FLOAT; NULL for a like without a rating), only user_id, item_id; add it or rename one",
         ),
-        ({"user_id": ["a", "b"]}, "the column user_id is of type VARCHAR; make it BIGINT (who)"),
-        ({"item_id": [7.0, 5.0]}, "the column item_id is of type DOUBLE; make it BIGINT (which title)"),
+        ({"user_id": ["a", "b"]}, "the column user_id is of type VARCHAR; make it BIGINT (which user)"),
+        ({"item_id": [7.0, 5.0]}, "the column item_id is of type DOUBLE; make it BIGINT (which item)"),
         ({"at": [12, 13]}, "the column at is of type BIGINT; make it TIMESTAMP (when)"),
-        ({"user_id": [3, None]}, "user_id is NULL in 1 rows; leave them out or fill them in"),
+        ({"user_id": [3, None]}, "user_id is NULL in 1 rows; remove these rows or fill it in"),
         (
             {"rating": [5.0, 5.5]},
-            "rating is off the scale from 1 to 5 in 1 rows, such as 5.5; name the right scale, or make it NULL where "
-            "something is liked without a rating",
+            "rating is off the scale from 1 to 5 in 1 rows, such as 5.5; give the right scale, or make it NULL for a "
+            "like without a rating",
         ),
         (
             {"item_id": [7, 7]},
@@ -136,7 +136,7 @@ def test_without_titles_nothing_is_known_of_any(tmp_path: Path) -> None:
         ),
         (
             {"user_id": pa.array([], pa.int64()), "item_id": pa.array([], pa.int64()), "rating": pa.array([], "float")},
-            "not a single row; fill it",
+            "has no rows; write the interactions to it",
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_bad_file_is_one_line_with_file_column_and_cure(
     assert str(error.value) == f"{train}: {line}"
 
 
-def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_parquet_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecsysError, match=r"nowhere.parquet: there is no such file"):
         load(tmp_path, tmp_path / "nowhere.parquet")
     (tmp_path / "train.parquet").write_text("user_id,item_id,rating\n1,2,3\n")
@@ -157,7 +157,7 @@ def test_a_file_that_is_missing_or_no_parquet_is_named(tmp_path: Path) -> None:
         load(tmp_path, tmp_path / "train.parquet")
 
 
-def test_titles_need_genres_as_lists_and_one_row_each(tmp_path: Path) -> None:
+def test_items_need_genres_as_lists_and_one_row_each(tmp_path: Path) -> None:
     train = good(tmp_path / "train.parquet")
     for columns, problem in (
         ({"item_id": [5]}, r"no column genres \(VARCHAR\[\]"),
@@ -165,10 +165,10 @@ def test_titles_need_genres_as_lists_and_one_row_each(tmp_path: Path) -> None:
         ({"item_id": [5, 5], "genres": [["Drama"], ["Crime"]]}, "item_id is not unique: 1 repeated, such as 5"),
     ):
         with pytest.raises(RecsysError, match=problem):
-            load(tmp_path, train, titles=write(tmp_path / "titles.parquet", **columns))
+            load(tmp_path, train, items=write(tmp_path / "items.parquet", **columns))
 
 
-def test_a_test_that_is_known_beforehand_is_refused(tmp_path: Path) -> None:
+def test_a_test_file_with_pairs_of_the_training_file_is_refused(tmp_path: Path) -> None:
     train, test = good(tmp_path / "train.parquet"), good(tmp_path / "test.parquet", item_id=[5, 6])
     with pytest.raises(RecsysError, match=r"1 of its pairs are in .*train.parquet too, such as user_id 3, item_id 5"):
         load(tmp_path, train, test)
@@ -177,13 +177,13 @@ def test_a_test_that_is_known_beforehand_is_refused(tmp_path: Path) -> None:
         load(tmp_path, train, test, fold_in)
 
 
-def test_users_of_the_training_part_who_are_judged_as_new_are_mentioned(
+def test_test_users_who_are_in_the_training_file_are_announced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = good(tmp_path / "train.parquet", user_id=[3, 4])
     fold_in = good(tmp_path / "fold_in.parquet", user_id=[4, 80])
     test = good(tmp_path / "test.parquet", user_id=[4, 80], item_id=[9, 9])
     load(tmp_path, train, test, fold_in)
-    assert "1 of the users to be judged are in the training part too, such as 4" in capsys.readouterr().err
+    assert "1 of the test users are in the training file too, such as 4" in capsys.readouterr().err
     load(tmp_path, good(tmp_path / "train.parquet"), test, fold_in)
     assert capsys.readouterr().err == ""
