@@ -103,7 +103,8 @@ def test_a_missing_column_is_one_line_that_names_it(
     typed = Typed(capsys, *words, "--models", "popularity")
     assert (typed.code, typed.out) == (1, "")
     assert typed.err == (
-        "recsys: test.parquet: no column user_id (BIGINT; which user), only user, item_id, rating; add it or rename one\n"
+        "recsys: test.parquet: no column user_id (BIGINT; which user), only user, item_id, rating; "
+        "add it or rename one\n"
     )
 
 
@@ -149,7 +150,7 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
     assert skipped.startswith("bayesian_fm left out: cannot serve users who are not in the training part")
     out = tmp_path / "evaluation/movie/protocols/strong-generalisation"
     assert json.loads((out / "metrics.json").read_text())["split"]["train_users"] == 10
-    again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "titles")]
+    again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "items")]
     options = [
         word for pair in zip(("--train", "--test", "--fold-in", "--titles"), again, strict=True) for word in pair
     ]
