@@ -19,7 +19,12 @@ _LONGEST_MONTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def cron_problem(expression: str) -> str | None:
-    """Describe what is wrong with a cron expression; None if it is valid and occurs at least once in four years."""
+    """Describe what is wrong with a cron expression; None if it is valid and occurs at least once in four years.
+
+    >>> cron_problem("0 4 * * 1")
+    >>> cron_problem("0 4 30 2 *")
+    'day 30 does not occur in month 2'
+    """
     fields = expression.split()
     if len(fields) != len(_FIELDS):
         return f"it has {len(fields)} fields instead of 5 (minute, hour, day of the month, month, day of the week)"

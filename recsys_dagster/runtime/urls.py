@@ -27,7 +27,11 @@ def url_problem(url: str) -> str | None:
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL without user name, password, query and fragment, each of which may hold a secret."""
+    """Return a URL without user name, password, query and fragment, each of which may hold a secret.
+
+    >>> without_secrets("https://me:secret@example.org/data?token=abc")
+    'https://example.org/data'
+    """
     if url_problem(url) is not None:
         return f"{url[:5].lower().rstrip(':')}://{HIDDEN}" if is_url(url) else HIDDEN
     parts = urlsplit(url)

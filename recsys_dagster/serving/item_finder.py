@@ -134,6 +134,9 @@ def normalise(name: str) -> str:
 
     A name without letters and digits is returned as it is, without case. Only Latin accents are removed; the marks of
     other scripts stay, because they distinguish か from が.
+
+    >>> normalise("Amélie"), normalise("Matrix, The") == normalise("The Matrix")
+    ('amelie', True)
     """
     spelt = unicodedata.normalize("NFKD", name.strip()).translate(_ACCENTS).casefold().translate(_SPELLINGS)
     letters = filter(str.isalnum, unicodedata.normalize("NFC", _with_leading_article(spelt)))

@@ -88,7 +88,11 @@ class Indices(NamedTuple):
 
 
 def format_score(score: float) -> str:
-    """Return a score as text, on any scale: 0.0123, 4.57, 67,310."""
+    """Return a score as text, on any scale.
+
+    >>> format_score(0.0123), format_score(4.5678), format_score(67310)
+    ('0.0123', '4.568', '67,310')
+    """
     return f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.4g}"
 
 

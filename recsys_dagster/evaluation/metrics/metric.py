@@ -40,6 +40,11 @@ class MetricKey(NamedTuple):
     Attributes:
         name: as in the registry.
         k: length of the lists; None for a metric that has nothing to do with lists.
+
+    >>> str(MetricKey("ndcg", 10)), MetricKey("ndcg", 10).column, str(MetricKey("rmse"))
+    ('ndcg@10', 'ndcg_10', 'rmse')
+    >>> MetricKey.parse("ndcg@10")
+    MetricKey(name='ndcg', k=10)
     """
 
     name: str

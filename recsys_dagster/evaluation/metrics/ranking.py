@@ -41,6 +41,12 @@ def capped_recall(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: i
     under the name of recall.
 
     Source: Liang, Krishnan, Hoffman, Jebara, Variational autoencoders for collaborative filtering, WWW 2018, §4.2.
+
+    Two hits among the first two ranks, for a user with four relevant items:
+
+    >>> hits, n_relevant = np.array([[True, True]]), np.array([4])
+    >>> float(capped_recall(hits, n_relevant, 2)[0]), float(recall(hits, n_relevant, 2)[0])
+    (1.0, 0.5)
     """
     return _nan_without_relevant(_count(hits, k) / np.clip(n_relevant, 1, k), n_relevant)
 
@@ -52,6 +58,12 @@ def ndcg(hits: NDArray[np.bool_], n_relevant: NDArray[np.integer], k: int) -> ND
     relevant items first, so that a perfect list gives 1 whatever n_relevant is.
 
     Source: Järvelin, Kekäläinen, Cumulated gain-based evaluation of IR techniques, TOIS 20(4), 2002.
+
+    The only relevant item at rank 1, at rank 2, and not listed:
+
+    >>> hits = np.array([[True, False], [False, True], [False, False]])
+    >>> ndcg(hits, np.array([1, 1, 1]), 2).round(3).tolist()
+    [1.0, 0.631, 0.0]
     """
     discounts = 1 / np.log2(np.arange(2, k + 2))
     ideal = np.concatenate([[1], np.cumsum(discounts)])  # users without a relevant item, [0], are NaN in the end
