@@ -1,4 +1,4 @@
-"""`recsys evaluate`."""
+"""The command `recsys evaluate`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
 
 def evaluate(
     domain: Annotated[
-        str | None, typer.Option("--domain", "-d", help=f"Split this domain's clean tables: {KNOWN_DOMAINS}.")
+        str | None, typer.Option("--domain", "-d", help=f"Split the clean tables of this domain: {KNOWN_DOMAINS}.")
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             "--protocol",
             "-p",
-            help="How: holdout, random, global-time, strong-generalisation, leave-last-out, or a paper's: paper-000 to"
-            " paper-004, which takes the paper's systems and parameters.",
+            help="How to split them: holdout, random, global-time, strong-generalisation, leave-last-out, or as a paper"
+            " does, with its models and parameters: paper-000 to paper-004.",
         ),
     ] = None,
     test_share: Annotated[
-        float | None, typer.Option("--test-share", help="The part that a protocol holds out, unless its usual one.")
+        float | None, typer.Option("--test-share", help="Share that is the test, if not the protocol's usual one.")
     ] = None,
-    train: Annotated[Path | None, typer.Option("--train", help="Or a split of your own: what to learn from.")] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Parquet file to be judged by.")] = None,
+    train: Annotated[
+        Path | None, typer.Option("--train", help="Parquet file to learn from, for a split of your own.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Parquet file to evaluate on.")] = None,
     fold_in: Annotated[
         Path | None,
-        typer.Option("--fold-in", help="The users of the test are new: Parquet file of all that is known of them."),
+        typer.Option("--fold-in", help="Parquet file of the history of the test's users, if these are new users."),
     ] = None,
     titles: Annotated[
         Path | None, typer.Option("--titles", help="Parquet file of item_id, genres, kind, year, site_score.")
@@ -45,33 +47,35 @@ def evaluate(
         float | None,
         typer.Option(
             "--like-threshold",
-            help="A rating at or above it is a like; 7/9 up the scale unless given: 4 of 1 to 5.",
+            help="A rating at or above it is a like; by default 7/9 up the scale, such as 4 on a scale of 1 to 5.",
         ),
     ] = None,
     models: Annotated[str, typer.Option("--models", "-m", help=f"Names, separated by commas, or {ALL}.")] = ALL,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="Fit models that are random with so many seeds; shown as ± spread.")
+        int, typer.Option("--seeds", min=1, help="Fit random models with this many seeds; ± shows the spread.")
     ] = 1,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the results; of a protocol, one under RECSYS_HOME unless given."),
+        typer.Option("--out", help="Folder for the results; of a protocol, by default one under RECSYS_HOME."),
     ] = None,
 ) -> None:
     """Compare models under a protocol, or on a split of your own.
 
-    With --domain and --protocol the clean tables of the last run are divided,
-    and the parts kept in the folder as files like those of a split of your own:
-    columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without a
-    rating) and, if there are times, at (TIMESTAMP).
+    With --domain and --protocol the clean tables of the last run are split,
+    and the parts are kept in the folder. A split of your own has the same
+    files: columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without
+    a rating) and, if there are times, at (TIMESTAMP).
 
-    Every pair of the test is predicted, and a list is made for each user of
-    the training file. With --fold-in there are only lists, for users who are
-    known by their rows there. Models that stop early learn when on a tenth of
-    the training file, drawn by RECSYS_SEED, then are fitted on all of it.
+    Every interaction of the test is predicted, and a list is made for each user
+    of the training file. With --fold-in there are only lists, for new users
+    with the histories given there. Models with early stopping find the number
+    of epochs on a tenth of the training file, then are fitted on all of it.
 
-    The folder gets metrics.json, where recall@k is hits / min(k, likes), and
-    predictions/<model>.parquet: user_id, item_id, prediction; and
-    lists/<model>.parquet: user_id, rank, item_id, score, 100 a user. Examples:
+    An item is relevant if it is rated at or above the like threshold, or has no
+    rating. The folder gets metrics.json; predictions/<model>.parquet: user_id,
+    item_id, prediction; and lists/<model>.parquet: user_id, rank, item_id,
+    score, 100 a user. capped_recall@k is hits / min(k, relevant items), which
+    papers on new users call recall; recall@k is hits / relevant items.
 
     [dim]recsys evaluate --domain movie --protocol strong-generalisation --models ease,implicit_als,popularity[/dim]
 
@@ -110,7 +114,7 @@ def _by_protocol(
     domain = get_domain(domain_name)
     if protocol_name.startswith("paper-"):
         if test_share is not None:
-            raise UsageError(f"the protocol {protocol_name!r} has no share to choose")
+            raise UsageError(f"the share of the protocol {protocol_name!r} cannot be chosen")
         protocol = paper_protocol(protocol_name, domain, seed=settings.seed)
     else:
         protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
@@ -164,11 +168,21 @@ def _by_files(
 
 
 def show(results: "list[ModelResult]") -> None:
-    """Print a row a model, and why the others were left out; raise RecsysError if that is all."""
+    """Print a row for each model, what its metrics are, and why models were skipped.
+
+    Raises:
+        RecsysError: all models were skipped.
+    """
+    from recsys_dagster.evaluation.metrics.registry import find_metric
+
     screen = console()
     screen.print(results_table([one for one in results if one.skipped is None]))
+    names = dict.fromkeys(metric.metric for one in results for metric in one.metrics if metric.k is not None)
+    definitions = [f"{name}@k: {metric.definition}" for name in names if (metric := find_metric(name)) is not None]
+    if definitions:
+        screen.print("; ".join(definitions), style="dim", soft_wrap=True)
     for one in results:
         if one.skipped is not None:
-            screen.print(f"{one.model} left out: {one.skipped}", style="dim", soft_wrap=True)
+            screen.print(f"{one.model} skipped: {one.skipped}", style="dim", soft_wrap=True)
     if all(one.skipped is not None for one in results):
-        raise RecsysError("no model could do it; each one's reason is given above")
+        raise RecsysError("every model was skipped; the reasons are given above")

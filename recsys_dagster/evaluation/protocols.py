@@ -180,7 +180,7 @@ def get_protocol(name: str, *, seed: int, test_share: float | None = None) -> Pr
     if test_share is None:
         return Protocol(name, method(seed=seed))
     if not issubclass(method, RandomPairs | GlobalTime | StrongGeneralisation):
-        raise UsageError(f"the protocol {name!r} has no share to choose")
+        raise UsageError(f"the protocol {name!r} has no test share to choose")
     if not 0 < test_share < 1:
         raise UsageError(f"a test share of {test_share:g}; choose one between 0 and 1")
     return Protocol(name, method(seed=seed, test_share=test_share))

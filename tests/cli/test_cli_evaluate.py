@@ -23,22 +23,23 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ["evaluate", "--train", "train.parquet", "--test", "test.parquet", "--scale", "1", "5", "--out", "out"]
 
 
-def test_models_are_compared_in_a_table_and_written_down(
+def test_models_are_compared_in_a_table_and_the_results_kept(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]
 ) -> None:
     typed = Typed(capsys, *words, "--models", "popularity, user_item_bias,ease,item_knn,genre_similarity")
 
     assert typed.code == 0
-    header, *rows, skipped = typed.out.splitlines()
+    header, *rows, definitions, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip()) == [
         "model", "rmse", "mae", "capped_recall@20", "capped_recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
     ]  # fmt: skip
     assert [row.split()[0] for row in rows] == ["popularity", "user_item_bias", "ease", "item_knn"]
+    assert "capped_recall@k: hits@k / min(k, relevant items of the user)" in definitions
     written = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert written["split"]["like_threshold"] == 4
     assert rows[1].split()[1] == f"{written['models']['user_item_bias']['metrics']['rmse']:.4f}"
     assert rows[0].split()[1] == "0.5000", "no error of a model that predicts no ratings: recall comes first"
-    assert skipped.rstrip() == "genre_similarity left out: needs the genres of the items; give --titles"
+    assert skipped.rstrip() == "genre_similarity skipped: needs the genres of the items; give --titles"
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.parquet")) == [
         "ease.parquet", "item_knn.parquet", "popularity.parquet", "user_item_bias.parquet", "user_item_bias.parquet",
     ]  # fmt: skip
@@ -46,7 +47,7 @@ def test_models_are_compared_in_a_table_and_written_down(
     assert "user_item_bias: rmse 1." in typed.err
 
 
-def test_new_users_are_served_by_what_they_tell(
+def test_new_users_get_lists_by_their_history(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]
 ) -> None:
     write_pairs(tmp_path / "fold_in.parquet", [(7, 100, 5), (8, 200, None)])
@@ -56,7 +57,7 @@ def test_new_users_are_served_by_what_they_tell(
     typed = Typed(capsys, *words, *more)
 
     assert typed.code == 0
-    assert "bayesian_fm left out: cannot serve users who are not in the training part" in typed.out
+    assert "bayesian_fm skipped: cannot serve users who are not in the training part" in typed.out
     lists = pq.read_table(tmp_path / "out/lists/genre_similarity.parquet").to_pylist()
     assert {(row["user_id"], row["item_id"]) for row in lists} == {(7, 200), (7, 300), (8, 100), (8, 300)}
     assert not (tmp_path / "out/predictions").exists()
@@ -108,11 +109,11 @@ def test_a_missing_column_is_one_line_that_names_it(
     )
 
 
-def test_when_no_model_could_do_it_the_exit_code_says_so(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+def test_when_every_model_is_skipped_the_exit_code_is_1(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     typed = Typed(capsys, *words, "--models", "genre_similarity")
     assert typed.code == 1
-    assert "genre_similarity left out: needs the genres of the items" in typed.out
-    assert typed.err.endswith("recsys: no model could do it; each one's reason is given above\n")
+    assert "genre_similarity skipped: needs the genres of the items" in typed.out
+    assert typed.err.endswith("recsys: every model was skipped; the reasons are given above\n")
 
 
 def test_help_imports_nothing_that_takes_seconds() -> None:
@@ -127,7 +128,7 @@ def test_help_imports_nothing_that_takes_seconds() -> None:
     assert "recsys evaluate --train train.parquet" in done.stdout
 
 
-def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
+def test_a_domain_is_split_by_a_protocol_and_the_split_is_kept(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
@@ -142,12 +143,12 @@ def test_a_domain_is_divided_by_a_protocol_and_the_split_is_kept(
     typed = Typed(capsys, "evaluate", "-d", "movie", "-p", "strong-generalisation", "-m", "ease,popularity,bayesian_fm")
 
     assert typed.code == 0
-    header, *rows, skipped = typed.out.splitlines()
+    header, *rows, _, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip())[:4] == ["model", "capped_recall@20", "capped_recall@50", "ndcg@100"]
     assert [row.split()[:2] for row in rows] == [["ease", "1.0000"], ["popularity", "1.0000"]], (
         "ten titles are all shown"
     )
-    assert skipped.startswith("bayesian_fm left out: cannot serve users who are not in the training part")
+    assert skipped.startswith("bayesian_fm skipped: cannot serve users who are not in the training part")
     out = tmp_path / "evaluation/movie/protocols/strong-generalisation"
     assert json.loads((out / "metrics.json").read_text())["split"]["train_users"] == 10
     again = [str(out / "split" / f"{part}.parquet") for part in ("train", "test", "fold_in", "items")]
@@ -190,16 +191,18 @@ def test_a_paper_s_protocol_takes_the_paper_s_split_and_like_threshold(
         ("--domain movie --protocol sideways", "unknown protocol 'sideways'; known: holdout, random, "),
     ],
 )
-def test_half_a_question_is_refused(capsys: pytest.CaptureFixture[str], words: str, message: str) -> None:
+def test_options_that_do_not_go_together_are_refused(
+    capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
     typed = Typed(capsys, "evaluate", *words.split())
     assert (typed.code, typed.out) == (2, "")
     assert message in typed.err
 
 
-def test_several_seeds_show_their_spread_where_a_model_is_random(
+def test_the_spread_over_seeds_is_shown_for_models_that_are_random(
     capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     typed = Typed(capsys, *words, "--models", "als,popularity", "--seeds", "2")
-    als, popularity = typed.out.splitlines()[1:]
+    als, popularity, _ = typed.out.splitlines()[1:]
     assert re.match(r"als +[\d.]+ ± 0\.\d{4} ", als)
     assert "±" not in popularity

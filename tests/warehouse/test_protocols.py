@@ -188,7 +188,7 @@ def test_a_split_by_time_without_times_is_refused(tmp_path: Path) -> None:
     ("name", "share", "message"),
     [
         ("random-ish", None, "unknown protocol 'random-ish'; known: holdout, random, "),
-        ("leave-last-out", 0.2, "no share to choose"),
+        ("leave-last-out", 0.2, "no test share to choose"),
         ("random", 1.5, "between 0 and 1"),
     ],
 )
