@@ -1,8 +1,8 @@
-"""The same five people for every model, so that lists can be compared by eye; a figure alone convinces nobody.
+"""Make the lists of the same five example users by every model, so that lists can be compared by eye.
 
-All five have training pairs and, where enough users do, something they like in the test fold, so that a list can be
-seen to come true. Four are asked for as the evaluation asks for everybody. The fifth is new: the models are told five
-of their titles and nothing else, as by somebody who has just come.
+All five have training pairs and, where enough users do, a liked item in the test fold, so that a list can prove right.
+Four get their lists as in the evaluation. The fifth is treated as a new user: the models get five of the user's items
+as history, and nothing else.
 """
 
 from collections.abc import Sequence
@@ -19,39 +19,41 @@ from recsys_dagster.models.base import Model
 from recsys_dagster.runtime.storage import replacing
 
 NEW = "new"
-TOLD_BY_NEW = 5
-FEWEST_PAIRS = 5
-RANKS = {"light": 0.05, "average": 0.5, "heavy": 0.95, NEW: 0.35}
-"""Where each stands among all users by their number of training pairs, from 0 to 1; `niche` stands elsewhere."""
+HISTORY_OF_NEW = 5
+"""Number of items in the history of the new user."""
+MIN_PAIRS = 5
+"""Users with fewer training pairs are picked only if there are too few others."""
+QUANTILES = {"light": 0.05, "average": 0.5, "heavy": 0.95, NEW: 0.35}
+"""Which quantile of the users by number of training pairs each example is; `niche` is picked by other means."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One person.
+    """One example user.
 
     Attributes:
         name: `light`, `average`, `heavy`, `niche` or `new`.
-        user: their index.
-        known: the pairs that a model knows of them.
-        liked: (n,) int32 titles, rising, that they like and that no model was told of.
+        user: index of the user.
+        history: the pairs of the user that a model knows.
+        liked: (n,) int32 items, rising, that the user likes and that no model knows of.
     """
 
     name: str
     user: int
-    known: Interactions
+    history: Interactions
     liked: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class ListedItem:
-    """A title on the list of an example.
+    """An item on the list of an example user.
 
     Attributes:
-        example: name of the person.
+        example: name of the example.
         rank: from 1.
-        item_id: the title, by its id.
-        score: as the model gave it; comparable within the list only.
-        liked: whether the person likes it, as the held-out ratings say; False where they say nothing.
+        item_id: id of the item.
+        score: the model's score; comparable within the list only.
+        liked: whether the user likes the item according to the held-out ratings; False if they do not tell.
     """
 
     example: str
@@ -62,19 +64,15 @@ class ListedItem:
 
 
 def pick_example_users(train: Interactions, test: Interactions, like_threshold: float) -> list[Example]:
-    """Return the five people, the same for the same folds; fewer where there are not as many users.
+    """Return the five example users, the same for the same folds; fewer if there are not as many users.
 
-    light, average, heavy: at 5, 50 and 95 % of the users by number of training pairs; new: at 35 %, known by the five
-    titles that they rated highest. niche: of the middle half by that number, the one whose titles have the lowest
-    mean log popularity.
+    light, average, heavy: at 5, 50 and 95 % of the users by number of training pairs. new: at 35 %, whose history is
+    the five items that the user rated highest. niche: of the middle half by that number, the user whose items have the
+    lowest mean log popularity.
     """
     activity = np.bincount(train.users)
     liked = test.liked(like_threshold)
-    active = np.flatnonzero(activity >= FEWEST_PAIRS)
-    candidates = np.intersect1d(active, liked.users)
-    if len(candidates) < 2 * (len(RANKS) + 1):
-        candidates = active if len(active) > len(RANKS) else np.flatnonzero(activity)
-    candidates = candidates[np.argsort(activity[candidates], kind="stable")]
+    candidates = _candidates(activity, liked.users)
     popularity = np.log1p(np.bincount(train.items))
     mean_popularity = np.bincount(train.users, popularity[train.items]) / np.maximum(activity, 1)
 
@@ -87,45 +85,59 @@ def pick_example_users(train: Interactions, test: Interactions, like_threshold: 
             middle = free[len(free) // 4 : -(-3 * len(free) // 4)]
             picked[name] = int(middle[np.argmin(mean_popularity[middle])])
         else:
-            picked[name] = int(free[round(RANKS[name] * (len(free) - 1))])
+            picked[name] = int(free[round(QUANTILES[name] * (len(free) - 1))])
+    return [
+        _new_user(user, train, liked, like_threshold)
+        if name == NEW
+        else Example(name, user, train.where(train.users == user), np.unique(liked.items[liked.users == user]))
+        for name, user in picked.items()
+    ]
 
-    def example(name: str, user: int) -> Example:
-        history, later = train.where(train.users == user), liked.items[liked.users == user]
-        if name != NEW:
-            return Example(name, user, history, np.unique(later))
-        told = np.argsort(-np.nan_to_num(history.ratings), kind="stable")[:TOLD_BY_NEW]
-        is_told = np.isin(np.arange(len(history)), told)
-        untold = history.where(~is_told).liked(like_threshold).items
-        return Example(name, user, history.where(is_told), np.unique(np.concatenate([untold, later])))
 
-    return [example(name, user) for name, user in picked.items()]
+def _candidates(activity: NDArray[np.integer], users_who_like: NDArray[np.int32]) -> NDArray[np.integer]:
+    """Return the users that can be examples, by rising activity: those with enough pairs and a liked item, if many."""
+    active = np.flatnonzero(activity >= MIN_PAIRS)
+    candidates = np.intersect1d(active, users_who_like)
+    if len(candidates) < 2 * (len(QUANTILES) + 1):
+        candidates = active if len(active) > len(QUANTILES) else np.flatnonzero(activity)
+    return candidates[np.argsort(activity[candidates], kind="stable")]
+
+
+def _new_user(user: int, train: Interactions, liked: Interactions, like_threshold: float) -> Example:
+    """Return a user as a new one, who likes also what is left of the training pairs."""
+    pairs = train.where(train.users == user)
+    highest = np.argsort(-np.nan_to_num(pairs.ratings), kind="stable")[:HISTORY_OF_NEW]
+    is_history = np.isin(np.arange(len(pairs)), highest)
+    liked_before = pairs.where(~is_history).liked(like_threshold).items
+    liked_later = liked.items[liked.users == user]
+    return Example(NEW, user, pairs.where(is_history), np.unique(np.concatenate([liked_before, liked_later])))
 
 
 def example_lists(
     model: Model,
     examples: Sequence[Example],
-    owned: sp.csr_array | None,
+    exclude: sp.csr_array | None,
     item_ids: NDArray[np.int64],
     k: int = SHORT_LIST,
 ) -> list[ListedItem]:
-    """Return what a fitted model recommends to each of the people, without what it knows that they have.
+    """Return what a fitted model recommends to each of the example users, without what it knows that they have.
 
     Args:
         model: fitted on the training fold that the examples are from.
-        examples: the people.
-        owned: (n_users, n_items) CSR of pairs of further folds to leave out, such as validation.
+        examples: the example users.
+        exclude: (n_users, n_items) CSR of pairs of further folds to leave out, such as validation.
         item_ids: (n_items,) id of each item index.
         k: length of the lists.
     """
     listed = []
     for example in examples:
         if example.name == NEW:
-            alone = replace(example.known, users=np.zeros_like(example.known.users))
-            top = model.recommend_for(k, alone)
+            history = replace(example.history, users=np.zeros_like(example.history.users))
+            top = model.recommend_for(k, history)
         else:
-            top = model.recommend(np.array([example.user], dtype=np.int32), k, exclude=owned)
-        found = top.items[0] >= 0
-        items, scores = top.items[0][found], top.scores[0][found]
+            top = model.recommend(np.array([example.user], dtype=np.int32), k, exclude=exclude)
+        is_item = top.items[0] >= 0
+        items, scores = top.items[0][is_item], top.scores[0][is_item]
         hits = np.isin(items, example.liked)
         listed += [
             ListedItem(example.name, rank, int(item_ids[item]), float(score), bool(hit))
@@ -139,12 +151,12 @@ def write_example_lists(listed: Sequence[ListedItem], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with replacing(path) as beside:
-        pq.write_table(pa.Table.from_pylist([vars(title) for title in listed]), beside, compression="zstd")
+    with replacing(path) as unfinished:
+        pq.write_table(pa.Table.from_pylist([vars(item) for item in listed]), unfinished, compression="zstd")
 
 
 def read_example_lists(path: Path) -> list[ListedItem]:
-    """Return what `write_example_lists` wrote; nothing of a model that was evaluated before lists were kept."""
+    """Return what `write_example_lists` wrote; nothing for a model whose lists were never kept."""
     import pyarrow.parquet as pq
 
     if not path.exists():

@@ -1,7 +1,8 @@
-"""The evaluation results of a domain: of each model that is comparable today."""
+"""Read the evaluation results of a domain, as far as they are comparable today, and build the leaderboard from them."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, Leaderboard, build_leaderboard
 from recsys_dagster.evaluation.store import (
@@ -21,14 +22,17 @@ from recsys_dagster.models.attempt import Outcome, State
 from recsys_dagster.warehouse.arrays import id_map_hash
 from recsys_dagster.warehouse.domain_run import DomainRun
 
+if TYPE_CHECKING:
+    import duckdb
+
 _Row = TypeVar("_Row", MetricRow, SliceRow, ConfusionRow)
 
 
 class EvaluationResults:
-    """Metrics, slices and confusion matrices of the current versions, and the leaderboard over them.
+    """The metrics, slices and confusion matrices of comparable versions, and the leaderboard over them.
 
-    A version is comparable if it is its model's current one and was fitted on today's users and items. A model that has
-    failed or was skipped since is not, whatever older version of it is current.
+    A version is comparable if it is the current one of its model and was fitted on the users and items that the
+    warehouse holds now. No version of a model that failed or was skipped after that is.
     """
 
     def __init__(self, run: DomainRun) -> None:
@@ -48,12 +52,12 @@ class EvaluationResults:
         return self._comparable(read_confusion)
 
     def missing(self) -> list[Outcome]:
-        """Return the outcomes of the models that failed or were skipped when last tried on today's users and items."""
-        outcomes = read_outcomes(self.run.layout, self.run.domain.name, id_map_hash=id_map_hash(self.run.warehouse))
+        """Return the outcomes of the models that failed or were skipped when last tried on these users and items."""
+        outcomes = read_outcomes(self.run.layout, self.run.domain.name, id_map_hash=self._id_map_hash)
         return [outcome for outcome in outcomes.values() if outcome.state is not State.FITTED]
 
     def compare(self) -> Leaderboard:
-        """Compare the models over the users of the test fold, keep the leaderboard and return it."""
+        """Compare the models over the users of the test fold, write the leaderboard and return it."""
         layout, domain = self.run.layout, self.run.domain.name
         metrics = self.metrics()
         models = {row.model for row in metrics if row.model != CONSTANT}
@@ -65,11 +69,15 @@ class EvaluationResults:
         return board
 
     def leaderboard(self) -> Leaderboard:
-        """Return the leaderboard that `compare` kept last; raise RecsysError if there is none."""
+        """Return the leaderboard that `compare` wrote last; raise RecsysError if there is none."""
         return Leaderboard.read(self.run.layout.leaderboard(self.run.domain.name))
 
-    def _comparable(self, read: Callable[[Any], list[_Row]]) -> list[_Row]:
-        domain, index = self.run.domain.name, id_map_hash(self.run.warehouse)
+    @cached_property
+    def _id_map_hash(self) -> str:
+        return id_map_hash(self.run.warehouse)
+
+    def _comparable(self, read: "Callable[[duckdb.DuckDBPyConnection], list[_Row]]") -> list[_Row]:
+        domain, index = self.run.domain.name, self._id_map_hash
         missing = {outcome.model for outcome in self.missing()}
         current = {
             (name, version)

@@ -89,7 +89,7 @@ def describe_users(
 def _describe(
     connection: "duckdb.DuckDBPyConnection", example: "Example", user_id: int, item_ids: "NDArray[np.int64]"
 ) -> ExampleUser:
-    known = item_ids[example.known.items].tolist()
+    known = item_ids[example.history.items].tolist()
     rows = connection.execute(
         f"""
         SELECT

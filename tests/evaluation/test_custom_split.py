@@ -43,7 +43,7 @@ def known_users(tmp_path: Path) -> Split:
 
 
 class TestKnownUsers:
-    def test_lists_hold_what_each_user_of_the_training_part_lacks_of_it(
+    def test_lists_hold_the_items_of_the_training_part_that_a_user_does_not_have(
         self, tmp_path: Path, known_users: Split
     ) -> None:
         evaluate_models(tmp_path, known_users, "popularity")
@@ -57,7 +57,7 @@ class TestKnownUsers:
             (30, 2, 300, 1.0),
         ]
 
-    def test_ranking_metrics_are_those_worked_out_by_hand(self, tmp_path: Path, known_users: Split) -> None:
+    def test_ranking_metrics_match_values_computed_by_hand(self, tmp_path: Path, known_users: Split) -> None:
         (popularity,) = evaluate_models(tmp_path, known_users, "popularity")
         # 10 likes 300, listed first, and 400, which no list can hold; 20 likes 400 and has no list; 30 likes 300,
         # listed second; 99 is not in the training part, so has no list and does not count.
@@ -72,7 +72,9 @@ class TestKnownUsers:
         assert {metric.users for metric in popularity.metrics} == {3}
         assert not (tmp_path / "out/predictions/popularity.parquet").exists()
 
-    def test_every_pair_of_the_test_is_predicted_in_its_order(self, tmp_path: Path, known_users: Split) -> None:
+    def test_every_pair_of_the_test_is_predicted_in_the_order_of_the_test(
+        self, tmp_path: Path, known_users: Split
+    ) -> None:
         (bias,) = evaluate_models(tmp_path, known_users, "user_item_bias")
         table = pq.read_table(tmp_path / "out/predictions/user_item_bias.parquet")
         assert {field.name: str(field.type) for field in table.schema} == {
@@ -88,7 +90,7 @@ class TestKnownUsers:
         assert bias.values["mae"] == pytest.approx(np.abs(errors).mean())
         assert {metric.users for metric in bias.metrics if metric.metric == "rmse"} == {4}
 
-    def test_a_test_without_anything_liked_gives_errors_only(self, tmp_path: Path) -> None:
+    def test_a_test_without_a_relevant_item_gives_rating_errors_only(self, tmp_path: Path) -> None:
         split = load(tmp_path, {"train": TRAIN, "test": [(10, 300, 2), (99, 100, 5)]})
         popularity, bias = evaluate_models(tmp_path, split, "popularity", "user_item_bias")
         assert popularity.values == {}
@@ -108,7 +110,7 @@ def new_users(tmp_path: Path) -> Split:
 
 
 class TestNewUsers:
-    def test_lists_leave_out_what_is_known_of_them_and_only_that(self, tmp_path: Path, new_users: Split) -> None:
+    def test_lists_of_new_users_exclude_their_history_and_nothing_else(self, tmp_path: Path, new_users: Split) -> None:
         (popularity,) = evaluate_models(tmp_path, new_users, "popularity")
         assert read(tmp_path / "out/lists/popularity.parquet") == [
             (5, 1, 100, 3.0),
@@ -125,20 +127,22 @@ class TestNewUsers:
         assert popularity.values["capped_recall@20"] == 1
         assert not (tmp_path / "out/predictions").exists()
 
-    def test_who_tells_something_is_served_by_it(self, tmp_path: Path, new_users: Split) -> None:
+    def test_a_new_user_with_a_history_gets_a_list_by_it(self, tmp_path: Path, new_users: Split) -> None:
         evaluate_models(tmp_path, new_users, "user_item_bias")
         rows = read(tmp_path / "out/lists/user_item_bias.parquet")
         scores = {(user, item): score for user, _, item, score in rows}
         assert scores[7, 300] > scores[5, 300], "7 rates higher than 5"
 
-    def test_a_model_that_cannot_serve_them_is_listed_with_the_reason(self, tmp_path: Path, new_users: Split) -> None:
+    def test_a_model_that_cannot_serve_new_users_is_skipped_with_the_reason(
+        self, tmp_path: Path, new_users: Split
+    ) -> None:
         results = evaluate_models(tmp_path, new_users, "embedding_mlp", "popularity")
         assert [one.skipped for one in results] == ["cannot serve users who are not in the training part", None]
         written = json.loads((tmp_path / "out/metrics.json").read_text())
         assert written["skipped"] == {"embedding_mlp": "cannot serve users who are not in the training part"}
         assert list(written["models"]) == ["popularity"]
 
-    def test_lists_are_full_ordered_and_without_what_was_told(self, tmp_path: Path) -> None:
+    def test_lists_are_full_and_ordered_and_exclude_the_history(self, tmp_path: Path) -> None:
         random = np.random.default_rng(3)
         users, items = np.nonzero(random.random((60, 180)) < np.linspace(0.05, 0.3, 180))
         pairs = [(int(user), int(item), 5.0) for user, item in zip(users, items, strict=True)]
@@ -163,7 +167,7 @@ class TestNewUsers:
             assert 0 < one.values["ndcg@10"] < 1
 
 
-def test_what_needs_titles_is_left_out_without_them_and_takes_part_with_them(
+def test_a_model_that_needs_genres_is_skipped_without_titles_and_evaluated_with_them(
     tmp_path: Path, known_users: Split
 ) -> None:
     (without,) = evaluate_models(tmp_path, known_users, "genre_similarity")
@@ -191,7 +195,7 @@ class Unlucky(Model):
     ("failure", "reason"),
     [(MemoryError(), "not enough memory"), (ValueError("no such shape"), "ValueError: no such shape")],
 )
-def test_whatever_befalls_a_model_the_others_go_on(
+def test_a_model_that_fails_does_not_stop_the_others(
     tmp_path: Path, known_users: Split, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: str
 ) -> None:
     monkeypatch.setattr(Unlucky, "failure", failure, raising=False)
@@ -204,17 +208,17 @@ def test_whatever_befalls_a_model_the_others_go_on(
     assert popularity.skipped is None
 
 
-def test_a_models_own_refusal_is_its_reason_and_leaves_no_results_of_an_earlier_run(tmp_path: Path) -> None:
+def test_a_model_that_refuses_gives_its_reason_and_leaves_no_results_of_an_earlier_run(tmp_path: Path) -> None:
     evaluate_models(tmp_path, load(tmp_path, {"train": TRAIN, "test": TEST}), "als")
     results = [tmp_path / "out" / folder / "als.parquet" for folder in ("predictions", "lists")]
     assert all(path.exists() for path in results)
-    watched = [(user, item, None) for user, item, _ in TRAIN]
-    (als,) = evaluate_models(tmp_path, load(tmp_path, {"train": watched, "test": TEST}), "als")
+    unrated = [(user, item, None) for user, item, _ in TRAIN]
+    (als,) = evaluate_models(tmp_path, load(tmp_path, {"train": unrated, "test": TEST}), "als")
     assert als.skipped == "the training fold has no ratings, only watches"
     assert not any(path.exists() for path in results)
 
 
-def test_metrics_are_written_with_intervals_costs_and_parameters(tmp_path: Path, known_users: Split) -> None:
+def test_metrics_are_written_with_intervals_resource_usage_and_parameters(tmp_path: Path, known_users: Split) -> None:
     (bias,) = evaluate_models(tmp_path, known_users, "user_item_bias")
     written = json.loads((tmp_path / "out/metrics.json").read_text())
     assert written["split"] == {

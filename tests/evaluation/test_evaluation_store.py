@@ -31,13 +31,13 @@ def test_a_warehouse_without_evaluations_has_no_rows(connection):
     assert read_metrics(connection) == []
 
 
-def test_rows_come_back_as_they_were_stored(connection):
+def test_rows_are_read_as_they_were_stored(connection):
     rows = [row(), MetricRow("ease", "v1", "holdout", "test", "rmse", None, 0.9, None, None, 12)]
     store_metrics(connection, rows)
     assert read_metrics(connection) == rows
 
 
-def test_storing_replaces_the_model_and_leaves_the_others(connection):
+def test_storing_replaces_the_rows_of_the_model_only(connection):
     store_metrics(connection, [row("ease"), row("ease", fold="validation"), row("bpr")])
     store_metrics(connection, [row("popularity"), row("ease", protocol="random")])
     store_metrics(connection, [row("ease", version="v2")])
@@ -50,7 +50,7 @@ def test_storing_replaces_the_model_and_leaves_the_others(connection):
     ]
 
 
-def test_parts_and_confusions_come_and_go_with_the_metrics_of_their_model(connection):
+def test_slices_and_confusions_are_replaced_with_the_metrics_of_their_model(connection):
     def part(version):
         return SliceRow("ease", version, "holdout", "test", "kind", "TV", 0, "recall", 10, 0.5, None, None, 1, 3)
 
@@ -72,7 +72,7 @@ def test_a_failure_half_way_leaves_the_table_as_it_was(connection):
     assert read_metrics(connection) == [row(version="v3")]
 
 
-def test_per_user_results_survive_the_file_with_gaps_as_null(tmp_path):
+def test_per_user_results_are_read_as_written_with_nan_as_null(tmp_path):
     path = tmp_path / "movie" / "ease-test.parquet"
     columns = {"user_idx": np.array([3, 5], np.int32), "ndcg_10": np.array([0.25, np.nan])}
     write_per_user(columns, path)

@@ -25,7 +25,7 @@ def pairs(users: list[int], items: list[int], ratings: list[float]) -> Interacti
 
 @pytest.fixture
 def train() -> Interactions:
-    """User u has the first u titles, but user 14 has the last 14; each is rated 3, the even ones 4."""
+    """User u has the first u items, but user 14 has the last 14; each is rated 3, the even ones 4."""
     known = [(user, item) for user in range(N_USERS) for item in range(user) if user != 14]
     known += [(14, item) for item in range(N_ITEMS - 14, N_ITEMS)]
     return pairs([u for u, _ in known], [i for _, i in known], [4.0 - i % 2 for _, i in known])
@@ -33,12 +33,14 @@ def train() -> Interactions:
 
 @pytest.fixture
 def later() -> Interactions:
-    """Everybody from user 8 on likes title 40 and dislikes title 41."""
+    """Every user from 8 on likes item 40 and dislikes item 41."""
     users = list(range(8, N_USERS))
     return pairs(users * 2, [40] * len(users) + [41] * len(users), [5.0] * len(users) + [2.0] * len(users))
 
 
-def test_the_five_go_from_light_to_heavy_with_one_of_rare_tastes(train: Interactions, later: Interactions) -> None:
+def test_the_five_users_go_from_light_to_heavy_with_one_of_rare_tastes(
+    train: Interactions, later: Interactions
+) -> None:
     picked = {example.name: example.user for example in pick_example_users(train, later, 4)}
     # The users 8 … 29 like something later. 5, 50 and 95 % of the 22, 21 and 20 of them that are left, by activity.
     assert picked["light"] == 9
@@ -48,24 +50,24 @@ def test_the_five_go_from_light_to_heavy_with_one_of_rare_tastes(train: Interact
     assert len(set(picked.values())) == 5
 
 
-def test_the_new_one_is_known_by_the_five_titles_rated_highest(train: Interactions, later: Interactions) -> None:
+def test_the_history_of_the_new_user_is_the_five_items_rated_highest(train: Interactions, later: Interactions) -> None:
     *others, new = pick_example_users(train, later, 4)
     assert new.name == "new"
-    assert new.known.items.tolist() == [0, 2, 4, 6, 8]
-    # all else that they like, of the training fold and of the test fold
+    assert new.history.items.tolist() == [0, 2, 4, 6, 8]
+    # The other items that the user likes, of the training fold and of the test fold.
     assert new.liked.tolist() == [*range(10, new.user, 2), 40]
     for example in others:
         assert example.liked.tolist() == [40]
-        assert len(example.known) == np.count_nonzero(train.users == example.user)
+        assert len(example.history) == np.count_nonzero(train.users == example.user)
 
 
-def test_few_users_are_each_taken_once() -> None:
+def test_each_of_few_users_is_picked_once() -> None:
     train = pairs([0, 0, 1], [0, 1, 0], [4, 3, 5])
     examples = pick_example_users(train, Interactions.empty(), 4)
     assert [(example.name, example.user) for example in examples] == [("light", 1), ("average", 0)]
 
 
-def test_a_list_has_nothing_that_is_known_and_tells_what_came_true(train: Interactions, later: Interactions) -> None:
+def test_a_list_holds_no_item_of_the_history_and_marks_liked_items(train: Interactions, later: Interactions) -> None:
     titles = ItemFeatures(
         genres=sp.csr_array(np.eye(3, dtype=np.float32)[np.arange(N_ITEMS) % 3]),
         genre_names=("a", "b", "c"), kinds=np.zeros(N_ITEMS, np.int16), kind_names=("TV",),
@@ -82,22 +84,22 @@ def test_a_list_has_nothing_that_is_known_and_tells_what_came_true(train: Intera
 
     by_name = {e.name: [t for t in listed if t.example == e.name] for e in examples}
     assert [title.rank for title in by_name["average"]] == list(range(1, 11))
-    # user 28 has the titles 0 … 27 and, in the validation fold, 28; the user 29 makes none of it popular but 28
+    # user 28 has the items 0 … 27 and, in the validation fold, 28; the user 29 makes none of it popular but 28
     heavy = [title.item_id for title in by_name["heavy"]]
     assert not set(heavy) & set(range(100, 129))
     assert {title.item_id for title in listed if title.liked and title.example == "heavy"} == {140} & set(heavy)
-    # the most popular titles, of which the new one was told the even ones up to 8
+    # The most popular items; the even ones up to 8 are the history of the new user.
     assert [title.item_id for title in by_name["new"]][:5] == [101, 103, 105, 107, 109]
     assert {title.item_id - 100 for title in by_name["new"] if title.liked} <= set(examples[-1].liked.tolist())
     assert any(title.liked for title in by_name["new"])
 
 
-def test_lists_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_lists_are_read_as_they_were_written(tmp_path: Path) -> None:
     listed = [ListedItem("light", 1, 7, 0.5, True), ListedItem("new", 1, 9, 3.25, False)]
     path = tmp_path / "examples" / "ease.parquet"
     write_example_lists(listed, path)
     assert read_example_lists(path) == listed
 
 
-def test_of_a_model_that_was_evaluated_before_there_were_lists_there_are_none(tmp_path: Path) -> None:
+def test_a_model_whose_lists_were_never_kept_has_none(tmp_path: Path) -> None:
     assert read_example_lists(tmp_path / "bpr.parquet") == []

@@ -31,14 +31,14 @@ class ByTitle(SeparableInputs, get_model_class("popularity")):  # type: ignore[m
 
 @pytest.fixture
 def fold() -> Interactions:
-    """400 pairs: the users 0 and 4, who give 0 and 4, and a watch without a rating."""
+    """400 pairs: the users 0 and 4, who give 0 and 4, and an interaction without a rating."""
     users = np.tile(np.array([0, 4], np.int32), 200)
     items = np.repeat(np.array([0, 1], np.int32), 200)
     return Interactions(np.append(users, 0).astype(np.int32), np.append(items, 0).astype(np.int32),
                         np.append(users, np.nan).astype(np.float32))  # fmt: skip
 
 
-def test_what_a_model_does_not_look_at_does_not_matter(fold: Interactions) -> None:
+def test_an_input_that_a_model_ignores_has_no_importance(fold: Interactions) -> None:
     user, title = permutation_importance(ByUser(), fold, 4, seed=1)
     assert (title.input, title.metric, title.whole) == ("title", "rmse", 0)
     assert title.value == title.low == title.high == 0
@@ -48,7 +48,7 @@ def test_what_a_model_does_not_look_at_does_not_matter(fold: Interactions) -> No
     assert user.low <= user.value <= user.high
 
 
-def test_of_likes_it_is_the_log_loss_that_grows(fold: Interactions) -> None:
+def test_the_importance_to_a_like_model_is_added_log_loss(fold: Interactions) -> None:
     liked = Interactions(fold.users[:400], fold.items[:400], np.where(fold.items[:400] == 1, 5, 1).astype(np.float32))
     title, user = permutation_importance(ByTitle(), liked, 4, seed=1)
     assert (title.input, title.metric) == ("title", "log_loss")
@@ -58,21 +58,21 @@ def test_of_likes_it_is_the_log_loss_that_grows(fold: Interactions) -> None:
     assert user.value == 0
 
 
-def test_of_a_large_fold_a_sample_is_enough(fold: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys_dagster.evaluation.importance.MOST_PAIRS", 50)
+def test_a_sample_of_a_large_fold_is_used(fold: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recsys_dagster.evaluation.importance.MAX_PAIRS", 50)
     user, _ = permutation_importance(ByUser(), fold, 4, seed=1)
     assert user.value == pytest.approx(np.sqrt(8), abs=0.4)
 
 
-def test_the_same_seed_gives_the_same(fold: Interactions) -> None:
+def test_equal_seeds_give_equal_importances(fold: Interactions) -> None:
     assert permutation_importance(ByUser(), fold, 4, seed=1) == permutation_importance(ByUser(), fold, 4, seed=1)
 
 
-def test_a_model_whose_inputs_cannot_be_told_apart_has_none(fold: Interactions) -> None:
+def test_a_model_without_separable_inputs_has_no_importances(fold: Interactions) -> None:
     assert permutation_importance(get_model_class("popularity")(), fold, 4, seed=1) == []
 
 
-def test_importances_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_importances_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "importance" / "two_tower.json"
     assert read_importance(path) == [], "evaluated before it was kept"
     found = [Importance("user", "rmse", 1.0, 0.5, 0.4, 0.6)]

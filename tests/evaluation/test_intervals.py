@@ -12,7 +12,7 @@ def test_a_resample_draws_as_many_users_as_there_are_and_whole_users_only():
     sums = resampled_sums(columns, seed=1, resamples=200)
     assert sums.shape == (200, 3)
     assert (sums[:, 0] == 50).all()
-    assert_array_equal(sums[:, 2], 2 * sums[:, 1])  # both columns of a user come along together
+    assert_array_equal(sums[:, 2], 2 * sums[:, 1])  # both columns of a user are drawn together
     assert len(np.unique(sums[:, 1])) > 50
 
 
@@ -55,12 +55,12 @@ def test_resampling_users_is_wider_than_resampling_ratings_would_be():
     assert widths[0] > 4 * widths[1]
 
 
-def test_a_draw_without_weight_is_left_out():
+def test_a_draw_without_weight_does_not_count():
     found = interval(1.0, np.array([np.nan, 1.0, 1.0]))
     assert (found.low, found.high) == (1.0, 1.0)
 
 
-def test_pairing_tells_apart_what_the_separate_intervals_do_not():
+def test_a_paired_difference_is_significant_where_the_separate_intervals_overlap():
     generator = np.random.default_rng(5)
     difficulty = generator.random(500)
     worse, better = difficulty - 0.01, difficulty + generator.normal(0, 0.02, 500)
@@ -74,7 +74,7 @@ def test_pairing_tells_apart_what_the_separate_intervals_do_not():
     assert difference.low < difference.value < difference.high < 0
 
 
-def test_a_model_does_not_differ_from_itself_and_noise_is_not_told_apart():
+def test_a_model_does_not_differ_from_itself_and_noise_is_not_significant():
     a, noise = np.random.default_rng(6).random((2, 400))
     same, other = paired_differences(np.column_stack([a, a + (noise - noise.mean())]), a, np.ones(400), mean, seed=0)
     assert (same.value, same.low, same.high) == (0, 0, 0)

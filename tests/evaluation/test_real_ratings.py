@@ -45,7 +45,7 @@ def models(folds):
     }
 
 
-def test_the_figures_match_a_count_one_user_at_a_time(folds, models):
+def test_metrics_match_a_count_one_user_at_a_time(folds, models):
     _, validation, test = folds
     model = models["popularity"]
     owned = validation.matrix(model.n_users_, model.n_items_)
@@ -67,7 +67,7 @@ def test_the_figures_match_a_count_one_user_at_a_time(folds, models):
     assert_allclose(ndcg.value, np.mean(gains), rtol=0, atol=1e-9)
 
 
-def test_the_leaderboard_of_real_ratings_ranks_and_says_what_is_known(folds, models, tmp_path):
+def test_the_leaderboard_of_real_ratings_agrees_with_what_is_known(folds, models, tmp_path):
     train, validation, test = folds
     per_user = {}
     with duckdb.connect(str(tmp_path / "movie.duckdb")) as connection:

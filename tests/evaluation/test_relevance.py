@@ -11,7 +11,7 @@ N_ROWS, N_ITEMS = 4, 6
     st.sets(st.tuples(st.integers(0, N_ROWS - 1), st.integers(0, N_ITEMS - 1))),
     st.lists(st.tuples(st.integers(0, N_ROWS - 1), *[st.integers(-1, N_ITEMS - 1)] * 3)),
 )
-def test_listed_items_are_found_among_the_relevant_ones_of_their_own_row(
+def test_listed_items_are_found_among_the_relevant_items_of_their_own_row(
     pairs: set[tuple[int, int]], lists: list[tuple[int, ...]]
 ) -> None:
     of_pairs = np.array(sorted(pairs), dtype=np.int32).reshape(-1, 2)

@@ -21,7 +21,7 @@ def compared(values, weights=None, statistic=mean, **draws):
     return compare_all(names, values, weights, statistic, NDCG, seed=0, **draws)
 
 
-def test_a_pair_is_told_apart_although_the_intervals_of_the_two_overlap():
+def test_two_models_differ_significantly_although_their_intervals_overlap():
     easy = np.random.default_rng(1).random(300)
     (found,) = compared(np.column_stack([easy + 0.02, easy]))
     assert found.difference.value == pytest.approx(0.02)
@@ -30,7 +30,7 @@ def test_a_pair_is_told_apart_although_the_intervals_of_the_two_overlap():
     assert (found.model, found.other, found.metric, found.k) == ("m0", "m1", "ndcg", 10)
 
 
-def test_p_is_the_share_of_swaps_that_differ_as_much():
+def test_p_is_the_share_of_swaps_with_as_large_a_difference():
     # Of the 8 ways to swap three users the differences ±1 ±2 ±4 are at least 7 in two; 5 in four (7, 5, −5, −7).
     found = compared([[1, 0], [2, 0], [4, 0]])[0].p
     assert found == pytest.approx(2 / 8, abs=0.02)
@@ -49,13 +49,13 @@ def test_an_error_is_compared_as_the_root_of_all_squares_over_all_pairs():
     assert found.p == pytest.approx(exact, abs=0.02)
 
 
-def test_equal_models_are_not_told_apart():
+def test_equal_models_do_not_differ_significantly():
     same = np.random.default_rng(2).random(50)
     (found,) = compared(np.column_stack([same, same]))
     assert (found.difference.value, found.p) == (0, 1)
 
 
-def test_of_models_that_are_alike_about_one_pair_in_twenty_seems_different():
+def test_about_one_in_twenty_pairs_of_models_that_are_alike_seems_different():
     generator = np.random.default_rng(3)
     ps = [compared(generator.random((40, 2)), resamples=2, swaps=400)[0].p for _ in range(300)]
     assert 0.02 <= np.mean(np.array(ps) <= 0.05) <= 0.09
@@ -70,7 +70,7 @@ def test_every_pair_is_compared_once_and_corrected_for_all_of_them():
     assert_allclose([one.p_corrected for one in found], holm([one.p for one in found]))
 
 
-def test_holm_matches_numbers_worked_out_by_hand():
+def test_holm_matches_values_computed_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1, 1]
     assert holm([]) == []
