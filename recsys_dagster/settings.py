@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     webhook: SecretStr | None = Field(
         None, description="URL that alarms are posted to, as JSON with the key `text`; None: alarms go to the log only."
     )
+    pages_url: str | None = Field(
+        None, description="URL under which the folder `reports` is served; the Dagster UI links to the pages there."
+    )
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
         5, ge=1, description="Number of versions kept of each model; the champion and its predecessor are always kept."

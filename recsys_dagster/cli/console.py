@@ -12,6 +12,7 @@ from recsys_dagster.runtime.text import printable
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.custom_split import ModelResult
+    from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.serving.lookup import Recommendation
 
@@ -66,6 +67,21 @@ def history_table(decisions: "Sequence[Decision]") -> Table:
         ndcg_text = "" if ndcg is None else f"{ndcg:.4f}"
         at = row.at.partition("+")[0].replace("T", " ")
         table.add_row(at, row.previous_model or "", row.model, row.version, row.by, ndcg_text, printable(row.reason))
+    return table
+
+
+def leaderboard_table(board: "Leaderboard", champion: str, n: int) -> Table:
+    """One row for each of the n best models, and one for the champion if it is not among them."""
+    records = [record for record in board.records() if record["rank"] is not None]
+    shown = [record for place, record in enumerate(records) if place < n or record["model"] == champion]
+    table = Table("", "model", box=None, pad_edge=False)
+    for heading in ("NDCG@10, validation", "NDCG@10, test", "RMSE, test"):
+        table.add_column(heading, justify="right")
+    for record in shown:
+        values = (record.get(name) for name in ("validation_ndcg_10", "ndcg_10", "rmse"))
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        is_champion = record["model"] == champion
+        table.add_row(str(record["rank"]), str(record["model"]), *cells, "champion" if is_champion else "")
     return table
 
 

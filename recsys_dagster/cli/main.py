@@ -1,8 +1,12 @@
-"""The `recsys` command: thin, and quick to answer. Each command is a function in a module of `commands`.
+"""The `recsys` command. Each subcommand is a function in a module of this package.
 
-Exit codes: 0 done, 1 something outside is wrong (one line says what and how to mend it), 2 the command names something
-that does not exist (the line says what does), 3 `recsys run` has published the lists of every domain, without a model
-that failed (a line each), 130 interrupted.
+Exit codes:
+    0: everything is done.
+    1: something outside the code is wrong; one line says what, and how to fix it. `recsys run` has not published the
+        lists of a domain; the previous ones stay.
+    2: an option or a setting names something that does not exist; the line lists what exists.
+    3: `recsys run` has published the lists of every domain, but something else failed; each failure has a line.
+    130, 143: stopped by Ctrl-C or SIGTERM.
 """
 
 import os
@@ -24,14 +28,13 @@ from recsys_dagster.cli.report import report
 from recsys_dagster.cli.rollback import rollback
 from recsys_dagster.cli.run import run
 from recsys_dagster.cli.tune import tune
-from recsys_dagster.errors import IncompleteError, RecsysError, UsageError
+from recsys_dagster.cli.ui import ui
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.runtime.text import printable
-
-_EXIT_CODES: dict[type[RecsysError], int] = {UsageError: 2, IncompleteError: 3}
 
 
 class _Commands(TyperGroup):
-    """Says which commands there are when asked for another."""
+    """Lists the known commands if another one is typed."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
@@ -53,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; `arguments` default to those of the process."""
     code = _run(arguments)
     if arguments is None and "tensorflow" in sys.modules:
-        # The process is this command's own. TensorFlow's leftovers keep modules alive past the interpreter's end, at
-        # which DuckDB's bindings fill the screen.
+        # TensorFlow keeps modules alive while the interpreter shuts down, and DuckDB's bindings then print errors.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -66,7 +68,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return app(args=arguments, standalone_mode=False) or 0
     except RecsysError as error:
         _print_error(str(error))
-        return _EXIT_CODES.get(type(error), 1)
+        return error.exit_code
     except typer.TyperException as error:
         _print_error(f"{error.format_message()} (`recsys --help` lists what there is)")
         return error.exit_code
@@ -96,14 +98,28 @@ def recsys(
 ) -> None:
     """From raw rating files to honest evaluation and published recommendations.
 
-    Begin with [bold]recsys run[/bold], which needs no data of yours and no network; then
-    [bold]recsys recommend --domain movie --user 1[/bold].
+    Start with [bold]recsys run[/bold], which needs neither data nor network, then try
+    [bold]recsys recommend --domain movie --user 1[/bold] and [bold]recsys ui[/bold].
     """
     del version
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-_COMMANDS = (run, datasets, recommend, evaluate, tune, report, history, promote, rollback, backtest, backup, restore)
+_COMMANDS = (
+    run,
+    datasets,
+    recommend,
+    evaluate,
+    tune,
+    report,
+    history,
+    promote,
+    rollback,
+    backtest,
+    backup,
+    restore,
+    ui,
+)
 for _command in _COMMANDS:
     app.command()(_command)

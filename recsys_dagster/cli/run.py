@@ -1,12 +1,24 @@
 """`recsys run`."""
 
-from typing import Annotated
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recsys_dagster.cli.console import console, leaderboard_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
 from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.errors import IncompleteError, RecsysError
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
+
+if TYPE_CHECKING:
+    from recsys_dagster.orchestration.run import PublishedDomain
+
+SHOWN_MODELS = 5
 
 
 def run(
@@ -20,10 +32,11 @@ def run(
         ),
     ] = "",
 ) -> None:
-    """Do everything for a domain: fetch, clean, train, evaluate, publish.
+    """Run the whole pipeline for a domain: fetch, clean, train, evaluate, publish.
 
-    Killed or failed anywhere, it leaves what was published before; run it again. A model that fails does not stop the
-    others: the lists are the best one's that is left, and the exit code is 3. Examples:
+    If it is killed or fails, what was published before stays; run it again. If a model fails, the others go on: the
+    lists come from the best of them, and the exit code is 3. The runs are recorded in the history that
+    [bold]recsys ui[/bold] shows. Examples:
 
     [dim]recsys run[/dim]
 
@@ -33,4 +46,36 @@ def run(
     settings = read_settings(**({"models": models} if models else {}))
     from recsys_dagster.orchestration.run import run_domains
 
-    run_domains(settings, names)
+    result = run_domains(settings, names)
+    for name, published in result.published.items():
+        _show(name, published)
+    if result.published:
+        _show_next_steps(*next(iter(result.published.items())))
+    if result.unpublished:
+        raise RecsysError("\n".join(result.failures))
+    if result.failures:
+        raise IncompleteError("\n".join(result.failures))
+
+
+def _show(domain: str, published: "PublishedDomain") -> None:
+    """Print the best models of the run, and where the lists and the report are."""
+    screen, origin, sizes = console(), published.provenance, published.sizes
+    screen.print(
+        f"\n{domain}: {origin.dataset}, {origin.trained_rows:,} interactions of {sizes['users']:,} users "
+        f"with {sizes['items']:,} items"
+    )
+    screen.print(leaderboard_table(published.leaderboard, origin.model, SHOWN_MODELS))
+    screen.print(printable(f"lists of {origin.model}: {published.lists}"), soft_wrap=True)
+    screen.print(printable(f"report: {published.report}"), soft_wrap=True)
+    for line in published.skipped:
+        screen.print(printable(line), style="dim", soft_wrap=True)
+
+
+def _show_next_steps(domain: str, published: "PublishedDomain") -> None:
+    command = Path(sys.argv[0])
+    is_on_path = shutil.which("recsys") is not None
+    name = "recsys" if is_on_path else os.path.relpath(command)
+    screen = console()
+    screen.print("\nNext:")
+    screen.print(f"  {name} recommend --domain {domain} --user {published.example_user}", soft_wrap=True)
+    screen.print(f"  {'make dev' if Path('Makefile').is_file() else f'{name} ui'}", soft_wrap=True)

@@ -11,7 +11,9 @@ from recsys_dagster.lifecycle.gate import Trial, said
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.reports.figures import standalone_svg
+from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.resource_usage import ResourceUsage
+from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import TableSummary
 
 if TYPE_CHECKING:
@@ -34,6 +36,14 @@ def stage_tags(stage: str, **others: str) -> dict[str, str]:
 def location(path: Path) -> dict[str, Any]:
     """Return the metadata that says where an asset is stored."""
     return {"dagster/uri": path.absolute().as_uri(), "path": dg.MetadataValue.path(path.absolute())}
+
+
+def page_link(settings: Settings, path: Path) -> dict[str, Any]:
+    """Return where a page is: its path, and a link that works while the pages are served (`make dev` does)."""
+    if settings.pages_url is None:
+        return location(path)
+    page = path.relative_to(Layout(settings.home).reports()).as_posix()
+    return {"page": dg.MetadataValue.url(f"{settings.pages_url.rstrip('/')}/{page}"), **location(path)}
 
 
 def source_references(path: Path, line: int = 1) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""`recsys run`: the job `retrain` in this process, a line a finished step instead of Dagster's log."""
+"""Run the job `retrain` in this process for `recsys run`: a line for each finished step instead of Dagster's log."""
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
@@ -11,107 +13,158 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.errors import IncompleteError, RecsysError
+from recsys_dagster.evaluation.leaderboard import Leaderboard
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
+from recsys_dagster.orchestration.active_runs import COMMAND_TAG
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
-from recsys_dagster.runtime.text import printable
-from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.orchestration.instance import REPOSITORY_TAG, close_dead_runs, open_instance
+from recsys_dagster.reports.server import LOCAL_URL
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.stopping import Stop, stop_on_signals
+from recsys_dagster.serving.lookup import Provenance, open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
+PUBLISHING_STEP = "serving__recommendations"
 
-def run_domains(settings: Settings, domains: list[str]) -> None:
-    """Materialise everything for each domain in turn; one that fails does not stop the others.
 
-    The run is recorded in the instance at DAGSTER_HOME where that is set, else nowhere.
+@dataclass(frozen=True)
+class PublishedDomain:
+    """What a run has published of a domain.
+
+    Attributes:
+        provenance: the origin of the lists.
+        sizes: numbers of users and items.
+        example_user: the id of a user that has a list.
+        leaderboard: of this run.
+        lists, report: the published file and the page.
+        skipped: the chosen models that the run skipped, with the reason.
+    """
+
+    provenance: Provenance
+    sizes: dict[str, int]
+    example_user: int
+    leaderboard: Leaderboard
+    lists: Path
+    report: Path
+    skipped: list[str]
+
+
+@dataclass
+class RunResult:
+    """The result of `recsys run`.
+
+    Attributes:
+        published: by domain; only those whose lists this run has published.
+        failures: one line for each failed step, check or model.
+        unpublished: the domains whose lists stay as they were.
+    """
+
+    published: dict[str, PublishedDomain] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    unpublished: list[str] = field(default_factory=list)
+
+
+def run_domains(settings: Settings, domains: Sequence[str]) -> RunResult:
+    """Materialise everything for each domain in turn; a failure in one domain does not stop the others.
+
+    The runs are recorded in the Dagster instance under RECSYS_HOME, or in that of DAGSTER_HOME.
 
     Raises:
-        RecsysError: a domain failed; the message has the first cause of each.
-        IncompleteError: the lists of all domains were published, but a model failed; the message has a line for each.
+        RecsysError: a domain is held by another process, or its settings are wrong; nothing was run.
+        StoppedError: SIGINT or SIGTERM came; nothing more was published.
     """
-    chosen = selected_models(settings)
+    settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
+    selected_models(settings)
     runs = {name: DomainRun(settings, get_domain(name)) for name in domains}
+    result = RunResult()
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    failures, gaps = [], []
-    with ExitStack() as held, _instance() as instance:
+    with stop_on_signals() as stop, ExitStack() as held:
         for run in runs.values():
             _ = held.enter_context(run).dataset
+        instance = held.enter_context(open_instance(Layout(settings.home)))
         for name, run in runs.items():
-            result = _run(settings, "retrain", name, instance, console)
-            causes = failed_steps(result.all_events)
-            failures += [f"{name}: {cause}" for cause in causes]
-            gaps += [f"{name}: {gap}" for gap in failed_checks(result.all_events)]
-            if not causes:
-                console.print(printable(_summary(run)), soft_wrap=True)
-                for outcome in EvaluationResults(run).missing():
-                    if outcome.state is State.SKIPPED and outcome.model in chosen:
-                        console.print(printable(f"{name}: {outcome}"), style="dim", soft_wrap=True)
+            close_dead_runs(instance, name)
+            executed = _execute(settings, "retrain", name, instance, console, stop)
+            lines = failed_steps(executed.all_events) + failed_checks(executed.all_events)
+            result.failures += [f"{name}: {line}" for line in lines]
+            if executed.asset_materializations_for_node(PUBLISHING_STEP):
+                result.published[name] = _published(run)
+            else:
+                result.unpublished.append(name)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
-            failures += failed_steps(_run(settings, "compare", None, instance, console).all_events)
-    if failures:
-        raise RecsysError("\n".join(failures + gaps))
-    if gaps:
-        raise IncompleteError("\n".join(gaps))
+            result.failures += failed_steps(_execute(settings, "compare", None, instance, console, stop).all_events)
+    return result
 
 
-@contextmanager
-def _instance() -> Iterator[dg.DagsterInstance]:
-    """The instance that keeps the history, or one that forgets."""
-    if os.environ.get("DAGSTER_HOME"):
-        with dg.DagsterInstance.get() as instance:
-            yield instance
-    else:
-        with dg.DagsterInstance.ephemeral() as instance:
-            yield instance
-
-
-def _run(
-    settings: Settings, job_name: str, domain: str | None, instance: dg.DagsterInstance, console: Console
+def _execute(
+    settings: Settings,
+    job_name: str,
+    domain: str | None,
+    instance: dg.DagsterInstance,
+    console: Console,
+    stop: Stop,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, over a domain or over all of them, and return what came of it."""
+    """Run a job, over a domain or over all of them; raise StoppedError if it was interrupted."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         handler = _StepHandler(domain or job_name, progress)
         definitions = build_definitions(settings, loggers={"steps": _logger(handler)})
         job = definitions.resolve_job_def(job_name)
         handler.expect(len(job.graph.nodes))
-        return job.execute_in_process(
-            run_config={"loggers": {"steps": {}}}, partition_key=domain, instance=instance, raise_on_error=False
+        result = job.execute_in_process(
+            run_config={"loggers": {"steps": {}}},
+            partition_key=domain,
+            instance=instance,
+            raise_on_error=False,
+            tags={COMMAND_TAG: "run", "recsys/process": str(os.getpid()), **REPOSITORY_TAG},
+        )
+    stop.check()
+    return result
+
+
+def _published(run: DomainRun) -> PublishedDomain:
+    domain, chosen = run.domain.name, selected_models(run.settings)
+    results = EvaluationResults(run)
+    with open_without_lock(run.layout.published(domain)) as published:
+        return PublishedDomain(
+            provenance=published.provenance(),
+            sizes=published.sizes(),
+            example_user=published.users_with_lists(1)[0],
+            leaderboard=results.leaderboard(),
+            lists=run.layout.published(domain),
+            report=run.layout.report(domain),
+            skipped=[
+                str(outcome)
+                for outcome in results.missing()
+                if outcome.state is State.SKIPPED and outcome.model in chosen
+            ],
         )
 
 
-def _summary(run: DomainRun) -> str:
-    """What the run came to, in a line."""
-    domain = run.domain.name
-    with open_without_lock(run.layout.published(domain)) as published:
-        lists = published.provenance()
-    page = run.layout.report(domain)
-    return f"{domain}: the lists are {lists.model}'s, refitted on {lists.trained_rows:,} interactions; see {page}"
-
-
 class _StepHandler(logging.Handler):
-    """Turns Dagster's events into a line a step and the position of a bar."""
+    """Turns Dagster's events into a line for each step and the position of a bar."""
 
-    def __init__(self, what: str, progress: Progress) -> None:
+    def __init__(self, title: str, progress: Progress) -> None:
         super().__init__()
-        self.what = what
+        self.title = title
         self.progress = progress
-        self.task = progress.add_task(what, total=None)
+        self.task = progress.add_task(title, total=None)
 
     def expect(self, steps: int) -> None:
-        """Set how many steps there are."""
+        """Set the number of steps."""
         self.progress.update(self.task, total=steps)
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "dagster_event", None)
         if event is None:
             return
-        step = (event.step_key or "").replace("__", "/")
+        step = _step_name(event.step_key or "")
         if event.is_step_start:
-            self.progress.update(self.task, description=f"{self.what}: {step}")
+            self.progress.update(self.task, description=f"{self.title}: {step}")
         elif event.is_step_success:
             seconds = event.step_success_data.duration_ms / 1000
             self._print_line(step, f"{seconds:.1f} s", "dim")
@@ -121,11 +174,16 @@ class _StepHandler(logging.Handler):
             self.progress.advance(self.task)
 
     def _print_line(self, step: str, result: str, style: str) -> None:
-        self.progress.console.print(Text.assemble(f"{self.what}: {step} ", (result, style)))
+        self.progress.console.print(Text.assemble(f"{self.title}: {step} ", (result, style)))
+
+
+def _step_name(key: str) -> str:
+    """Return the name of a step as the user knows it; Dagster numbers the step of the checks that it generates."""
+    return "clean/column_schema_change" if key.startswith("asset_check_") else key.replace("__", "/")
 
 
 def _logger(handler: logging.Handler) -> dg.LoggerDefinition:
-    """A logger that hands every record to the handler."""
+    """Return a logger that hands every record to the handler."""
 
     @dg.logger
     def steps(_: dg.InitLoggerContext) -> logging.Logger:

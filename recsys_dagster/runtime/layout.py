@@ -108,17 +108,21 @@ class Layout:
         """Folder of the split that `recsys evaluate` made under a protocol, with its results."""
         return self.evaluation(domain) / "protocols" / protocol
 
+    def reports(self) -> Path:
+        """Folder of all HTML pages."""
+        return self.home / "reports"
+
     def report(self, domain: str) -> Path:
         """HTML report of the domain."""
-        return self.home / "reports" / domain / "index.html"
+        return self.reports() / domain / "index.html"
 
     def backtest(self, domain: str) -> Path:
         """HTML report of the domain's last backtest."""
-        return self.home / "reports" / domain / "backtest.html"
+        return self.reports() / domain / "backtest.html"
 
     def comparison(self) -> Path:
         """HTML page that compares the domains."""
-        return self.home / "reports" / "index.html"
+        return self.reports() / "index.html"
 
     def published(self, domain: str) -> Path:
         """DuckDB file that readers open."""

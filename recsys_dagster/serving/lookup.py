@@ -187,6 +187,11 @@ class PublishedFile:
         (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS items")
         return row
 
+    def users_with_lists(self, n: int) -> list[int]:
+        """Return the n lowest ids of users who have a list."""
+        rows = self._rows("SELECT DISTINCT user_id FROM recommendations ORDER BY user_id LIMIT $n", {"n": n})
+        return [row["user_id"] for row in rows]
+
     def named_items(self) -> list[NamedItem]:
         """Return all items with their names."""
         rows = self._rows(

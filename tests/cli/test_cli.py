@@ -134,7 +134,7 @@ class TestRecommend:
         (
             "frobnicate",
             "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
-            "promote, rollback, backtest, backup, restore",
+            "promote, rollback, backtest, backup, restore, ui",
         ),
         ("run --domain book", "unknown domain 'book'; known: anime, movie"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie"),

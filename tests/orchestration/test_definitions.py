@@ -38,7 +38,7 @@ def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domai
     for key, spec in specs.items():
         assert spec.description, key
         folder, _, name = key.partition("/")
-        assert spec.group_name == (f"{folder}_{model_family(name)}" if name in model_names() else folder), key
+        assert spec.group_name == (f"models_{model_family(name)}" if name in model_names() else folder), key
         assert spec.kinds, key
         by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(DOMAINS))
         assert spec.partitions_def == by_domain, key

@@ -22,6 +22,7 @@ import yaml
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.orchestration.instance import CONFIG
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 
@@ -139,7 +140,7 @@ def test_the_image_runs_as_a_user_of_its_own_and_keeps_what_it_writes_off_its_fi
 
 
 def test_both_instances_limit_and_watch_runs_alike() -> None:
-    ours, servers = (yaml.safe_load((folder / "dagster.yaml").read_text(encoding="utf-8")) for folder in (ROOT, DEPLOY))
+    ours, servers = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (CONFIG, DEPLOY / "dagster.yaml"))
     assert {key: servers[key] for key in ours} == ours
     assert set(servers) - set(ours) == {"storage", "compute_logs"}
     assert ours["telemetry"] == {"enabled": False}

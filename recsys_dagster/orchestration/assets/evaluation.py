@@ -1,4 +1,4 @@
-"""The groups `evaluation_<family>`: one asset for each model; and the group `evaluation`: the leaderboard over all."""
+"""One evaluation for each model, in the group of the model; and the group `evaluation`: the leaderboard over all."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,7 +53,7 @@ def _pictures(
 def _evaluation_asset(name: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=["evaluation", name],
-        group_name=f"evaluation_{model_family(name)}",
+        group_name=f"models_{model_family(name)}",
         partitions_def=domain_partitions,
         description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
         kinds={"numpy", "duckdb"},

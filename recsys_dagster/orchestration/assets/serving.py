@@ -23,6 +23,7 @@ from recsys_dagster.orchestration.metadata import (
     history_table,
     location,
     markdown_table,
+    page_link,
     picture,
     stage_tags,
     usage_metadata,
@@ -36,6 +37,10 @@ from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.runtime.resource_usage import track_resources
+from recsys_dagster.serving.lookup import PublishedFile
+
+SHOWN_USERS, SHOWN_ITEMS = 3, 10
+"""Of the lists that the UI shows as an example."""
 
 
 @dg.asset(
@@ -91,11 +96,22 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     with track_resources() as usage:
         written = build_lists(run)
     overlap = overlap_with_published(run)
+    path = run.layout.built(run.domain.name)
+    with PublishedFile(path) as built:
+        examples = {user: built.recommendations(user, SHOWN_ITEMS) for user in built.users_with_lists(SHOWN_USERS)}
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": written.rows,
             "users": written.users,
-            **location(run.layout.built(run.domain.name)),
+            "example_lists": markdown_table(
+                ["user", "rank", "title", "kind", "year", "score"],
+                [
+                    [user, item.rank, item.title, item.kind, item.year, item.score]
+                    for user, items in examples.items()
+                    for item in items
+                ],
+            ),
+            **location(path),
             **({} if overlap is None else {"overlap_with_published_top_10": overlap}),
             **usage_metadata(usage, written.rows),
         }
@@ -152,8 +168,16 @@ def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     run = recsys.hold(context.partition_key)
     path = run.layout.report(run.domain.name)
     with track_resources() as usage:
-        write_report(path, collect_report(run, step_usage(context.instance, run.domain.name)))
-    return dg.MaterializeResult(metadata={**location(path), "bytes": path.stat().st_size, **usage_metadata(usage)})
+        page = collect_report(run, step_usage(context.instance, run.domain.name))
+        write_report(path, page)
+    return dg.MaterializeResult(
+        metadata={
+            **page_link(recsys.settings, path),
+            "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in page.verdicts)),
+            "bytes": path.stat().st_size,
+            **usage_metadata(usage),
+        }
+    )
 
 
 @dg.asset(
@@ -175,7 +199,7 @@ def domain_comparison(recsys: Recsys) -> Materialized:
     records = comparison_records(results)
     return dg.MaterializeResult(
         metadata={
-            **location(path),
+            **page_link(recsys.settings, path),
             "domains": len(results),
             "models": markdown_table(list(records[0]), [list(record.values()) for record in records]),
             **{title: picture(svg) for title, svg in figures},
