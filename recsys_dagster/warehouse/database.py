@@ -1,17 +1,19 @@
 """Open the DuckDB file of a domain, and turn its failures into errors that say what to do."""
 
 import contextlib
+import functools
 import hashlib
 import html
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.secret_key import read_or_create_key
 
 UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null")
 """What publishers write for an unknown value, in any case."""
@@ -31,10 +33,13 @@ class Warehouse:
     Attributes:
         path: the file; it and its folder are created when it is first opened.
         memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills; None: DuckDB's default.
+        key: returns the secret that pseudonyms are derived from; None: a random one, kept in a file next to the
+            database.
     """
 
     path: Path
     memory_limit: str | None = None
+    key: Callable[[], bytes] | None = None
 
     @property
     def scratch(self) -> Path:
@@ -49,10 +54,14 @@ class Warehouse:
 
         Raises:
             RecsysError: another process has the file open, the disk is full, the memory limit is too low, or the file
-                is not a DuckDB database.
+                is a link or not a DuckDB database.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._explaining():
+        for path in (self.path, self.scratch):
+            if path.is_symlink():
+                raise RecsysError(f"{path} is a link; remove it, then run again")
+        pseudonyms = _Pseudonyms(self.key or (lambda: read_or_create_key(self.path.with_name("pseudonym.key"))))
+        with self._explaining(pseudonyms):
             connection = duckdb.connect(
                 self.path, config={"memory_limit": self.memory_limit} if self.memory_limit else {}
             )
@@ -65,17 +74,21 @@ class Warehouse:
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
                 connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
                 connection.execute(_KNOWN_TEXT)
-                connection.create_function("pseudonym", pseudonym, ["VARCHAR"], "BIGINT")
+                connection.create_function("pseudonym", pseudonyms, ["VARCHAR"], "BIGINT")
                 yield connection
             finally:
                 connection.close()
                 shutil.rmtree(self.scratch, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _explaining(self, pseudonyms: "_Pseudonyms") -> Iterator[None]:
         """Turn the failures that a user can do something about into RecsysErrors."""
         try:
             yield
+        except duckdb.InvalidInputException:
+            if pseudonyms.failure is not None:
+                raise pseudonyms.failure from None
+            raise
         except duckdb.OutOfMemoryException as error:
             if "max_temp_directory_size" in str(error):
                 raise self._disk_full() from error
@@ -106,7 +119,39 @@ def quoted(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def pseudonym(name: str) -> int:
-    """Return the number that replaces the name of a user: the first 60 bits of its BLAKE2b digest, never negative."""
-    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"recsys-user").digest()
+def pseudonym(name: str, key: bytes) -> int:
+    """Return the number that replaces the name of a user: 60 bits of its keyed BLAKE2b digest, never negative.
+
+    Without the key the number of a name cannot be computed, so that names cannot be found by trying them.
+
+    Args:
+        name: the name.
+        key: a secret of any length.
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=8, key=_shortened(key), person=b"recsys-user").digest()
     return int.from_bytes(digest) >> 4
+
+
+@functools.cache
+def _shortened(key: bytes) -> bytes:
+    """Return a digest of the key, which has the length that BLAKE2b takes."""
+    return hashlib.blake2b(key, person=b"recsys-key").digest()
+
+
+class _Pseudonyms:
+    """The SQL function `pseudonym`; reads or creates the key when it is first called.
+
+    Attributes:
+        failure: the error of the key, which DuckDB hides in an exception of its own.
+    """
+
+    def __init__(self, key: Callable[[], bytes]) -> None:
+        self.failure: RecsysError | None = None
+        self._key = functools.cache(key)
+
+    def __call__(self, name: str) -> int:
+        try:
+            return pseudonym(name, self._key())
+        except RecsysError as error:
+            self.failure = error
+            raise

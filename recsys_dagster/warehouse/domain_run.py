@@ -10,6 +10,7 @@ from recsys_dagster.ingest.catalogue import Dataset, get_dataset
 from recsys_dagster.ingest.manifest import Manifest, read_manifest
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
+from recsys_dagster.runtime.secret_key import read_or_create_key
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -31,7 +32,7 @@ class DomainRun:
         self.settings = settings
         self.domain = domain
         self.layout = Layout(settings.home)
-        self.warehouse = Warehouse(self.layout.warehouse(domain.name), settings.memory_limit)
+        self.warehouse = Warehouse(self.layout.warehouse(domain.name), settings.memory_limit, self._pseudonym_key)
         self._locks = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -43,6 +44,11 @@ class DomainRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._locks.close()
+
+    def _pseudonym_key(self) -> bytes:
+        """Return the secret that the pseudonyms of users are derived from."""
+        secret = self.settings.pseudonym_key
+        return secret.get_secret_value().encode() if secret else read_or_create_key(self.layout.pseudonym_key())
 
     @property
     def dataset(self) -> Dataset:
