@@ -27,7 +27,7 @@ def open_descriptor(path: Path, flags: int, mode: int = 0o666) -> int:
         mode: permissions of a new file, before the umask.
 
     Raises:
-        RecsysError: the path is a link, has another name too, or is not a regular file.
+        RecsysError: the path is a link or not a regular file, or it is to be written and is a hard link.
         OSError: it cannot be opened.
     """
     try:
@@ -37,7 +37,8 @@ def open_descriptor(path: Path, flags: int, mode: int = 0o666) -> int:
             raise _refusal(path) from None
         raise
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+    is_written = flags & (os.O_WRONLY | os.O_RDWR) != 0
+    if not stat.S_ISREG(status.st_mode) or (is_written and status.st_nlink > 1):
         os.close(descriptor)
         raise _refusal(path)
     return descriptor

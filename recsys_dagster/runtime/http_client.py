@@ -8,11 +8,9 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
-
-from recsys_dagster.runtime.urls import without_secrets
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 30
@@ -78,9 +76,14 @@ class Deadline:
 
 @contextlib.contextmanager
 def open_response(
-    method: str, url: str, deadline: Deadline, *, headers: Mapping[str, str] | None = None, json: Any = None
+    method: Literal["GET", "POST"],
+    url: str,
+    deadline: Deadline,
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: Any = None,
 ) -> Iterator[httpx.Response]:
-    """Send a request and yield the response, whose body has not been read; redirects are followed.
+    """Send a request and yield the response, whose body has not been read; redirects are followed for GET only.
 
     Raises:
         httpx.HTTPError, httpx.InvalidURL: the request failed, or the deadline was reached; their messages may contain
@@ -96,7 +99,7 @@ def open_response(
     with (
         httpx.Client(
             timeout=httpx.Timeout(min(READ_SECONDS, deadline.seconds), connect=min(CONNECT_SECONDS, deadline.seconds)),
-            follow_redirects=True,
+            follow_redirects=method == "GET",
             event_hooks={"request": [stay_encrypted]},
             verify=_certificates(),
         ) as client,
@@ -128,9 +131,10 @@ def describe_http_error(error: BaseException) -> str:
         return f"the server answered HTTP {error.response.status_code} {error.response.reason_phrase}".rstrip()
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return "the address is not valid"
-    # The messages of these classes are about the connection; those of others may quote an address.
+    # The messages of these classes are about the connection, up to a quotation of what the server sent.
     quotable = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, UnsafeRedirectError)
-    return f"{type(error).__name__} ({error})" if isinstance(error, quotable) and str(error) else type(error).__name__
+    reason = str(error).partition(": bytearray(")[0] if isinstance(error, quotable) else ""
+    return f"{type(error).__name__} ({reason})" if reason else type(error).__name__
 
 
 @functools.cache
@@ -139,24 +143,12 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _HideUrls(logging.Filter):
-    """Remove the secrets from the URLs that httpx logs."""
+class _OnlyWarnings(logging.Filter):
+    """Drop the messages about requests, which quote addresses and headers; either may hold a secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                without_secrets(str(value)) if isinstance(value, httpx.URL) else value for value in record.args
-            )
-        return True
+        return record.levelno >= logging.WARNING
 
 
-class _Drop(logging.Filter):
-    """Drop the messages of httpcore, which quote headers such as the address of a redirect."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno > logging.DEBUG
-
-
-logging.getLogger("httpx").addFilter(_HideUrls())
-for _name in ("connection", "http11", "http2", "proxy", "socks"):
-    logging.getLogger(f"httpcore.{_name}").addFilter(_Drop())
+for _name in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks"))):
+    logging.getLogger(_name).addFilter(_OnlyWarnings())

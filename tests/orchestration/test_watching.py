@@ -14,16 +14,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from small_publication import publish_small
 from webhook import Webhook, listening
 
 from recsys_dagster.domains import DOMAINS
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.active_runs import PARTITION
-from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.layout import Layout
@@ -297,27 +295,3 @@ def test_a_failed_model_is_told_though_the_run_went_through_and_a_good_run_is_no
     assert [text.splitlines()[1:] for text in webhook.told] == [["item_knn failed: ValueError: boom"]]
     told_of(chosen, instance, retrain(chosen, instance))
     assert len(webhook.told) == 1
-
-
-def test_an_alarm_is_in_the_log_and_tried_again_when_the_webhook_stumbles(
-    tmp_path: Path, webhook: Webhook, caplog: pytest.LogCaptureFixture
-) -> None:
-    webhook.answers = [503, 503]
-    raise_alarm(settings(tmp_path, webhook=webhook.url), "it burns", LOG)
-    assert webhook.told == ["it burns"]
-    assert caplog.messages == ["it burns"]
-
-
-def test_a_webhook_that_takes_nothing_is_an_error_that_does_not_name_the_secret_address(
-    tmp_path: Path, webhook: Webhook
-) -> None:
-    webhook.answers = [500] * 3
-    with pytest.raises(RecsysError, match="RECSYS_WEBHOOK did not take the alarm, 3 times: it answered 500") as caught:
-        raise_alarm(settings(tmp_path, webhook=webhook.url), "it burns", LOG)
-    assert "secret-token" not in str(caught.value)
-    assert "secret-token" not in repr(settings(tmp_path, webhook=SecretStr(webhook.url)))
-
-
-def test_without_a_webhook_the_log_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    raise_alarm(settings(tmp_path), "it burns", LOG)
-    assert caplog.messages == ["it burns"]
