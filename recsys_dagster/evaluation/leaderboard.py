@@ -1,8 +1,8 @@
 """Build the leaderboard: a row for each model, and each model compared with each other one.
 
-The validation fold chooses the champion, the test fold is reported. The two baselines, popularity and the damped bias,
-are always on it: the value of a metric means little without that of a model that costs nothing. `verdicts` states the
-results in sentences.
+The validation fold ranks the models, the test fold is reported; the gate decides later who becomes champion. The two
+baselines, popularity and the damped bias, are always on it: the value of a metric means little without that of a model
+that costs nothing. `verdicts` states the results in sentences.
 """
 
 import json
@@ -44,9 +44,10 @@ class LeaderboardRow:
         rank: from 1, by the choosing metric; a row without it (the constant) comes last.
         chosen_by: the choosing metric on the choosing fold; None if the model does not have it.
         shown: metrics of the reported fold; those that the model does not have are absent.
-        difference: the choosing metric on the reported fold minus the champion's, paired over users; None for the
-            champion and where there are no per-user results.
-        p: of that difference, corrected for the number of models that are compared with the champion.
+        difference: the choosing metric on the reported fold minus that of the reference, which is the leader unless
+            `compared_with` names another model; paired over users; None for the reference and where there are no
+            per-user results.
+        p: of that difference, corrected for the number of models that are compared with the reference.
         diagnostics: what is wrong with the model.
     """
 
@@ -66,7 +67,7 @@ class LeaderboardRow:
 
     @property
     def distinguishable(self) -> bool | None:
-        """Whether the model is distinguishable from the champion; None where that is not known."""
+        """Whether the model is distinguishable from the reference; None where that is not known."""
         return None if self.p is None else self.p < SIGNIFICANT
 
 
@@ -103,12 +104,12 @@ class Leaderboard:
     pairs: list[Paired] = field(default_factory=list)
 
     @property
-    def champion(self) -> str:
-        """The model that the choosing fold chooses."""
+    def leader(self) -> str:
+        """The best model on the choosing fold that is not disqualified."""
         return next(row.model for row in self.rows if not row.is_disqualified)
 
     def records(self) -> list[dict[str, str | int | float | bool | None]]:
-        """Return the rows flat: rank, model, version, champion, distinguishable, p, state, reason, diagnostics,
+        """Return the rows flat: rank, model, version, leader, distinguishable, p, state, reason, diagnostics,
         `validation_ndcg_10`, each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is
         no value. The missing models come last: they have a model, a state, a reason and diagnostics.
         """
@@ -118,7 +119,7 @@ class Leaderboard:
                 "rank": row.rank,
                 "model": row.model,
                 "version": row.version,
-                "champion": row.model == self.champion,
+                "leader": row.model == self.leader,
                 "distinguishable": row.distinguishable,
                 "p": row.p,
                 "state": str(State.FITTED),
@@ -133,10 +134,20 @@ class Leaderboard:
                 record[f"{name}_high"] = metric.high if metric else None
             records.append(record)
         for outcome in self.missing:
-            state = {"model": outcome.model, "champion": False, "state": str(outcome.state), "reason": outcome.reason}
+            state = {"model": outcome.model, "leader": False, "state": str(outcome.state), "reason": outcome.reason}
             message = {"diagnostics": f"{outcome.state}: {outcome.reason}"}
             records.append(dict.fromkeys(records[0]) | state | message)
         return records
+
+    def compared_with(self, model: str) -> "Leaderboard":
+        """Return the leaderboard with the differences of all rows from this model instead of from the leader."""
+        differences = _with_reference(self.pairs, CHOOSING_METRIC, model)
+        rows = [
+            replace(row, difference=difference, p=p)
+            for row in self.rows
+            for difference, p in [differences.get(row.model, (None, None))]
+        ]
+        return replace(self, rows=rows)
 
     def write(self, path: Path) -> None:
         """Write the leaderboard as JSON, replacing `path` atomically."""
@@ -205,7 +216,7 @@ def build_leaderboard(
 def _rows(
     metrics: Sequence[MetricRow], protocol: str, differences: Mapping[str, tuple[Interval, float]]
 ) -> list[LeaderboardRow]:
-    """Return the rows, best first, given the difference of each model from the champion."""
+    """Return the rows, best first, given the difference of each model from the reference."""
     choosing = _by_model(metrics, protocol, CHOOSING_FOLD, CHOOSING_METRIC)
     reported = {key: _by_model(metrics, protocol, REPORTED_FOLD, key) for key in LEADERBOARD_METRICS}
     versions = {row.model: row.version for row in metrics}

@@ -1,35 +1,88 @@
 """State the results of a leaderboard in plain sentences."""
 
-from recsys_dagster.evaluation.leaderboard import Comparison, Leaderboard
+from recsys_dagster.evaluation.diagnostics import Severity
+from recsys_dagster.evaluation.leaderboard import Comparison, Leaderboard, LeaderboardRow
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, higher_is_better, label_of
 from recsys_dagster.evaluation.significance import SIGNIFICANT
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, REPORTED_FOLD, MetricRow
+from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 
 _DISPLAY_NAMES = {RANKING_BASELINE: "popularity", RATING_BASELINE: "the damped bias", CONSTANT: "the constant"}
 
 
 def verdicts(leaderboard: Leaderboard) -> list[str]:
-    """Return sentences on the champion, the models not distinguishable from it, the missing ones and the baselines."""
-    champion = next(row for row in leaderboard.rows if row.model == leaderboard.champion)
-    sentences = []
-    if champion.chosen_by is not None:
-        sentence = f"{champion.model} is the champion: {_format_value(champion.chosen_by)} on {CHOOSING_FOLD}"
-        if CHOOSING_METRIC in champion.shown:
-            sentence += f", {_format_value(champion.shown[CHOOSING_METRIC])} on {REPORTED_FOLD}"
-        sentences.append(sentence + ".")
-    equals = [row.model for row in leaderboard.rows if row.distinguishable is False]
-    if equals:
-        sentences.append(f"Not distinguishable from {champion.model} on {REPORTED_FOLD}: {', '.join(equals)}.")
-    elif any(row.distinguishable for row in leaderboard.rows):
-        sentences.append(f"Every other model is distinguishable from {champion.model} on {REPORTED_FOLD}.")
-    sentences += [f"{outcome}." for outcome in leaderboard.missing]
+    """Return sentences on the leader of a leaderboard, on which the gate has not decided, and on the other models."""
+    row = next(row for row in leaderboard.rows if row.model == leaderboard.leader)
+    leader = f"{row.model} is the best on {CHOOSING_FOLD}: {_choosing_values(row)}."
+    return [leader, *_equals(leaderboard, row.model), *comparison_verdicts(leaderboard)]
+
+
+def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]:
+    """Return who is champion and why, why each model that is better on the reported fold is not, and the equals.
+
+    Args:
+        leaderboard: the results, `compared_with` the champion.
+        decision: the decision that made the model the champion.
+    """
+    rows = {row.model: row for row in leaderboard.rows}
+    champion = rows.get(decision.model)
+    if champion is None or champion.chosen_by is None:
+        sentences = [f"{decision.model} is the champion. It has no results on this leaderboard."]
+    else:
+        sentences = [f"{decision.model} is the champion: {_choosing_values(champion)}."]
+    sentences.append(f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'}: {decision.reason}.")
+    reported = {model: row.shown[CHOOSING_METRIC].value for model, row in rows.items() if CHOOSING_METRIC in row.shown}
+    if decision.model in reported:
+        bar = reported[decision.model]
+        sentences += [
+            f"{model} is better on {REPORTED_FOLD}: {label_of(CHOOSING_METRIC)} {reported[model]:.3f} against "
+            f"{bar:.3f}. It was not taken: {_objection(rows[model], champion, decision)}."
+            for model in sorted(reported, key=lambda model: -reported[model])
+            if reported[model] > bar
+        ]
+    return sentences + _equals(leaderboard, decision.model)
+
+
+def comparison_verdicts(leaderboard: Leaderboard) -> list[str]:
+    """Return sentences on the missing models, the diagnostics, and each model compared with the baselines."""
+    sentences = [f"{outcome}." for outcome in leaderboard.missing]
     sentences += [
         f"{_display_name(row.model)} {diagnostic.message}."
         for row in leaderboard.rows
         for diagnostic in row.diagnostics
     ]
     return sentences + [_comparison_sentence(comparison) for comparison in leaderboard.comparisons]
+
+
+def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:
+    """Return a sentence on the models that are not distinguishable from the reference; none if nothing is known."""
+    equals = [row.model for row in leaderboard.rows if row.distinguishable is False]
+    if equals:
+        return [f"Not distinguishable from {reference} on {REPORTED_FOLD}: {', '.join(equals)}."]
+    if any(row.distinguishable for row in leaderboard.rows):
+        return [f"Every other model is distinguishable from {reference} on {REPORTED_FOLD}."]
+    return []
+
+
+def _objection(row: LeaderboardRow, champion: LeaderboardRow | None, decision: Decision) -> str:
+    """Return why a model did not become champion, in half a sentence."""
+    disqualifying = [one.message for one in row.diagnostics if one.severity is Severity.DISQUALIFYING]
+    if disqualifying:
+        return f"it {disqualifying[0]}"
+    if row.model in decision.objections:
+        return f"on {CHOOSING_FOLD}, {decision.objections[row.model]}"
+    if decision.by == "hand":
+        return "the champion was chosen by hand"
+    if champion and champion.chosen_by and row.chosen_by and row.chosen_by.value <= champion.chosen_by.value:
+        return f"{CHOOSING_FOLD} decides, where it has {row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
+    return f"{CHOOSING_FOLD} decides, and the gate preferred {decision.model} there"
+
+
+def _choosing_values(row: LeaderboardRow) -> str:
+    """Return the choosing metric of a model on the choosing fold and on the reported fold."""
+    values = [(row.chosen_by, CHOOSING_FOLD), (row.shown.get(CHOOSING_METRIC), REPORTED_FOLD)]
+    return ", ".join(f"{_format_value(metric)} on {fold}" for metric, fold in values if metric is not None)
 
 
 def _comparison_sentence(comparison: Comparison) -> str:

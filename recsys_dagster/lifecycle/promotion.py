@@ -74,7 +74,12 @@ def choose(run: DomainRun) -> Chosen:
         seed=settings.seed,
     )
     decision = ModelStore(run.layout).set_champion(
-        run.domain.name, verdict.model, verdict.version, reason=verdict.reason, by="gate"
+        run.domain.name,
+        verdict.model,
+        verdict.version,
+        reason=verdict.reason,
+        by="gate",
+        objections={trial.model: "; ".join(trial.objections) for trial in verdict.trials if trial.objections},
     )
     return Chosen(decision, verdict.trials)
 

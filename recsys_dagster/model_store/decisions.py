@@ -4,7 +4,8 @@
 process is killed between any two steps.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -26,6 +27,7 @@ class Decision:
         reason: in words.
         by: the gate of a run, or a person's hand.
         metrics: the champion's headline figures by name, as they were known then.
+        objections: why each other model was not taken, by name; empty where the gate compared none.
     """
 
     at: str
@@ -36,6 +38,7 @@ class Decision:
     reason: str
     by: By
     metrics: dict[str, float]
+    objections: dict[str, str] = field(default_factory=dict)
 
 
 def read_decisions(layout: Layout, domain: str) -> list[Decision]:
@@ -55,7 +58,15 @@ def read_decisions(layout: Layout, domain: str) -> list[Decision]:
 
 
 def append_decision(
-    layout: Layout, domain: str, model: str, version: str, *, reason: str, by: By, metrics: dict[str, float]
+    layout: Layout,
+    domain: str,
+    model: str,
+    version: str,
+    *,
+    reason: str,
+    by: By,
+    metrics: dict[str, float],
+    objections: Mapping[str, str] | None = None,
 ) -> Decision:
     """Make a version the champion and write down why, in one step; return the new row of the history."""
     decisions = read_decisions(layout, domain)
@@ -69,6 +80,7 @@ def append_decision(
         reason=reason,
         by=by,
         metrics=metrics,
+        objections=dict(objections or {}),
     )
     remove_leftovers(layout.models(domain))
     rows = [asdict(row) for row in [*decisions, decision]]

@@ -169,7 +169,15 @@ class ModelStore:
         return curves
 
     def set_champion(
-        self, domain: str, name: str, version: str, *, reason: str, by: By, metrics: Mapping[str, float] | None = None
+        self,
+        domain: str,
+        name: str,
+        version: str,
+        *,
+        reason: str,
+        by: By,
+        metrics: Mapping[str, float] | None = None,
+        objections: Mapping[str, str] | None = None,
     ) -> Decision:
         """Point the domain's champion at a version, which must exist, and put that into the history.
 
@@ -177,10 +185,13 @@ class ModelStore:
             domain, name, version: which.
             reason, by: what the history shall say.
             metrics: what is known of it; those of its record unless given.
+            objections: why each other model was not taken, by name.
         """
         record = self.record(domain, name, version)
         known = dict(record.metrics if metrics is None else metrics)
-        return append_decision(self._layout, domain, name, version, reason=reason, by=by, metrics=known)
+        return append_decision(
+            self._layout, domain, name, version, reason=reason, by=by, metrics=known, objections=objections
+        )
 
     def champion(self, domain: str) -> tuple[str, str]:
         """Return the name and the version of the domain's champion; raise RecsysError if none was chosen yet."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.example_lists import pick_example_users, read_example_lists
 from recsys_dagster.evaluation.importance import read_importance
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.evaluation.verdicts import champion_verdicts, comparison_verdicts
+from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import selected_models
@@ -14,7 +16,7 @@ from recsys_dagster.reports.data_profile import read_folds, read_profile
 from recsys_dagster.reports.example_users import describe_users, read_listed_items
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
-from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.lookup import Provenance, open_without_lock
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -30,15 +32,16 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
         usage: resource usage of the steps, if it was recorded.
     """
     warehouse = run.warehouse
-    leaderboard = EvaluationResults(run).leaderboard()
+    with open_without_lock(run.layout.published(run.domain.name)) as published:
+        provenance = published.provenance()
+    decision = _decision(run, provenance)
+    leaderboard = EvaluationResults(run).leaderboard().compared_with(decision.model)
     cards = _cards(run, [row.model for row in leaderboard.rows])
     examples = pick_example_users(
         load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold
     )
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
-    with open_without_lock(run.layout.published(run.domain.name)) as published:
-        provenance = published.provenance()
     with warehouse.connect() as connection:
         return Report(
             provenance=provenance,
@@ -46,7 +49,8 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             folds=read_folds(connection),
             files=files,
             leaderboard=leaderboard,
-            verdicts=verdicts(leaderboard),
+            champion_verdicts=champion_verdicts(leaderboard, decision),
+            comparison_verdicts=comparison_verdicts(leaderboard),
             models=cards,
             skipped=_skipped(run, {card.name for card in cards} | {outcome.model for outcome in leaderboard.missing}),
             example_users=describe_users(connection, examples, user_ids, item_ids),
@@ -55,6 +59,18 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             faults=read_records(connection, FaultRow),
             usage=usage,
         )
+
+
+def _decision(run: DomainRun, provenance: Provenance) -> Decision:
+    """Return the latest decision that made the published version the champion."""
+    decisions = ModelStore(run.layout).history(run.domain.name)
+    for decision in reversed(decisions):
+        if (decision.model, decision.version) == (provenance.model, provenance.version):
+            return decision
+    raise RecsysError(
+        f"{run.layout.champion(run.domain.name)}: has no decision on the published {provenance.model} "
+        f"{provenance.version}; run `recsys run --domain {run.domain.name}`"
+    )
 
 
 def _cards(run: DomainRun, names: list[str]) -> list[ModelCard]:

@@ -32,15 +32,23 @@ if TYPE_CHECKING:
     from recsys_dagster.papers.records import FaultRow
 
 
-def plot_leaderboard(leaderboard: "Leaderboard", column: MetricKey = CHOOSING_METRIC) -> "Figure":
+def plot_leaderboard(
+    leaderboard: "Leaderboard", column: MetricKey = CHOOSING_METRIC, *, highlighted: str | None = None
+) -> "Figure":
     """Draw one metric of all models that have it, in the order of the leaderboard.
 
-    A dot is the value and a bar its 95 % interval; the champion is highlighted.
+    A dot is the value and a bar its 95 % interval.
+
+    Args:
+        leaderboard: the results.
+        column: the metric.
+        highlighted: name of the model to highlight; default: the leader of the leaderboard.
     """
+    highlighted = highlighted or leaderboard.leader
     rows = [row.shown[column] for row in leaderboard.rows if column in row.shown]
     names = [row.model for row in rows]
     figure, axes = new_row_plot(names, 0.3)
-    draw_estimates(axes, range(len(rows)), rows, [ACCENT if name == leaderboard.champion else MUTED for name in names])
+    draw_estimates(axes, range(len(rows)), rows, [ACCENT if name == highlighted else MUTED for name in names])
     for place, row in enumerate(rows):
         edge = row.value if row.high is None else row.high
         axes.annotate(

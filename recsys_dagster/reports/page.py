@@ -30,7 +30,6 @@ from recsys_dagster.serving.lookup import format_score
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.papers.records import FaultRow
 
 PLOTTED_METRICS = (CHOOSING_METRIC, RATING_METRIC)
@@ -51,7 +50,7 @@ def write_report(path: Path, report: Report) -> None:
         report=report,
         models_shown={card.name for card in report.models},
         columns=leaderboard_columns(report.leaderboard, report.models),
-        score_figures=_score_figures(report.leaderboard),
+        score_figures=_score_figures(report),
         tradeoff_figures=_tradeoff_figures(report),
         data_figures=profile_figures(report.profile),
         importance_figures={
@@ -117,9 +116,14 @@ def _format_duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{minutes} min {rest} s"
 
 
-def _score_figures(leaderboard: "Leaderboard") -> list[tuple[str, str]]:
-    available = {key for row in leaderboard.rows for key in row.shown}
-    return [(label_of(key), to_svg(plot_leaderboard(leaderboard, key))) for key in PLOTTED_METRICS if key in available]
+def _score_figures(report: Report) -> list[tuple[str, str]]:
+    """Return (label, SVG) of the plotted metrics, with the champion highlighted."""
+    available = {key for row in report.leaderboard.rows for key in row.shown}
+    return [
+        (label_of(key), to_svg(plot_leaderboard(report.leaderboard, key, highlighted=report.provenance.model)))
+        for key in PLOTTED_METRICS
+        if key in available
+    ]
 
 
 def _model_figures(card: ModelCard) -> list[tuple[str, str]]:
@@ -165,6 +169,6 @@ def _tradeoff_figures(report: Report) -> list[tuple[str, str]]:
             if model in values and accuracy in shown
         }
         if len(points) > 1:
-            plot = plot_tradeoff(points, label, label_of(accuracy), report.leaderboard.champion)
+            plot = plot_tradeoff(points, label, label_of(accuracy), report.provenance.model)
             figures.append((caption, to_svg(plot)))
     return figures

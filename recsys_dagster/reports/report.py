@@ -53,8 +53,10 @@ class Report:
         provenance: origin of the published lists.
         profile, folds: summary of the data and of its folds.
         files: number of kept and rejected rows of each raw file.
-        leaderboard: shown in the order of its rows, with a column for each metric that any row has.
-        verdicts: sentences that explain the leaderboard.
+        leaderboard: shown in the order of its rows, with a column for each metric that any row has; its differences
+            are from the champion.
+        champion_verdicts: sentences on who is champion and why.
+        comparison_verdicts: sentences on the other models.
         models: the models of the leaderboard, in its order.
         skipped: the reason why a model is not on the leaderboard, by name.
         example_users: the users whose lists are shown for every model.
@@ -69,7 +71,8 @@ class Report:
     folds: Sequence[Fold]
     files: "Sequence[FileAccount]"
     leaderboard: "Leaderboard"
-    verdicts: Sequence[str]
+    champion_verdicts: Sequence[str]
+    comparison_verdicts: Sequence[str]
     models: Sequence[ModelCard]
     skipped: Mapping[str, str]
     example_users: Sequence[ExampleUser]

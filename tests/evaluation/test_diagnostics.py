@@ -90,9 +90,9 @@ def test_a_disqualified_model_may_be_first_on_validation_but_is_not_champion(fol
     board = build_leaderboard([*honest, *rows], seed=0)
     assert board.rows[0].model == "leaky"
     assert board.rows[0].is_disqualified
-    assert board.champion == "als"
+    assert board.leader == "als"
     sentences = verdicts(board)
-    assert sentences[0].startswith("als is the champion")
+    assert sentences[0].startswith("als is the best on validation")
     assert any(sentence.startswith("leaky may have seen the test fold: RMSE") for sentence in sentences)
 
 

@@ -4,7 +4,8 @@ import pytest
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.leaderboard import Leaderboard, build_leaderboard, choose_champion
 from recsys_dagster.evaluation.store import MetricRow
-from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.evaluation.verdicts import champion_verdicts, verdicts
+from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.models.attempt import Outcome, State
 
 
@@ -72,11 +73,11 @@ def test_rows_are_ordered_by_validation_and_show_test_and_the_constant_comes_las
         (3, "user_item_bias"),
         (4, "constant"),
     ]
-    assert board.champion == "ease"
+    assert board.leader == "ease"
     first, *_, last = board.records()
     assert first["validation_ndcg_10"] == 0.3
     assert (first["ndcg_10"], first["ndcg_10_low"], first["ndcg_10_high"]) == pytest.approx((0.1, 0.09, 0.11))
-    assert first["champion"]
+    assert first["leader"]
     assert first["rmse"] is None
     assert first["distinguishable"] is None
     assert last["validation_ndcg_10"] is None
@@ -87,7 +88,7 @@ def test_rows_are_ordered_by_validation_and_show_test_and_the_constant_comes_las
 def test_the_verdict_states_that_a_model_does_not_beat_the_damped_bias():
     rows = [*BASELINES, rmse("embedding_mlp", 0.912), rmse("user_item_bias", 0.898), rmse("constant", 1.05)]
     assert verdicts(build_leaderboard(rows, seed=0)) == [
-        "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation.",
+        "popularity is the best on validation: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation.",
         "embedding_mlp does not beat the damped bias: RMSE 0.912 against 0.898.",
         "the damped bias beats the constant: RMSE 0.898 against 1.050.",
     ]
@@ -167,7 +168,7 @@ def three_models():
 
 def test_each_two_models_are_compared_on_the_test_fold():
     board = build_leaderboard(*three_models(), seed=0)
-    assert board.champion == "ease", "validation chooses"
+    assert board.leader == "ease", "validation chooses"
     assert [(pair.model, pair.other) for pair in board.pairs] == [
         ("ease", "edlae"), ("ease", "popularity"), ("edlae", "popularity"),
     ]  # fmt: skip
@@ -203,3 +204,65 @@ def test_failed_models_and_those_that_treat_all_users_alike_have_diagnostics():
         "bpr": "failed: the memory did not suffice",
     }
     assert "popularity recommends the same list to all users." in verdicts(board)
+
+
+def decision(model, **changes):
+    values = {"model": model, "version": "v1", "reason": "because", "by": "gate", "metrics": {}}
+    return Decision("2026-01-02T03:04:05+00:00", previous_model=None, previous_version=None, **values | changes)
+
+
+def contested():
+    """Return a leaderboard that ease leads on validation; edlae and leaky are better on test."""
+    rows = [*BASELINES, metric("ease", 0.4), metric("edlae", 0.39), metric("leaky", 0.3)]
+    test = {"ease": 0.3, "edlae": 0.35, "leaky": 0.95, "popularity": 0.2}
+    return build_leaderboard([*rows, *(metric(name, value, fold="test") for name, value in test.items())], seed=0)
+
+
+def test_the_champion_is_the_one_of_the_gate_and_what_is_better_on_test_is_explained():
+    objections = {"ease": "its coverage is worse", "edlae": "its NDCG@10 is not surely better"}
+    sentences = champion_verdicts(contested(), decision("popularity", objections=objections))
+    assert sentences[:2] == [
+        "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation, "
+        "NDCG@10 0.200 (95 % 0.190 to 0.210) on test.",
+        "It was chosen by the gate: because.",
+    ]
+    assert sentences[2].startswith(
+        "leaky is better on test: NDCG@10 0.950 against 0.200. It was not taken: it may have seen the test fold"
+    )
+    assert sentences[3:] == [
+        "edlae is better on test: NDCG@10 0.350 against 0.200. It was not taken: on validation, its NDCG@10 is not "
+        "surely better.",
+        "ease is better on test: NDCG@10 0.300 against 0.200. It was not taken: on validation, its coverage is worse.",
+    ]
+
+
+def test_a_first_choice_and_a_choice_by_hand_are_explained_too():
+    _, _, leaky, edlae = champion_verdicts(contested(), decision("ease"))
+    assert "may have seen the test fold" in leaky
+    assert edlae.endswith("It was not taken: validation decides, where it has 0.390 against 0.400.")
+    by_hand = champion_verdicts(contested(), decision("edlae", by="hand"))
+    assert by_hand[1] == "It was chosen by hand: because."
+    assert not any("ease is better" in sentence for sentence in by_hand)
+    assert champion_verdicts(contested(), decision("popularity", by="hand"))[3].endswith(
+        "It was not taken: the champion was chosen by hand."
+    )
+
+
+def test_a_champion_that_the_run_did_not_evaluate_is_named_all_the_same():
+    assert champion_verdicts(contested(), decision("bpr")) == [
+        "bpr is the champion. It has no results on this leaderboard.",
+        "It was chosen by the gate: because.",
+    ]
+
+
+def test_differences_can_be_taken_from_any_model():
+    generator = np.random.default_rng(0)
+    base = generator.random(300)
+    rows = [*BASELINES, metric("ease", 0.4)]
+    board = build_leaderboard(rows, {"ease": per_user(base + 0.2), "popularity": per_user(base)}, seed=0)
+    differences = {row.model: row.difference for row in board.compared_with("popularity").rows}
+    assert differences["popularity"] is None
+    assert differences["ease"].value == pytest.approx(0.2)
+    assert {row.model: row.difference.value for row in board.rows if row.difference} == {
+        "popularity": pytest.approx(-0.2)
+    }

@@ -95,7 +95,7 @@ def test_the_run_goes_through_and_the_best_that_is_left_is_published(lame: Lame)
     assert lame.result.success
     with duckdb.connect(lame.run.layout.published("movie"), read_only=True) as connection:
         lists = connection.execute("SELECT DISTINCT model FROM recommendations").fetchall()
-    assert lists == [(EvaluationResults(lame.run).leaderboard().champion,)]
+    assert lists == [(EvaluationResults(lame.run).leaderboard().leader,)]
     assert lists[0][0] in ("popularity", "user_item_bias")
 
 

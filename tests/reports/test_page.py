@@ -86,11 +86,25 @@ def test_the_leaderboard_has_intervals_the_champion_and_what_is_missing(path: Pa
     assert rows == [
         "Model NDCG@10 Coverage@10 RMSE Fit, s Memory, MB",
         "popularity champion same list 0.1234 0.1134 – 0.1334 0.5000 – 12.3 456",
-        "embedding_mlp not distinguishable from the best 0.1200 0.1100 – 0.1300 – 0.8765 0.8665 – 0.8865 12.3 456",
+        "embedding_mlp not distinguishable from the champion 0.1200 0.1100 – 0.1300 – 0.8765 0.8665 – 0.8865 12.3 456",
         "constant – – 1.0432 1.0332 – 1.0532 – –",
     ]
     assert "embedding_mlp is not distinguishable from popularity." in page.text
     assert "blend is not selected" in " ".join(page.text.split())
+
+
+def test_the_champion_is_the_published_model_also_if_another_is_first_on_the_leaderboard(tmp_path: Path) -> None:
+    whole, path = report(), tmp_path / "index.html"
+    published = replace(whole.provenance, model="embedding_mlp")
+    write_report(path, replace(whole, provenance=published, champion_verdicts=["embedding_mlp is the champion."]))
+    html = path.read_text(encoding="utf-8")
+    (row,) = re.findall(r'<tr class="champion">.*?</tr>', html, re.DOTALL)
+    assert "embedding_mlp" in row
+    assert row.count("champion</span>") == html.count("champion</span>") == 1
+    assert "The published lists come from embedding_mlp , fitted" in " ".join(Outline(html).text.split())
+    assert "popularity is the champion" not in html
+    dots = html.partition("NDCG@10 of each model")[2].partition("</figure>")[0]
+    assert dots.count("fill: var(--accent)") == 1
 
 
 def test_a_bar_lies_where_the_interval_does(path: Path) -> None:
