@@ -19,6 +19,7 @@ from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
@@ -187,6 +188,22 @@ def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: R
         rows = connection.execute('SELECT previous_model, model, "by", reason FROM history ORDER BY "at"').fetchall()
     assert rows[1:] == [("user_item_bias", "popularity", "hand", "the most popular, please")]
     assert len(rows) == 2
+
+
+def test_the_page_names_the_published_champion_and_why_a_better_one_was_not_taken(home: Retraining) -> None:
+    assert home.materialize("explore/profile").success
+    promote(home.run, "popularity", None, "the most popular, please")
+    report = collect_report(home.run)
+    champion, reason, *others = report.champion_verdicts
+    assert report.provenance.model == "popularity"
+    assert report.leaderboard.leader == "user_item_bias"
+    assert champion.startswith("popularity is the champion: NDCG@10 ")
+    assert reason == "It was chosen by hand: the most popular, please."
+    assert others[0].startswith("user_item_bias is better on test: ")
+    assert others[0].endswith(" It was not taken: the champion was chosen by hand.")
+    difference = {row.model: row.difference for row in report.leaderboard.rows}
+    assert difference["popularity"] is None
+    assert difference["user_item_bias"] is not None
 
 
 def test_what_cannot_be_loaded_is_not_promoted(home: Retraining) -> None:

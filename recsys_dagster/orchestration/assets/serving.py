@@ -164,7 +164,7 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
     ],
 )
 def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """One self-contained HTML page: the data, the leaderboard, each model, five people's lists."""
+    """One self-contained HTML page: the data, the leaderboard, each model, lists of example users."""
     run = recsys.hold(context.partition_key)
     path = run.layout.report(run.domain.name)
     with track_resources() as usage:
@@ -173,7 +173,9 @@ def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     return dg.MaterializeResult(
         metadata={
             **page_link(recsys.settings, path),
-            "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in page.verdicts)),
+            "verdicts": dg.MetadataValue.md(
+                "\n".join(f"- {sentence}" for sentence in (*page.champion_verdicts, *page.comparison_verdicts))
+            ),
             "bytes": path.stat().st_size,
             **usage_metadata(usage),
         }
