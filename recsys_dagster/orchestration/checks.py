@@ -30,10 +30,10 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
         rows = [[f.what, f.expected, f.found, "yes" if f.passed else "NO"] for f in findings]
         return dg.AssetCheckResult(
             passed=not failed,
-            description="; ".join(map(str, failed or findings)),
+            description=check.message(context.partition_key, findings),
             metadata={
                 "findings": markdown_table(["what", "expected", "found", "passed"], rows),
-                **({"cure": check.description.partition("Cure: ")[2]} if failed else {}),
+                **({"cure": check.cure} if failed else {}),
             },
         )
 

@@ -1,6 +1,6 @@
-"""What must hold before anything is published: checks of the data, of the folds and of the finished lists.
+"""Checks of the data, of the folds and of the finished lists, before anything is published.
 
-Each check is a function of a domain that returns what was expected beside what was found. Its
-docstring says what it means and, after "Cure:", what to do when it fails: the UI and the page for the person on call
-show the same words.
+What belongs here: functions that take a domain and return what was expected and what was found. The docstring of a
+check explains it and, after "Cure:", says what to do when it fails; the UI and docs/on-call.md show the same text. What
+does not belong here: checks that Dagster knows of, which `orchestration` makes of these.
 """

@@ -1,6 +1,6 @@
-"""The list of all checks, and after which table each is made."""
+"""List all checks, each with the asset that it examines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,13 +15,13 @@ Find = Callable[[DomainRun], list[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check, and what is stopped if it fails: all that comes after its asset.
+    """A check of one asset. If it fails, nothing downstream of the asset is made.
 
     Attributes:
-        name: of the function that makes it.
-        asset: (group, name) that it is made of.
-        find: makes it.
-        description: what it means and what to do, for a person.
+        name: name of the function that performs it.
+        asset: (group, name) of the asset that it examines.
+        find: performs it.
+        description: what it means and, after "Cure:", what to do when it fails.
     """
 
     name: str
@@ -29,13 +29,25 @@ class Check:
     find: Find
     description: str
 
+    @property
+    def cure(self) -> str:
+        """What to do when the check fails."""
+        return self.description.partition("Cure: ")[2]
+
+    def message(self, domain: str, findings: Sequence[Finding]) -> str:
+        """Return the result of the check in one line: the failed findings with the cure, or else all findings."""
+        failed = [str(finding) for finding in findings if not finding.passed]
+        if not failed:
+            return "; ".join(map(str, findings))
+        return f"{domain}: {'; '.join(failed)}. Cure: {self.cure}"
+
 
 def _check(asset: tuple[str, str], find: Callable[..., list[Finding]], **bound: str) -> Check:
     return Check(find.__name__, asset, partial(find, **bound), " ".join((find.__doc__ or "").split()))
 
 
 def all_checks() -> tuple[Check, ...]:
-    """Return all checks; those of scalers for each model that scales its inputs by what it learnt."""
+    """Return all checks; the check of scalers is there once for each model that has some."""
     scaled = [name for name in model_names() if issubclass(get_model_class(name), ScaledInputs)]
     return (
         _check(("clean", "ratings"), data.every_row_is_kept_or_rejected),
@@ -45,6 +57,7 @@ def all_checks() -> tuple[Check, ...]:
         _check(("clean", "ratings"), data.volumes_are_as_before),
         _check(("clean", "ratings"), data.ratings_are_distributed_as_before),
         _check(("clean", "ratings"), data.items_are_as_popular_as_before),
+        _check(("features", "interactions"), leakage.no_fold_is_empty),
         _check(("features", "interactions"), leakage.folds_follow_each_other_in_time),
         _check(("features", "interactions"), leakage.no_pair_is_in_two_folds),
         _check(("features", "user_genre_taste"), leakage.tastes_are_of_the_training_fold),

@@ -1,22 +1,22 @@
-"""Checks of the cleaned tables, against themselves and against what is published."""
+"""Check the clean tables, by themselves and against the data of the published lists."""
 
 import math
 from collections.abc import Sequence
 
-from recsys_dagster.quality.findings import Finding, none_of
+from recsys_dagster.quality.findings import Finding, format_row, format_share, none_of
 from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, with_reference
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 FLOOR = 1e-4
-"""Share that stands for none, so that the index stays finite."""
+"""Least share in the stability index, which would be infinite for a share of 0."""
 
 
 def every_row_is_kept_or_rejected(run: DomainRun) -> list[Finding]:
-    """Each line of each raw file is in a cleaned table or in clean.rejected: rows in = kept + rejected.
+    """Each row of each raw file is in a clean table or in clean.rejected: rows in = kept + rejected.
 
     Cure: this is a fault of the SQL under sql/, not of the data; compare the rows of clean.source_files with the file,
-    and do not publish until it is mended.
+    and do not publish until it is fixed.
     """
     return [
         Finding(
@@ -30,26 +30,46 @@ def every_row_is_kept_or_rejected(run: DomainRun) -> list[Finding]:
 
 
 def few_rows_are_rejected(run: DomainRun) -> list[Finding]:
-    """Of no raw file is a greater share of the rows rejected than RECSYS_MAX_REJECTED.
+    """The share of rejected rows is at most RECSYS_MAX_REJECTED in every raw file.
 
-    Cure: `SELECT reason, count(*) FROM clean.rejected GROUP BY ALL` says why; the columns `source_file`, `line` and
-    `raw` show which lines. A changed format of the publisher is mended in sql/sources/; if the rows are rightly
+    Cure: `SELECT reason, count(*) FROM clean.rejected GROUP BY ALL` shows the reasons; the columns `source_file`,
+    `line` and `raw` show the rows. Fix the file, or sql/sources/ if its format has changed; if the rows are rightly
     rejected, set RECSYS_MAX_REJECTED higher.
     """
     limit = run.settings.max_rejected
+    accounts = reconcile(run.warehouse)
+    with run.warehouse.connect() as connection:
+        examples = {
+            (file, reason): (line, raw)
+            for file, reason, line, raw in connection.execute(
+                "SELECT source_file, reason, min(line), arg_min(raw, line) FROM clean.rejected GROUP BY ALL"
+            ).fetchall()
+        }
     findings = []
-    for account in reconcile(run.warehouse):
-        share = sum(account.rejected.values()) / max(account.rows_in, 1)
+    for account in accounts:
+        rejected = sum(account.rejected.values())
+        share = rejected / max(account.rows_in, 1)
         reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in account.rejected.items())
-        found = f"{share:.2%}" + (f" ({reasons})" if reasons else "")
-        findings.append(Finding(f"rejected rows of {account.file}", f"at most {limit:.0%}", found, share <= limit))
+        message = (
+            f"{account.file}: {format_share(share)} of {account.rows_in:,} rows were rejected"
+            f" (at most {format_share(limit)})"
+        )
+        if account.rejected:
+            commonest = max(account.rejected, key=account.rejected.__getitem__)
+            message += f": {reasons}, such as {format_row(*examples[account.file, commonest])}"
+        found = format_share(share) + (f" ({reasons})" if reasons else "")
+        findings.append(
+            Finding(
+                f"rejected rows of {account.file}", f"at most {format_share(limit)}", found, share <= limit, message
+            )
+        )
     return findings
 
 
 def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
-    """Every cleaned rating is a number on the domain's scale, and there is one at least.
+    """Every clean rating is a number on the scale of the domain, and there is at least one rating.
 
-    Cure: look for the source's scale in its README; a source with another one is mapped in sql/sources/<format>/.
+    Cure: look up the scale of the source in its README; another scale is mapped in sql/sources/<format>/.
     """
     low, high = run.domain.scale
     with run.warehouse.connect() as connection:
@@ -65,15 +85,15 @@ def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
 
 
 def nothing_is_orphaned(run: DomainRun) -> list[Finding]:
-    """Every rating and every watch is of a title that is in clean.items.
+    """Every rating and every interaction is of an item in clean.items.
 
-    Cure: this is a fault of the SQL under sql/clean/, which rejects such rows; build `clean` again, and if it stays
-    red, look at the ids of clean.ratings that clean.items lacks.
+    Cure: this is a fault of the SQL under sql/clean/, which rejects such rows; build `clean` again, and if it still
+    fails, look for the ids in clean.ratings that clean.items lacks.
     """
     with run.warehouse.connect() as connection:
         return [
             none_of(
-                f"rows of clean.{table} without a title",
+                f"rows of clean.{table} without an item",
                 connection.execute(
                     f"SELECT count(*) FROM clean.{table} ANTI JOIN clean.items USING (item_id)"
                 ).fetchall()[0][0],
@@ -83,10 +103,10 @@ def nothing_is_orphaned(run: DomainRun) -> list[Finding]:
 
 
 def volumes_are_as_before(run: DomainRun) -> list[Finding]:
-    """No table has lost or won more rows against the published lists' data than the settings allow.
+    """No table has lost or gained more rows since the published lists were made than the settings allow.
 
-    Cure: a loss is most often a file that was cut short on its way: compare the manifest under raw/ with the publisher
-    and fetch again. If the change is right, allow it for one run: RECSYS_VOLUME_LOSS, RECSYS_VOLUME_GROWTH.
+    Cure: most losses are incomplete downloads: compare the manifest under raw/ with the publisher and fetch again. If
+    the change is right, allow it for one run: RECSYS_VOLUME_LOSS, RECSYS_VOLUME_GROWTH.
     """
     least, most = 1 - run.settings.volume_loss, 1 + run.settings.volume_growth
     with with_reference(run) as (connection, comparable):
@@ -102,12 +122,13 @@ def volumes_are_as_before(run: DomainRun) -> list[Finding]:
 
 
 def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
-    """The ratings are distributed as in the published lists' data: population stability index within RECSYS_MAX_DRIFT.
+    """The ratings have the distribution that they had when the published lists were made.
 
-    Below 0.1 nothing has changed, above 0.25 it is another distribution.
+    Their population stability index is at most RECSYS_MAX_DRIFT; below 0.1 is no change, above 0.25 is another
+    distribution.
 
-    Cure: look at the histogram in explore/profile. A jump in one value is most often a "not rated" that is taken for a
-    rating. If people do rate otherwise now, allow it for one run: RECSYS_MAX_DRIFT.
+    Cure: look at the histogram in explore/profile. A jump of one value is most often a "not rated" that was read as a
+    rating. If users really rate differently now, allow it for one run: RECSYS_MAX_DRIFT.
     """
     with with_reference(run) as (connection, comparable):
         if not comparable:
@@ -123,13 +144,13 @@ def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
 
 
 def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
-    """Items draw the share of the ratings that they drew in the published lists' data, by tenths of popularity.
+    """Popular and less popular items have the share of ratings that they had when the published lists were made.
 
-    The titles are put in order of their ratings then and cut into ten parts with a tenth of the ratings each; new
-    titles count to the least popular part. The population stability index of the parts is within RECSYS_MAX_DRIFT.
+    The items are sorted by their number of ratings then and cut into ten parts with a tenth of the ratings each; new
+    items are in the least popular part. The population stability index of the parts is at most RECSYS_MAX_DRIFT.
 
-    Cure: look which titles won: a bot or a broken import rates a few titles very often. If the change is real, allow it
-    for one run: RECSYS_MAX_DRIFT.
+    Cure: look for the items with many new ratings: a bot or a broken import rates a few items very often. If the change
+    is real, allow it for one run: RECSYS_MAX_DRIFT.
     """
     with with_reference(run) as (connection, comparable):
         if not comparable:
@@ -151,15 +172,18 @@ def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
             GROUP BY coalesce(old.part, 9)
             """
         ).fetchall()
-    return [_drift("stability index of the titles' popularity", rows, run.settings.max_drift)]
+    return [_drift("stability index of the popularity of items", rows, run.settings.max_drift)]
 
 
 def stability_index(counts: Sequence[tuple[int, int]]) -> float:
-    """Return the population stability index of (old, new) counts: the sum of (q - p) ln(q / p) over their shares.
+    """Compute the population stability index: the sum of (q - p) ln(q / p) over the old shares p and new shares q.
 
-    Of two identical distributions it is 0. A share below 0.0001 is taken for that.
+    It is 0 for identical distributions. Shares below 0.0001 count as 0.0001.
 
     Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10.
+
+    Args:
+        counts: (old, new) count of each value.
     """
     total_old, total_new = (max(sum(column), 1) for column in zip(*counts, strict=True))
     shares = [(max(old / total_old, FLOOR), max(new / total_new, FLOOR)) for old, new in counts]
@@ -167,5 +191,5 @@ def stability_index(counts: Sequence[tuple[int, int]]) -> float:
 
 
 def _drift(what: str, counts: Sequence[tuple[int, int]], limit: float) -> Finding:
-    found = stability_index(counts)
-    return Finding(what, f"at most {limit:g}", f"{found:.4f}", found <= limit)
+    index = stability_index(counts)
+    return Finding(what, f"at most {limit:g}", f"{index:.4f}", index <= limit)

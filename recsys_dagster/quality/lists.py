@@ -1,4 +1,4 @@
-"""Checks of finished lists, in the file that is to be published and is not yet."""
+"""Check the finished lists in the file that is about to be published."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,55 +13,57 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 if TYPE_CHECKING:
     import duckdb
 
-OWNED = "is_rated OR coalesce(status, 'completed') <> 'plan_to_watch'"
-"""Of clean.interactions: what is rated, watched, given up or put aside; what is only planned may be recommended."""
+EXCLUDED = "is_rated OR coalesce(status, 'completed') <> 'plan_to_watch'"
+"""Condition on clean.interactions: all but the items that a user only plans may not be recommended."""
 
 
 def lists_hold_nothing_seen(run: DomainRun) -> list[Finding]:
-    """No list has a title that its user has rated, watched, given up or put aside.
+    """No list has an item that its user has rated, watched, dropped or put on hold.
 
-    Cure: this is a fault of the model's code or of the ids behind its indices. The published lists are as they were;
-    leave the model out of RECSYS_MODELS and run again.
+    Cure: this is a fault of the model's code or of the ids of its indices. The published lists are unchanged; remove
+    the model from RECSYS_MODELS and run again.
     """
-    query = f"SELECT count(*) FROM built.recommendations JOIN clean.interactions USING (user_id, item_id) WHERE {OWNED}"
-    return [none_of("recommended titles that the user has", _count(run, query))]
+    query = (
+        f"SELECT count(*) FROM built.recommendations JOIN clean.interactions USING (user_id, item_id) WHERE {EXCLUDED}"
+    )
+    return [none_of("recommended items that the user has", _count(run, query))]
 
 
 def lists_hold_known_items(run: DomainRun) -> list[Finding]:
-    """Every title in a list is in clean.items.
+    """Every item in a list is in clean.items.
 
-    Cure: the lists were made from other titles than the warehouse has now; materialise serving/lists again.
+    Cure: the lists were made from other items than the warehouse has now; materialise serving/lists again.
     """
     query = "SELECT count(*) FROM built.recommendations ANTI JOIN clean.items USING (item_id)"
-    return [none_of("recommended titles that are unknown", _count(run, query))]
+    return [none_of("recommended items that are unknown", _count(run, query))]
 
 
 def lists_hold_nothing_twice(run: DomainRun) -> list[Finding]:
-    """No list has a title twice, nor two titles of one rank.
+    """No list repeats an item or a rank.
 
-    Cure: this is a fault of the model's code; leave it out of RECSYS_MODELS and run again.
+    Cure: this is a fault of the model's code; remove the model from RECSYS_MODELS and run again.
     """
-    twice = "SELECT count(*) FROM (SELECT 1 FROM built.recommendations GROUP BY user_id, {0} HAVING count(*) > 1)"
+    repeated = "SELECT count(*) FROM (SELECT 1 FROM built.recommendations GROUP BY user_id, {0} HAVING count(*) > 1)"
     return [
-        none_of(f"{what} that come twice in a list", _count(run, twice.format(column)))
-        for what, column in (("titles", "item_id"), ("ranks", "rank"))
+        none_of(f"{what} that are repeated in a list", _count(run, repeated.format(column)))
+        for what, column in (("items", "item_id"), ("ranks", "rank"))
     ]
 
 
 def every_user_has_a_list(run: DomainRun) -> list[Finding]:
-    """Every user has a list, but those who own every title that anybody has.
+    """Every user has a list, except those who have every item that any user has.
 
-    Cure: look which users have none and what the model knows of them; every model must fall back to popularity.
+    Cure: find the users without a list and what the model knows of them; every model must fall back to popularity.
     """
     query = f"""
         SELECT count(*)
         FROM features.users
         LEFT JOIN (
-            SELECT user_id, count(*) AS titles FROM clean.interactions WHERE {OWNED} GROUP BY user_id
+            SELECT user_id, count(*) AS items FROM clean.interactions WHERE {EXCLUDED} GROUP BY user_id
         ) USING (user_id)
         WHERE
             user_id NOT IN (SELECT user_id FROM built.recommendations)
-            AND coalesce(titles, 0) < (SELECT count(DISTINCT item_idx) FROM features.interactions)
+            AND coalesce(items, 0) < (SELECT count(DISTINCT item_idx) FROM features.interactions)
     """
     return [none_of("users without a list", _count(run, query))]
 
@@ -70,7 +72,7 @@ OF_LISTS = (lists_hold_nothing_seen, lists_hold_known_items, lists_hold_nothing_
 
 
 def failed_list_checks(run: DomainRun) -> list[Finding]:
-    """Return what is wrong with the lists that are to be published; nothing if they may be."""
+    """Return the failed findings on the lists that are about to be published."""
     return [finding for check in OF_LISTS for finding in check(run) if not finding.passed]
 
 
@@ -84,7 +86,7 @@ def overlap_with_published(run: DomainRun) -> float | None:
             last = published.to_arrow("SELECT user_id, item_id FROM recommendations WHERE rank <= 10")
     except RecsysError:
         return None
-    with _beside_the_built(run) as connection:
+    with _connect_with_built(run) as connection:
         connection.register("last_recommendations", last)
         rows = connection.execute(
             """
@@ -104,16 +106,16 @@ def overlap_with_published(run: DomainRun) -> float | None:
 
 
 @contextmanager
-def _beside_the_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _connect_with_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]":
     path = run.layout.built(run.domain.name)
     if not path.exists():
-        raise RecsysError(f"{path}: no lists wait to be published; materialise serving/lists first")
+        raise RecsysError(f"{path}: no lists are ready to be published; materialise serving/lists first")
     with run.warehouse.connect() as connection:
         attach(connection, path, "built")
         yield connection
 
 
 def _count(run: DomainRun, query: str) -> int:
-    with _beside_the_built(run) as connection:
+    with _connect_with_built(run) as connection:
         count: int = connection.execute(query).fetchall()[0][0]
     return count

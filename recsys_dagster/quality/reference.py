@@ -1,7 +1,7 @@
-"""What the data looked like when lists were last published, kept in the published file itself.
+"""Describe the data of the published lists, as the reference that the next run is compared with.
 
-So the reference is always that of the lists in use: a failed run leaves it as it was, and going back to earlier lists
-goes back to what they were made of.
+The reference is kept in the published file: a failed run does not change it, and a rollback to earlier lists restores
+theirs.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so t
 
 
 def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.Table]":
-    """Return what the next run is held against: rows of each table, ratings by value and by title."""
+    """Return what the next run is compared with: rows of each table, and number of ratings by value and by item."""
     return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in _QUERIES.items()}
 
 

@@ -223,7 +223,7 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
         (
             "INSERT INTO features.interactions SELECT * REPLACE ('test' AS fold) FROM features.interactions LIMIT 3",
             "no_pair_is_in_two_folds",
-            "(user, title) pairs that come twice: expected 0, found 3",
+            "repeated (user, item) pairs: expected 0, found 3",
         ),
         (
             """UPDATE features.interactions SET "at" = TIMESTAMP '2030-01-01' WHERE fold = 'train' AND item_idx = 0""",
@@ -250,7 +250,7 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
         (
             "UPDATE clean.ratings SET item_id = 1 WHERE user_id % 2 = 0",
             "items_are_as_popular_as_before",
-            "stability index of the titles' popularity: expected at most 0.25, found ",
+            "stability index of the popularity of items: expected at most 0.25, found ",
         ),
         (
             "UPDATE clean.source_files SET kept = kept - 1 WHERE source_file = 'ratings.csv'",
@@ -260,7 +260,7 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
         (
             "INSERT INTO clean.rejected SELECT 'ratings.csv', range, 'nonsense', '' FROM range(9999)",
             "few_rows_are_rejected",
-            "rejected rows of ratings.csv: expected at most 5%, found 9.92% (nonsense 9,999)",
+            "ratings.csv: 9.92 % of 100,836 rows were rejected (at most 5 %): nonsense 9,999, such as line 0: ``",
         ),
     ],
 )
