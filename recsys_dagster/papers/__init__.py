@@ -1,1 +1,1 @@
-"""The five papers as published, beside the same systems under an honest protocol, and what each fault does."""
+"""The five papers: their systems under their own protocols and under an honest one, and the effect of each fault."""

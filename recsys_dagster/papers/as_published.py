@@ -1,21 +1,23 @@
-"""The papers' systems under the papers' protocols, and the same systems under the honest one."""
+"""Evaluate the papers' systems under the papers' protocols, and the same systems on the folds of the lineage."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.evaluation.evaluate import predictions
+from recsys_dagster.evaluation.metrics.classification import classification_sums
+from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
+from recsys_dagster.evaluation.metrics.registry import user_ratio
 from recsys_dagster.models.base import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
-from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none
-from recsys_dagster.papers.orders import next_item_scores, next_titles, sequences
+from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none, predicted_likes
+from recsys_dagster.papers.orders import next_item_scores, next_items, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
@@ -25,27 +27,44 @@ RIDGE_ALPHA = 1.0
 SEQUENCES_HELD_OUT = 0.2
 LIKE_MODELS = ("like_classifier", "like_logistic", "like_forest", "like_naive_bayes")
 
-Ratings = NDArray[Any] | float
-"""Predictions of the rated pairs of a test fold: one each, or one for all."""
-Figures = dict[str, float]
+Ratings = NDArray[np.floating] | float
+"""Predictions of the rated pairs of a test fold: (n,), or one constant."""
+Values = dict[str, float]
 """Metrics by name."""
 
-_MEASURES: dict[str, Callable[[Ratings, Experiment], Score]] = {
-    "rmse": lambda said, one: squared_errors(said, one.test.rated, one.n_users, root_mean),
-    "mse": lambda said, one: squared_errors(said, one.test.rated, one.n_users, mean),
-    "mae": lambda said, one: absolute_errors(said, one.test.rated, one.n_users),
-    "mse_scaled": lambda said, one: scaled(squared_errors(said, one.test.rated, one.n_users, mean), one.data.scale),
+
+def _rmse(ratings: Ratings, experiment: Experiment) -> Score:
+    return squared_errors(ratings, experiment.test.rated, experiment.n_users, root_mean)
+
+
+def _mse(ratings: Ratings, experiment: Experiment) -> Score:
+    return squared_errors(ratings, experiment.test.rated, experiment.n_users, mean)
+
+
+def _mae(ratings: Ratings, experiment: Experiment) -> Score:
+    return absolute_errors(ratings, experiment.test.rated, experiment.n_users)
+
+
+def _mse_scaled(ratings: Ratings, experiment: Experiment) -> Score:
+    return scaled(_mse(ratings, experiment), experiment.data.scale)
+
+
+_ERRORS: dict[str, Callable[[Ratings, Experiment], Score]] = {
+    "rmse": _rmse,
+    "mse": _mse,
+    "mae": _mae,
+    "mse_scaled": _mse_scaled,
 }
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A paper's protocol on real data beside the honest one.
+    """A paper on real data: its own split, and the folds of the lineage.
 
     Attributes:
         paper: `000` to `004`.
-        domain: of the data.
-        published: the paper's split; nothing to validate on.
+        domain: name of the domain.
+        published: the paper's split, with an empty validation fold.
         honest: the folds of the lineage.
     """
 
@@ -58,182 +77,189 @@ class Trial:
         self,
         system: str,
         trivial: str,
-        published: tuple[Figures, Figures],
-        honest: tuple[Figures, Figures] = ({}, {}),
+        published: tuple[Values, Values],
+        honest: tuple[Values, Values] = ({}, {}),
         counted: Experiment | None = None,
     ) -> Iterator[PaperRow]:
-        """Give each metric of the system beside the printed one and beside what knows nothing of anybody.
+        """Give a row for each metric of a system.
 
         Args:
-            system: the model.
-            trivial: what knows nothing.
-            published, honest: the metrics of the system, and those of what knows nothing.
-            counted: whose pairs are counted, where they are not those of `published`.
+            system: name of the system.
+            trivial: name of the trivial system.
+            published: metrics of the system and of the trivial system under the paper's protocol.
+            honest: the same on the folds of the lineage.
+            counted: whose pairs are counted, if not those of `self.published`.
         """
-        ours, lazy = published
-        fair, fair_lazy = honest
-        where = counted or self.published
-        for metric, value in ours.items():
-            printed_on, printed = PRINTED.get((self.paper, self.domain, system, metric), (None, None))
+        (values, trivial_values), (honest_values, honest_trivial_values) = published, honest
+        experiment = counted or self.published
+        for metric, value in values.items():
+            printed_dataset, printed = PRINTED.get((self.paper, self.domain, system, metric), (None, None))
             yield PaperRow(
                 paper=self.paper,
                 system=system,
                 dataset=self.published.dataset,
                 metric=metric,
-                printed_dataset=printed_on or DATA[self.paper][self.domain],
+                printed_dataset=printed_dataset or DATA[self.paper][self.domain],
                 printed=printed,
                 as_published=value,
-                as_published_trivial=lazy.get(metric),
-                honest=fair.get(metric),
-                honest_trivial=fair_lazy.get(metric),
+                as_published_trivial=trivial_values.get(metric),
+                honest=honest_values.get(metric),
+                honest_trivial=honest_trivial_values.get(metric),
                 trivial=trivial,
-                train_pairs=len(where.data.train),
-                test_pairs=len(where.test),
+                train_pairs=len(experiment.data.train),
+                test_pairs=len(experiment.test),
             )
 
     def errors(self, system: str, metrics: tuple[str, ...], published: Ratings, honest: Ratings) -> Iterator[PaperRow]:
-        """Give rating errors beside those of the constant, the mean rating of the training fold."""
-        both = [
-            ({name: _MEASURES[name](said, one).value for name in metrics}, constant(one, metrics))
-            for one, said in ((self.published, published), (self.honest, honest))
-        ]
-        return self.rows(system, "constant", both[0], both[1])
+        """Give rating errors of a system; the trivial system is the constant, the mean rating of the training fold."""
+        ours, fair = (
+            (_errors(ratings, experiment, metrics), _errors(mean_rating(experiment), experiment, metrics))
+            for experiment, ratings in ((self.published, published), (self.honest, honest))
+        )
+        return self.rows(system, "constant", ours, fair)
 
 
-def constant(experiment: Experiment, metrics: tuple[str, ...]) -> Figures:
-    """Return the errors of the mean rating of the training fold."""
-    rating = float(experiment.data.train.rated.ratings.mean(dtype=np.float64))
-    return {name: _MEASURES[name](rating, experiment).value for name in metrics}
+def _errors(ratings: Ratings, experiment: Experiment, metrics: tuple[str, ...]) -> Values:
+    return {name: _ERRORS[name](ratings, experiment).value for name in metrics}
 
 
-def said_by(experiment: Experiment, name: str, params: Params | None = None) -> NDArray[np.float32]:
-    """Return what the model predicts for the rated pairs of the test fold."""
+def mean_rating(experiment: Experiment) -> float:
+    """Return the mean rating of the training fold."""
+    return float(experiment.data.train.rated.ratings.mean(dtype=np.float64))
+
+
+def predicted_ratings(experiment: Experiment, name: str, params: Params | None = None) -> NDArray[np.float32]:
+    """Return the (n,) predictions of the rated pairs of the test fold by a fitted model."""
     return predictions(experiment.fitted(name, params), experiment.test.rated)
 
 
 def paper_000(trial: Trial) -> Iterator[PaperRow]:
     """The embedding MLP: 100 epochs on anime, 30 on movies; once more with our learning rate and early stopping.
 
-    The paper's learning rate is for hundreds of thousands of steps; on a small part of its data there are too few.
+    The paper's learning rate is for hundreds of thousands of steps; a small part of its data gives too few.
     """
     preset = get_model_class("embedding_mlp").presets[f"paper-{trial.domain}"]
-    honest = said_by(trial.honest, "embedding_mlp")
+    honest = predicted_ratings(trial.honest, "embedding_mlp")
     for system, params in (("embedding_mlp", preset), ("embedding_mlp (our training)", None)):
-        published = said_by(trial.published, "embedding_mlp", params)
+        published = predicted_ratings(trial.published, "embedding_mlp", params)
         yield from trial.errors(system, ("mse", "mae"), published, honest)
 
 
 def paper_001(trial: Trial) -> Iterator[PaperRow]:
-    """The like classifier beside standard classifiers, and the majority."""
+    """The like classifier, standard classifiers, and the majority answer."""
     for name in LIKE_MODELS:
-        figures = []
+        values = []
         for one, params in ((trial.published, get_model_class(name).presets.get("paper")), (trial.honest, None)):
-            model: Any = one.fitted(name, params)
-            judged = one.test.rated
-            said = model.like_probabilities(judged.users, judged.items) >= 0.5
-            commoner = liked(one.data.train.rated.ratings, one).mean() >= 0.5
-            figures.append((classified(said, one), classified(np.full(len(judged), commoner), one)))
-        yield from trial.rows(name, "majority", figures[0], figures[1])
+            majority = is_liked(one.data.train.rated.ratings, one).mean() >= 0.5
+            values.append(
+                (
+                    like_metrics(predicted_likes(one, name, params), one),
+                    like_metrics(np.full(len(one.test.rated), majority), one),
+                )
+            )
+        yield from trial.rows(name, "majority", values[0], values[1])
 
 
-def liked(ratings: NDArray[np.float32], experiment: Experiment) -> NDArray[np.bool_]:
+def is_liked(ratings: NDArray[np.float32], experiment: Experiment) -> NDArray[np.bool_]:
     """Return (n,) whether each rating is a like."""
     return ratings >= experiment.data.like_threshold
 
 
-def classified(said: NDArray[np.bool_], experiment: Experiment) -> Figures:
-    """Return accuracy, precision and recall of what is said to be liked of the rated test pairs, where defined."""
-    truth = liked(experiment.test.rated.ratings, experiment)
-    hits = float(np.count_nonzero(said & truth))
-    figures = {"accuracy": float(np.mean(said == truth))}
-    figures |= {"precision": hits / np.count_nonzero(said)} if said.any() else {}
-    return figures | ({"recall": hits / np.count_nonzero(truth)} if truth.any() else {})
+def like_metrics(likes: NDArray[np.bool_], experiment: Experiment) -> Values:
+    """Return accuracy, precision and recall, where defined, of the (n,) predicted likes of the rated test pairs."""
+    liked = is_liked(experiment.test.rated.ratings, experiment)
+    sums = classification_sums(np.zeros(len(liked), np.int64), liked, likes, None, 1)
+    ratios = {name: user_ratio(MetricKey(f"like_{name}")) for name in ("accuracy", "precision", "recall")}
+    values = {
+        name: float(ratio.statistic(sums[ratio.total], sums[ratio.weight or ""])[0]) for name, ratio in ratios.items()
+    }
+    return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
 def paper_002(trial: Trial) -> Iterator[PaperRow]:
-    """The networks, the stacks and ALS where the domain is the paper's, and the BiLSTM wherever there are times."""
+    """The networks, the stacks and ALS on anime, the paper's domain; the BiLSTM on every domain with times."""
     if trial.domain == "anime":
         yield from _explicit(trial)
     yield from _implicit(trial)
 
 
 def _explicit(trial: Trial) -> Iterator[PaperRow]:
-    """Networks that stop early on the ratings that judge them, stacked by what they say of those they learnt from."""
+    """Networks that stop early on the test ratings, stacked by their predictions of the ratings they learnt from."""
     members = STACKS[0]
     presets = {name: get_model_class(name).presets["paper"] for name in members}
     peeking = trial.published.on(validation=trial.published.test)
-    ours = member_ratings(peeking, members, presets, outside=False)
+    ours = member_ratings(peeking, members, presets, out_of_fold=False)
     fair = member_ratings(trial.honest, members)
     for column, name in enumerate(members):
-        yield from trial.errors(name, ("rmse",), ours.of_test[:, column], fair.of_test[:, column])
+        yield from trial.errors(name, ("rmse",), ours.test[:, column], fair.test[:, column])
     for name, alpha in (("stack_linear", 0.0), ("stack_ridge", RIDGE_ALPHA)):
-        published = ours.stacked(ours.inside, trial.published.data.scale, alpha)
-        honest = fair.stacked(fair.outside, trial.honest.data.scale, alpha)
+        published = ours.stacked(ours.in_sample, trial.published.data.scale, alpha)
+        honest = fair.stacked(fair.out_of_fold, trial.honest.data.scale, alpha)
         yield from trial.errors(name, ("rmse",), published, honest)
-    spark = said_by(trial.published, "als", get_model_class("als").presets["spark"])
-    yield from trial.errors("als", ("rmse",), spark, said_by(trial.honest, "als"))
+    spark = predicted_ratings(trial.published, "als", get_model_class("als").presets["spark"])
+    yield from trial.errors("als", ("rmse",), spark, predicted_ratings(trial.honest, "als"))
 
 
 def _implicit(trial: Trial) -> Iterator[PaperRow]:
-    """Sequences of 18 titles, some of whose last is to be told; once more from histories in random order."""
+    """Predict the last item of sequences of 18; once more with histories in random order."""
     published = sequences(trial.published, SEQUENCES_HELD_OUT)
     if published is None:
         announce(f"paper 002: {trial.published.dataset} has no times, so that there are no sequences to learn from")
         return
-    upcoming = next_titles(trial.honest)
-    popular = figures_told(published, "popularity")
-    fair_popular = {} if upcoming is None else figures_told(upcoming, "popularity")
+    upcoming = next_items(trial.honest)
+    popular = next_item_metrics(published, "popularity")
+    fair_popular = {} if upcoming is None else next_item_metrics(upcoming, "popularity")
     for shuffled in (False, True):
         params = get_model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
         stopped = published.on(validation=published.test)
         model = stopped.fitted("bilstm", params)
-        figures = {str(key): score.value for key, score in next_item_scores(published, model).items()}
+        values = {str(key): score.value for key, score in next_item_scores(published, model).items()}
         fair = {}
         if upcoming is not None:
-            fair = figures_told(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
+            fair = next_item_metrics(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
         system = "bilstm (shuffled order)" if shuffled else "bilstm"
-        yield from trial.rows(system, "popularity", (figures, popular), (fair, fair_popular), published)
+        yield from trial.rows(system, "popularity", (values, popular), (fair, fair_popular), published)
         if not shuffled:
             loss = {"cross_entropy": min(model.history_["val_loss"])}
             uniform = {"cross_entropy": float(np.log(published.data.n_items))}
             yield from trial.rows(system, "uniform", (loss, uniform), counted=published)
 
 
-def figures_told(experiment: Experiment, name: str, params: Params | None = None) -> Figures:
-    """Return how well the model finds the item of each test pair."""
+def next_item_metrics(experiment: Experiment, name: str, params: Params | None = None) -> Values:
+    """Return how well a fitted model finds the item of each test pair."""
     scores = next_item_scores(experiment, experiment.fitted(name, params))
     return {str(key): score.value for key, score in scores.items()}
 
 
 def paper_003(trial: Trial) -> Iterator[PaperRow]:
-    """The two towers on inputs made of all ratings, those to be predicted among them, and of genres by substring."""
+    """The two towers on inputs computed from all ratings, including those to be predicted, and genres by substring."""
     paper = get_model_class("two_tower").presets["paper"]
     leaky = trial.published.on(
         validation=trial.published.test, item_features=substring_genres(trial.published.data.item_features)
     )
-    published = said_by(leaky, LEAKY_TWO_TOWER, parameters(LEAKY_TWO_TOWER, **paper.model_dump()))
-    honest = said_by(trial.honest, "two_tower")
+    published = predicted_ratings(leaky, LEAKY_TWO_TOWER, parameters(LEAKY_TWO_TOWER, **paper.model_dump()))
+    honest = predicted_ratings(trial.honest, "two_tower")
     yield from trial.errors("two_tower", ("mse_scaled", "rmse"), published, honest)
 
 
 def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
-    """The MLP with dropout, a watch without a rating being a rating of -1; once more on equally frequent ratings."""
+    """The MLP with dropout, with a rating of -1 where there is none; once more on equally frequent ratings."""
     data, presets = trial.published.data, get_model_class("dropout_mlp").presets
-    averaged = trial.published.on(
+    with_minus_one = trial.published.on(
         minus_one_for_none(trial.published.test), train=minus_one_for_none(data.train), scale=(-1.0, data.scale[1])
     )
-    averaging = Trial(trial.paper, trial.domain, averaged, trial.honest)
-    honest = said_by(trial.honest, "dropout_mlp")
-    yield from confused("dropout_mlp (honest)", trial.honest, honest)
+    minus_one_trial = Trial(trial.paper, trial.domain, with_minus_one, trial.honest)
+    honest = predicted_ratings(trial.honest, "dropout_mlp")
+    yield from confusion_rows("dropout_mlp (honest)", trial.honest, honest)
     for system, preset in (("dropout_mlp", "paper"), ("dropout_mlp (balanced)", "paper-balanced")):
-        published = said_by(averaged, "dropout_mlp", presets[preset])
-        yield from averaging.errors(system, ("rmse",), published, honest)
-        yield from confused(system, averaged, published)
+        published = predicted_ratings(with_minus_one, "dropout_mlp", presets[preset])
+        yield from minus_one_trial.errors(system, ("rmse",), published, honest)
+        yield from confusion_rows(system, with_minus_one, published)
 
 
-def confused(system: str, experiment: Experiment, said: NDArray[np.float32]) -> Iterator[PaperConfusion]:
-    """Give the confusion matrix of the predictions, rounded, of the rated test pairs."""
-    pairs = np.column_stack([experiment.test.rated.ratings, np.rint(said)]).astype(np.int64)
+def confusion_rows(system: str, experiment: Experiment, ratings: NDArray[np.float32]) -> Iterator[PaperConfusion]:
+    """Give the confusion matrix of the (n,) predictions, rounded, of the rated test pairs."""
+    pairs = np.column_stack([experiment.test.rated.ratings, np.rint(ratings)]).astype(np.int64)
     for (rating, predicted), count in zip(*np.unique(pairs, axis=0, return_counts=True), strict=True):
         yield PaperConfusion("004", system, experiment.dataset, int(rating), int(predicted), int(count))
 
@@ -245,4 +271,4 @@ PAPERS: dict[str, Callable[[Trial], Iterator[PaperRow | PaperConfusion]]] = {
     "003": paper_003,
     "004": paper_004,
 }
-"""By number, what gives the rows of a paper."""
+"""By number, the function that gives the rows of a paper."""

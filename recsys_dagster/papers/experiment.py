@@ -1,4 +1,4 @@
-"""Real data, divided, on which a fault is switched on and off; and the rows that come of it."""
+"""Folds on which a fault is switched on and off, the models fitted on them, and the rows that compare their scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,10 +22,10 @@ from recsys_dagster.papers.scores import Score, difference, ranked, squared_erro
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folds of the lineage, and models that are fitted on them once.
+    """Three folds, and models that are fitted on them at most once.
 
     Attributes:
-        dataset: its id.
+        dataset: id of the dataset.
         data: the training and the validation fold.
         test: the test fold.
         item_ids: (n_items,) the publisher's ids, by index.
@@ -44,37 +44,39 @@ class Experiment:
         """Size of the index space of users."""
         return self.data.n_users
 
-    def on(self, test: Interactions | None = None, seed: int | None = None, **changed: Any) -> "Experiment":
-        """Return the experiment on other data: another test fold, another seed, or other fields of `data`."""
-        data = replace(self.data, **changed)
+    def on(self, test: Interactions | None = None, seed: int | None = None, **changes: Any) -> "Experiment":
+        """Return the experiment with another test fold, another seed, or other fields of `data`."""
+        data = replace(self.data, **changes)
         test = self.test if test is None else test
         return Experiment(self.dataset, data, test, self.item_ids, self.seed if seed is None else seed)
 
     def where(self, keep: Callable[[Interactions], NDArray[np.bool_]]) -> "Experiment":
-        """Return the experiment on the pairs of each fold for which `keep` gives true."""
+        """Return the experiment on the pairs of each fold for which `keep` returns true."""
         train, validation, test = (
             pairs.where(keep(pairs)) for pairs in (self.data.train, self.data.validation, self.test)
         )
         return self.on(test, train=train, validation=validation)
 
     def fitted(self, name: str, params: Params | None = None) -> Model:
-        """Return the model, fitted with these parameters or its defaults on the training and validation fold; once.
+        """Return a model fitted with these parameters or its defaults on the training and validation folds, once.
 
-        Where there is no validation fold, what stops early does so on a tenth of the training fold first.
+        If the validation fold is empty, early stopping uses a tenth of the training fold.
         """
-        kind = get_model_class(name)
+        model_class = get_model_class(name)
         if len(self.data.validation):
-            return self.once(f"{name} {params!r}", lambda: kind(params, seed=self.seed).fit(self.data))
-        return self.once(f"{name} {params!r}", lambda: fit_on_all(kind, self.data, seed=self.seed, params=params))
+            return self.once(f"{name} {params!r}", lambda: model_class(params, seed=self.seed).fit(self.data))
+        return self.once(
+            f"{name} {params!r}", lambda: fit_on_all(model_class, self.data, seed=self.seed, params=params)
+        )
 
     def once(self, key: str, fit: Callable[[], Model]) -> Model:
-        """Return what `fit` gives, which is called the first time only."""
+        """Return the model that `fit` returned when it was first called with this key."""
         if key not in self._fitted:
             self._fitted[key] = fit()
         return self._fitted[key]
 
     def errors(self, model: Model, statistic: Statistic = root_mean, test: Interactions | None = None) -> Score:
-        """Return the model's RMSE, or the MSE by `mean`, over the rated pairs of the test fold or of another."""
+        """Return the model's RMSE over the rated pairs of the test fold, or of another; the MSE with `mean`."""
         rated = (self.test if test is None else test).rated
         return squared_errors(predictions(model, rated), rated, self.n_users, statistic)
 
@@ -92,15 +94,15 @@ class Experiment:
         return ranked(result.per_user, key, self.n_users)
 
     def row(self, fault: str, paper: str, system: str, metric: str, honest: Score, faulty: Score) -> FaultRow:
-        """Return the two scores as a row, with the interval of their difference."""
-        lie = difference(faulty, honest, self.seed)
-        return FaultRow(fault, paper, self.dataset, system, metric, honest.value, faulty.value, lie.low, lie.high)
+        """Return the row of two scores, with the interval of their difference."""
+        change = difference(faulty, honest, self.seed)
+        return FaultRow(fault, paper, self.dataset, system, metric, honest.value, faulty.value, change.low, change.high)
 
-    def count(self, fault: str, paper: str, system: str, metric: str, honest: Any, faulty: Any) -> FaultRow:
-        """Return two numbers that chance has no part in as a row."""
+    def count(self, fault: str, paper: str, system: str, metric: str, honest: float, faulty: float) -> FaultRow:
+        """Return the row of two numbers that do not depend on chance."""
         return FaultRow(fault, paper, self.dataset, system, metric, float(honest), float(faulty), None, None)
 
 
-def parameters(name: str, **changed: Any) -> Params:
-    """Return the parameters of the model of that name, the defaults but for what is given."""
-    return get_model_class(name).params_type(**changed)
+def parameters(name: str, **changes: Any) -> Params:
+    """Return the default parameters of the model of that name with changes."""
+    return get_model_class(name).params_type(**changes)

@@ -1,4 +1,4 @@
-"""Faults in what a network is shown of a user and a title (003): each switched on alone, all else equal."""
+"""Faults in the inputs of the two towers of paper 003, each switched on alone."""
 
 from dataclasses import replace
 
@@ -18,31 +18,31 @@ EPOCHS = 10
 
 
 def leaky_tastes(experiment: Experiment) -> list[FaultRow]:
-    """A person's mean rating of each genre is taken from all ratings, those to be predicted among them."""
+    """A user's mean rating of each genre is computed from all ratings, including those to be predicted."""
     return _switched(experiment, "leaky-tastes", leaky_tastes=True)
 
 
 def leaky_scalers(experiment: Experiment) -> list[FaultRow]:
-    """The scalers of the inputs are fitted to all ratings, those to be predicted among them."""
+    """The scalers of the inputs are fitted to all ratings, including those to be predicted."""
     return _switched(experiment, "leaky-scalers", leaky_scalers=True)
 
 
 def unrated_as_zero(experiment: Experiment) -> list[FaultRow]:
-    """A genre that a person never rated counts as one that they rate 0, below the scale."""
+    """A genre that a user never rated counts as rated 0, which is below the scale."""
     return _switched(experiment, "unrated-as-zero", unrated_as_zero=True)
 
 
 def genre_by_substring(experiment: Experiment) -> list[FaultRow]:
-    """A title has every genre whose name is part of its genres' text: "Shounen Ai" makes it "Shounen" too."""
-    titles = experiment.data.item_features
-    wrong = substring_genres(titles)
-    if wrong.genres.nnz == titles.genres.nnz:
+    """An item has every genre whose name is part of its genres' text: "Shounen Ai" makes it "Shounen" too."""
+    items = experiment.data.item_features
+    wrong = substring_genres(items)
+    if wrong.genres.nnz == items.genres.nnz:
         return []
-    flagged = np.count_nonzero(np.diff(wrong.genres.indptr) > np.diff(titles.genres.tocsr().indptr))
+    n_wrong = int(np.count_nonzero(np.diff(wrong.genres.indptr) > np.diff(items.genres.tocsr().indptr)))
     honest = two_towers(experiment)
     faulty = two_towers(experiment.on(item_features=wrong))
     return [
-        experiment.count("genre-by-substring", "003", "titles", "with a wrong genre", 0, flagged),
+        experiment.count("genre-by-substring", "003", "items", "with a wrong genre", 0, n_wrong),
         experiment.row(
             "genre-by-substring",
             "003",
@@ -65,7 +65,10 @@ def _switched(experiment: Experiment, fault: str, **on: bool) -> list[FaultRow]:
 
 
 def two_towers(experiment: Experiment, **on: bool) -> Model:
-    """Return the two towers after `EPOCHS` epochs on the training fold, the test fold there to leak from."""
+    """Return the two towers after `EPOCHS` epochs on the training fold, with the faults of these names switched on.
+
+    The test fold is given as validation fold, for the faults to leak from.
+    """
     params = parameters(MODEL, epochs=EPOCHS, patience=None, **{**HONEST, **on})
     data = replace(experiment.data, validation=experiment.test)
     return experiment.once(f"{MODEL} {on}", lambda: get_model_class(MODEL)(params, seed=experiment.seed).fit(data))
@@ -77,14 +80,14 @@ def scaled_mse(experiment: Experiment, model: Model) -> Score:
 
 
 def scaled(squared: Score, scale: tuple[float, float]) -> Score:
-    """Return squared errors of ratings on the scale as those of ratings mapped to [-1, 1]."""
+    """Map squared errors of ratings on the scale to those of ratings on [-1, 1]."""
     low, high = scale
     return replace(squared, totals=squared.totals * (2 / (high - low)) ** 2)
 
 
-def substring_genres(titles: ItemFeatures) -> ItemFeatures:
-    """Return the titles with every genre whose name is part of the name of one that they have."""
-    names = titles.genre_names
+def substring_genres(items: ItemFeatures) -> ItemFeatures:
+    """Add to each item every genre whose name is part of the name of one of its genres."""
+    names = items.genre_names
     part_of = np.array([[name in whole for name in names] for whole in names], dtype=np.float32)
-    genres = (titles.genres @ part_of > 0).astype(np.float32)
-    return replace(titles, genres=type(titles.genres)(genres))
+    genres = (items.genres @ part_of > 0).astype(np.float32)
+    return replace(items, genres=type(items.genres)(genres))

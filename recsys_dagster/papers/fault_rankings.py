@@ -1,4 +1,4 @@
-"""Faults in what is recommended (000, 004), and in how large a network is made (004)."""
+"""Faults in what is recommended (papers 000, 004), and in the size of a network (paper 004)."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ EMBEDDING_SIZE = 100
 
 
 def rating_alone(experiment: Experiment) -> list[FaultRow]:
-    """Items are ranked by predicted rating alone, however few people stand behind it."""
+    """Items are ranked by predicted rating alone, however few ratings an item has."""
     fault = "rating-alone", "000, 004"
     popular = experiment.ranking(experiment.fitted("popularity"))
     rows = [experiment.count(*fault, "popularity", str(CHOOSING_METRIC), popular.value, popular.value)]
@@ -22,25 +22,27 @@ def rating_alone(experiment: Experiment) -> list[FaultRow]:
         honest, faulty = (experiment.ranking(model) for model in models)
         rows += [
             experiment.row(*fault, name, str(CHOOSING_METRIC), honest, faulty),
-            experiment.row(*fault, name, "ratings behind a title", *(support(experiment, model) for model in models)),
+            experiment.row(*fault, name, "ratings of a listed item", *(support(experiment, model) for model in models)),
         ]
     return rows
 
 
 def ids_by_largest(experiment: Experiment) -> list[FaultRow]:
-    """An embedding has a row for each number up to the largest id; those of ids that no title has are never trained."""
+    """An embedding has a row for each number up to the largest id; those of ids that no item has are never trained."""
     contiguous, largest = len(experiment.item_ids), int(experiment.item_ids.max()) + 1
     fault = "ids-by-largest", "004", "dropout_mlp"
     return [
-        experiment.count(*fault, "rows of the titles' embedding", contiguous, largest),
-        experiment.count(*fault, "MB of it", *(rows * EMBEDDING_SIZE * 4 / 1e6 for rows in (contiguous, largest))),
+        experiment.count(*fault, "rows of the item embedding", contiguous, largest),
+        experiment.count(
+            *fault, "MB of the item embedding", *(rows * EMBEDDING_SIZE * 4 / 1e6 for rows in (contiguous, largest))
+        ),
     ]
 
 
 def support(experiment: Experiment, model: Model) -> Score:
-    """Return the mean number of training pairs of the titles in everybody's list."""
+    """Return the mean number of training pairs of the items in the lists of all users of the test fold."""
     users = np.unique(experiment.test.users)
     items = model.recommend(users, SHORT_LIST).items
-    listed = items >= 0
-    owners = np.repeat(users, listed.sum(axis=1))
-    return per_pair(model.popularity_[items[listed]], owners, experiment.n_users, mean)
+    is_item = items >= 0
+    users_of_items = np.repeat(users, is_item.sum(axis=1))
+    return per_pair(model.popularity_[items[is_item]], users_of_items, experiment.n_users, mean)

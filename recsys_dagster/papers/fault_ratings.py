@@ -1,16 +1,17 @@
-"""Faults in which ratings are learnt from and judged by (000, 001, 002, 004)."""
+"""Faults in which ratings models learn from and are evaluated on (papers 000, 001, 002, 004)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import predictions
 from recsys_dagster.evaluation.metrics.ratios import Statistic, mean, root_mean
 from recsys_dagster.models.base import Params
+from recsys_dagster.models.classifiers.likes import LikeModel
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow
@@ -24,7 +25,7 @@ STACKS = (("beta_network_100", "beta_network_128", "beta_network_150"), ("user_i
 
 
 def masked_below_six(experiment: Experiment) -> list[FaultRow]:
-    """Ratings below 6 are dropped before the error is measured: what is left is easier for anybody, a constant too."""
+    """Ratings below 6 are dropped before the error is measured: the others are easier to predict."""
     if experiment.data.scale[1] != 10:
         return []
     narrow = experiment.where(lambda pairs: ~(pairs.ratings < MASKED_BELOW))
@@ -43,7 +44,7 @@ def masked_below_six(experiment: Experiment) -> list[FaultRow]:
 
 
 def half_is_neither(experiment: Experiment) -> list[FaultRow]:
-    """A rating of 3.5 is neither a like nor a dislike and is left out, where the answer is hardest."""
+    """A rating of 3.5 counts as neither a like nor a dislike and is dropped, although it is the hardest case."""
     if not np.any(experiment.test.ratings == NEITHER):
         return []
     without = experiment.where(lambda pairs: pairs.ratings != NEITHER)
@@ -57,7 +58,7 @@ def half_is_neither(experiment: Experiment) -> list[FaultRow]:
 
 
 def unrated_as_minus_one(experiment: Experiment) -> list[FaultRow]:
-    """A watch without a rating counts as a rating of -1, and is averaged in."""
+    """An interaction without a rating counts as a rating of -1 in training and evaluation."""
     if not np.isnan(experiment.data.train.ratings).any():
         return []
     low, high = experiment.data.scale
@@ -69,8 +70,8 @@ def unrated_as_minus_one(experiment: Experiment) -> list[FaultRow]:
     rows = []
     for name in ("user_item_bias", "embedding_mlp"):
         honest, faulty = experiment.fitted(name), averaged.fitted(name)
-        judged = experiment.test.rated
-        on_scale = np.clip(predictions(faulty, judged), low, high)
+        rated = experiment.test.rated
+        on_scale = np.clip(predictions(faulty, rated), low, high)
         rows += [
             experiment.row(
                 "unrated-as-minus-1",
@@ -78,13 +79,13 @@ def unrated_as_minus_one(experiment: Experiment) -> list[FaultRow]:
                 name,
                 "rmse",
                 experiment.errors(honest),
-                squared_errors(on_scale, judged, experiment.n_users),
+                squared_errors(on_scale, rated, experiment.n_users),
             ),
             experiment.row(
                 "unrated-as-minus-1",
                 "004",
                 name,
-                "rmse, -1 judged too",
+                "rmse, -1 evaluated too",
                 experiment.errors(honest),
                 experiment.errors(faulty, test=minus_one_for_none(experiment.test)),
             ),
@@ -93,20 +94,20 @@ def unrated_as_minus_one(experiment: Experiment) -> list[FaultRow]:
 
 
 def stack_in_sample(experiment: Experiment) -> list[FaultRow]:
-    """The regression that stacks the networks learns from what they predict for the ratings they were trained on."""
+    """The regression that stacks the networks learns from their predictions of the ratings they were trained on."""
     rows = []
     for members in STACKS:
-        found = member_ratings(experiment, members)
+        predicted = member_ratings(experiment, members)
         honest, faulty = (
-            squared_errors(found.stacked(seen, experiment.data.scale), experiment.test.rated, experiment.n_users)
-            for seen in (found.outside, found.inside)
+            squared_errors(predicted.stacked(learnt, experiment.data.scale), experiment.test.rated, experiment.n_users)
+            for learnt in (predicted.out_of_fold, predicted.in_sample)
         )
         rows.append(experiment.row("stack-in-sample", "002", f"stack of {', '.join(members)}", "rmse", honest, faulty))
     return rows
 
 
 def stops_on_what_it_reports(experiment: Experiment) -> list[FaultRow]:
-    """Training stops where the reported error is least: the ratings that judge it have chosen the epoch."""
+    """Training stops at the epoch with the lowest test error, so the test ratings have chosen the model."""
     peeking = experiment.on(validation=experiment.test)
     name = "beta_network_100"
     scores = (one.errors(one.fitted(name)) for one in (experiment, peeking))
@@ -114,25 +115,25 @@ def stops_on_what_it_reports(experiment: Experiment) -> list[FaultRow]:
 
 
 def luckiest_seed(experiment: Experiment) -> list[FaultRow]:
-    """One seed is reported: here the luckiest of five beside their mean. The papers' networks differ by less."""
-    found = []
+    """Only one seed is reported: here the best of five, compared with their mean."""
+    values = []
     for seed in range(SEEDS):
         one = experiment.on(seed=seed)
-        found.append(one.errors(one.fitted("embedding_mlp")).value)
-    return [experiment.count("one-seed", "all", "embedding_mlp", "rmse", np.mean(found), min(found))]
+        values.append(one.errors(one.fitted("embedding_mlp")).value)
+    return [experiment.count("one-seed", "all", "embedding_mlp", "rmse", float(np.mean(values)), min(values))]
 
 
 def random_split(experiment: Experiment) -> list[FaultRow]:
-    """The ratings to be predicted are drawn at random: the future of everybody is learnt from."""
+    """The ratings to be predicted are drawn at random, so models learn from the future of every user."""
     if experiment.test.times is None:
         return []
     pairs = Interactions.concatenate(experiment.data.train, experiment.data.validation, experiment.test)
-    dealt = np.random.default_rng(experiment.seed).permutation(len(pairs))
+    position = np.random.default_rng(experiment.seed).permutation(len(pairs))
     train, validation = len(experiment.data.train), len(experiment.data.validation)
     drawn = experiment.on(
-        pairs.where(dealt >= train + validation),
-        train=pairs.where(dealt < train),
-        validation=pairs.where((dealt >= train) & (dealt < train + validation)),
+        pairs.where(position >= train + validation),
+        train=pairs.where(position < train),
+        validation=pairs.where((position >= train) & (position < train + validation)),
     )
     rows = [
         experiment.row(
@@ -146,88 +147,103 @@ def random_split(experiment: Experiment) -> list[FaultRow]:
 
 @dataclass(frozen=True)
 class MemberRatings:
-    """What the members of a stack predict, a column a member.
+    """The predictions of the m members of a stack, a column for each.
 
     Attributes:
-        given: (n,) the rated pairs of the training fold, as they were rated.
-        outside: (n, m) predictions of them by members fitted without that third of them.
-        inside: (n, m) predictions of them by the members themselves.
-        of_test: (n_test, m) the members' predictions of the rated pairs of the test fold.
+        ratings: (n,) true ratings of the rated pairs of the training fold.
+        out_of_fold: (n, m) predictions of these by members fitted without that third of the pairs.
+        in_sample: (n, m) predictions of these by members fitted on all of them.
+        test: (n_test, m) predictions of the rated pairs of the test fold.
     """
 
-    given: NDArray[np.float32]
-    outside: NDArray[np.float32]
-    inside: NDArray[np.float32]
-    of_test: NDArray[np.float32]
+    ratings: NDArray[np.float32]
+    out_of_fold: NDArray[np.float32]
+    in_sample: NDArray[np.float32]
+    test: NDArray[np.float32]
 
-    def stacked(self, seen: NDArray[np.float32], scale: tuple[float, float], alpha: float = 0.0) -> NDArray[np.float64]:
-        """Return (n_test,) the stack's ratings, its weights fitted on `seen` by least squares with an L2 penalty."""
+    def stacked(
+        self, predictions: NDArray[np.float32], scale: tuple[float, float], alpha: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Return the (n_test,) ratings of the stack, whose weights are fitted on (n, m) predictions.
+
+        The fit is by least squares with the L2 penalty `alpha`.
+        """
         from sklearn.linear_model import LinearRegression, Ridge
 
         regression = Ridge(alpha) if alpha else LinearRegression()
-        ratings: NDArray[np.float64] = np.clip(regression.fit(seen, self.given).predict(self.of_test), *scale)
+        ratings: NDArray[np.float64] = np.clip(regression.fit(predictions, self.ratings).predict(self.test), *scale)
         return ratings
 
 
 def member_ratings(
-    experiment: Experiment, members: Sequence[str], params: Mapping[str, Params] | None = None, *, outside: bool = True
+    experiment: Experiment,
+    members: Sequence[str],
+    params: Mapping[str, Params] | None = None,
+    *,
+    out_of_fold: bool = True,
 ) -> MemberRatings:
-    """Fit the members on the training fold, and each again without a third of its ratings in turn if `outside`.
+    """Fit the members on the training fold and, if `out_of_fold`, again without each third of its ratings.
 
     Args:
-        experiment: on which.
-        members: names of rating models.
-        params: of those that have not their defaults.
-        outside: whether `MemberRatings.outside` is wanted; else it is all NaN.
+        experiment: the folds.
+        members: names of models that predict ratings.
+        params: parameters by name; the other members have their defaults.
+        out_of_fold: whether to compute `MemberRatings.out_of_fold`; else it is all NaN.
     """
     params = params or {}
     models = [experiment.fitted(name, params.get(name)) for name in members]
-    rated, judged, data = experiment.data.train.rated, experiment.test.rated, experiment.data
+    rated, test, data = experiment.data.train.rated, experiment.test.rated, experiment.data
     fold = np.random.default_rng(experiment.seed).integers(STACK_FOLDS, size=len(rated))
-    found = MemberRatings(
+    result = MemberRatings(
         rated.ratings,
         np.full((len(rated), len(members)), np.nan, dtype=np.float32),
         np.column_stack([predictions(model, rated) for model in models]),
-        np.column_stack([predictions(model, judged) for model in models]),
+        np.column_stack([predictions(model, test) for model in models]),
     )
-    for column, name in enumerate(members if outside else ()):
+    for column, name in enumerate(members if out_of_fold else ()):
         for held_out in range(STACK_FOLDS):
             part = replace(data, train=rated.where(fold != held_out))
             fitted = get_model_class(name)(params.get(name), seed=experiment.seed).fit(part)
-            found.outside[fold == held_out, column] = predictions(fitted, rated.where(fold == held_out))
-    return found
+            result.out_of_fold[fold == held_out, column] = predictions(fitted, rated.where(fold == held_out))
+    return result
 
 
 def minus_one_for_none(pairs: Interactions) -> Interactions:
-    """Return the pairs with -1 for the rating where there is none."""
+    """Return the pairs with a rating of -1 where there is none."""
     return replace(pairs, ratings=np.nan_to_num(pairs.ratings, nan=-1.0))
 
 
 def constant_error(experiment: Experiment, statistic: Statistic = mean) -> Score:
-    """Return the MSE, or the RMSE by `root_mean`, of the mean rating of the training fold."""
+    """Return the MSE, or the RMSE with `root_mean`, of the mean rating of the training fold."""
     constant = float(experiment.data.train.rated.ratings.mean(dtype=np.float64))
     return squared_errors(constant, experiment.test.rated, experiment.n_users, statistic)
 
 
 def ratio(model: Score, constant: Score) -> Score:
-    """Return the model's mean squared error over the constant's: what share of the variance it leaves unexplained."""
+    """Return the model's MSE divided by the constant's: the share of the variance that it leaves unexplained."""
     return Score(model.totals, constant.totals)
 
 
 def accuracy(experiment: Experiment, name: str) -> Score:
-    """Return how often a like model says rightly whether a rating of the test fold is a like."""
-    judged = experiment.test.rated
-    model: Any = experiment.fitted(name)
-    said = model.like_probabilities(judged.users, judged.items) >= 0.5
-    return _right(experiment, said)
+    """Return the accuracy of a like model on the rated pairs of the test fold."""
+    return _accuracy(experiment, predicted_likes(experiment, name))
 
 
 def majority_accuracy(experiment: Experiment) -> Score:
-    """Return how often the commoner answer of the training fold is right."""
+    """Return the accuracy of always giving the more frequent answer of the training fold."""
     liked = experiment.data.train.rated.ratings >= experiment.data.like_threshold
-    return _right(experiment, np.full(len(experiment.test.rated), liked.mean() >= 0.5))
+    return _accuracy(experiment, np.full(len(experiment.test.rated), liked.mean() >= 0.5))
 
 
-def _right(experiment: Experiment, said: NDArray[np.bool_]) -> Score:
-    judged = experiment.test.rated
-    return per_pair(said == (judged.ratings >= experiment.data.like_threshold), judged.users, experiment.n_users, mean)
+def predicted_likes(experiment: Experiment, name: str, params: Params | None = None) -> NDArray[np.bool_]:
+    """Return which rated pairs of the test fold a like model predicts to be likes."""
+    model, rated = experiment.fitted(name, params), experiment.test.rated
+    if not isinstance(model, LikeModel):
+        raise RecsysError(f"{name} predicts no probability of a like")
+    return model.like_probabilities(rated.users, rated.items) >= 0.5
+
+
+def _accuracy(experiment: Experiment, likes: NDArray[np.bool_]) -> Score:
+    rated = experiment.test.rated
+    is_right = likes == (rated.ratings >= experiment.data.like_threshold)
+    return per_pair(is_right, rated.users, experiment.n_users, mean)

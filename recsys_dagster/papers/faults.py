@@ -1,4 +1,4 @@
-"""The list of the papers' faults, and the running of them."""
+"""The list of the papers' faults, and how to measure the effect of each."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -25,21 +25,22 @@ FAULTS: dict[str, Callable[[Experiment], list[FaultRow]]] = {
     "shuffled-order": fault_orders.shuffled_order,
     "ties-by-index": fault_orders.ties_by_index,
 }
-"""By name, what runs a fault both ways; its docstring says what the fault is. No rows: the data cannot show it."""
+"""By name, the function that measures a fault; its docstring says what the fault is. It returns no rows if the data
+cannot show the fault."""
 
 
-def explained(fault: str) -> str:
-    """Return in a sentence what the fault of that name is."""
+def describe_fault(fault: str) -> str:
+    """Return a sentence that says what the fault of that name is."""
     return (FAULTS[fault].__doc__ or "").strip()
 
 
 def show_faults(experiment: Experiment, names: Iterable[str] | None = None) -> Iterator[FaultRow]:
-    """Run what is trained with each fault and without it; give the rows of each fault as they are found.
+    """Measure the effect of each fault; give its rows as they are computed.
 
     Args:
-        experiment: on which.
-        names: of the faults; None: all. One that the data cannot show, such as order where there are no times, gives
-            no rows, and says so.
+        experiment: the folds to measure on.
+        names: names of the faults; None for all. A fault that the data cannot show, such as one of order in data
+            without times, is announced and gives no rows.
 
     Raises:
         UsageError: there is no fault of one of the names.

@@ -1,4 +1,4 @@
-"""Who watched what after what: sequences with one title to be told, and how well it is told."""
+"""Sequences of items with one item to be predicted, and how well models predict it."""
 
 from dataclasses import replace
 
@@ -21,20 +21,20 @@ METRICS = (MetricKey("ndcg", 5), MetricKey("recall", LIST_LENGTH), MetricKey("mr
 
 
 def all_timed(experiment: Experiment) -> Interactions | None:
-    """Return the pairs of all folds that have a time; None where none has one."""
+    """Return the pairs of all folds that have a time; None if none has one."""
     pairs = Interactions.concatenate(experiment.data.train, experiment.data.validation, experiment.test)
     return None if pairs.times is None else pairs.where(pairs.times > np.iinfo(np.int64).min)
 
 
-def last_titles(experiment: Experiment, *, ties_by_index: bool = False) -> Experiment | None:
-    """Return the experiment with each user's last title as the test fold and the one before it as validation.
+def last_items(experiment: Experiment, *, ties_by_index: bool = False) -> Experiment | None:
+    """Return the experiment with each user's last item as the test fold and the one before it as validation.
 
     Args:
-        experiment: whose folds are put together and divided anew.
-        ties_by_index: order titles of one moment by their index, not by chance.
+        experiment: its folds are put together and split anew.
+        ties_by_index: order items of one moment by their index, not at random.
 
     Returns:
-        None where no times are known; pairs without a time are left out.
+        The experiment without the pairs that have no time; None if no pair has one.
     """
     pairs = all_timed(experiment)
     if pairs is None or pairs.times is None:
@@ -49,11 +49,11 @@ def last_titles(experiment: Experiment, *, ties_by_index: bool = False) -> Exper
     return experiment.on(test, train=pairs.where(held_out > 1), validation=validation)
 
 
-def next_titles(experiment: Experiment) -> Experiment | None:
-    """Return the experiment with the first title of each user's test fold, in order, as its only one.
+def next_items(experiment: Experiment) -> Experiment | None:
+    """Return the experiment with only the first item of each user in the test fold, in order of time.
 
     Returns:
-        None where the test fold is not later than the training fold: its first title would not be the next one.
+        None if the test fold is not later than the training fold: its first item would not be the next one.
     """
     train, test = experiment.data.train.times, experiment.test.times
     if train is None or test is None or test.min() <= train.max():
@@ -65,15 +65,15 @@ def next_titles(experiment: Experiment) -> Experiment | None:
 
 
 def sequences(experiment: Experiment, share: float) -> Experiment | None:
-    """Return the experiment as paper 002 makes it: all histories cut into sequences, the last title of some to be told.
+    """Return the experiment as paper 002 makes it: all histories cut into sequences, some with the last item held out.
 
-    A history is cut into pieces of `SEQUENCE_LENGTH` titles from its end backwards; a piece of fewer than two is left
-    out. Each piece counts as a user of its own. A share of the pieces, drawn by the seed, is held out: of those the
-    last title is the test fold, the others stay in the training fold, as histories for it. The future of a user, in
-    pieces that are not held out, is learnt from.
+    A history is cut into pieces of `SEQUENCE_LENGTH` items from its end backwards; a piece of fewer than two items is
+    dropped. Each piece counts as a user. A share of the pieces, drawn by the seed, is held out: their last item is the
+    test fold, their other items stay in the training fold as history. So models learn from the future of a user, in
+    pieces that are not held out.
 
     Returns:
-        None where no times are known.
+        None if no times are known.
     """
     pairs = all_timed(experiment)
     if pairs is None:

@@ -1,4 +1,4 @@
-"""The figures that the papers print, and on what data they got them."""
+"""The metrics that the papers print, and the datasets that they are measured on."""
 
 ANIME_2020 = "anime-recommendation-database-2020"
 ML_20M = "ml-20m"
@@ -22,7 +22,7 @@ PRINTED: dict[tuple[str, str, str, str], tuple[str, float]] = {
     ("002", "anime", "bilstm", "cross_entropy"): (MYANIMELIST, 4.6612),
     ("003", "anime", "two_tower", "mse_scaled"): (ANIME_2020, 0.0646),
 }
-"""By paper, domain, system and metric: the dataset, and the figure as printed."""
+"""By paper, domain, system and metric: the dataset, and the printed value."""
 
 DATA = {
     "000": {"anime": ANIME_2020, "movie": ML_20M},
@@ -31,4 +31,4 @@ DATA = {
     "003": {"anime": ANIME_2020},
     "004": {"anime": "anime-recommendations-database"},
 }
-"""By paper and domain: the dataset that the paper is about."""
+"""By paper and domain: the dataset that the paper uses."""

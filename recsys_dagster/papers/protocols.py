@@ -1,7 +1,7 @@
-"""The protocol of each paper as a value: which titles and pairs it keeps, how it divides them, with what parameters.
+"""The protocol of each paper: which items and interactions it keeps, how it splits them, and its parameters.
 
 `Protocol.export` writes the files that `recsys evaluate` takes. What a paper does to ratings and inputs beyond that,
-its faults among it, is in `as_published`.
+including its faults, is in `as_published`.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _WATCHING_OR_COMPLETED = (
 
 @dataclass(frozen=True)
 class _Setting:
-    """What a paper fixes of its protocol on one domain; the fields are those of `Protocol`."""
+    """What a paper says about its protocol on one domain; the fields are those of `Protocol`."""
 
     test_share: float
     presets: Mapping[str, str]
@@ -37,7 +37,7 @@ class _Setting:
 
 
 _SETTINGS: dict[tuple[str, str], _Setting] = {
-    # As the paper says; its 1,637,129 parameters, though, are those of 16,843 titles, and only 5,829 pass.
+    # As the paper says; but its 1,637,129 parameters are those of 16,843 items, and only 5,829 pass the filter.
     ("000", "anime"): _Setting(
         test_share=0.2,
         presets={"embedding_mlp": "paper-anime"},
@@ -45,8 +45,8 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
         pairs="rating >= 6",
     ),
     ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper-movie"}),
-    # A like is a rating above 3.5, the next of which is 4. The paper says nothing of 3.5 itself, but its 10,555 steps
-    # of 64 are nine tenths of all its 750,512 ratings, so that none was left out.
+    # A like is a rating above 3.5, that is from 4 on. The paper does not mention 3.5 itself, but its 10,555 steps of 64
+    # are nine tenths of all its 750,512 ratings, so that none was dropped.
     ("001", "movie"): _Setting(
         test_share=0.1,
         presets={
@@ -58,18 +58,18 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
         pairs=_FIVE_THOUSAND_USERS,
         like_threshold=4.0,
     ),
-    # The paper does not print what share it validates on.
+    # The paper does not print its test share.
     ("002", "anime"): _Setting(
         test_share=0.2,
         presets={"beta_network_100": "paper", "beta_network_128": "paper", "beta_network_150": "paper", "als": "spark"},
         pairs=_WATCHING_OR_COMPLETED,
     ),
-    # Of movies only what it says of order, for want of anime with times.
+    # On movies only its sequences, because no anime dataset has times.
     ("002", "movie"): _Setting(test_share=0.2, presets={"bilstm": "paper"}),
     ("003", "anime"): _Setting(
         test_share=0.3, presets={"two_tower": "paper"}, items=f"genres IS NOT NULL AND {_YEAR_WHERE_PUBLISHED}"
     ),
-    # The paper does not print what share it judges by. A watch without a rating is a rating of -1 to it.
+    # The paper does not print its test share. It counts an interaction without a rating as a rating of -1.
     ("004", "anime"): _Setting(
         test_share=0.2,
         presets={"dropout_mlp": "paper"},
@@ -80,7 +80,7 @@ PREFIX = "paper-"
 
 
 def paper_protocols(domain: Domain) -> tuple[str, ...]:
-    """Return the names of the protocols that papers have for the domain, such as `paper-000`."""
+    """Return the names of the papers' protocols for the domain, such as `paper-000`."""
     return tuple(f"{PREFIX}{paper}" for paper, name in _SETTINGS if name == domain.name)
 
 

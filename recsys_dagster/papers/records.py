@@ -1,6 +1,7 @@
-"""What is kept of the papers: their figures beside ours, the effect of each fault, and confusion matrices.
+"""Store the results of the papers: printed metrics with ours, the effect of each fault, and confusion matrices.
 
-Each kind is a table of the schema `evaluation` in the domain's warehouse, named in `TABLES`, one column a field.
+Each class of rows is a table of the schema `evaluation` in the domain's warehouse, named in `TABLES`, with a column for
+each field.
 """
 
 from collections.abc import Sequence
@@ -16,22 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One figure of a paper beside ours.
+    """One printed metric of a paper with our values.
 
     Attributes:
         paper: `000` to `004`.
-        system: name of the model in the registry, with what was changed in brackets, such as `bilstm (shuffled)`.
-        dataset: what our figures are measured on.
+        system: name of the model in the registry, what was changed in brackets, such as `bilstm (shuffled order)`.
+        dataset: id of the dataset that our values are measured on.
         metric: `rmse`, `mse`, `mae`, `mse_scaled` (of ratings mapped to [-1, 1]), `accuracy`, `precision`, `recall`,
             `ndcg@5`, `recall@20`, `mrr@20`, `cross_entropy`.
-        printed_dataset: what the paper's figure is measured on.
-        printed: the paper's figure; None where it prints none.
-        as_published: ours under the paper's protocol: its filters, split, parameters and faults.
-        as_published_trivial: under the same protocol, what knows nothing of anybody: `trivial`.
-        honest: ours under the folds of the lineage, all ratings, default parameters, nothing of the test in the inputs.
-        honest_trivial: `trivial` under the folds of the lineage.
-        trivial: `constant` (the mean rating), `majority` (the commoner answer), `popularity` or `uniform`.
-        train_pairs, test_pairs: of the paper's protocol on this dataset.
+        printed_dataset: id of the dataset that the paper uses.
+        printed: the value that the paper prints; None if it prints none.
+        as_published: our value under the paper's protocol: its filters, split, parameters and faults.
+        as_published_trivial: the value of the trivial system under the same protocol.
+        honest: our value on the folds of the lineage: all ratings, default parameters, no test data in the inputs.
+        honest_trivial: the value of the trivial system on the folds of the lineage.
+        trivial: name of the trivial system: `constant` (the mean rating), `majority` (the more frequent answer),
+            `popularity` or `uniform`.
+        train_pairs, test_pairs: sizes of the training and the test part under the paper's protocol.
     """
 
     paper: str
@@ -51,17 +53,17 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class FaultRow:
-    """By how much a score lies that was got with a fault.
+    """The effect of a fault on a metric.
 
     Attributes:
         fault: short name of the fault, such as `leaky-tastes`; a key of `FAULTS`, which explains it.
         paper: papers that have it, such as `003` or `000, 004`.
-        dataset: what it is measured on.
-        system: name of the model, or of the count where no model takes part.
+        dataset: id of the dataset.
+        system: name of the model, or of what is counted where there is no model.
         metric: as in `PaperRow`, or what is counted.
-        honest: without the fault.
-        faulty: with it.
-        low, high: 95 % interval over users of `faulty` − `honest`, the same users in both; None for a count.
+        honest: the value without the fault.
+        faulty: the value with the fault.
+        low, high: 95 % interval of `faulty` − `honest`, paired over users; None for a count.
     """
 
     fault: str
@@ -77,13 +79,13 @@ class FaultRow:
 
 @dataclass(frozen=True)
 class PaperConfusion:
-    """How often one rating was predicted, rounded to a whole one, where another was given.
+    """How many pairs of a rating were predicted, rounded to a whole number, as which rating.
 
     Attributes:
         paper, system, dataset: as in `PaperRow`.
-        rating: what was given; -1 is a watch without a rating, where the paper takes that for one.
-        predicted: what was predicted, rounded.
-        pairs: how often.
+        rating: the true rating; -1 is an interaction without a rating, which paper 004 counts as one.
+        predicted: the predicted rating, rounded.
+        pairs: their number.
     """
 
     paper: str
@@ -99,15 +101,17 @@ TABLES: dict[type, Table] = {PaperRow: PAPERS, FaultRow: FAULTS, PaperConfusion:
 Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion)
 
 
-def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], dataset: str, rows: Sequence[Row]) -> None:
-    """Replace, in one transaction, what is stored for the dataset of the papers, or faults, that the rows are of."""
-    table = TABLES[kind]
+def store_records(
+    connection: "duckdb.DuckDBPyConnection", row_type: type[Row], dataset: str, rows: Sequence[Row]
+) -> None:
+    """Replace, in one transaction, the stored rows of the dataset for the papers, or faults, that occur in `rows`."""
+    table = TABLES[row_type]
     connection.begin()
     try:
         create_table(connection, table)
-        about = "fault" if kind is FaultRow else "paper"
-        for name in sorted({getattr(row, about) for row in rows}):
-            connection.execute(f"DELETE FROM {table.full_name} WHERE dataset = ? AND {about} = ?", [dataset, name])
+        key = "fault" if row_type is FaultRow else "paper"
+        for name in sorted({getattr(row, key) for row in rows}):
+            connection.execute(f"DELETE FROM {table.full_name} WHERE dataset = ? AND {key} = ?", [dataset, name])
         insert_rows(connection, table, rows)
     except BaseException:
         connection.rollback()
@@ -115,6 +119,6 @@ def store_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row], data
     connection.commit()
 
 
-def read_records(connection: "duckdb.DuckDBPyConnection", kind: type[Row]) -> list[Row]:
-    """Return every row of that kind in the order in which they were stored; none if nothing ever was."""
-    return read_rows(connection, TABLES[kind], kind, "rowid")
+def read_records(connection: "duckdb.DuckDBPyConnection", row_type: type[Row]) -> list[Row]:
+    """Return every row of that type in the order in which they were stored; none if nothing was ever stored."""
+    return read_rows(connection, TABLES[row_type], row_type, "rowid")

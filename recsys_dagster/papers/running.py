@@ -1,4 +1,4 @@
-"""All papers of a domain, or all faults, on the clean tables that are there."""
+"""Run the papers of a domain on its warehouse, each under its own protocol and on the folds of the lineage."""
 
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,13 @@ from recsys_dagster.warehouse.database import Warehouse
 
 
 def lineage_folds(warehouse: Warehouse, domain: Domain, dataset: str, *, seed: int) -> Experiment:
-    """Return the folds of the lineage; raise RecsysError if there are no features yet."""
+    """Return the folds of the lineage as an experiment; raise RecsysError if there are no features yet."""
     data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
     return Experiment(dataset, data, test, load_ids(warehouse)[1], seed)
 
 
 def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol: Protocol, *, seed: int) -> Experiment:
-    """Return the split of a paper's protocol; raise RecsysError if it leaves nothing to learn from or judge by."""
+    """Return the split of a paper's protocol as an experiment; raise RecsysError if a part of it is empty."""
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=warehouse.path.parent) as folder:
         split = protocol.load(protocol.export(warehouse, domain, Path(folder)), domain)
     return Experiment(dataset, split.data, split.test, split.item_ids, seed)
@@ -31,18 +31,18 @@ def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol
 def run_papers(
     warehouse: Warehouse, domain: Domain, dataset: str, papers: Iterable[str] | None = None, *, seed: int
 ) -> Iterator[PaperRow | PaperConfusion]:
-    """Fit the systems of each paper under its protocol and under the honest one; give the rows as they are found.
+    """Fit the systems of each paper under its protocol and on the folds of the lineage; give rows as they are computed.
 
     Args:
-        warehouse: of the domain, its features built.
-        domain: those papers take part that are about it.
-        dataset: id of what the warehouse holds.
-        papers: numbers, such as `000`; None: all that are about the domain.
+        warehouse: the domain's, with its features built.
+        domain: the domain.
+        dataset: id of the dataset that the warehouse holds.
+        papers: numbers, such as `000`; None for all that are about the domain.
         seed: of splits and models.
 
     Raises:
         UsageError: one of the papers does not exist or is not about the domain.
-        RecsysError: there are no features yet, or a protocol leaves nothing to learn from or judge by.
+        RecsysError: there are no features yet, or a protocol leaves the training or the test part empty.
     """
     chosen = [f"{PREFIX}{paper}" for paper in papers] if papers is not None else paper_protocols(domain)
     protocols = [paper_protocol(name, domain, seed=seed) for name in chosen]
@@ -51,7 +51,7 @@ def run_papers(
         paper = protocol.name.removeprefix(PREFIX)
         published = published_folds(warehouse, domain, dataset, protocol, seed=seed)
         announce(
-            f"paper {paper} on {dataset}: {len(published.data.train):,} pairs to learn from,"
-            f" {len(published.test):,} to be judged by …"
+            f"paper {paper} on {dataset}: {len(published.data.train):,} training pairs,"
+            f" {len(published.test):,} test pairs …"
         )
         yield from PAPERS[paper](Trial(paper, domain.name, published, honest))

@@ -1,4 +1,4 @@
-"""Scores as sums over users, so that the same users can be drawn again under two ways of getting a score."""
+"""Scores as sums over users, so that two scores can be compared on the same resamples of users."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,11 @@ from recsys_dagster.evaluation.store import PerUser
 
 @dataclass(frozen=True)
 class Score:
-    """A metric, and what each user adds to it.
+    """A metric as a ratio over users.
 
     Attributes:
-        totals, weights: (n_users,) float64; zeros for a user who adds nothing.
-        statistic: of the sum of the totals and that of the weights.
+        totals, weights: (n_users,) float64 numerator and denominator of each user; zeros for a user who does not count.
+        statistic: maps the sum of the totals and that of the weights to the metric.
     """
 
     totals: NDArray[np.float64]
@@ -33,7 +33,7 @@ class Score:
 
 
 def per_pair(values: NDArray[Any], users: NDArray[np.int32], n_users: int, statistic: Statistic) -> Score:
-    """Return the score that is the statistic of one value a pair."""
+    """Return the statistic of (n,) values of pairs, given the (n,) users of the pairs."""
     totals = np.bincount(users, values, n_users).astype(np.float64)
     return Score(totals, np.bincount(users, minlength=n_users).astype(np.float64), statistic)
 
@@ -41,12 +41,12 @@ def per_pair(values: NDArray[Any], users: NDArray[np.int32], n_users: int, stati
 def squared_errors(
     predicted: NDArray[np.floating] | float, pairs: Interactions, n_users: int, statistic: Statistic = root_mean
 ) -> Score:
-    """Return the RMSE of (n,) predictions, or of one for all, over pairs that are all rated; the MSE by `mean`."""
+    """Return the RMSE of (n,) predictions, or of one constant, over rated pairs; the MSE with the statistic `mean`."""
     return per_pair((predicted - pairs.ratings.astype(np.float64)) ** 2, pairs.users, n_users, statistic)
 
 
 def absolute_errors(predicted: NDArray[np.floating] | float, pairs: Interactions, n_users: int) -> Score:
-    """Return the MAE of (n,) predictions, or of one for all, over pairs that are all rated."""
+    """Return the MAE of (n,) predictions, or of one constant, over rated pairs."""
     return per_pair(np.abs(predicted - pairs.ratings.astype(np.float64)), pairs.users, n_users, mean)
 
 
@@ -57,8 +57,8 @@ def ranked(per_user: PerUser, key: MetricKey, n_users: int) -> Score:
 
 
 def difference(faulty: Score, honest: Score, seed: int) -> Interval:
-    """Return `faulty` − `honest` with its 95 % interval; both are worked out on the same resamples of users."""
+    """Return `faulty` − `honest` with its 95 % interval; both are computed on the same resamples of users."""
     columns = np.column_stack([faulty.totals, faulty.weights, honest.totals, honest.weights])
     drawn = resampled_sums(columns, seed)
-    lies = faulty.statistic(drawn[:, 0], drawn[:, 1]) - honest.statistic(drawn[:, 2], drawn[:, 3])
-    return interval(faulty.value - honest.value, lies)
+    differences = faulty.statistic(drawn[:, 0], drawn[:, 1]) - honest.statistic(drawn[:, 2], drawn[:, 3])
+    return interval(faulty.value - honest.value, differences)

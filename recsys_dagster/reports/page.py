@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST, label_of
-from recsys_dagster.papers.faults import FAULTS, explained
+from recsys_dagster.papers.faults import FAULTS, describe_fault
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS
 from recsys_dagster.reports.figures import cached_svg, to_svg
@@ -60,7 +60,7 @@ def write_report(path: Path, report: Report) -> None:
         },
         diagnostics_by_model={row.model: row.diagnostics for row in report.leaderboard.rows},
         fault_figure=_fault_figure(report.faults),
-        fault_explanations={row.fault: explained(row.fault) for row in report.faults if row.fault in FAULTS},
+        fault_explanations={row.fault: describe_fault(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         user_descriptions=DESCRIPTIONS,
         genre_figures={

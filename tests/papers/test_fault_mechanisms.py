@@ -1,4 +1,4 @@
-"""What each fault does, in numbers worked out by hand."""
+"""The effect of each fault, in numbers computed by hand."""
 
 from dataclasses import replace
 
@@ -11,10 +11,10 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.registry import get_model_class
-from recsys_dagster.papers.as_published import classified, confused
+from recsys_dagster.papers.as_published import confusion_rows, like_metrics
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import HONEST, MODEL, scaled, substring_genres
-from recsys_dagster.papers.fault_orders import next_indices
+from recsys_dagster.papers.fault_orders import is_next_index
 from recsys_dagster.papers.fault_rankings import ids_by_largest, support
 from recsys_dagster.papers.fault_ratings import (
     MemberRatings,
@@ -26,7 +26,7 @@ from recsys_dagster.papers.fault_ratings import (
     random_split,
     unrated_as_minus_one,
 )
-from recsys_dagster.papers.orders import METRICS, last_titles, next_item_scores, next_titles, sequences
+from recsys_dagster.papers.orders import METRICS, last_items, next_item_scores, next_items, sequences
 from recsys_dagster.papers.scores import Score, difference, squared_errors
 
 NAN = float("nan")
@@ -75,9 +75,7 @@ def test_shounen_ai_is_shounen_only_by_substring() -> None:
         (dict.fromkeys(HONEST, True), [4, 4 / 3, 0]),
     ],
 )
-def test_faults_in_the_inputs_show_in_what_these_are_standardised_by(
-    faults: dict[str, bool], mean: list[float]
-) -> None:
+def test_faults_in_the_inputs_show_in_the_means_of_the_scaler(faults: dict[str, bool], mean: list[float]) -> None:
     one = experiment(pairs((0, 0, 10), (1, 1, 4)), pairs((0, 2, 2)))
     genres = sp.csr_array(np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]], dtype=np.float32))
     data = replace(one.data, validation=one.test, item_features=replace(one.data.item_features, genres=genres))
@@ -86,14 +84,14 @@ def test_faults_in_the_inputs_show_in_what_these_are_standardised_by(
     assert_allclose(model.user_tower_[0], mean, rtol=1e-6)
 
 
-def test_a_watch_without_a_rating_becomes_the_worst_rating_of_all() -> None:
+def test_an_interaction_without_a_rating_becomes_a_rating_of_minus_one() -> None:
     found = minus_one_for_none(pairs((0, 0, 9), (0, 1, NAN)))
     assert found.ratings.tolist() == [9, -1]
     known = experiment(pairs((0, 0, 9)), pairs((1, 1, 5)))
     assert unrated_as_minus_one(known) == [], "all is rated: nothing to show"
 
 
-def test_without_low_ratings_even_the_constant_errs_less() -> None:
+def test_without_low_ratings_even_the_constant_has_a_smaller_error() -> None:
     # Mean 6 against 2 and 10: (16 + 16) / 2. Of 6 and more the mean is 8, against 10 alone: 4.
     one = experiment(pairs((0, 0, 2), (0, 1, 10), (1, 0, 6)), pairs((1, 1, 10), (2, 0, 2)))
     masked = one.where(lambda found: ~(found.ratings < 6))
@@ -102,7 +100,7 @@ def test_without_low_ratings_even_the_constant_errs_less() -> None:
     assert masked_below_six(experiment(pairs((0, 0, 3)), pairs((1, 1, 5)), scale=(0.5, 5))) == []
 
 
-def test_leaving_out_what_is_neither_changes_how_often_the_majority_is_right() -> None:
+def test_dropping_the_ratings_in_between_changes_the_accuracy_of_the_majority() -> None:
     # Liked from 3 on; the majority of 4, 4, 1 likes: right for 5, wrong for 1 and for 2.5.
     one = experiment(pairs((0, 0, 4), (0, 1, 4), (1, 0, 1)), pairs((1, 1, 5), (2, 0, 1), (2, 1, 2.5)), scale=(0.5, 5))
     assert majority_accuracy(one).value == pytest.approx(1 / 3)
@@ -110,58 +108,58 @@ def test_leaving_out_what_is_neither_changes_how_often_the_majority_is_right() -
     assert half_is_neither(one) == [], "nothing is rated 3.5"
 
 
-def test_a_stack_believes_a_member_that_knows_its_training_ratings_by_heart() -> None:
-    # By heart the member repeats each rating, so that the stack takes its word; outside it says 5 of everything, so
-    # that the stack takes the mean, 2.
+def test_a_stack_trusts_a_member_that_has_memorised_its_training_ratings() -> None:
+    # In sample the member repeats each rating, so that the stack copies it; out of fold it predicts 5 for every pair,
+    # so that the stack predicts the mean, 2.
     member = MemberRatings(
-        given=np.array([1, 2, 3], dtype=np.float32),
-        outside=np.array([[5], [5], [5]], dtype=np.float32),
-        inside=np.array([[1], [2], [3]], dtype=np.float32),
-        of_test=np.array([[9], [4]], dtype=np.float32),
+        ratings=np.array([1, 2, 3], dtype=np.float32),
+        out_of_fold=np.array([[5], [5], [5]], dtype=np.float32),
+        in_sample=np.array([[1], [2], [3]], dtype=np.float32),
+        test=np.array([[9], [4]], dtype=np.float32),
     )
-    assert_allclose(member.stacked(member.inside, (1, 10)), [9, 4])
-    assert_allclose(member.stacked(member.outside, (1, 10)), [2, 2])
+    assert_allclose(member.stacked(member.in_sample, (1, 10)), [9, 4])
+    assert_allclose(member.stacked(member.out_of_fold, (1, 10)), [2, 2])
     # Ridge: weight Σxy / (Σx² + α) of the centred 1, 2, 3 is 2 / 4, so 2 + (9 − 2) / 2 and 2 + (4 − 2) / 2.
-    assert_allclose(member.stacked(member.inside, (1, 10), alpha=2.0), [5.5, 3])
+    assert_allclose(member.stacked(member.in_sample, (1, 10), alpha=2.0), [5.5, 3])
 
 
-def test_a_random_split_needs_times_to_be_held_against() -> None:
+def test_a_random_split_is_compared_only_where_there_are_times() -> None:
     assert random_split(experiment(pairs((0, 0, 3)), pairs((1, 1, 5)))) == []
 
 
-def test_an_embedding_by_ids_has_a_row_for_each_number_up_to_the_largest() -> None:
+def test_an_embedding_by_ids_has_a_row_for_each_number_up_to_the_largest_id() -> None:
     found = ids_by_largest(experiment(pairs((0, 0, 3)), pairs((1, 1, 5))))
     assert [(row.honest, row.faulty) for row in found] == [(3, 21), (3 * 400 / 1e6, 21 * 400 / 1e6)]
 
 
-def test_support_is_how_many_have_a_listed_title() -> None:
+def test_support_is_the_number_of_training_pairs_of_listed_items() -> None:
     one = experiment(pairs((0, 0, 9), (1, 0, 9), (2, 1, 9)), pairs((2, 2, 9)))
-    # User 2 has title 1, nobody has title 2: the list is title 0 alone, which two people have.
+    # User 2 has item 1, no user has item 2: the list is item 0 alone, which two users have.
     assert support(one, one.fitted("popularity")).value == 2
 
 
-def test_titles_of_one_moment_stand_by_index_only_if_asked_for() -> None:
+def test_items_of_one_moment_are_ordered_by_index_only_on_request() -> None:
     at_once = [(0, item, NAN) for item in (4, 1, 3, 0, 2)]
     one = experiment(pairs(*at_once, times=[5] * 5), pairs((1, 0, NAN), times=[1]), n_items=5)
-    tied, by_chance = last_titles(one, ties_by_index=True), last_titles(one)
+    tied, by_chance = last_items(one, ties_by_index=True), last_items(one)
     assert tied is not None
     assert by_chance is not None
     assert (tied.data.validation.items.tolist(), tied.test.items.tolist()) == ([3], [4])
-    assert next_indices(tied).tolist() == [True]
+    assert is_next_index(tied).tolist() == [True]
     parts = (by_chance.data.train, by_chance.data.validation, by_chance.test)
     assert sorted(item for part in parts for item in part.items[part.users == 0]) == [0, 1, 2, 3, 4]
     assert tied.data.train.items[tied.data.train.users == 1].tolist() == [0], "one title has nothing before it"
 
 
-def test_an_unknown_time_is_in_no_order() -> None:
+def test_a_pair_without_a_time_is_in_no_sequence() -> None:
     timed = pairs(*[(0, item, NAN) for item in range(4)], times=[7, np.iinfo(np.int64).min, 9, 8])
-    lasts = last_titles(experiment(timed, pairs((1, 0, NAN), times=[1]), n_items=4))
+    lasts = last_items(experiment(timed, pairs((1, 0, NAN), times=[1]), n_items=4))
     assert lasts is not None
     assert lasts.data.train.items[lasts.data.train.users == 0].tolist() == [0]
     assert (lasts.data.validation.items.tolist(), lasts.test.items.tolist()) == ([3], [2])
 
 
-def test_a_history_is_cut_into_eighteen_titles_from_its_end() -> None:
+def test_a_history_is_cut_into_pieces_of_eighteen_items_from_its_end() -> None:
     long = pairs(*[(0, item, 9) for item in range(20)], times=list(range(20)))
     one = experiment(long, pairs((1, 5, 9), times=[3]), n_items=20)
     everything = sequences(one, share=1.0)
@@ -176,14 +174,14 @@ def test_a_history_is_cut_into_eighteen_titles_from_its_end() -> None:
     assert sequences(experiment(pairs((0, 0, 3)), pairs((1, 1, 5))), share=0.5) is None, "no times, no order"
 
 
-def test_the_next_title_is_the_first_of_the_test_fold() -> None:
+def test_the_next_item_is_the_first_of_the_test_fold() -> None:
     one = experiment(pairs((0, 0, 9), times=[1]), pairs((0, 2, 9), (0, 1, 9), (1, 2, 9), times=[9, 5, 7]))
-    after = next_titles(one)
+    after = next_items(one)
     assert after is not None
     found = after.test
     assert (found.users.tolist(), found.items.tolist()) == ([0, 1], [1, 2])
     drawn = experiment(pairs((0, 0, 9), times=[6]), one.test)
-    assert next_titles(drawn) is None, "what was drawn at random is not what comes next"
+    assert next_items(drawn) is None, "what was drawn at random is not what comes next"
 
 
 def test_the_next_item_has_the_metrics_of_its_rank() -> None:
@@ -195,16 +193,18 @@ def test_the_next_item_has_the_metrics_of_its_rank() -> None:
     assert [scores[key].value for key in METRICS] == pytest.approx([(1 + 1 / np.log2(6)) / 3, 2 / 3, (1 + 1 / 5) / 3])
 
 
-def test_likes_are_counted_as_said_and_as_true() -> None:
+def test_accuracy_precision_and_recall_of_likes_match_values_computed_by_hand() -> None:
     one = experiment(pairs((0, 0, 9)), pairs((0, 1, 9), (1, 1, 8), (2, 1, 3), (2, 2, 2)))
-    said = np.array([True, False, True, False])
-    assert classified(said, one) == {"accuracy": 0.5, "precision": 0.5, "recall": 0.5}
-    assert classified(np.zeros(4, dtype=bool), one) == {"accuracy": 0.5, "recall": 0.0}, "no precision of nothing said"
+    likes = np.array([True, False, True, False])
+    assert like_metrics(likes, one) == {"accuracy": 0.5, "precision": 0.5, "recall": 0.5}
+    assert like_metrics(np.zeros(4, dtype=bool), one) == {"accuracy": 0.5, "recall": 0.0}, (
+        "no precision without a predicted like"
+    )
 
 
 def test_a_confusion_counts_rounded_predictions() -> None:
     one = experiment(pairs((0, 0, 9)), pairs((0, 1, 9), (1, 1, 9), (2, 1, 3)))
-    found = list(confused("m", one, np.array([8.6, 9.4, 6.2], dtype=np.float32)))
+    found = list(confusion_rows("m", one, np.array([8.6, 9.4, 6.2], dtype=np.float32)))
     assert [(row.rating, row.predicted, row.pairs) for row in found] == [(3, 6, 1), (9, 9, 2)]
 
 
@@ -214,7 +214,7 @@ def test_scaling_to_minus_one_to_one_divides_a_squared_error_by_its_share_of_the
     assert scaled(score, (1, 10)).totals.sum() == pytest.approx(1)
 
 
-def test_equal_scores_differ_by_nothing_and_a_constant_lie_has_no_spread() -> None:
+def test_equal_scores_have_no_difference_and_a_constant_difference_has_no_spread() -> None:
     honest = Score(np.array([1.0, 2, 3]), np.ones(3))
     lie = difference(replace(honest, totals=honest.totals - 0.5), honest, seed=1)
     assert (lie.value, lie.low, lie.high) == pytest.approx((-0.5, -0.5, -0.5))

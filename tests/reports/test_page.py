@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from report_of import report
 
-from recsys_dagster.papers.faults import explained
+from recsys_dagster.papers.faults import describe_fault
 from recsys_dagster.reports.page import write_report
 
 
@@ -153,10 +153,17 @@ def test_results_of_papers_are_shown_with_ours_and_with_a_trivial_baseline(page:
 def test_faults_are_shown_with_their_effect(path: Path, page: Outline) -> None:
     text = " ".join(page.text.split())
     assert (
-        f"leaky tastes {explained('leaky-tastes')} two_tower paper 003, RMSE 1.2000 1.0800 -0.1200 -0.2000 to -0.0500"
+        f"leaky tastes {describe_fault('leaky-tastes')} two_tower paper 003, RMSE "
+        "1.2000 1.0800 -0.1200 -0.2000 to -0.0500"
+    ) in text
+    assert (
+        f"genre by substring {describe_fault('genre-by-substring')} titles paper 003, titles flagged 410 530 +120"
         in text
     )
-    assert f"genre by substring {explained('genre-by-substring')} titles paper 003, titles flagged 410 530 +120" in text
+    assert (
+        f"genre by substring {describe_fault('genre-by-substring')} titles paper 003, titles flagged 410 530 +120"
+        in text
+    )
     figure = (
         path.read_text(encoding="utf-8").partition("Change of the score by each fault")[2].partition("</figure>")[0]
     )

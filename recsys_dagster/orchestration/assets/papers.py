@@ -9,7 +9,7 @@ from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.papers.faults import explained, show_faults
+from recsys_dagster.papers.faults import describe_fault, show_faults
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
 from recsys_dagster.runtime.resource_usage import track_resources
@@ -97,7 +97,7 @@ def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recs
                 ["fault", "paper", "system", "metric", "honest", "faulty", "low", "high"],
                 [[r.fault, r.paper, r.system, r.metric, r.honest, r.faulty, r.low, r.high] for r in rows],
             ),
-            "what they are": dg.MetadataValue.md("\n".join(f"- {name}: {explained(name)}" for name in sorted(named))),
+            "what they are": dg.MetadataValue.md("\n".join(f"- {one}: {describe_fault(one)}" for one in sorted(named))),
             "dataset": dataset,
             "dagster/row_count": len(rows),
             **usage_metadata(usage),
