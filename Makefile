@@ -1,8 +1,20 @@
 # `make` lists the commands. All that is needed beforehand is Python 3.11, 3.12 or 3.13.
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+	$$p -c '$(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
+PORT ?= 3000
 BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --no-deps --require-hashes --progress-bar off
+# One line that is written anew for each package, instead of pip's three lines for each of them.
+SHOW = awk -v of=$$(grep -c == $(1)) ' \
+	/^(Collecting|Requirement already)/ { name = $$1 ~ /^C/ ? $$2 : $$4; n++; size = "" } \
+	/Downloading/ { size = $$(NF - 1) " " $$NF } \
+	/^(Collecting|Requirement already)|Downloading/ { printf "\r\033[K  %d of %d: %s %s", n, of, name, size; fflush() } \
+	/^Installing/ { printf "\r\033[K  unpacking; this takes about a minute"; fflush() } \
+	END { printf "\r\033[K" }'
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
@@ -11,39 +23,61 @@ export DAGSTER_DISABLE_TELEMETRY := true
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/installed ## set up .venv from requirements.lock
+setup: .venv/installed ## set up .venv from requirements.lock: all that running needs
 
 .venv/installed: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=/path/to/python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(if $(PYTHON),$(PYTHON) -c '$(SUPPORTED)' 2>/dev/null,false) || { \
+		found="$$($(or $(PYTHON),python3) --version 2>/dev/null)"; \
+		echo "Python 3.11, 3.12 or 3.13 is needed, and $(or $(PYTHON),python3) is $${found:-not a Python}." \
+		"Name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Installing into .venv: up to 0.9 GB to download, 2.6 GB on disk, 2 to 5 minutes, once."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) -r $< | $(call SHOW,$<)
+	@$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-ui: requirements-ui.lock .venv/installed
+	@echo "Installing the UI into .venv: 25 small packages, 20 MB."
+	@$(PIP) -r $< | $(call SHOW,$<)
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	@echo "Installing what the tests need into .venv: up to 0.3 GB to download, a minute, once."
+	@$(PIP) -r $< | $(call SHOW,$<)
 	@touch $@
 
 run: setup ## everything for both domains, on generated samples unless .env says otherwise
-	$(BIN)/recsys run
+	@$(BIN)/recsys run
 
-dev: setup ## the Dagster UI at http://127.0.0.1:3000, its history kept in .dagster
-	@mkdir -p .dagster && cp dagster.yaml .dagster/
-	PATH="$(CURDIR)/$(BIN):$$PATH" DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev --host 127.0.0.1
+dev: .venv/installed-ui ## the Dagster UI at http://127.0.0.1:3000 (PORT=3100: another port), on the history of `make run`
+	@$(BIN)/recsys ui --port $(PORT)
 
-test: setup ## every check: style, types, imports, SQL, tests
+test: .venv/installed-dev ## every check: style, types, imports, definitions, SQL, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cp recsys_dagster/orchestration/dagster.yaml "$$home" && \
+		PATH="$(CURDIR)/$(BIN):$$PATH" DAGSTER_HOME="$$home" dg check defs --use-active-venv
 	$(BIN)/sqlfluff lint sql
 	$(BIN)/pytest
 
-docs: setup ## the documentation site, into site/; open site/index.html
+docs: .venv/installed-dev ## the documentation site, into site/; open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-soak: setup ## kill a retrain at fifty points, fill the disk at as many, and look at what is left (takes a while)
+soak: .venv/installed-dev ## kill a retrain at fifty points, fill the disk at as many, and look at what is left (takes a while)
 	RECSYS_SOAK_POINTS=50 $(BIN)/pytest tests/orchestration/test_disturbed_runs.py
 
-bench: setup ## speed and memory beside peers, into benchmarks/RESULTS.md; SIZE=small takes minutes, the full size hours
+bench: .venv/installed-dev ## speed and memory beside peers, into benchmarks/RESULTS.md; SIZE=small takes minutes, the full size hours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --size $(or $(SIZE),full)
 
-lock: setup ## resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra postgres --group dev --universal --python-version 3.11 --upgrade --quiet \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra postgres --group build --universal --python-version 3.11 --quiet \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+# The other two hold only what requirements.lock does not, in the same versions.
+BEYOND = --constraint requirements.lock \
+	$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u)
+
+lock: .venv/installed-dev ## resolve pyproject.toml into the three lock files; UPGRADE=1: to the newest versions
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) $(BEYOND) --group ui --output-file requirements-ui.lock
+	$(COMPILE) $(BEYOND) --constraint requirements-ui.lock --group dev --output-file requirements-dev.lock
