@@ -31,7 +31,7 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
         sentences = [f"{decision.model} is the champion. It has no results on this leaderboard."]
     else:
         sentences = [f"{decision.model} is the champion: {_choosing_values(champion)}."]
-    sentences.append(f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'}: {decision.reason}.")
+    sentences.append(f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'} ({decision.reason}).")
     reported = {model: row.shown[CHOOSING_METRIC].value for model, row in rows.items() if CHOOSING_METRIC in row.shown}
     if decision.model in reported:
         bar = reported[decision.model]
@@ -75,8 +75,8 @@ def _objection(row: LeaderboardRow, champion: LeaderboardRow | None, decision: D
     if decision.by == "hand":
         return "the champion was chosen by hand"
     if champion and champion.chosen_by and row.chosen_by and row.chosen_by.value <= champion.chosen_by.value:
-        return f"{CHOOSING_FOLD} decides, where it has {row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
-    return f"{CHOOSING_FOLD} decides, and the gate preferred {decision.model} there"
+        return f"the choice is made on {CHOOSING_FOLD}, where it has {row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
+    return f"the choice is made on {CHOOSING_FOLD}, where the gate preferred {decision.model}"
 
 
 def _choosing_values(row: LeaderboardRow) -> str:

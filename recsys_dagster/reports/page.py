@@ -149,7 +149,7 @@ def _tradeoff_figures(report: Report) -> list[tuple[str, str]]:
     accuracy, coverage = CHOOSING_METRIC, MetricKey("coverage", SHORT_LIST)
     axes: dict[str, tuple[str, dict[str, float]]] = {
         "Accuracy and coverage": (
-            "share of the titles that are recommended to any user",
+            "share of titles recommended to any user",
             {model: shown[coverage].value for model, shown in metrics.items() if coverage in shown},
         ),
         "Accuracy and time": (

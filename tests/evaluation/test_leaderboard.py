@@ -224,7 +224,7 @@ def test_the_champion_is_the_one_of_the_gate_and_what_is_better_on_test_is_expla
     assert sentences[:2] == [
         "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation, "
         "NDCG@10 0.200 (95 % 0.190 to 0.210) on test.",
-        "It was chosen by the gate: because.",
+        "It was chosen by the gate (because).",
     ]
     assert sentences[2].startswith(
         "leaky is better on test: NDCG@10 0.950 against 0.200. It was not taken: it may have seen the test fold"
@@ -239,9 +239,9 @@ def test_the_champion_is_the_one_of_the_gate_and_what_is_better_on_test_is_expla
 def test_a_first_choice_and_a_choice_by_hand_are_explained_too():
     _, _, leaky, edlae = champion_verdicts(contested(), decision("ease"))
     assert "may have seen the test fold" in leaky
-    assert edlae.endswith("It was not taken: validation decides, where it has 0.390 against 0.400.")
+    assert edlae.endswith("It was not taken: the choice is made on validation, where it has 0.390 against 0.400.")
     by_hand = champion_verdicts(contested(), decision("edlae", by="hand"))
-    assert by_hand[1] == "It was chosen by hand: because."
+    assert by_hand[1] == "It was chosen by hand (because)."
     assert not any("ease is better" in sentence for sentence in by_hand)
     assert champion_verdicts(contested(), decision("popularity", by="hand"))[3].endswith(
         "It was not taken: the champion was chosen by hand."
@@ -251,7 +251,7 @@ def test_a_first_choice_and_a_choice_by_hand_are_explained_too():
 def test_a_champion_that_the_run_did_not_evaluate_is_named_all_the_same():
     assert champion_verdicts(contested(), decision("bpr")) == [
         "bpr is the champion. It has no results on this leaderboard.",
-        "It was chosen by the gate: because.",
+        "It was chosen by the gate (because).",
     ]
 
 

@@ -198,7 +198,7 @@ def test_the_page_names_the_published_champion_and_why_a_better_one_was_not_take
     assert report.provenance.model == "popularity"
     assert report.leaderboard.leader == "user_item_bias"
     assert champion.startswith("popularity is the champion: NDCG@10 ")
-    assert reason == "It was chosen by hand: the most popular, please."
+    assert reason == "It was chosen by hand (the most popular, please)."
     assert others[0].startswith("user_item_bias is better on test: ")
     assert others[0].endswith(" It was not taken: the champion was chosen by hand.")
     difference = {row.model: row.difference for row in report.leaderboard.rows}
