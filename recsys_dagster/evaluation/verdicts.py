@@ -75,7 +75,8 @@ def _objection(row: LeaderboardRow, champion: LeaderboardRow | None, decision: D
     if decision.by == "hand":
         return "the champion was chosen by hand"
     if champion and champion.chosen_by and row.chosen_by and row.chosen_by.value <= champion.chosen_by.value:
-        return f"the choice is made on {CHOOSING_FOLD}, where it has {row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
+        values = f"{row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
+        return f"the choice is made on {CHOOSING_FOLD}, where it has {values}"
     return f"the choice is made on {CHOOSING_FOLD}, where the gate preferred {decision.model}"
 
 
