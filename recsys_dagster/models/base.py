@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.tastes import mean_genre_ratings
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.errors import RecsysError
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.search_space import Range
@@ -29,16 +29,33 @@ STATE_FILE = "state.json"
 ARRAYS_FILE = "state.npz"
 """Name of the file in a model's folder that holds the arrays it learnt."""
 
+DEFAULT = "default"
+"""Name of the preset with the default parameters, which every model has."""
+
 
 class Params(BaseModel):
     """Base of each model's parameters: immutable, documented, unknown names refused.
 
+    `model_fields_set` holds the names of those that were given, also where the value equals the default.
+
     Attributes:
         searched: the range of each parameter that `recsys tune` searches; the others keep their defaults.
+        aliases: other spellings of parameters that are accepted, such as those of Spark and scikit-learn.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
     searched: ClassVar[Mapping[str, Range]] = {}
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_aliases(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not cls.aliases.keys() & values.keys():
+            return values
+        for alias, name in cls.aliases.items():
+            if alias in values and name in values:
+                raise ValueError(f"{alias} is another spelling of {name}: give one of them")
+        return {cls.aliases.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -103,6 +120,19 @@ class Model(ABC):
         self.params = params if params is not None else self.params_type()
         self.seed = seed
         self.history_: dict[str, list[float]] = {}
+
+    @classmethod
+    def preset(cls, name: str) -> Params:
+        """Return the parameters of that preset; `default` exists for every model.
+
+        Raises:
+            UsageError: there is no such preset; the message lists the known ones.
+        """
+        known = {DEFAULT: cls.params_type(), **cls.presets}
+        params = known.get(name) or known.get(name.replace("-", "_"))
+        if params is None:
+            raise UsageError(f"{cls.name} has no preset {name!r}; known: {', '.join(known)}")
+        return params
 
     # -- fitting
 

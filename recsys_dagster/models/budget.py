@@ -1,8 +1,8 @@
-"""What a model is expected to cost at a size of the data, and whether a run that names no models can spend that.
+"""Estimate the time and memory of a model, and skip a model whose estimate exceeds the budget.
 
-Each model has an `estimate` of its own beside its code. The figures in them were measured in 2026 on two cores of an
-AMD EPYC with AVX2: they are to tell minutes from hours on another machine, not to be right about minutes. What an early
-stop saves is counted at half of the epochs.
+Each model has its own `estimate`, next to its code. The constants in them were measured in 2026 on two cores of an AMD
+EPYC with AVX2. On another machine they tell minutes from hours, and no more. A model that stops early is assumed to
+train for half of its epochs.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from recsys_dagster.runtime.memory import available_bytes
 from recsys_dagster.runtime.units import GIB
 
 FLOPS = 4e10
-"""Floating-point operations a second in products of small matrices, forwards and backwards, on two cores."""
-SECONDS_A_SCORE = 5e-9
-"""To mask one score and to find the highest among them, beside what it takes to work it out."""
+"""Floating-point operations per second in products of small matrices, forwards and backwards, on two cores."""
+SECONDS_PER_SCORE = 5e-9
+"""Time to mask a score and to find the highest, in addition to computing it."""
 FOLDS = 2
-"""The users are ranked for on the validation and on the test fold."""
+"""Users are ranked for on the validation and on the test fold."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the data are.
+    """The size of the data.
 
     Attributes:
-        users, items: those with a training pair, 1 at least.
-        pairs: of the training fold.
+        users, items: number of those with a training pair, at least 1.
+        pairs: number of pairs of the training fold.
     """
 
     users: int
@@ -44,11 +44,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a model is expected to cost.
+    """The expected time and memory of a model.
 
     Attributes:
-        fit, ranking: wall time in seconds, of the fit and of ranking for everybody in the evaluation.
-        bytes: the largest memory beside the training data.
+        fit: wall time of the fit in seconds.
+        ranking: wall time in seconds of ranking for all users in the evaluation.
+        bytes: largest memory in addition to the training data.
     """
 
     fit: float
@@ -57,16 +58,22 @@ class Estimate:
 
     @classmethod
     def of_work(cls, size: Size, *, fit: float = 0, score: float = 0, memory: float = 0) -> "Estimate":
-        """Return the estimate of a fit in `fit` seconds in `memory` bytes, and `score` seconds to work a score out.
+        """Return the estimate of a model, including what all models do and store.
 
-        What all models do and hold is added: the matrix of the pairs, and a second to read, to write and to resample.
+        This is the matrix of the pairs, and a second to read, to write and to resample.
+
+        Args:
+            size: size of the data.
+            fit: seconds of the fit.
+            score: seconds to compute one score.
+            memory: bytes of the fit.
         """
-        ranking = 1 + FOLDS * size.users * size.items * (SECONDS_A_SCORE + score)
+        ranking = 1 + FOLDS * size.users * size.items * (SECONDS_PER_SCORE + score)
         return cls(1e-6 * size.pairs + fit, ranking, 1e8 + 50 * size.pairs + memory)
 
     @property
     def seconds(self) -> float:
-        """Wall time of both."""
+        """Wall time of fit and evaluation."""
         return self.fit + self.ranking
 
     def __str__(self) -> str:
@@ -77,18 +84,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run that names no models may spend on each.
+    """The most that a run may spend on each model, unless the models are named.
 
     Attributes:
         seconds: wall time of a fit and an evaluation.
-        bytes: memory; None: what the machine has left.
+        bytes: memory; None: what is free on the machine.
     """
 
     seconds: float
     bytes: int | None = None
 
     def require(self, estimate: Estimate) -> None:
-        """Raise SkippedError, which ends in the cure, if the estimate is above the budget."""
+        """Raise SkippedError, whose message ends with the cure, if the estimate exceeds the budget."""
         free = available_bytes() if self.bytes is None else self.bytes
         limits = []
         if estimate.seconds > self.seconds:

@@ -1,7 +1,7 @@
-"""What the rankers share that learn from positives alone: which pairs those are, and the columns they learn on.
+"""Learn from positive pairs alone: what all rankers on a matrix of ones share.
 
-A positive is a rating at or above the domain's like threshold, or a watch without a rating. Items without enough
-positives have no column: they cost no memory, and are listed after all that have one.
+A positive is a rating at or above the domain's like threshold, or an interaction without a rating. An item with too few
+positives has no column in the matrix: it takes no memory, and is ranked after all items that have one.
 """
 
 from abc import abstractmethod
@@ -19,26 +19,27 @@ from recsys_dagster.models.capabilities import FoldIn
 
 
 class PositivesParams(Params):
-    """What every ranker on positives can be told."""
+    """Parameters of every ranker on positives."""
 
     min_positives: int = Field(
-        1, ge=1, description="Items with fewer positives are not learnt; raise it where memory does not suffice."
+        1, ge=1, description="Items with fewer positives are ranked last; raise it if memory does not suffice."
     )
 
 
 class PositivesModel(Model):
-    """A ranker that learns from a matrix of ones, users × columns.
+    """A ranker that learns from a users × columns matrix of ones.
 
-    A subclass implements `_learn`, `_column_scores` and, if it folds in, `_column_scores_for`.
+    A subclass implements `_learn` and `_column_scores`.
 
     Attributes:
         like_threshold_: a rating at or above it is a positive.
-        columns_: (n_columns,) int32, the item of each column, rising.
-        known_: (n_users,) bool, whether the user has a positive in a column; the others get popularity.
+        columns_: (n_columns,) int32, the item of each column, ascending.
+        known_: (n_users,) bool, whether the user has a positive in a column; other users get popularity.
     """
 
     params_type = PositivesParams
     params: PositivesParams
+
     like_threshold_: float
     columns_: NDArray[np.int32]
     known_: NDArray[np.bool_]
@@ -50,8 +51,8 @@ class PositivesModel(Model):
         self.columns_ = np.flatnonzero(counts >= self.params.min_positives).astype(np.int32)
         if not len(self.columns_):
             raise RecsysError(
-                f"{self.name}: no title has {self.params.min_positives} positives in the training fold (rated at "
-                f"least {self.like_threshold_:g}, or watched without a rating); lower min_positives or add data"
+                f"{self.name}: no item has {self.params.min_positives} positives in the training fold (rated at "
+                f"least {self.like_threshold_:g}, or without a rating); lower min_positives or add data"
             )
         matrix = self._matrix(positives, self.n_users_)
         self.known_ = np.diff(matrix.indptr) > 0
@@ -63,10 +64,10 @@ class PositivesModel(Model):
 
     @abstractmethod
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (len(users), n_columns) float32 scores; rows of users without a positive may hold anything finite."""
+        """Return (len(users), n_columns) float32 scores; any finite values for a user without a positive."""
 
     def _matrix(self, positives: Interactions, n_users: int) -> sp.csr_array:
-        """Return the pairs that have a column as (n_users, n_columns) CSR of float32 ones."""
+        """Return the pairs that have a column as a (n_users, n_columns) CSR of float32 ones."""
         column_of = np.full(self.n_items_, -1, dtype=np.int32)
         column_of[self.columns_] = np.arange(len(self.columns_), dtype=np.int32)
         columns = column_of[positives.items]
@@ -75,10 +76,15 @@ class PositivesModel(Model):
         return kept.matrix(n_users, len(self.columns_))
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._widened(self._column_scores(users), self.known_[users])
+        return self._item_scores(self._column_scores(users), self.known_[users])
 
-    def _widened(self, scores: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return (n, n_items) scores: items without a column below all others, popularity for the unknown."""
+    def _item_scores(self, scores: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the (n, n_items) scores of all items.
+
+        Args:
+            scores: (n, n_columns); an item without a column gets a score below all of its row.
+            known: (n,) whether the user has a positive; the others get popularity.
+        """
         from recsys_dagster.models.kernels.columns import scores_of_all
 
         wide = scores_of_all(scores, self.columns_, self.n_items_)
@@ -91,18 +97,18 @@ class FoldInPositivesModel(FoldIn, PositivesModel):
 
     @abstractmethod
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
-        """Return (n_users, n_columns) float32 scores of users with these (n_users, n_columns) positives."""
+        """Return (n_users, n_columns) float32 scores of new users with these (n_users, n_columns) positives."""
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         positives = self._matrix(history.positive(self.like_threshold_), n_users)
-        return self._widened(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
+        return self._item_scores(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
 
 
 def activity_weights(positives: sp.csr_array, power: float) -> NDArray[np.float32]:
-    """Return (n_users,) float32: each user's number of positives to the power −2·`power`, the square of a row's scale.
+    """Return the (n_users,) float32 weights of users: n_u to the power −2·`power`, n_u being their positives.
 
-    All are scaled alike so that the positives, each with its user's weight, sum to their number: a penalty that is
-    counted in positives then means the same for every power.
+    They are scaled so that the weights of all positives sum to the number of positives. A penalty that is measured in
+    positives then means the same for every power.
     """
     entries = np.diff(positives.indptr)
     weights = np.maximum(entries, 1) ** (-2.0 * power)

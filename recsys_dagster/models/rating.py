@@ -1,7 +1,7 @@
-"""What all models that predict ratings share: how they rank.
+"""Rank items by predicted ratings: what all models that predict ratings share.
 
-Ranking by predicted rating alone puts titles that one person rated at the top. Here the prediction is weighed against
-the number of people behind the title.
+Ranked by predicted rating alone, items with a single high rating come first. The prediction is therefore combined with
+the number of interactions of the item.
 """
 
 from abc import abstractmethod
@@ -21,36 +21,33 @@ class RatingParams(Params):
     popularity_weight: float = Field(
         2.0,
         ge=0,
-        description="Weight of a title's support beside its predicted rating in the ranking; 0 ranks by rating alone.",
+        description="Weight of an item's popularity next to its predicted rating in the ranking; 0: ratings alone.",
     )
 
 
 class RatingModel(RatingPredictor, Model):
-    """A model that predicts ratings and ranks by them with support in mind.
+    """A model that predicts ratings and ranks by prediction and popularity.
 
     The score of item i for user u is r̂ + w · log(1 + n_i) / log(1 + n_max), where r̂ is the predicted rating mapped
-    from the scale to [0, 1], n_i the training pairs of the item and w the parameter `popularity_weight`.
-    A subclass implements `_predict` and `_ratings`, and `_ratings_for` if it folds a history in.
+    from the scale to [0, 1], n_i the number of training pairs of the item and w the parameter `popularity_weight`.
+    A subclass implements `_predict` and `_ratings`.
     """
 
     params_type = RatingParams
     params: RatingParams
 
     @abstractmethod
-    def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (n,) raw predictions; `predict` clips them to the scale."""
-
-    @abstractmethod
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (len(users), n_items) float32 raw predictions."""
+        """Return the (len(users), n_items) float32 predictions before they are clipped."""
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._weighed(self._ratings(users))
+        return self._add_popularity(self._ratings(users))
 
-    def _weighed(self, ratings: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _add_popularity(self, ratings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (n, n_items) scores of predicted ratings."""
         low, high = self.scale_
         scores: NDArray[np.float32] = (ratings - low) / (high - low)
-        scores += self.params.popularity_weight * support(self.popularity_)
+        scores += self.params.popularity_weight * relative_popularity(self.popularity_)
         return scores
 
 
@@ -59,13 +56,13 @@ class FoldInRatingModel(FoldIn, RatingModel):
 
     @abstractmethod
     def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return the (n_users, n_items) float32 predictions for users known only by `history`, before clipping."""
+        """Return the (n_users, n_items) float32 predictions for new users; the arguments are those of `_scores_for`."""
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        return self._weighed(self._ratings_for(history, n_users))
+        return self._add_popularity(self._ratings_for(history, n_users))
 
 
-def support(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
+def relative_popularity(popularity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (n_items,) float32 log(1 + n_i) / log(1 + n_max): 1 for the most popular item, 0 without pairs."""
     shares: NDArray[np.float32] = np.log1p(popularity) / np.log1p(popularity.max())
     return shares

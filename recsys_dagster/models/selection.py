@@ -1,4 +1,4 @@
-"""Which models a run fits, and what it may spend on each."""
+"""Choose the models that a run fits, and the budget of each."""
 
 from recsys_dagster.models.budget import Budget
 from recsys_dagster.models.registry import BASELINES, get_model_class, model_names
@@ -6,12 +6,12 @@ from recsys_dagster.settings import Settings
 
 
 def selected_models(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the models that a run fits, in the registry's order; the baselines are always among them.
+    """Return the names of the models that a run fits, in the order of the registry; the baselines are always included.
 
-    Those that RECSYS_MODELS names, or all where it names none or `all`.
+    These are the models named in RECSYS_MODELS. If it is empty or `all`, they are all models.
 
     Raises:
-        UsageError: the settings name a model that does not exist; the message lists those that do.
+        UsageError: the settings name a model that does not exist; the message lists the known names.
     """
     chosen = set(settings.models)
     if chosen in (set(), {"all"}):
@@ -22,7 +22,7 @@ def selected_models(settings: Settings) -> tuple[str, ...]:
 
 
 def budget_of(settings: Settings, model: str) -> Budget | None:
-    """Return what a run may spend on a model; None, for no limit, where the model is named or a baseline."""
+    """Return the budget of a model in a run; None (no limit) if RECSYS_MODELS names models, or for a baseline."""
     if settings.models or model in BASELINES:
         return None
     return Budget(settings.budget_seconds, settings.budget_memory)

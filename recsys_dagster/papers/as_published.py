@@ -138,7 +138,7 @@ def paper_000(trial: Trial) -> Iterator[PaperRow]:
 
     The paper's learning rate is for hundreds of thousands of steps; a small part of its data gives too few.
     """
-    preset = get_model_class("embedding_mlp").presets[f"paper-{trial.domain}"]
+    preset = get_model_class("embedding_mlp").preset(f"paper_{trial.domain}")
     honest = predicted_ratings(trial.honest, "embedding_mlp")
     for system, params in (("embedding_mlp", preset), ("embedding_mlp (our training)", None)):
         published = predicted_ratings(trial.published, "embedding_mlp", params)
@@ -251,7 +251,7 @@ def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
     minus_one_trial = Trial(trial.paper, trial.domain, with_minus_one, trial.honest)
     honest = predicted_ratings(trial.honest, "dropout_mlp")
     yield from confusion_rows("dropout_mlp (honest)", trial.honest, honest)
-    for system, preset in (("dropout_mlp", "paper"), ("dropout_mlp (balanced)", "paper-balanced")):
+    for system, preset in (("dropout_mlp", "paper"), ("dropout_mlp (balanced)", "paper_balanced")):
         published = predicted_ratings(with_minus_one, "dropout_mlp", presets[preset])
         yield from minus_one_trial.errors(system, ("rmse",), published, honest)
         yield from confusion_rows(system, with_minus_one, published)

@@ -40,11 +40,11 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
     # As the paper says; but its 1,637,129 parameters are those of 16,843 items, and only 5,829 pass the filter.
     ("000", "anime"): _Setting(
         test_share=0.2,
-        presets={"embedding_mlp": "paper-anime"},
+        presets={"embedding_mlp": "paper_anime"},
         items=f"site_score IS NOT NULL AND kind IS NOT NULL AND episodes IS NOT NULL AND {_ENGLISH_WHERE_PUBLISHED}",
         pairs="rating >= 6",
     ),
-    ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper-movie"}),
+    ("000", "movie"): _Setting(test_share=0.2, presets={"embedding_mlp": "paper_movie"}),
     # A like is a rating above 3.5, that is from 4 on. The paper does not mention 3.5 itself, but its 10,555 steps of 64
     # are nine tenths of all its 750,512 ratings, so that none was dropped.
     ("001", "movie"): _Setting(

@@ -214,7 +214,7 @@ def test_a_model_that_refuses_gives_its_reason_and_leaves_no_results_of_an_earli
     assert all(path.exists() for path in results)
     unrated = [(user, item, None) for user, item, _ in TRAIN]
     (als,) = evaluate_models(tmp_path, load(tmp_path, {"train": unrated, "test": TEST}), "als")
-    assert als.skipped == "the training fold has no ratings, only watches"
+    assert als.skipped == "the training fold has interactions, but no ratings"
     assert not any(path.exists() for path in results)
 
 

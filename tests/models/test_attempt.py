@@ -160,7 +160,7 @@ def test_the_interruption_is_repeated_for_a_library_that_swallows_the_first(
     [
         ("embedding_mlp", {"epochs": 10**6, "patience": None}),
         ("implicit_als", {"iterations": 10**6}),
-        ("als", {"maxIter": 10**6, "patience": 10**6}),
+        ("als", {"max_iter": 10**6, "patience": 10**6}),
         ("bayesian_fm", {"draws": 10**6}),
     ],
 )

@@ -45,5 +45,5 @@ def test_a_stranger_who_liked_nothing_gets_the_most_popular() -> None:
 
 
 def test_a_training_fold_without_a_positive_is_refused() -> None:
-    with pytest.raises(RecsysError, match=r"no title has 1 positives .*rated at least 8"):
+    with pytest.raises(RecsysError, match=r"no item has 1 positives .*rated at least 8"):
         Ease(EaseParams(**PLAIN)).fit(world_of([[3, 4], [5, 0]]))

@@ -72,5 +72,5 @@ def test_the_seed_decides_on_the_tenth(data: TrainingData) -> None:
 
 def test_als_is_refitted_with_the_iterations_that_were_best(data: TrainingData, fitted: Callable[[str], Model]) -> None:
     model = fit_on_all(type(fitted("als")), data, seed=42)
-    assert model.iterations_ == model.params.maxIter <= 20
+    assert model.iterations_ == model.params.max_iter <= 20
     assert model.history_ == {}

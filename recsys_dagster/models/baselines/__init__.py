@@ -1,1 +1,1 @@
-"""Baselines: popularity for rankings, the damped bias for ratings. They stand beside every other model."""
+"""Baselines: popularity for rankings, the damped bias for ratings. Every other model is compared with them."""

@@ -1,4 +1,4 @@
-"""The baseline of every ranking: what most people have, the same for all."""
+"""Rank items by popularity: the baseline of every ranking."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,20 +9,20 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.models.capabilities import FoldIn
 
-BLOCK_USERS = 65536
-"""Users ranked at once; bounds the memory beside the lists themselves."""
+BLOCK_USERS = 2**16
+"""Users that are ranked at once, which bounds the memory in addition to that of the lists."""
 
 
 class Popularity(FoldIn, Model):
-    """Most watched titles first, the same for everybody: what a personal ranking has to beat.
+    """Most popular items first, the same for all users: what a personal ranking has to beat.
 
-    Ranks items by their number of training pairs, rated or only watched.
+    The popularity of an item is its number of training pairs, with or without a rating.
     """
 
     name = "popularity"
 
     def _fit(self, data: TrainingData) -> None:
-        """Nothing beyond `popularity_`, which every model keeps."""
+        """Learn nothing more than `popularity_`, which every model keeps."""
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return np.broadcast_to(self.popularity_, (len(users), self.n_items_))
@@ -37,7 +37,7 @@ class Popularity(FoldIn, Model):
         exclude_seen: bool = True,
         exclude: sp.csr_array | None = None,
     ) -> TopN:
-        """Return what `Model.recommend` does, from one ranking of the items: no block of scores is made."""
+        """Recommend as `Model.recommend` does, from a single ranking of the items, without a matrix of scores."""
         ranking = np.argsort(-self.popularity_, kind="stable")
         rank = np.empty_like(ranking)
         rank[ranking] = np.arange(self.n_items_)
@@ -59,9 +59,9 @@ class Popularity(FoldIn, Model):
 def _unmasked_ranks(
     users: NDArray[np.int32], k: int, rank: NDArray[np.int64], masks: list[sp.csr_array]
 ) -> NDArray[np.int64]:
-    """Return (len(users), k): the first k ranks of each user that no mask takes.
+    """Return the (len(users), k) first ranks of each user that are in no mask.
 
-    With a user's masked ranks m_0 < m_1 < …, m_i − i unmasked ranks come before m_i, so the j-th unmasked rank is
+    With a user's masked ranks m_0 < m_1 < …, m_i − i unmasked ranks precede m_i. The j-th unmasked rank is therefore
     j + |{i: m_i − i ≤ j}|.
     """
     free = np.tile(np.arange(k), (len(users), 1))

@@ -1,4 +1,4 @@
-"""The baseline of every rating model: damped means of items and users."""
+"""Predict ratings by damped means of items and users: the baseline of every rating model."""
 
 from typing import ClassVar
 
@@ -13,11 +13,15 @@ from recsys_dagster.models.search_space import Real
 
 
 class UserItemBiasParams(RatingParams):
-    """Parameters of the damped bias."""
+    """Parameters of the damped biases."""
 
-    item_damping: float = Field(3.0, ge=0, description="Ratings just as expected that are added to each item's.")
-    user_damping: float = Field(4.0, ge=0, description="Ratings just as expected that are added to each user's.")
-    sweeps: int = Field(10, ge=1, description="Times that item and user biases are refitted to one another.")
+    item_damping: float = Field(
+        3.0, ge=0, description="Number of average ratings that are added to those of each item."
+    )
+    user_damping: float = Field(
+        4.0, ge=0, description="Number of average ratings that are added to those of each user."
+    )
+    sweeps: int = Field(10, ge=1, description="Number of times that the biases of items, then of users, are updated.")
 
     searched: ClassVar = {"item_damping": Real(0.1, 50, log=True), "user_damping": Real(0.1, 50, log=True)}
 
@@ -25,10 +29,13 @@ class UserItemBiasParams(RatingParams):
 class UserItemBias(FoldInRatingModel):
     """Global mean plus damped means of the item and of the user: the baseline of every rating model.
 
-    r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ − b_u, and b_u that of r − μ − b_i.
+    r̂ = μ + b_i + b_u, where b_i is the damped mean of r − μ − b_u, and b_u that of r − μ − b_i. Damping by λ divides a
+    sum of n residuals by n + λ (Funk 2006; Ekstrand, Riedl and Konstan 2011, §2.1). One sweep from b_u = 0 gives the
+    usual baseline. Further sweeps approach the least-squares solution with the penalty λ b² (Koren 2010, §2.1).
 
-    Damping by λ divides a sum of n residuals by n + λ (Funk 2006; Ekstrand, Riedl and Konstan 2011, §2.1). One sweep
-    from b_u = 0 is the usual baseline; further ones approach the least squares with penalty λ b² (Koren 2010, §2.1).
+    Attributes:
+        mean_: μ, the mean training rating.
+        item_bias_, user_bias_: (n_items,) and (n_users,) float32.
     """
 
     name = "user_item_bias"
@@ -65,7 +72,17 @@ class UserItemBias(FoldInRatingModel):
 def damped_mean(
     groups: NDArray[np.int32], values: NDArray[np.float32], n_groups: int, damping: float
 ) -> NDArray[np.float32]:
-    """Return (n_groups,) float32: the sum of each group's values over its size plus `damping`; 0 for an empty group."""
+    """Return the damped mean of each group: the sum of its values divided by its size plus `damping`.
+
+    Args:
+        groups: (n,) the group of each value.
+        values: (n,).
+        n_groups: number of groups.
+        damping: number of zeros that are added to each group.
+
+    Returns:
+        (n_groups,) float32; 0 for an empty group.
+    """
     total = np.bincount(groups, weights=values, minlength=n_groups)
     weight = np.bincount(groups, minlength=n_groups) + damping
     means: NDArray[np.float32] = np.divide(total, weight, out=np.zeros(n_groups), where=weight > 0).astype(np.float32)

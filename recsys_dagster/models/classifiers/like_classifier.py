@@ -1,5 +1,6 @@
-"""Five embedded inputs through a small network to the probability of a like (Malik et al. 2021, "Movie Recommendation
-System Based on Deep Learning").
+"""Predict likes by a small network over five embedded inputs.
+
+The network is that of Malik et al. 2021, "Movie Recommendation System Based on Deep Learning".
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,21 +28,24 @@ from recsys_dagster.models.networks.neural import (
 )
 from recsys_dagster.models.search_space import Real
 
-INPUTS = ("user", "title", "genre_1", "genre_2", "year")
+INPUTS = ("user", "item", "genre_1", "genre_2", "year")
 EMBEDDING_SIZE = 50
 HIDDEN_UNITS = 10
 BLOCK_PAIRS = 2**17
-"""Pairs whose hidden units are worked out at once: 5 MB, which stay in the cache."""
+"""Pairs whose hidden units are computed at once: 5 MB, which fit the cache."""
 FOLD_IN_STEPS = 25
+"""Steps of Gauss-Newton for a new user."""
 
 
 class LikeClassifierParams(NeuralParams, LikeParams):
     """Parameters of the like classifier; its architecture is the paper's."""
 
-    input_dropout: float = Field(0.5, ge=0, lt=1, description="Share of the embedded inputs left out in training.")
-    hidden_dropout: float = Field(0.2, ge=0, lt=1, description="Share of the hidden units left out in training.")
+    input_dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the embedded inputs that is dropped in training."
+    )
+    hidden_dropout: float = Field(0.2, ge=0, lt=1, description="Share of the hidden units that is dropped in training.")
     loss: Literal["binary_crossentropy", "mean_squared_error"] = Field(
-        "binary_crossentropy", description="What training minimises; the paper's printed losses are squared errors."
+        "binary_crossentropy", description="Loss function; the losses that the paper prints are squared errors."
     )
 
     searched: ClassVar = {
@@ -55,23 +59,24 @@ class LikeClassifierParams(NeuralParams, LikeParams):
 class LikeClassifier(NeuralModel, LikeModel):
     """Malik et al. 2021: five embedded inputs through one hidden layer to the probability of a like.
 
-    Embedding(50) of user, title, genre 1, genre 2 and year → concatenate 250 → dropout → Dense 10 → ReLU → dropout →
+    Embedding(50) of user, item, genre 1, genre 2 and year → concatenate 250 → dropout → Dense 10 → ReLU → dropout →
     Dense 1 → sigmoid.
 
-    The paper scales the sigmoid to the target's range, which is 0 to 1 for likes. Its ten epochs of 10,555 steps on
-    675,461 ratings mean batches of 64; it does not print its shares of dropout, and the preset `paper` has .05 and .5,
-    which are customary for this network. The defaults stop early on the validation fold.
-    A position without a training rating gets the mean of the trained embeddings of its input.
+    The paper scales the sigmoid to the range of the target, which for likes is 0 to 1. Its ten epochs of 10,555 steps
+    on 675,461 ratings imply batches of 64. It does not print its dropout rates; the preset `paper` uses 0.05 and 0.5,
+    which are customary for this network. The defaults stop early on the validation fold. A position without a training
+    rating gets the mean of the trained embeddings of its input.
 
-    The hidden layer is linear in the embeddings, so that what is kept is each user's and each title's sum before ReLU.
-    A stranger's sum is the most probable one given their ratings, with the users' mean and covariance as prior.
+    The hidden layer is linear in the embeddings. The model therefore stores the contribution of each user and of each
+    item to the hidden units before ReLU. The contribution of a new user is the most probable one given their ratings,
+    with the mean and covariance of the users' contributions as the prior.
 
     Attributes:
         users_: (n_users, 10) float32.
-        titles_: (n_items, 10) float32, the hidden layer's bias included.
-        genre_sums_, year_sums_: (n_items, 10) float32, what of the titles' sums their genres and their year make.
+        items_: (n_items, 10) float32, including the bias of the hidden layer.
+        genre_sums_, year_sums_: (n_items, 10) float32, the contributions of genres and year to `items_`.
         output_: (10,) float32 weights of the hidden units.
-        bias_: what is added to their sum.
+        bias_: bias of the output.
     """
 
     name = "like_classifier"
@@ -92,14 +97,14 @@ class LikeClassifier(NeuralModel, LikeModel):
     }
 
     users_: NDArray[np.float32]
-    titles_: NDArray[np.float32]
+    items_: NDArray[np.float32]
     genre_sums_: NDArray[np.float32]
     year_sums_: NDArray[np.float32]
     output_: NDArray[np.float32]
     bias_: float
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost."""
+        """Estimate a fit and an evaluation."""
         return self.training_estimate(
             size,
             examples=size.pairs,
@@ -130,7 +135,7 @@ class LikeClassifier(NeuralModel, LikeModel):
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch
         kernel, bias = network.get_layer("hidden").get_weights()
-        of_user, *of_title = (
+        user_sums, *input_sums = (
             with_mean_of_trained(network.get_layer(f"{name}_embedding").get_weights()[0], trained) @ weights
             for name, trained, weights in zip(
                 INPUTS,
@@ -139,10 +144,10 @@ class LikeClassifier(NeuralModel, LikeModel):
                 strict=True,
             )
         )
-        self.users_ = of_user
-        title, first, second, year = (sums[column] for sums, column in zip(of_title, inputs.columns, strict=True))
+        self.users_ = user_sums
+        item, first, second, year = (sums[column] for sums, column in zip(input_sums, inputs.columns, strict=True))
         self.genre_sums_, self.year_sums_ = first + second, year
-        self.titles_ = bias + title + self.genre_sums_ + year
+        self.items_ = bias + item + self.genre_sums_ + year
         output, bias = network.get_layer("like").get_weights()
         self.output_, self.bias_ = output[:, 0], float(bias[0])
 
@@ -150,13 +155,13 @@ class LikeClassifier(NeuralModel, LikeModel):
         log_odds = np.empty(len(users), dtype=np.float32)
         for start in range(0, len(users), BLOCK_PAIRS):
             block = slice(start, start + BLOCK_PAIRS)
-            log_odds[block] = self._upper(self.users_[users[block]] + self.titles_[items[block]])
+            log_odds[block] = self._upper(self.users_[users[block]] + self.items_[items[block]])
         return log_odds
 
     def _log_odds_from(
         self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        sums = self.users_[users] + self.titles_[items]
+        sums = self.users_[users] + self.items_[items]
         sums += self.genre_sums_[genres] - self.genre_sums_[items]
         sums += self.year_sums_[years] - self.year_sums_[items]
         return self._upper(sums)
@@ -168,19 +173,19 @@ class LikeClassifier(NeuralModel, LikeModel):
         return self._log_odds_of(self._fold_in(rated, n_users))
 
     def _log_odds_of(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, n_items) log-odds of people with these (n, 10) sums."""
+        """Return the (n, n_items) log-odds of users with these (n, 10) contributions."""
         from recsys_dagster.models.kernels.dense import upper_layers
 
-        return upper_layers(sums, self.titles_, [self.output_[:, None]], [np.array([self.bias_])])
+        return upper_layers(sums, self.items_, [self.output_[:, None]], [np.array([self.bias_])])
 
     def _upper(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the log-odds of (…, 10) sums of user and title, which are overwritten."""
+        """Return the log-odds of (…, 10) sums of contributions, which are overwritten."""
         log_odds: NDArray[np.float32] = relu(sums) @ self.output_
         log_odds += np.float32(self.bias_)
         return log_odds
 
     def _fold_in(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return (n_users, 10) most probable sums of people with these ratings.
+        """Return the (n_users, 10) most probable contributions of new users with these ratings.
 
         Gauss-Newton on the log-posterior; the logistic curvature p(1 − p) is replaced by its bound 1/4, so that a step
         does not lead past the optimum (Böhning 1992).
@@ -191,10 +196,10 @@ class LikeClassifier(NeuralModel, LikeModel):
         precision = np.linalg.inv(covariance + 1e-3 * spread * np.eye(HIDDEN_UNITS))
         ones = np.ones(len(rated), dtype=np.float32)
         add_up = sp.csr_array((ones, (rated.users, np.arange(len(rated)))), shape=(n_users, len(rated)))
-        of_titles, liked = self.titles_[rated.items], self._liked(rated)
+        item_sums, liked = self.items_[rated.items], self._liked(rated)
         sums = np.tile(mean, (n_users, 1))
         for _ in range(FOLD_IN_STEPS):
-            before = sums.astype(np.float32)[rated.users] + of_titles
+            before = sums.astype(np.float32)[rated.users] + item_sums
             slopes = (before > 0) * self.output_
             error = sigmoid(self._upper(before)) - liked
             gradient = (sums - mean) @ precision + add_up @ (error[:, None] * slopes)
@@ -208,8 +213,8 @@ def build_network(sizes: Sequence[int], input_dropout: float, hidden_dropout: fl
     """Return the paper's network as a keras.Model of five (batch,) int32 inputs and a (batch, 1) probability.
 
     Args:
-        sizes: number of users, titles, first genres, second genres and years.
-        input_dropout, hidden_dropout: shares left out in training.
+        sizes: number of users, items, first genres, second genres and years.
+        input_dropout, hidden_dropout: shares that are dropped in training.
     """
     keras = import_keras()
     inputs = [keras.Input((), dtype="int32", name=name) for name in INPUTS]

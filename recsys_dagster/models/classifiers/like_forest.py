@@ -1,4 +1,4 @@
-"""Boosted trees on encodings of the like classifier's five inputs."""
+"""Predict likes by boosted trees on encodings of the five inputs of the like classifier."""
 
 from typing import Any, ClassVar
 
@@ -17,26 +17,26 @@ from recsys_dagster.models.search_space import Real, Whole
 
 FOLDS = 5
 BLOCK_PAIRS = 2**14
-"""Pairs whose leaves are worked out at once: 40 MB for 300 trees."""
+"""Pairs whose leaves are computed at once: 40 MB for 300 trees."""
 BLOCK_USERS = 64
-"""Users whose leaves are worked out at once for all genres: 15 MB for 20 genres and 300 trees."""
-OF_USER, OF_TITLE, OF_TASTE, N_FEATURES = 0, 2, 7, 9
-"""Where the features of the user, of the title and of the user's taste in its genres begin, and where they end."""
+"""Users whose leaves are computed at once for all genres: 15 MB for 20 genres and 300 trees."""
+USER_FEATURES, ITEM_FEATURES, TASTE_FEATURES, N_FEATURES = 0, 2, 7, 9
+"""First column of the features of the user, of the item, and of the user's taste in its genres; number of columns."""
 
 
 class LikeForestParams(LikeParams):
     """Parameters of the boosted trees."""
 
-    trees: int = Field(300, ge=1, description="Trees at most.")
-    learning_rate: float = Field(0.1, gt=0, description="Share of each tree's correction that is taken.")
-    max_leaves: int = Field(31, ge=2, le=MOST_LEAVES, description="Leaves of a tree at most.")
-    min_leaf_ratings: int = Field(20, ge=1, description="Training ratings in a leaf at least.")
-    damping: float = Field(5.0, ge=0, description="Ratings of the average kind that are added to each rate of likes.")
+    trees: int = Field(300, ge=1, description="Largest number of trees.")
+    learning_rate: float = Field(0.1, gt=0, description="Factor by which the correction of each tree is scaled.")
+    max_leaves: int = Field(31, ge=2, le=MOST_LEAVES, description="Largest number of leaves of a tree.")
+    min_leaf_ratings: int = Field(20, ge=1, description="Smallest number of training ratings in a leaf.")
+    damping: float = Field(5.0, ge=0, description="Number of average ratings that are added to each rate of likes.")
     patience: int | None = Field(
-        10, ge=1, description="Trees without a better validation loss before training stops; None: it never does."
+        10, ge=1, description="Trees without a better validation loss after which training stops; None: never."
     )
     max_ratings: int = Field(
-        5_000_000, ge=1, description="Ratings that the trees are learnt from, at 120 bytes each; else a sample."
+        5_000_000, ge=1, description="Largest number of ratings to learn from, at 120 bytes each; else a sample."
     )
 
     searched: ClassVar = {
@@ -49,24 +49,23 @@ class LikeForestParams(LikeParams):
 
 
 class LikeForest(EarlyStopping, LikeModel):
-    """Malik et al. 2021's comparison: boosted trees on rates of likes by user, title, genres and year.
+    """Boosted trees on rates of likes by user, item, genres and year, as compared by Malik et al. 2021.
 
-    Histogram gradient boosting (scikit-learn) on encodings of user, title, two genres and year.
+    Histogram gradient boosting (scikit-learn) on encodings of user, item, two genres and year. Trees cannot split
+    thousands of users and items by identity. Each input is therefore encoded by the damped rate of likes among its
+    training ratings, and user and item also by the logarithm of their number of ratings. The rates of the user's likes
+    in the two genres of the item make the order personal. The encodings are computed from the training fold. Those of a
+    training rating are computed from the other four fifths of it, so that they do not contain its own target.
 
-    Trees cannot take thousands of users and titles as they are: each input is encoded by the damped rate of likes among
-    its training ratings, user and title also by the log of their number, and the rate of the user's likes in each of
-    the title's two genres makes the order personal. The encodings come from the training fold, those of a training
-    rating from the other four fifths of it: else its own answer would be among its features.
-
-    The trees are kept as plain arrays, and scored by compiled loops that give what scikit-learn's own prediction gives.
+    The trees are stored as plain arrays. Compiled loops score them exactly as scikit-learn does.
 
     Attributes:
         users_: (n_users, 2) float32, rate of likes and log(1 + ratings).
-        titles_: (n_items, 5) float32: the same two, year, and the rates of both genres.
-        tastes_: (n_users, n_genres + 1) float32, rate of likes among the titles with the genre as first or second.
-        title_genres_: (n_items, 2) int32, positions of both genres.
-        feature_, threshold_, tree_, kept_: (n_tests,) the trees' tests, as `flat_trees` returns them.
-        values_: (n_trees, 64) float64, what each leaf adds to the log-odds.
+        items_: (n_items, 5) float32: the same two, year, and the rates of both genres.
+        tastes_: (n_users, n_genres + 1) float32, rate of likes among the items with the genre.
+        item_genres_: (n_items, 2) int32, positions of both genres.
+        feature_, threshold_, tree_, kept_: (n_tests,) the tests of the trees, as `flat_trees` returns them.
+        values_: (n_trees, 64) float64, the contribution of each leaf to the log-odds.
         baseline_: log-odds before the first tree.
         like_rate_: share of likes among all training ratings.
     """
@@ -77,9 +76,9 @@ class LikeForest(EarlyStopping, LikeModel):
     params: LikeForestParams
 
     users_: NDArray[np.float32]
-    titles_: NDArray[np.float32]
+    items_: NDArray[np.float32]
     tastes_: NDArray[np.float32]
-    title_genres_: NDArray[np.int32]
+    item_genres_: NDArray[np.int32]
     feature_: NDArray[np.int32]
     threshold_: NDArray[np.float64]
     tree_: NDArray[np.int32]
@@ -89,13 +88,13 @@ class LikeForest(EarlyStopping, LikeModel):
     like_rate_: float
 
     def refit_params(self) -> Params:
-        """The same parameters with the best number of trees and no early stopping."""
+        """Return the parameters with the best number of trees and no early stopping."""
         params: Params = self.params.model_copy(update={"trees": len(self.values_), "patience": None})
         return params
 
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
         inputs = ItemInputs.of(data.item_features)
-        self.title_genres_ = np.column_stack(inputs.columns[1:3])
+        self.item_genres_ = np.column_stack(inputs.columns[1:3])
         self.like_rate_ = float(self._liked(rated).mean())
         known = ~np.isnan(data.item_features.years)
         years = np.where(known, data.item_features.years, data.item_features.years[known].mean() if known.any() else 0)
@@ -106,7 +105,7 @@ class LikeForest(EarlyStopping, LikeModel):
     def _out_of_fold_features(
         self, rated: Interactions, years: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the features and likes of a sample of the ratings, each encoded by ratings of other folds."""
+        """Return features and likes of a sample of the ratings, each encoded without the ratings of its fold."""
         sample = sample_of(len(rated), self.params.max_ratings, self.seed, self.name)
         fold = np.random.default_rng(self.seed).integers(FOLDS, size=len(rated), dtype=np.int8)
         features = np.empty((len(sample), N_FEATURES), dtype=np.float32)
@@ -123,7 +122,7 @@ class LikeForest(EarlyStopping, LikeModel):
         return features, self._liked(validation)[sample]
 
     def _encode(self, rated: Interactions, years: NDArray[np.float32]) -> None:
-        """Set the encodings of users and titles to those of these ratings."""
+        """Set the encodings of users and items to those computed from these ratings."""
         liked = self._liked(rated)
         self.users_, self.tastes_ = self._encode_users(rated, self.n_users_)
         counts = np.bincount(rated.items, minlength=self.n_items_)
@@ -134,20 +133,20 @@ class LikeForest(EarlyStopping, LikeModel):
                 np.bincount(genre, counts, minlength=self.tastes_.shape[1]),
                 self.like_rate_,
             )[genre]
-            for genre in self.title_genres_.T
+            for genre in self.item_genres_.T
         ]
         encoded = [self._rates(likes, counts, self.like_rate_), np.log1p(counts), years, *by_genre]
-        self.titles_ = np.column_stack(encoded).astype(np.float32)
+        self.items_ = np.column_stack(encoded).astype(np.float32)
 
     def _encode_users(self, rated: Interactions, n_users: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return (n_users, 2) rate and log number, and (n_users, n_genres + 1) rates in each genre."""
+        """Return the (n_users, 2) rate and log number of ratings, and the (n_users, n_genres + 1) genre rates."""
         liked = self._liked(rated)
         counts = np.bincount(rated.users, minlength=n_users)
         rates = self._rates(np.bincount(rated.users, liked, minlength=n_users), counts, self.like_rate_)
         n_genres = self.genres_.shape[1] + 1
         rows = np.arange(self.n_items_)
         flags = np.zeros((self.n_items_, n_genres), dtype=np.float32)
-        flags[rows[:, None], self.title_genres_] = 1
+        flags[rows[:, None], self.item_genres_] = 1
         flags = sp.csr_array(flags)
         pairs, shape = (rated.users, rated.items), (n_users, self.n_items_)
         likes_in = (sp.csr_array((liked.astype(np.float32), pairs), shape=shape) @ flags).toarray()
@@ -156,7 +155,7 @@ class LikeForest(EarlyStopping, LikeModel):
         return np.column_stack([rates, np.log1p(counts)]).astype(np.float32), tastes.astype(np.float32)
 
     def _rates(self, likes: NDArray[Any], counts: NDArray[Any], expected: Any) -> NDArray[Any]:
-        """Return (likes + λ · expected) / (counts + λ), λ being the damping, and `expected` where that has no value."""
+        """Return (likes + λ · expected) / (counts + λ) with the damping λ; `expected` where the denominator is 0."""
         damping = self.params.damping
         total = counts + damping
         rates: NDArray[Any] = np.where(
@@ -171,7 +170,7 @@ class LikeForest(EarlyStopping, LikeModel):
         validation_features: NDArray[np.float32],
         validation_liked: NDArray[np.bool_],
     ) -> None:
-        """Learn the trees, and keep as many as were best on the validation pairs."""
+        """Grow the trees, and keep the number of them that was best on the validation pairs."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         stopping = len(validation_liked) > 0 and self.params.patience is not None
@@ -186,7 +185,7 @@ class LikeForest(EarlyStopping, LikeModel):
         )
         if stopping:
             boosting.fit(features, liked, X_val=validation_features, y_val=validation_liked)
-            # The first score is that of the baseline, before any tree.
+            # The first score is that of the baseline, without a tree.
             curves = {"loss": -boosting.train_score_[1:], "val_loss": -boosting.validation_score_[1:]}
             self.history_ = {curve: values.tolist() for curve, values in curves.items()}
             kept = int(np.argmin(curves["val_loss"])) + 1
@@ -200,16 +199,16 @@ class LikeForest(EarlyStopping, LikeModel):
     def _log_odds_from(
         self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        title, _, _ = np.split(self.titles_[items], (2, 3), axis=1)
-        _, year, _ = np.split(self.titles_[years], (2, 3), axis=1)
-        _, _, rates = np.split(self.titles_[genres], (2, 3), axis=1)
-        tastes = self.tastes_[users[:, None], self.title_genres_[genres]]
-        return self._log_odds_of_features(np.concatenate([self.users_[users], title, year, rates, tastes], axis=1))
+        item, _, _ = np.split(self.items_[items], (2, 3), axis=1)
+        _, year, _ = np.split(self.items_[years], (2, 3), axis=1)
+        _, _, rates = np.split(self.items_[genres], (2, 3), axis=1)
+        tastes = self.tastes_[users[:, None], self.item_genres_[genres]]
+        return self._log_odds_of_features(np.concatenate([self.users_[users], item, year, rates, tastes], axis=1))
 
     def _pair_features(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the (n, 9) features of the pairs."""
-        tastes = self.tastes_[users[:, None], self.title_genres_[items]]
-        return np.concatenate([self.users_[users], self.titles_[items], tastes], axis=1)
+        tastes = self.tastes_[users[:, None], self.item_genres_[items]]
+        return np.concatenate([self.users_[users], self.items_[items], tastes], axis=1)
 
     def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         log_odds = np.empty(len(users), dtype=np.float32)
@@ -219,7 +218,7 @@ class LikeForest(EarlyStopping, LikeModel):
         return log_odds
 
     def _log_odds_of_features(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n,) log-odds of (n, 9) features."""
+        """Return the (n,) log-odds of (n, 9) features."""
         log_odds: NDArray[np.float32] = self.baseline_ + row_sums(self._leaves(features, 0), self.values_)
         return log_odds
 
@@ -230,23 +229,23 @@ class LikeForest(EarlyStopping, LikeModel):
         return self._log_odds_of(*self._encode_users(rated, n_users))
 
     def _log_odds_of(self, users: NDArray[np.float32], tastes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (len(users), n_items) log-odds of people with these encodings."""
+        """Return the (len(users), n_items) log-odds of users with these encodings."""
         log_odds = np.empty((len(users), self.n_items_), dtype=np.float32)
-        of_titles = self._leaves(self.titles_, OF_TITLE)
-        of_users = self._leaves(users, OF_USER)
+        item_leaves = self._leaves(self.items_, ITEM_FEATURES)
+        user_leaves = self._leaves(users, USER_FEATURES)
         for start in range(0, len(users), BLOCK_USERS):
             block = slice(start, start + BLOCK_USERS)
             shape = (*tastes[block].shape, -1)
-            of_first, of_second = (
-                self._leaves(tastes[block].reshape(-1, 1), OF_TASTE + place).reshape(shape) for place in (0, 1)
+            first_leaves, second_leaves = (
+                self._leaves(tastes[block].reshape(-1, 1), TASTE_FEATURES + place).reshape(shape) for place in (0, 1)
             )
-            of_first &= of_users[block, None]
-            sums = grid_sums(of_first, of_second, of_titles, self.title_genres_, self.values_)
+            first_leaves &= user_leaves[block, None]
+            sums = grid_sums(first_leaves, second_leaves, item_leaves, self.item_genres_, self.values_)
             log_odds[block] = self.baseline_ + sums
         return log_odds
 
     def _leaves(self, rows: NDArray[np.float32], first: int) -> NDArray[np.uint64]:
-        """Return (n, n_trees) leaves that are left to the rows, which hold the features from number `first` on."""
+        """Return the (n, n_trees) leaves that rows can still reach, given the features from column `first` on."""
         tests = (self.feature_, self.threshold_, self.tree_, self.kept_)
         leaves: NDArray[np.uint64] = reachable(rows, first, *tests, len(self.values_))
         return leaves

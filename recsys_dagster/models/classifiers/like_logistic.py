@@ -1,4 +1,4 @@
-"""Logistic regression on the like classifier's five inputs, one-hot."""
+"""Predict likes by logistic regression on the five inputs of the like classifier, one-hot encoded."""
 
 from typing import ClassVar
 
@@ -14,30 +14,33 @@ from recsys_dagster.models.search_space import Real
 
 NEWTON_STEPS = 25
 LONGEST_STEP = 2.0
-"""Of log-odds; keeps Newton's method from leaving the region where the curvature that it saw holds."""
+"""Largest step of Newton's method, in log-odds; the curvature does not hold much further away."""
 
 
 class LikeLogisticParams(LikeParams):
     """Parameters of the logistic regression."""
 
-    C: float = Field(1.0, gt=0, description="Weight of the data beside half the squared weights; small is smooth.")
+    inverse_penalty: float = Field(
+        1.0, gt=0, description="Inverse of the L2 penalty, scikit-learn's C; smaller means more regularisation."
+    )
     max_ratings: int = Field(
         10_000_000,
         ge=1,
-        description="Ratings that the titles' weights are learnt from, at 60 bytes each; else a sample.",
+        description="Largest number of ratings to learn the items' weights from, at 60 bytes each; else a sample.",
     )
 
-    searched: ClassVar = {"C": Real(0.01, 100, log=True), "popularity_weight": Real(0, 8)}
+    aliases: ClassVar = {"C": "inverse_penalty"}
+    searched: ClassVar = {"inverse_penalty": Real(0.01, 100, log=True), "popularity_weight": Real(0, 8)}
 
 
 class LikeLogistic(AdditiveLikeModel):
-    """Malik et al. 2021's comparison: logistic regression on user, title, two genres and year.
+    """Logistic regression on user, item, two genres and year, as compared by Malik et al. 2021.
 
-    log-odds = b + w_user + w_title + w_genre1 + w_genre2 + w_year, with an L2 penalty (scikit-learn's L-BFGS).
+    log-odds = b + w_user + w_item + w_genre1 + w_genre2 + w_year, with an L2 penalty (scikit-learn's L-BFGS).
+    Every input is constant for a user or for an item, so that all users get nearly the same order.
 
-    Every input is a constant of the user or of the title, so all users get nearly the same order.
-    Where there are more ratings than `max_ratings`, b and the titles' weights are learnt from a sample; the users'
-    weights are always refitted to all their ratings by Newton's method, as a stranger's are to theirs.
+    If there are more than `max_ratings` ratings, b and the weights of the items are learnt from a sample. The weight of
+    a user, old or new, is always fitted to all their ratings by Newton's method.
     """
 
     name = "like_logistic"
@@ -64,20 +67,22 @@ class LikeLogistic(AdditiveLikeModel):
             ),
             shape=(len(sample), offsets[-1]),
         )
-        fitted = LogisticRegression(C=self.params.C, max_iter=1000).fit(one_hot, self._liked(rated)[sample])
+        fitted = LogisticRegression(C=self.params.inverse_penalty, max_iter=1000).fit(
+            one_hot, self._liked(rated)[sample]
+        )
         weights = np.split(fitted.coef_[0].astype(np.float32), offsets[1:-1])[1:]
-        self._set_title_parts(weights, inputs, fitted.intercept_.item())
+        self._set_item_parts(weights, inputs, fitted.intercept_.item())
         self.user_log_odds_ = self._user_parts(rated, self.n_users_)
 
     def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Minimise w²/2 − C Σ log p(liked or not) for each user, everything else held; 0 without a rating."""
-        of_titles = self.title_log_odds_[rated.items]
+        """Minimise w²/2 − C Σ log p over the ratings of each user, all else fixed; 0 for a user without a rating."""
+        item_parts = self.item_log_odds_[rated.items]
         liked = self._liked(rated)
         weights = np.zeros(n_users, dtype=np.float32)
         for _ in range(NEWTON_STEPS):
-            p = sigmoid(weights[rated.users] + of_titles)
-            slope = weights + self.params.C * np.bincount(rated.users, p - liked, minlength=n_users)
-            curvature = 1 + self.params.C * np.bincount(rated.users, p * (1 - p), minlength=n_users)
+            p = sigmoid(weights[rated.users] + item_parts)
+            slope = weights + self.params.inverse_penalty * np.bincount(rated.users, p - liked, minlength=n_users)
+            curvature = 1 + self.params.inverse_penalty * np.bincount(rated.users, p * (1 - p), minlength=n_users)
             step = np.clip(slope / curvature, -LONGEST_STEP, LONGEST_STEP).astype(np.float32)
             weights -= step
             if np.abs(step).max(initial=0) < 1e-5:

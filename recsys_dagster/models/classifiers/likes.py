@@ -1,8 +1,8 @@
-"""What the models share that classify pairs into liked and not liked (Malik et al. 2021, "Movie Recommendation System
-Based on Deep Learning"): the five inputs, the target, and how they rank.
+"""Classify pairs into liked and not liked: what all like models share.
 
-A rating at or above the domain's like threshold is a like, any other rating is not; a watch without a rating says
-neither, and is not learnt from.
+The five inputs and the target are those of Malik et al. 2021, "Movie Recommendation System Based on Deep Learning". A
+rating at or above the domain's like threshold is a like, any other rating is not. Interactions without a rating are not
+used.
 """
 
 from abc import abstractmethod
@@ -19,7 +19,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.capabilities import FoldIn, SeparableInputs
-from recsys_dagster.models.rating import support
+from recsys_dagster.models.rating import relative_popularity
 from recsys_dagster.runtime.progress import announce
 
 
@@ -29,29 +29,30 @@ class LikeParams(Params):
     popularity_weight: float = Field(
         2.0,
         ge=0,
-        description="Weight of a title's support beside its probability in the ranking; 0 ranks by probability alone.",
+        description="Weight of an item's popularity next to its probability in the ranking; 0: probability alone.",
     )
 
 
 @dataclass(frozen=True)
 class ItemInputs:
-    """The four inputs of a title: itself, its first two genres and its year of release, as positions from 0.
+    """The four inputs that describe an item: its identity, its first two genres and its year of release.
 
-    The genres are the first two in the order of the genre columns. What a title lacks has the input's last position.
+    Each is a position from 0; the last position means that the item has no such value. The genres are the first two in
+    the order of the genre columns.
 
     Attributes:
-        columns: four (n_items,) int32 arrays: title, genre 1, genre 2, year.
-        sizes: number of positions of each.
+        columns: four (n_items,) int32 arrays: item, genre 1, genre 2, year.
+        sizes: number of positions of each input.
     """
 
     columns: tuple[NDArray[np.int32], ...]
     sizes: tuple[int, ...]
 
     @staticmethod
-    def of(titles: ItemFeatures) -> "ItemInputs":
-        """Read the inputs out of the titles' features."""
-        n_items, n_genres = titles.genres.shape
-        genres = titles.genres.tocsr(copy=True)
+    def of(features: ItemFeatures) -> "ItemInputs":
+        """Return the inputs of all items."""
+        n_items, n_genres = features.genres.shape
+        genres = features.genres.tocsr(copy=True)
         genres.sort_indices()
         padded = np.append(genres.indices, n_genres)
         counts = np.diff(genres.indptr)
@@ -59,8 +60,8 @@ class ItemInputs:
             padded[np.where(counts > place, genres.indptr[:-1] + place, len(padded) - 1)].astype(np.int32)
             for place in (0, 1)
         )
-        known = ~np.isnan(titles.years)
-        years, positions = np.unique(titles.years[known], return_inverse=True)
+        known = ~np.isnan(features.years)
+        years, positions = np.unique(features.years[known], return_inverse=True)
         year = np.full(n_items, len(years), dtype=np.int32)
         year[known] = positions
         columns = (np.arange(n_items, dtype=np.int32), first, second, year)
@@ -68,11 +69,12 @@ class ItemInputs:
 
 
 class LikeModel(SeparableInputs, FoldIn, Model):
-    """A model of the probability that a user likes a title.
+    """A model of the probability that a user likes an item.
 
-    The score of item i for user u is p + w · log(1 + n_i) / log(1 + n_max), where p is the probability, n_i the
-    training pairs of the item and w the parameter `popularity_weight`: a title that one person liked is not put first.
-    A subclass implements `_learn`, `_pair_log_odds`, `_log_odds_from`, `_log_odds` and `_log_odds_for`.
+    The score of item i for user u is p + w · log(1 + n_i) / log(1 + n_max), where p is the probability, n_i the number
+    of training pairs of the item and w the parameter `popularity_weight`. An item that a single user liked is therefore
+    not ranked first. A subclass implements `_learn`, `_pair_log_odds`, `_log_odds_from`, `_log_odds` and
+    `_log_odds_for`.
 
     Attributes:
         like_threshold_: a rating at or above it is a like.
@@ -80,7 +82,7 @@ class LikeModel(SeparableInputs, FoldIn, Model):
 
     params_type = LikeParams
     params: LikeParams
-    inputs = ("user", "title", "genre", "year")
+    inputs = ("user", "item", "genre", "year")
 
     like_threshold_: float
 
@@ -89,21 +91,21 @@ class LikeModel(SeparableInputs, FoldIn, Model):
         rated = data.train.rated
         if len(np.unique(self._liked(rated))) < 2:
             raise RecsysError(
-                f"{self.name}: the training fold needs ratings on both sides of {self.like_threshold_:g}, from which "
-                "on a title counts as liked; choose a model that ranks watches"
+                f"{self.name}: the training fold needs ratings both below and from {self.like_threshold_:g} on, the "
+                "like threshold; choose a model that needs no ratings"
             )
         self._learn(rated, data)
 
     @abstractmethod
     def _learn(self, rated: Interactions, data: TrainingData) -> None:
-        """Learn from the rated pairs of the training fold; `data` has the rest."""
+        """Learn from the rated pairs of the training fold; `data` holds everything else."""
 
     def _liked(self, rated: Interactions) -> NDArray[np.bool_]:
         """Return (n,) whether each rating is a like."""
         return rated.ratings >= self.like_threshold_
 
     def like_probabilities(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the (n,) probabilities that users[i], who watches items[i], likes it."""
+        """Return the (n,) probabilities that users[i] likes items[i]."""
         return sigmoid(self._pair_log_odds(users, items))
 
     @abstractmethod
@@ -118,7 +120,7 @@ class LikeModel(SeparableInputs, FoldIn, Model):
     def _log_odds_from(
         self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
     ) -> NDArray[np.float32]:
-        """Return (n,) log-odds of users[i] and items[i], these with the genres and the year of other titles."""
+        """Return the (n,) log-odds of users[i] and items[i], with genres of items genres[i] and year of years[i]."""
 
     @abstractmethod
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -126,42 +128,43 @@ class LikeModel(SeparableInputs, FoldIn, Model):
 
     @abstractmethod
     def _log_odds_for(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return (n_users, n_items) float32 log(p / (1 − p)) for people known only by these ratings."""
+        """Return (n_users, n_items) float32 log(p / (1 − p)) for new users with these ratings."""
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self._weighed(self._log_odds(users))
+        return self._add_popularity(self._log_odds(users))
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        return self._weighed(self._log_odds_for(history.rated, n_users))
+        return self._add_popularity(self._log_odds_for(history.rated, n_users))
 
-    def _weighed(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _add_popularity(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = sigmoid(log_odds)
-        scores += self.params.popularity_weight * support(self.popularity_)
+        scores += self.params.popularity_weight * relative_popularity(self.popularity_)
         return scores
 
 
 class AdditiveLikeModel(LikeModel):
-    """A like model whose log-odds are a user's part plus a title's: its order of titles is nearly the same for all.
+    """A like model whose log-odds are the sum of a user's part and an item's part.
 
-    A subclass implements `_learn`, which sets the parts, and `_user_parts`.
+    It ranks items in nearly the same order for all users. A subclass implements `_learn`, which sets the parts, and
+    `_user_parts`.
 
     Attributes:
         user_log_odds_: (n_users,) float32.
-        title_log_odds_: (n_items,) float32, constants included.
-        genre_log_odds_, year_log_odds_: (n_items,) float32, what of the title's part its genres and its year make.
+        item_log_odds_: (n_items,) float32, including the constant.
+        genre_log_odds_, year_log_odds_: (n_items,) float32, the contributions of genres and year to the item's part.
     """
 
     user_log_odds_: NDArray[np.float32]
-    title_log_odds_: NDArray[np.float32]
+    item_log_odds_: NDArray[np.float32]
     genre_log_odds_: NDArray[np.float32]
     year_log_odds_: NDArray[np.float32]
 
     @abstractmethod
     def _user_parts(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return the (n_users,) parts of people with these ratings."""
+        """Return the (n_users,) parts of users with these ratings."""
 
     def _pair_log_odds(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.user_log_odds_[users] + self.title_log_odds_[items]
+        return self.user_log_odds_[users] + self.item_log_odds_[items]
 
     def _log_odds_from(
         self, users: NDArray[np.int32], items: NDArray[np.int32], genres: NDArray[np.int32], years: NDArray[np.int32]
@@ -171,17 +174,17 @@ class AdditiveLikeModel(LikeModel):
         log_odds += self.year_log_odds_[years] - self.year_log_odds_[items]
         return log_odds
 
-    def _set_title_parts(self, weights: Sequence[NDArray[np.float32]], inputs: ItemInputs, constant: float) -> None:
-        """Put together the titles' parts: a weight for each position of the title's four inputs, and a constant."""
-        title, first, second, year = (weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
+    def _set_item_parts(self, weights: Sequence[NDArray[np.float32]], inputs: ItemInputs, constant: float) -> None:
+        """Set the items' parts from the weights of the positions of each of the four inputs, and a constant."""
+        item, first, second, year = (weight[column] for weight, column in zip(weights, inputs.columns, strict=True))
         self.genre_log_odds_, self.year_log_odds_ = first + second, year
-        self.title_log_odds_ = (title + self.genre_log_odds_ + year + np.float32(constant)).astype(np.float32)
+        self.item_log_odds_ = (item + self.genre_log_odds_ + year + np.float32(constant)).astype(np.float32)
 
     def _log_odds(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.user_log_odds_[users, None] + self.title_log_odds_
+        return self.user_log_odds_[users, None] + self.item_log_odds_
 
     def _log_odds_for(self, rated: Interactions, n_users: int) -> NDArray[np.float32]:
-        return self._user_parts(rated, n_users)[:, None] + self.title_log_odds_
+        return self._user_parts(rated, n_users)[:, None] + self.item_log_odds_
 
 
 def sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -193,11 +196,18 @@ def sigmoid(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sample_of(n_rows: int, size: int, seed: int, name: str) -> NDArray[np.int64]:
-    """Return, rising, the positions of `size` of `n_rows` ratings drawn without replacement; all if they are fewer.
+    """Draw a random sample of ratings without replacement, and announce it.
 
-    That the model of that `name` learns from a sample is announced.
+    Args:
+        n_rows: number of ratings.
+        size: number of ratings to draw; if there are no more than that, all are returned.
+        seed: seed of the sample.
+        name: name of the model, for the announcement.
+
+    Returns:
+        (min(n_rows, size),) int64 positions, ascending.
     """
     if n_rows <= size:
         return np.arange(n_rows)
-    announce(f"{name}: learns from a random {size:,} of {n_rows:,} ratings, which bounds its memory (max_ratings)")
+    announce(f"{name}: learns from {size:,} of {n_rows:,} ratings, drawn at random to bound its memory (max_ratings)")
     return np.sort(np.random.default_rng(seed).choice(n_rows, size, replace=False, shuffle=False))

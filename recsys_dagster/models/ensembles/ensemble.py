@@ -1,4 +1,4 @@
-"""Models that are made of others: how these are kept with them."""
+"""Combine several models into one: what all ensembles share."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.registry import get_model_class
 
 REHEARSAL = "rehearsal"
-"""Name of the preset by which a member is fitted only for its weight to be learnt, where it is costly and that does."""
+"""Name of the preset with which a slow member is fitted while the weights are learnt, if it has such a preset."""
 
 
 class EnsembleParams(Params):
@@ -20,18 +20,18 @@ class EnsembleParams(Params):
 
 
 class Ensemble(Model):
-    """A model with members, which are saved to numbered folders within its own."""
+    """A model with members, which are saved to numbered folders inside its own."""
 
     params: EnsembleParams
     _members: Sequence[Model]
 
     @property
     def _fits_of_a_member(self) -> int:
-        """How often each member is fitted at most: to learn how to put them together, and to be kept."""
+        """Largest number of fits of each member: to learn the weights, and to be used."""
         return 2
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what the members are expected to cost together."""
+        """Estimate the fits and evaluations of all members together."""
         members = [get_model_class(name.partition(":")[0])().estimate(size) for name in self.params.members]
         return Estimate(
             self._fits_of_a_member * sum(member.fit for member in members),
@@ -40,23 +40,23 @@ class Ensemble(Model):
         )
 
     def save(self, folder: Path) -> None:
-        """Write what was learnt to `folder`, which exists, and each member to a folder within."""
+        """Write the fitted model to an existing folder, and each member to a folder inside."""
         super().save(folder)
         for position, member in enumerate(self._members):
-            inside = folder / f"member-{position}"
-            inside.mkdir()
-            member.save(inside)
+            member_folder = folder / f"member-{position}"
+            member_folder.mkdir()
+            member.save(member_folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Return the model, with its members, that `save` wrote to `folder`."""
+        """Return the model, with its members, that `save` wrote to the folder."""
         ensemble = super().load(folder)
-        inside = sorted(folder.glob("member-*"), key=lambda path: int(path.name.removeprefix("member-")))
-        ensemble._members = [load_model(path) for path in inside]
+        folders = sorted(folder.glob("member-*"), key=lambda path: int(path.name.removeprefix("member-")))
+        ensemble._members = [load_model(path) for path in folders]
         return ensemble
 
 
 def load_model(folder: Path) -> Model:
-    """Return the model, whatever it is, that was saved to `folder`."""
+    """Return the model that was saved to the folder, whatever its class."""
     name = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["model"]
     return get_model_class(name).load(folder)

@@ -1,8 +1,8 @@
-"""Stacks: a linear model over the ratings that other models predict.
+"""Stack rating models: predict by a linear regression over the predictions of other models.
 
 Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems", stacks three networks by linear and by ridge
-regression and does not say on which predictions the regression was fitted. Here on those for ratings that the members
-did not see.
+regression, and does not say on which predictions the regression is fitted. Here it is fitted on predictions of ratings
+that the members have not seen.
 """
 
 from abc import abstractmethod
@@ -26,13 +26,13 @@ from recsys_dagster.runtime.resource_usage import ResourceUsage, charge, track_r
 
 @dataclass(frozen=True)
 class _Learnt:
-    """What a stack is made of before the regression, and what that usage.
+    """The members of a stack and their predictions, before the regression.
 
     Attributes:
-        members: fitted on all of the training fold.
-        predictions: (n, n_members) float32, of the ratings that a member did not see.
-        ratings: (n,) float32.
-        usage: of the fits.
+        members: models fitted on the whole training fold.
+        predictions: (n, n_members) float32 predictions of ratings that the member has not seen.
+        ratings: (n,) float32, those ratings.
+        usage: resource usage of the fits.
     """
 
     members: list[RatingModel]
@@ -42,7 +42,7 @@ class _Learnt:
 
 
 _LAST: dict[str, _Learnt] = {}
-"""What the last stack was made of, until another one has taken it: the two differ in the regression alone."""
+"""Members of the last stack, until another stack takes them: the two stacks differ only in the regression."""
 
 
 class StackParams(EnsembleParams, RatingParams):
@@ -51,30 +51,34 @@ class StackParams(EnsembleParams, RatingParams):
     members: list[str] = Field(
         ["beta_network_100", "beta_network_128", "beta_network_150"],
         min_length=1,
-        description="Names of the rating models that are stacked, each with its default parameters.",
+        description="Names of the rating models to stack, each with its default parameters.",
     )
     folds: int = Field(
-        2, ge=2, description="Parts of the training ratings; each is predicted by members trained without it."
+        2,
+        ge=2,
+        description="Number of parts of the training ratings; each is predicted by members that are fitted without it.",
     )
 
 
 class RidgeStackParams(StackParams):
-    """Parameters of the stack by ridge regression."""
+    """Parameters of the stack with ridge regression."""
 
     alpha: float = Field(1.0, ge=0, description="L2 penalty of the members' weights.")
 
 
 class Stack(Ensemble, RatingModel):
-    """r̂ = intercept + Σ weight · the member's prediction, clipped to the scale.
+    """A linear regression over the predictions of rating models.
 
-    The training ratings are dealt to `folds` parts by the seed. For each part the members are trained on the others, to
-    stop early on the validation fold or, where there is none, on a random tenth of the training pairs that is held out
-    throughout. Their predictions of the part are what the regression learns from. The members that are kept are trained
-    once more on all of the training fold, for as many epochs as the last of those runs found best.
+    r̂ = intercept + Σ weight · prediction of the member, clipped to the scale.
+
+    The training ratings are split at random into `folds` parts. For each part the members are fitted on the other
+    parts. They stop early on the validation fold or, without one, on a random tenth of the training pairs that is held
+    out throughout. The regression is fitted on their predictions of the parts. The members that are used are fitted
+    once more on the whole training fold, for as many epochs as the last of those fits found best.
 
     Attributes:
         weights_: (n_members,) float32.
-        intercept_: rating when all members predict 0.
+        intercept_: the prediction if all members predict 0.
     """
 
     params_type = StackParams
@@ -91,7 +95,7 @@ class Stack(Ensemble, RatingModel):
 
     @abstractmethod
     def _regression(self) -> Any:
-        """Return the unfitted regression of scikit-learn."""
+        """Return the regression of scikit-learn, not fitted."""
 
     def _fit(self, data: TrainingData) -> None:
         learnt = self._learnt(data)
@@ -103,37 +107,37 @@ class Stack(Ensemble, RatingModel):
         self.intercept_ = float(regression.intercept_)
 
     def _learnt(self, data: TrainingData) -> _Learnt:
-        """Return what is regressed on what; what another stack has just learnt from the same is taken, at its usage."""
-        asked = joblib.hash([self.params.members, self.params.folds, self.seed, *data.contents])
-        if asked in _LAST:
-            learnt = _LAST.pop(asked)
+        """Return members and predictions, or those of another stack on the same data, whose usage is charged again."""
+        key = joblib.hash([self.params.members, self.params.folds, self.seed, *data.contents])
+        if key in _LAST:
+            learnt = _LAST.pop(key)
             charge(learnt.usage)
             return learnt
         with track_resources() as usage:
             learnt = _Learnt(*self._learn(data), usage)
         _LAST.clear()
-        _LAST[asked] = learnt
+        _LAST[key] = learnt
         return learnt
 
     def _learn(self, data: TrainingData) -> tuple[list[RatingModel], NDArray[np.float32], NDArray[np.float32]]:
-        """Return the members, their (n, n_members) out-of-fold predictions and the (n,) ratings."""
-        kinds = [rating_model(name) for name in self.params.members]
+        """Return the members, their (n, n_members) out-of-fold predictions, and the (n,) ratings."""
+        model_classes = [get_rating_model_class(name) for name in self.params.members]
         known = data if len(data.validation) else hold_out(data, seed=self.seed)
         rated = np.flatnonzero(~np.isnan(known.train.ratings))
         if len(rated) < self.params.folds:
-            raise RecsysError(f"{self.name}: {len(rated)} ratings cannot be dealt to {self.params.folds} folds")
+            raise RecsysError(f"{self.name}: {len(rated)} ratings cannot be split into {self.params.folds} folds")
         fold_of = np.full(len(known.train), -1, dtype=np.int8)
-        dealt = np.arange(len(rated)) % self.params.folds
-        fold_of[rated] = np.random.default_rng(self.seed).permutation(dealt)
-        predictions = np.empty((len(rated), len(kinds)), dtype=np.float32)
+        folds = np.arange(len(rated)) % self.params.folds
+        fold_of[rated] = np.random.default_rng(self.seed).permutation(folds)
+        predictions = np.empty((len(rated), len(model_classes)), dtype=np.float32)
         members = []
-        for column, kind in enumerate(kinds):
+        for column, model_class in enumerate(model_classes):
             for fold in range(self.params.folds):
-                skipped = known.train.where(fold_of == fold)
-                member = kind(seed=self.seed).fit(replace(known, train=known.train.where(fold_of != fold)))
-                predictions[fold_of[rated] == fold, column] = member.predict(skipped.users, skipped.items)
-            kept = kind(member.refit_params(), seed=self.seed)
-            members.append(kept.fit(replace(data, validation=Interactions.empty())))
+                part = known.train.where(fold_of == fold)
+                member = model_class(seed=self.seed).fit(replace(known, train=known.train.where(fold_of != fold)))
+                predictions[fold_of[rated] == fold, column] = member.predict(part.users, part.items)
+            final = model_class(member.refit_params(), seed=self.seed)
+            members.append(final.fit(replace(data, validation=Interactions.empty())))
         return members, predictions, known.train.ratings[rated]
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -150,10 +154,7 @@ class Stack(Ensemble, RatingModel):
 
 
 class StackLinear(Stack):
-    """Yung 2022: linear regression over out-of-fold predictions of three beta networks, or of any models.
-
-    The stack by ordinary least squares.
-    """
+    """Linear regression over out-of-fold predictions of three beta networks, or of any rating models (Yung 2022)."""
 
     name = "stack_linear"
 
@@ -164,10 +165,7 @@ class StackLinear(Stack):
 
 
 class StackRidge(Stack):
-    """Yung 2022: ridge regression over out-of-fold predictions of three beta networks, or of any models.
-
-    The stack by ridge regression.
-    """
+    """Ridge regression over out-of-fold predictions of three beta networks, or of any rating models (Yung 2022)."""
 
     name = "stack_ridge"
     params_type = RidgeStackParams
@@ -179,13 +177,13 @@ class StackRidge(Stack):
         return Ridge(alpha=self.params.alpha)
 
 
-def rating_model(name: str) -> type[RatingModel]:
-    """Return the rating model of that name.
+def get_rating_model_class(name: str) -> type[RatingModel]:
+    """Import and return the class of a rating model.
 
     Raises:
         UsageError: there is no model of that name, or it predicts no ratings.
     """
-    kind = get_model_class(name)
-    if not issubclass(kind, RatingModel):
+    model_class = get_model_class(name)
+    if not issubclass(model_class, RatingModel):
         raise UsageError(f"{name} predicts no ratings and cannot be stacked")
-    return kind
+    return model_class

@@ -1,4 +1,4 @@
-"""Explicit matrix factorisation with biases, by alternating least squares."""
+"""Factorise ratings with biases, by alternating least squares."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -24,26 +24,30 @@ INITIAL_DEVIATION = 0.1
 
 
 class AlsParams(RatingParams):
-    """Parameters of ALS; those that Spark's ALS has too bear its names."""
+    """Parameters of ALS; Spark's spelling `maxIter` and `regParam` is accepted as well."""
 
-    rank: int = Field(64, ge=1, description="Factors of a user and of an item.")
-    maxIter: int = Field(20, ge=1, description="Iterations at most; each solves all items, then all users.")  # noqa: N815
-    regParam: float = Field(  # noqa: N815
-        1.1, gt=0, description="L2 penalty λ of the factors, where ratings have variance 1; see reg_power."
+    rank: int = Field(64, ge=1, description="Number of factors of a user and of an item.")
+    max_iter: int = Field(20, ge=1, description="Largest number of iterations; each solves all items, then all users.")
+    reg_param: float = Field(
+        1.1, gt=0, description="L2 penalty λ of the factors, for ratings with a variance of 1; see reg_power."
     )
     reg_power: float = Field(
-        0.5, ge=0, le=1, description="The penalty of a row of n ratings is λ·n to this power; 1 is Spark's."
+        0.5,
+        ge=0,
+        le=1,
+        description="The penalty of a user or item with n ratings is λ times n to this power; Spark's is 1.",
     )
-    bias_damping: float = Field(3.0, gt=0, description="Ratings at the mean that a bias is damped by.")
+    bias_damping: float = Field(3.0, gt=0, description="Number of average ratings by which a bias is damped.")
     implicit_weight: float = Field(
-        2.0, ge=0, description="Weight of what people have at all beside how they rate it; 0 leaves it out."
+        2.0, ge=0, description="Weight of the implicit part of the loss, which users have which items; 0 disables it."
     )
-    implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the factors that tell what people have.")
-    patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE before it stops.")
+    implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the implicit factors.")
+    patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE after which it stops.")
 
+    aliases: ClassVar = {"maxIter": "max_iter", "regParam": "reg_param"}
     searched: ClassVar = {
         "rank": Whole(8, 128, log=True),
-        "regParam": Real(0.05, 20, log=True),
+        "reg_param": Real(0.05, 20, log=True),
         "reg_power": Real(0, 1),
         "bias_damping": Real(0.5, 20, log=True),
         "implicit_weight": Real(0, 10),
@@ -54,32 +58,33 @@ class AlsParams(RatingParams):
 class Als(EarlyStopping, FoldInRatingModel):
     """Explicit matrix factorisation with biases and implicit features, by alternating least squares.
 
-    r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, its factors shared with those that tell who has what.
+    r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, where the factors p and q also explain which users have which items.
 
-    Minimises, over ratings r standardised to mean 0 and variance 1 and over M, which is 1 where a user has an item
-    and 0 elsewhere,
+    Let r be the ratings, standardised to mean 0 and variance 1, and M the matrix that is 1 where a user has an item and
+    0 elsewhere. The model minimises
 
         Σ_rated (r_ui − b_u − b_i − ⟨p_u, q_i⟩)² + λ (Σ n_u^α ‖p_u‖² + Σ n_i^α ‖q_i‖²) + damping (Σ b_u² + Σ b_i²)
         + w (‖M − P Yᵀ‖² + ‖M − X Qᵀ‖² + κ (‖X‖² + ‖Y‖²))
 
-    by solving exactly for the item side, then the user side, in turn. With w = 0 and α = 1 this is ALS-WR (Zhou et al.
+    by solving exactly for the items, then for the users, in turn. Here λ is `reg_param`, α `reg_power`, w
+    `implicit_weight` and κ `implicit_reg`. With w = 0 and α = 1 this is ALS-WR (Zhou et al.
     2008, "Large-scale Parallel Collaborative Filtering for the Netflix Prize"), as in Spark, with biases. The implicit
     factors X (n_users, rank) and Y (n_items, rank) are those of Cortes 2018, "Cold-start recommendations in Collective
-    Matrix Factorization". They bring in what was watched without a rating.
+    Matrix Factorization". Through them the model also learns from interactions without a rating.
 
     Attributes:
         mean_, deviation_: of the training ratings.
         users_, items_: (n_users, 1 + rank) and (n_items, 1 + rank) float32, bias first, of standardised ratings.
         implicit_items_: (n_items, rank) float32, Y.
-        iterations_: how many iterations gave `users_` and `items_`.
-        history_: `rmse` on the validation fold after each iteration, where there is one.
+        iterations_: the number of iterations after which `users_` and `items_` were taken.
+        history_: `rmse` on the validation fold after each iteration, if there is one.
     """
 
     name = "als"
     params_type = AlsParams
     params: AlsParams
     presets: ClassVar[Mapping[str, Params]] = {
-        "spark": AlsParams(rank=10, maxIter=10, regParam=0.1, reg_power=1, implicit_weight=0),
+        "spark": AlsParams(rank=10, max_iter=10, reg_param=0.1, reg_power=1, implicit_weight=0),
     }
 
     mean_: float
@@ -90,12 +95,12 @@ class Als(EarlyStopping, FoldInRatingModel):
     iterations_: int
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: both factorisations, and compiling them."""
+        """Estimate a fit and an evaluation: the work is in two factorisations and in compiling them."""
         rank = self.params.rank
         sweep = 4 * size.pairs * rank**2 + 2 * (size.users + size.items) * rank**3 / 3
         return Estimate.of_work(
             size,
-            fit=10 + 2 * self.params.maxIter * sweep / FLOPS,
+            fit=10 + 2 * self.params.max_iter * sweep / FLOPS,
             score=2 * rank / FLOPS,
             memory=4 * 4 * rank * (size.users + size.items),
         )
@@ -103,7 +108,7 @@ class Als(EarlyStopping, FoldInRatingModel):
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated
         if len(rated) == 0:
-            raise RecsysError(f"{self.name}: the training fold has no ratings, only watches")
+            raise RecsysError(f"{self.name}: the training fold has interactions, but no ratings")
         self.mean_ = float(rated.ratings.mean(dtype=np.float64))
         self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
         by_user = self._standardised(data.train, self.n_users_)
@@ -115,7 +120,7 @@ class Als(EarlyStopping, FoldInRatingModel):
         implicit_users = np.zeros((self.n_users_, self.params.rank), dtype=np.float32)
         best = np.inf
         self.history_ = {"rmse": []} if len(held_out) else {}
-        for iteration in range(1, self.params.maxIter + 1):
+        for iteration in range(1, self.params.max_iter + 1):
             items = self._solve(by_item, users, implicit_users)
             implicit_items = self._solve_implicit(by_item, users)
             users = self._solve(by_user, items, implicit_items)
@@ -133,12 +138,12 @@ class Als(EarlyStopping, FoldInRatingModel):
                 break
 
     def refit_params(self) -> AlsParams:
-        """The same parameters with as many iterations as were best on the validation fold."""
-        refit: AlsParams = self.params.model_copy(update={"maxIter": self.iterations_})
+        """Return the parameters with the number of iterations that was best on the validation fold."""
+        refit: AlsParams = self.params.model_copy(update={"max_iter": self.iterations_})
         return refit
 
     def _standardised(self, pairs: Interactions, n_users: int) -> sp.csr_array:
-        """Return the (n_users, n_items) CSR of standardised ratings, NaN where a pair has none."""
+        """Return the (n_users, n_items) CSR of standardised ratings, NaN for a pair without a rating."""
         ratings = (pairs.ratings - np.float32(self.mean_)) / np.float32(self.deviation_)
         return sp.coo_array((ratings, (pairs.users, pairs.items)), shape=(n_users, self.n_items_)).tocsr()
 
@@ -148,9 +153,9 @@ class Als(EarlyStopping, FoldInRatingModel):
         """Return the (n_rows, 1 + rank) biases and factors of the rows of `pairs`, given those of its columns.
 
         Args:
-            pairs: (n_rows, n_columns) CSR of standardised ratings, NaN where a pair has none.
-            other: (n_columns, 1 + rank).
-            implicit: (n_columns, rank), what the rows' having of the columns is told by.
+            pairs: (n_rows, n_columns) CSR of standardised ratings, NaN for a pair without a rating.
+            other: (n_columns, 1 + rank), biases and factors of the columns.
+            implicit: (n_columns, rank), implicit factors of the columns.
         """
         params = self.params
         features = other.copy()
@@ -170,14 +175,14 @@ class Als(EarlyStopping, FoldInRatingModel):
             features,
             gram,
             sums,
-            params.regParam,
+            params.reg_param,
             params.reg_power,
             params.bias_damping,
         )
         return solved
 
     def _solve_implicit(self, pairs: sp.csr_array, other: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the (n_rows, rank) implicit factors of the rows: F (FᵀF + κI)⁻¹ summed over what each row has."""
+        """Return the (n_rows, rank) implicit factors of the rows: F (FᵀF + κI)⁻¹ summed over each row's columns."""
         if not self.params.implicit_weight:
             return np.zeros((pairs.shape[0], self.params.rank), dtype=np.float32)
         factors = np.ascontiguousarray(other[:, 1:])
@@ -196,7 +201,7 @@ class Als(EarlyStopping, FoldInRatingModel):
         user_positions: NDArray[np.int32],
         item_positions: NDArray[np.int32],
     ) -> NDArray[np.float32]:
-        """Return the (n,) ratings, within the scale, of pairs of rows of `users` and `items`."""
+        """Return the (n,) predicted ratings, within the scale, of pairs of rows of `users` and `items`."""
         scores = pair_products(users[:, 1:], items[:, 1:], user_positions, item_positions)
         scores += users[user_positions, 0] + items[item_positions, 0]
         ratings: NDArray[np.float32] = np.clip(self.mean_ + self.deviation_ * scores, *self.scale_)
@@ -213,7 +218,7 @@ class Als(EarlyStopping, FoldInRatingModel):
         return self._ratings_of(self._solve(pairs, self.items_, self.implicit_items_))
 
     def _ratings_of(self, users: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, n_items) predictions for users of these (n, 1 + rank) biases and factors."""
+        """Return the (n, n_items) predictions for users with these (n, 1 + rank) biases and factors."""
         scores = users[:, 1:] @ self.items_[:, 1:].T
         scores += users[:, :1] + self.items_[:, 0]
         ratings: NDArray[np.float32] = np.float32(self.mean_) + np.float32(self.deviation_) * scores
@@ -221,5 +226,5 @@ class Als(EarlyStopping, FoldInRatingModel):
 
 
 def longest_first(pairs: sp.csr_array) -> NDArray[np.int64]:
-    """Return the (n_rows,) rows from the one with the most entries to the one with the fewest."""
+    """Return the (n_rows,) positions of the rows, sorted by their number of entries, largest first."""
     return np.argsort(-np.diff(pairs.indptr), kind="stable")

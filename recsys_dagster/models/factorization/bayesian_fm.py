@@ -1,7 +1,7 @@
-"""The Bayesian factorisation machine with each side's history and the titles' features.
+"""Predict ratings by a Bayesian factorisation machine over histories and item features.
 
-Rendle, Zhang and Koren 2019, "On the Difficulty of Evaluating Baselines": a factorisation machine whose weights are
-drawn by Gibbs sampling, given who rated what beside the rating itself, beats most of what was published after it.
+Rendle, Zhang and Koren 2019, "On the Difficulty of Evaluating Baselines", show that such a machine, with weights drawn
+by Gibbs sampling, predicts better than most methods that were published after it.
 """
 
 import warnings
@@ -26,55 +26,55 @@ from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.runtime.progress import progress_bar
 
 INITIAL_DEVIATION = 0.1
-"""Standard deviation of the weights that the sampler starts from."""
+"""Standard deviation of the initial weights."""
 
 
 class BayesianFmParams(RatingParams):
-    """Parameters of the Bayesian factorisation machine; its regularisation is drawn, not chosen."""
+    """Parameters of the Bayesian factorisation machine; its regularisation is sampled, not chosen."""
 
     ranks: list[int] = Field(
         [8, 16, 32],
         min_length=1,
-        description="Factors of each feature, a chain for each number: chains of unlike rank err unlike.",
+        description="Number of factors of each feature, for each chain; chains of different rank err differently.",
     )
-    draws: int = Field(60, ge=1, description="Draws of each chain from the posterior that predictions are the mean of.")
-    burn_in: int = Field(10, ge=0, description="Draws thrown away at the start of a chain, before it has settled.")
+    draws: int = Field(60, ge=1, description="Number of draws of each chain; a prediction is the mean over all draws.")
+    burn_in: int = Field(10, ge=0, description="Number of draws that are discarded at the start of each chain.")
     kept_factors: int = Field(
-        128, ge=1, description="Length of the user and item factors that the mean of all draws is kept in."
+        128, ge=1, description="Length of the user and item vectors that represent the mean of all draws."
     )
 
 
 @dataclass(frozen=True)
 class Side:
-    """What the users or the items contribute to a score: a bias (n,) and a vector (n, width) of each."""
+    """What users, or items, contribute to a score: biases (n,) and vectors (n, width)."""
 
     biases: NDArray[Any]
     factors: NDArray[Any]
 
 
 class BayesianFm(RatingModel):
-    """Factorisation machine by Gibbs sampling, with histories and title features (Rendle et al. 2019).
+    """Factorisation machine by Gibbs sampling, over histories and item features (Rendle et al. 2019).
 
     ŷ = w₀ + Σ wⱼxⱼ + Σ_{j<l} ⟨vⱼ, vₗ⟩xⱼxₗ over the features x of a user and of an item, the mean over the draws.
 
-    A user's features: who they are, and what they have in the training fold; an item's: which it is, who has it, its
-    genres, kind and year. Each element of a set of n counts 1/√n. Each family of features has its own prior.
+    The features of a user are the user's identity and items in the training fold. Those of an item are its identity,
+    its users, genres, kind and year. Each element of a set of n counts 1/√n. Each family of features has its own prior.
 
-    Since no feature depends on both sides, a draw is a bias a side and an inner product of two vectors of the length
-    of its rank (see `side_of`), and the mean of all draws is again one bias a side and an inner product, of two vectors
-    as long as the draws' together. Kept of it is about the best approximation of length `kept_factors` in least squares
-    over all pairs, taken while drawing, so that neither memory, nor disk, nor the cost of a prediction grows with the
-    draws. What it leaves out is mostly the draws' noise. The price: the spread of the draws is gone, so a prediction
-    comes without its uncertainty.
+    No feature depends on both sides. A draw is therefore a bias per side and an inner product of two vectors (see
+    `side_of`), and so is the mean of all draws, with vectors as long as those of all draws together. Kept is an
+    approximation of length `kept_factors` that is nearly the best in least squares over all pairs. It is updated while
+    drawing, so that memory, disk and the time of a prediction do not grow with the number of draws. What is lost is
+    mostly the noise of single draws, and with it the uncertainty of a prediction.
 
-    A chain stays near the mode that it first finds. Chains of several ranks are therefore better than one as long.
+    A chain stays near the mode that it finds first. Several chains are therefore better than one of the same length.
 
     Attributes:
-        mean_, deviation_: of the training ratings; the machine learns the standardised ones.
-        user_biases_, item_biases_: (n_users,) and (n_items,) float32, standardised, w₀ in the users'.
-        user_factors_, item_factors_: (n_users, n_kept) and (n_items, n_kept) float32, standardised.
-        history_: `noise`, the drawn deviation of a rating from its prediction, at each draw of each chain; `rmse`,
-            of the mean of the draws so far on the validation fold, where there is one.
+        mean_, deviation_: of the training ratings; the machine learns standardised ratings.
+        user_biases_, item_biases_: (n_users,) and (n_items,) float32, of standardised ratings; those of users include
+            w₀.
+        user_factors_, item_factors_: (n_users, n_kept) and (n_items, n_kept) float32, of standardised ratings.
+        history_: `noise`, the sampled deviation of ratings around their predictions, for each draw of each chain;
+            `rmse` of the mean of the draws so far on the validation fold, if there is one.
     """
 
     name = "bayesian_fm"
@@ -90,7 +90,7 @@ class BayesianFm(RatingModel):
     item_factors_: NDArray[np.float32]
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: each draw goes through all pairs once a factor."""
+        """Estimate a fit and an evaluation: each draw goes through all pairs once for each factor."""
         draws = self.params.draws + self.params.burn_in
         kept = self.params.kept_factors
         return Estimate.of_work(
@@ -103,14 +103,14 @@ class BayesianFm(RatingModel):
     def _fit(self, data: TrainingData) -> None:
         rated, held_out = data.train.rated, data.validation.rated
         if len(rated) == 0:
-            raise RecsysError(f"{self.name}: the training fold has no ratings, only watches")
+            raise RecsysError(f"{self.name}: the training fold has interactions, but no ratings")
         self.mean_ = float(rated.ratings.mean(dtype=np.float64))
         self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
         user_families = [sp.eye_array(self.n_users_), unit_rows(self.seen_)]
         item_families = [
             sp.eye_array(self.n_items_),
             unit_rows(self.seen_.T.tocsr()),
-            *title_families(data.item_features),
+            *item_feature_families(data.item_features),
         ]
         families = [*user_families, *item_families]
         groups = [group for group, family in enumerate(families) for _ in range(family.shape[1])]
@@ -172,11 +172,15 @@ class BayesianFm(RatingModel):
 
 
 class PosteriorMean:
-    """The running mean of draws, each a bias a side and an inner product of two sides' vectors.
+    """The running mean of draws, each a bias per side and an inner product of the vectors of the two sides.
 
-    The products' sum is UVᵀ with the draws' vectors side by side as columns of U and V. Whenever these are twice as
-    many as are kept, they are replaced by the leading singular vectors of UVᵀ: with U = Q_u R_u and V = Q_v R_v, those
-    of the small matrix R_u R_vᵀ.
+    The sum of the products is UVᵀ, where the vectors of all draws are the columns of U and V. When there are twice as
+    many columns as are kept, they are replaced by the leading singular vectors of UVᵀ. With U = Q_u R_u and
+    V = Q_v R_v, these follow from those of the small matrix R_u R_vᵀ.
+
+    Args:
+        n_users, n_items: sizes of the sides.
+        kept_factors: number of columns that are kept.
     """
 
     def __init__(self, n_users: int, n_items: int, kept_factors: int) -> None:
@@ -187,7 +191,7 @@ class PosteriorMean:
         self._items = [np.zeros((n_items, 0))]
 
     def add(self, constant: float, users: Side, items: Side) -> None:
-        """Add one draw, whose w₀ is `constant`."""
+        """Add a draw whose w₀ is `constant`."""
         self.draws += 1
         self._biases[0][:] += constant + users.biases
         self._biases[1][:] += items.biases
@@ -197,7 +201,7 @@ class PosteriorMean:
             self._compress()
 
     def mean(self) -> tuple[Side, Side]:
-        """Return the users' and the items' side of the mean of the draws, float64, at most `kept_factors` wide."""
+        """Return the users' and the items' side of the mean, float64, with vectors no longer than `kept_factors`."""
         self._compress()
         share = self.draws**-0.5
         return (
@@ -218,8 +222,8 @@ class PosteriorMean:
 def side_of(features: sp.csr_array, linear: NDArray[np.float64], factors: NDArray[np.float64]) -> Side:
     """Return what one side of a factorisation machine contributes to its scores.
 
-    With p = Σ vⱼxⱼ over the side's features, the bias is Σ wⱼxⱼ + ½(‖p‖² − Σ ‖vⱼ‖²xⱼ²), its features' part of the
-    sum over pairs of features (Rendle 2010, "Factorization Machines", lemma 3.1); ⟨p, p'⟩ of the two sides is the rest.
+    With p = Σ vⱼxⱼ over the features of the side, the bias is Σ wⱼxⱼ + ½(‖p‖² − Σ ‖vⱼ‖²xⱼ²), which includes all pairs
+    of features of this side (Rendle 2010, "Factorization Machines", lemma 3.1). Pairs across sides give ⟨p, p'⟩.
 
     Args:
         features: (n, n_features).
@@ -232,46 +236,47 @@ def side_of(features: sp.csr_array, linear: NDArray[np.float64], factors: NDArra
 
 
 def pair_scores(user_side: Side, item_side: Side, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[Any]:
-    """Return the (n,) sums of the two sides' biases and inner products for the pairs (users[i], items[i])."""
+    """Return the (n,) scores of the pairs (users[i], items[i]): biases plus inner product."""
     scores = pair_products(user_side.factors, item_side.factors, users, items)
     scores += user_side.biases[users] + item_side.biases[items]
     return scores
 
 
 def unit_rows(matrix: sp.csr_array) -> sp.csr_array:
-    """Return a matrix of ones with each row scaled to length 1: each of a row's n entries counts 1/√n."""
+    """Return a matrix of ones with each row scaled to length 1, so that each of n entries is 1/√n."""
     entries = np.diff(matrix.indptr)
     return sp.csr_array(sp.diags_array(np.maximum(entries, 1) ** -0.5) @ matrix)
 
 
-def title_families(titles: ItemFeatures) -> list[sp.csr_array]:
-    """Return genres, kind and year as (n_items, width) matrices, an unknown one as a row of zeros.
+def item_feature_families(features: ItemFeatures) -> list[sp.csr_array]:
+    """Return genres, kind and year as (n_items, width) matrices, with a row of zeros for an unknown value.
 
-    A feature that no title or every title has tells nothing and is left out.
+    A family with a single column says nothing and is omitted.
     """
-    known = ~np.isnan(titles.years)
-    years, positions = np.unique(titles.years[known], return_inverse=True)
-    year_of = np.full(len(titles.years), -1)
+    known = ~np.isnan(features.years)
+    years, positions = np.unique(features.years[known], return_inverse=True)
+    year_of = np.full(len(features.years), -1)
     year_of[known] = positions
-    families = [unit_rows(titles.genres), one_hot(titles.kinds, len(titles.kind_names)), one_hot(year_of, len(years))]
+    kinds = one_hot(features.kinds, len(features.kind_names))
+    families = [unit_rows(features.genres), kinds, one_hot(year_of, len(years))]
     return [family for family in families if family.shape[1] > 1]
 
 
 def one_hot(positions: NDArray[Any], width: int) -> sp.csr_array:
-    """Return (n, width) CSR with a one at each row's position, none where it is -1."""
+    """Return the (n, width) CSR with a one at the position of each row; a row with the position -1 is empty."""
     rows = np.flatnonzero(positions >= 0)
     return sp.csr_array((np.ones(len(rows)), (rows, positions[rows])), shape=(len(positions), width))
 
 
 def import_myfm() -> None:
-    """Import myFM, which takes pandas along and a second with it, without its warning about its own installation."""
+    """Import myFM without its warning about pkg_resources; it takes a second, because it imports pandas."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
         import_module("myfm")
 
 
 def sampler_config(iterations: int, groups: list[int]) -> Any:
-    """Return myFM's settings with its default hyperpriors, one prior a group of features, and no draw kept by it."""
+    """Return the configuration of myFM: default hyperpriors, a prior for each group of features, and no draw kept."""
     from myfm._myfm import ConfigBuilder, TaskType
 
     builder = ConfigBuilder()

@@ -1,4 +1,4 @@
-"""Bayesian personalised ranking: a factorisation learnt from pairs of titles, through the `implicit` library."""
+"""Factorise implicit feedback by Bayesian personalised ranking, with the library `implicit`."""
 
 from typing import ClassVar
 
@@ -16,11 +16,13 @@ from recsys_dagster.models.search_space import Real, Whole
 class BprParams(PositivesParams):
     """Parameters of the stochastic gradient descent."""
 
-    factors: int = Field(64, ge=1, description="Length of a user's and of an item's vector, beside the item's bias.")
-    learning_rate: float = Field(0.02, gt=0, description="Step of the gradient descent.")
-    regularisation: float = Field(0.02, ge=0, description="L2 penalty of the vectors met in a step.")
-    iterations: int = Field(200, ge=1, description="Passes; each draws as many pairs as there are positives.")
-    num_threads: int = Field(1, ge=0, description="Threads, 0 for all; with more than one, no two fits are equal.")
+    factors: int = Field(
+        64, ge=1, description="Number of factors of a user and of an item, in addition to the bias of the item."
+    )
+    learning_rate: float = Field(0.02, gt=0, description="Step size of the gradient descent.")
+    regularisation: float = Field(0.02, ge=0, description="L2 penalty of the vectors that a step updates.")
+    iterations: int = Field(200, ge=1, description="Number of passes; each takes as many steps as there are positives.")
+    num_threads: int = Field(1, ge=0, description="Number of threads, 0 for all; with more than one, two fits differ.")
 
     searched: ClassVar = {
         "factors": Whole(16, 256, log=True),
@@ -31,12 +33,11 @@ class BprParams(PositivesParams):
 
 
 class Bpr(PositivesModel):
-    """Matrix factorisation trained to rank each positive above a title the user lacks (Rendle 2009).
+    """Matrix factorisation trained to rank each positive above an item that the user lacks (Rendle 2009).
 
-    Maximises Σ ln σ(x̂_ui − x̂_uj), where u has the positive i and not j, and x̂_ui = x_u·y_i + b_i.
-
-    Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback", §4: gradient ascent on triples
-    drawn at random. The library draws j in proportion to its popularity and skips a j that the user has.
+    It maximises Σ ln σ(x̂_ui − x̂_uj), where i is a positive of user u and j is not, and x̂_ui = x_u·y_i + b_i, by
+    gradient ascent on random triples (Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback",
+    §4). The library draws j in proportion to its popularity and skips it if the user has it.
 
     Attributes:
         user_factors_: (n_users, factors + 1) float32; the last column is one.
@@ -51,7 +52,7 @@ class Bpr(PositivesModel):
     item_factors_: NDArray[np.float32]
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: as many steps a pass as there are positives."""
+        """Estimate a fit and an evaluation: a pass takes as many steps as there are positives."""
         factors = self.params.factors
         return Estimate.of_work(
             size,

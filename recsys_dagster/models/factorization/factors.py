@@ -1,12 +1,11 @@
-"""What models of user and item vectors share."""
+"""Compute inner products of user and item vectors for pairs."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 2**16
-"""Pairs whose vectors are laid side by side at once, which bounds the memory of a prediction."""
+from recsys_dagster.runtime.blocks import PAIRS_PER_BLOCK
 
 
 def pair_products(
@@ -16,11 +15,11 @@ def pair_products(
 
     Args:
         users: (n_users, width).
-        items: (n_items, width), of the same dtype, which is the result's.
-        user_positions, item_positions: (n,).
+        items: (n_items, width), of the same dtype, which is also that of the result.
+        user_positions, item_positions: (n,) rows of the two.
     """
     products = np.empty(len(user_positions), dtype=users.dtype)
-    for start in range(0, len(products), BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, len(products), PAIRS_PER_BLOCK):
+        block = slice(start, start + PAIRS_PER_BLOCK)
         np.einsum("ij,ij->i", users[user_positions[block]], items[item_positions[block]], out=products[block])
     return products

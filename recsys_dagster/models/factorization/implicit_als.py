@@ -1,4 +1,4 @@
-"""Matrix factorisation of implicit feedback by alternating least squares, through the `implicit` library."""
+"""Factorise implicit feedback by alternating least squares, with the library `implicit`."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class ImplicitAlsParams(PositivesParams):
     """Parameters of the factorisation."""
 
-    factors: int = Field(256, ge=1, description="Length of a user's and of an item's vector.")
-    regularisation: float = Field(1.0, ge=0, description="L2 penalty of the vectors, before it is scaled by the data.")
-    alpha: float = Field(5.0, gt=1, description="Confidence in a positive; an absent pair has 1.")
-    iterations: int = Field(16, ge=1, description="Rounds of solving for all users, then for all items.")
+    factors: int = Field(256, ge=1, description="Number of factors of a user and of an item.")
+    regularisation: float = Field(
+        1.0, ge=0, description="L2 penalty of the factors, before it is scaled by `penalty_scale`."
+    )
+    alpha: float = Field(5.0, gt=1, description="Confidence in a positive; that in an absent pair is 1.")
+    iterations: int = Field(16, ge=1, description="Number of iterations; each solves all users, then all items.")
 
     searched: ClassVar = {
         "factors": Whole(16, 512, log=True),
@@ -37,10 +39,10 @@ class ImplicitAls(FoldInPositivesModel):
 
     Minimises Σ c_ui (p_ui − x_u·y_i)² + λ (Σ ||x_u||² + Σ ||y_i||²) over all pairs.
 
-    p is 1 and c is alpha at a positive; p is 0 and c is 1 elsewhere (Hu, Koren and Volinsky 2008, "Collaborative
-    Filtering for Implicit Feedback Datasets"). λ is `regularisation` times `penalty_scale` of the data. Each row is
-    solved by three steps of conjugate gradients, by itself: the number of threads does not change the result. Someone
-    new is solved for exactly, against the items' vectors.
+    At a positive, p is 1 and c is alpha; elsewhere p is 0 and c is 1 (Hu, Koren and Volinsky 2008, "Collaborative
+    Filtering for Implicit Feedback Datasets"). λ is `regularisation` times `penalty_scale`. Each row is solved on its
+    own by three steps of conjugate gradients, so that the number of threads does not change the result. A new user is
+    solved exactly, given the factors of the items.
 
     Attributes:
         penalty_: λ.
@@ -57,7 +59,7 @@ class ImplicitAls(FoldInPositivesModel):
     item_factors_: NDArray[np.float32]
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: conjugate gradients for each user and title."""
+        """Estimate a fit and an evaluation: the work is in conjugate gradients for each user and item."""
         factors = self.params.factors
         sweep = 16 * size.pairs * factors + 8 * (size.users + size.items) * factors**2
         return Estimate.of_work(
@@ -100,12 +102,17 @@ class ImplicitAls(FoldInPositivesModel):
 
 
 def penalty_scale(positives: sp.csr_array, alpha: float) -> float:
-    """Return √√((n̄_u + α₀·n_items) (n̄_i + α₀·n_users)), where n̄ are the mean positives of a user and of an item.
+    """Return the factor by which the penalty grows with the size of the data.
 
-    Rendle et al. 2022, "Revisiting the Performance of iALS on Item Recommendation Benchmarks", §3.2: the best penalty
-    of a vector grows with the pairs it explains, those absent counting α₀ = 1 / (alpha − 1), to a power ν. The library
-    takes one penalty for all vectors, of which only the geometric mean of users' and items' matters; ν = ½ made one
-    default serve data with 4 and with 43 positives an item.
+    It is √√((n̄_u + α₀·n_items) (n̄_i + α₀·n_users)), where n̄_u and n̄_i are the mean numbers of positives of a user
+    and of an item. Rendle et al. 2022, "Revisiting the Performance of iALS on Item Recommendation Benchmarks", §3.2:
+    the best penalty of a vector grows with the number of pairs that it explains, to a power ν, where an absent pair
+    counts α₀ = 1 / (alpha − 1). The library takes one penalty for all vectors, of which only the geometric mean over
+    users and items matters. With ν = ½ the same default suits data with 4 and with 43 positives per item.
+
+    Args:
+        positives: (n_users, n_items) CSR of ones.
+        alpha: as in the model's parameters.
     """
     n_users, n_items = positives.shape
     absent = 1 / (alpha - 1)

@@ -1,7 +1,7 @@
-"""The compiled half-steps of alternating least squares.
+"""Solve the half-steps of alternating least squares in compiled loops.
 
-Each row is solved by one thread in the order of its entries, so the result does not depend on the number of threads.
-Rows are dealt to chunks from the longest to the shortest, which keeps the threads equally busy.
+Each row is solved by one thread in the order of its entries, so that the result does not depend on the number of
+threads. Rows are assigned to chunks from the longest to the shortest, which balances the work of the threads.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys_dagster.models.kernels.compiling import CHUNKS, FAST
 
 STRIDE = 8
-"""Entries that are added to the normal equations in one pass over them."""
+"""Number of entries that are added to the normal equations in one pass."""
 
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
@@ -34,7 +34,7 @@ def add_products(rows: Any, targets: Any, normal: Any, right: Any) -> None:
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def solve_in_place(matrix: Any, right: Any) -> None:
-    """Replace `right` by the solution of matrix·x = right; Cholesky's factor takes the place of the lower triangle."""
+    """Replace `right` by the solution of matrix·x = right, and the lower triangle by its Cholesky factor."""
     n = len(right)
     for a in range(n):
         for b in range(a):
@@ -71,16 +71,16 @@ def solve_rows(
     reg_power: float,
     bias_damping: float,
 ) -> NDArray[np.float32]:
-    """Return the (n_rows, d) ridge solution of each row, its bias first.
+    """Return the (n_rows, d) ridge solutions of all rows, the bias first.
 
     Row r solves (Σ x xᵀ + gram + penalty) y = Σ (rating − offset) x + sums[r] over its rated entries, with x the
     features of the entry and the penalty `bias_damping` on the bias and `reg_param` · n^`reg_power` on the rest,
     where n is the number of rated entries, at least 1.
 
     Args:
-        indptr, indices, ratings: CSR of the pairs; a rating of NaN marks a pair without one.
+        indptr, indices, ratings: CSR of the pairs; NaN is a pair without a rating.
         order: (n_rows,) all rows, from the longest to the shortest.
-        offsets: (n_columns,) what is taken off the ratings of each column, its bias.
+        offsets: (n_columns,) biases of the columns, which are subtracted from the ratings.
         features: (n_columns, d), the first column all ones.
         gram: (d, d) added to the normal equations of every row.
         sums: (n_rows, d) added to the right-hand side of each row.
@@ -120,9 +120,9 @@ def solve_rows(
 def sum_rows(
     indptr: NDArray[np.int32], indices: NDArray[np.int32], order: NDArray[np.int64], matrix: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return for each CSR row the sum of the rows of `matrix` that its indices name, (n_rows, d) float32.
+    """Return the (n_rows, d) float32 sums, for each CSR row, of the rows of `matrix` at its indices.
 
-    `order` is as for `solve_rows`.
+    `order` is that of `solve_rows`.
     """
     n_rows, d = len(order), matrix.shape[1]
     sums = np.zeros((n_rows, d), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The compiled loops over columns: what occurs together, histories times weights between titles, columns to titles."""
+"""Multiply and spread matrices over columns in compiled loops: co-occurrences, sparse products, scores of all items."""
 
 from typing import Any
 
@@ -13,41 +13,43 @@ from recsys_dagster.models.kernels.compiling import CHUNKS, FAST
 def cooccurrences(
     by_column: sp.csr_array, by_user: sp.csr_array, weights: NDArray[np.float32], columns: slice
 ) -> NDArray[np.float32]:
-    """Return XᵀWX, or some of its rows: the weights of the users who have both of two columns.
+    """Return XᵀWX, or some of its rows: for two columns, the sum of the weights of the users who have both.
 
-    Each number is added up in the order of the users, whatever the number of threads.
+    Each element is summed in the order of the users, whatever the number of threads.
 
     Args:
-        by_column: (n_columns, n_users) CSR, Xᵀ; what it holds counts as ones.
+        by_column: (n_columns, n_users) CSR, Xᵀ; all stored values count as ones.
         by_user: (n_users, n_columns) CSR, X.
         weights: (n_users,) float32, the diagonal of W.
-        columns: the rows to return.
+        columns: which rows to return.
 
     Returns:
         (len(columns), n_columns) float32.
     """
     start, stop, _ = columns.indices(by_column.shape[0])
-    found = np.zeros((stop - start, by_user.shape[1]), np.float32)
-    _cooccur(by_column.indptr, by_column.indices, by_user.indptr, by_user.indices, weights, start, found)
-    return found
+    counts = np.zeros((stop - start, by_user.shape[1]), np.float32)
+    _cooccur(by_column.indptr, by_column.indices, by_user.indptr, by_user.indices, weights, start, counts)
+    return counts
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
-def _cooccur(of_columns: Any, users: Any, of_users: Any, columns: Any, weights: Any, start: Any, found: Any) -> None:
+def _cooccur(
+    column_indptr: Any, users: Any, user_indptr: Any, columns: Any, weights: Any, start: Any, counts: Any
+) -> None:
     for chunk in numba.prange(CHUNKS):
-        for row in range(chunk, len(found), CHUNKS):
-            column, sums = start + row, found[row]
-            for entry in range(of_columns[column], of_columns[column + 1]):
+        for row in range(chunk, len(counts), CHUNKS):
+            column, sums = start + row, counts[row]
+            for entry in range(column_indptr[column], column_indptr[column + 1]):
                 user = users[entry]
                 weight = weights[user]
-                for place in range(of_users[user], of_users[user + 1]):
+                for place in range(user_indptr[user], user_indptr[user + 1]):
                     sums[columns[place]] += weight
 
 
 def sparse_by_dense(left: sp.csr_array, right: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return left · right.
 
-    Each number is added up in the order of the entries of its row, whatever the number of threads.
+    Each element is summed in the order of the entries of its row, whatever the number of threads.
 
     Args:
         left: (n, m) CSR, float32.
@@ -62,12 +64,12 @@ def sparse_by_dense(left: sp.csr_array, right: NDArray[np.float32]) -> NDArray[n
 
 
 def scores_of_all(scores: NDArray[np.float32], columns: NDArray[np.int32], n_items: int) -> NDArray[np.float32]:
-    """Return (n, n_items) scores: those of the columns, and one less than a row's least for the other items.
+    """Return (n, n_items) scores: those of the columns, and for other items one less than the lowest of the row.
 
     Args:
         scores: (n, n_columns) float32.
         columns: (n_columns,) int32, the item of each column.
-        n_items: how many items there are.
+        n_items: number of items.
     """
     wide = np.empty((len(scores), n_items), np.float32)
     _spread(scores, columns, wide)
@@ -91,13 +93,13 @@ def _multiply(indptr: Any, indices: Any, data: Any, right: Any, product: Any) ->
         at, end = indptr[row], indptr[row + 1]
         while at + 4 <= end:  # four entries in one pass over the sums
             a, b, c, d = data[at], data[at + 1], data[at + 2], data[at + 3]
-            of_a, of_b = right[indices[at]], right[indices[at + 1]]
-            of_c, of_d = right[indices[at + 2]], right[indices[at + 3]]
+            row_a, row_b = right[indices[at]], right[indices[at + 1]]
+            row_c, row_d = right[indices[at + 2]], right[indices[at + 3]]
             for place in range(width):
-                sums[place] += a * of_a[place] + b * of_b[place] + c * of_c[place] + d * of_d[place]
+                sums[place] += a * row_a[place] + b * row_b[place] + c * row_c[place] + d * row_d[place]
             at += 4
         while at < end:
-            a, of_a = data[at], right[indices[at]]
+            a, row_a = data[at], right[indices[at]]
             for place in range(width):
-                sums[place] += a * of_a[place]
+                sums[place] += a * row_a[place]
             at += 1

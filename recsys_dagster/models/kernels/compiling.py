@@ -1,6 +1,6 @@
-"""What the compiled loops share."""
+"""Define the options of the compiled loops."""
 
 CHUNKS = 64
-"""Parts that rows are dealt to in turn; many more than threads, so that none waits long for the last."""
+"""Number of chunks of rows; many more than threads, so that no thread waits long for the last chunk."""
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-"""Liberties of LLVM that vectorise sums of products; numbers that are not numbers stay what they are."""
+"""Flags of LLVM that allow sums of products to be vectorised, and that keep NaN as NaN."""

@@ -1,8 +1,7 @@
-"""The compiled dense layers of networks whose first layer adds a part of the user to a part of the title.
+"""Compute dense layers in compiled loops, for networks whose first layer adds a user part and an item part.
 
-A strip of titles goes through all layers while it is in the cache. The titles of a strip lie beside each other, so that
-every layer, however narrow, fills the processor's vectors. Each output is added up in one order, whatever the number of
-threads.
+A strip of items passes through all layers while it is in the cache. The items of a strip are adjacent in memory, so
+that even a narrow layer fills the vector registers. Each output is summed in one order, whatever the number of threads.
 """
 
 from typing import Any
@@ -14,43 +13,43 @@ from numpy.typing import NDArray
 from recsys_dagster.models.kernels.compiling import FAST
 
 STRIP = 128
-"""Items that go through the layers at once."""
+"""Number of items that pass through the layers at once."""
 
 
 def upper_layers(
-    of_users: NDArray[np.float32],
-    of_titles: NDArray[np.float32],
+    user_parts: NDArray[np.float32],
+    item_parts: NDArray[np.float32],
     kernels: list[NDArray[np.float32]],
     biases: list[NDArray[np.float32]],
 ) -> NDArray[np.float32]:
-    """Return what the layers after the first make of relu(user + title), with ReLU between and none at the end.
+    """Return the output of the layers after the first for relu(user part + item part), with ReLU between them.
 
     Args:
-        of_users: (n, width) parts of the first layer's sums.
-        of_titles: (m, width) the other parts.
-        kernels: one (before, after) array a layer; the last has one output.
-        biases: one (after,) array a layer.
+        user_parts: (n, width) contributions of users to the first layer.
+        item_parts: (m, width) contributions of items.
+        kernels: a (before, after) array for each further layer; the last has one output.
+        biases: an (after,) array for each further layer.
 
     Returns:
         (n, m) float32.
     """
-    m, width = of_titles.shape
+    m, width = item_parts.shape
     whole_strips = np.zeros((width, -(-m // STRIP) * STRIP), np.float32)
-    whole_strips[:, :m] = of_titles.T
-    found = np.empty((len(of_users), m), np.float32)
+    whole_strips[:, :m] = item_parts.T
+    outputs = np.empty((len(user_parts), m), np.float32)
     _upper_layers(
-        np.ascontiguousarray(of_users, np.float32),
+        np.ascontiguousarray(user_parts, np.float32),
         whole_strips,
         tuple(np.ascontiguousarray(kernel, np.float32) for kernel in kernels),
         tuple(np.ascontiguousarray(bias, np.float32) for bias in biases),
-        found,
+        outputs,
     )
-    return found
+    return outputs
 
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def _dense(inputs: Any, kernel: Any, bias: Any, outputs: Any) -> None:
-    """Write the layer's sums of a strip, (before, STRIP) → (after, STRIP)."""
+    """Compute a layer of a strip, (before, STRIP) → (after, STRIP), before its activation."""
     after = kernel.shape[1]
     for unit in range(after):
         outputs[unit] = bias[unit]
@@ -62,11 +61,11 @@ def _dense(inputs: Any, kernel: Any, bias: Any, outputs: Any) -> None:
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def _two_units(inputs: Any, weights: Any, others: Any, sums: Any, other_sums: Any) -> None:
-    """Add to the sums of two units what their inputs give, eight inputs in one pass.
+    """Add the weighted inputs of two units to their sums, eight inputs in one pass.
 
-    Each input is read half as often as for the units one by one, and what is read at once fits the registers.
+    Each input is read half as often as for one unit at a time, and what is read at once fits the registers.
     """
-    # Written out, here and for one unit: as tuples that a shared function adds up, it takes up to three times as long.
+    # Written out, here and for one unit, because a shared function over tuples takes up to three times as long.
     whole = len(weights) // 8 * 8
     for at in range(0, whole, 8):
         x0, x1, x2, x3 = inputs[at], inputs[at + 1], inputs[at + 2], inputs[at + 3]
@@ -100,7 +99,7 @@ def _two_units(inputs: Any, weights: Any, others: Any, sums: Any, other_sums: An
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def _one_unit(inputs: Any, weights: Any, sums: Any) -> None:
-    """Add to the sums of a unit what its inputs give, eight inputs in one pass."""
+    """Add the weighted inputs of a unit to its sums, eight inputs in one pass."""
     whole = len(weights) // 8 * 8
     for at in range(0, whole, 8):
         x0, x1, x2, x3 = inputs[at], inputs[at + 1], inputs[at + 2], inputs[at + 3]
@@ -128,7 +127,7 @@ def _eight(weights: Any, at: int) -> Any:
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
 def _rest(inputs: Any, weights: Any, start: int, sums: Any) -> None:
-    """Add what the inputs from `start` on give."""
+    """Add the weighted inputs from `start` on."""
     for at in range(start, len(weights)):
         x, w = inputs[at], weights[at]
         for place in range(STRIP):
@@ -136,26 +135,26 @@ def _rest(inputs: Any, weights: Any, start: int, sums: Any) -> None:
 
 
 @numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
-def _relu_of_sum(part: Any, titles: Any, sums: Any) -> None:
-    """Write relu(part + titles) of a strip; what is not a number stays so."""
-    nothing = np.float32(0)
+def _relu_of_sum(part: Any, items: Any, sums: Any) -> None:
+    """Compute relu(part + items) of a strip; NaN stays NaN."""
+    zero = np.float32(0)
     for place in range(STRIP):
-        total = part + titles[place]
-        sums[place] = nothing if total < nothing else total
+        total = part + items[place]
+        sums[place] = zero if total < zero else total
 
 
 @numba.njit(cache=True, parallel=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
-def _upper_layers(of_users: Any, of_titles: Any, kernels: Any, biases: Any, found: Any) -> None:
-    m, strips = found.shape[1], of_titles.shape[1] // STRIP
+def _upper_layers(user_parts: Any, item_parts: Any, kernels: Any, biases: Any, outputs: Any) -> None:
+    m, strips = outputs.shape[1], item_parts.shape[1] // STRIP
     widest = 1
     for kernel in kernels:
         widest = max(widest, kernel.shape[0])
-    for number in numba.prange(len(of_users) * strips):
-        # All users in turn for a strip, while it is in the cache.
-        user, start = number % len(of_users), number // len(of_users) * STRIP
+    for number in numba.prange(len(user_parts) * strips):
+        # All users for one strip, while it is in the cache.
+        user, start = number % len(user_parts), number // len(user_parts) * STRIP
         values, after = np.empty((widest, STRIP), np.float32), np.empty((widest, STRIP), np.float32)
-        for unit in range(of_users.shape[1]):
-            _relu_of_sum(of_users[user, unit], of_titles[unit, start : start + STRIP], values[unit])
+        for unit in range(user_parts.shape[1]):
+            _relu_of_sum(user_parts[user, unit], item_parts[unit, start : start + STRIP], values[unit])
         for layer in range(len(kernels)):
             if layer:
                 for unit in range(kernels[layer].shape[0]):
@@ -163,4 +162,4 @@ def _upper_layers(of_users: Any, of_titles: Any, kernels: Any, biases: Any, foun
             _dense(values, kernels[layer], biases[layer], after)
             values, after = after, values
         stop = min(m, start + STRIP)
-        found[user, start:stop] = values[0, : stop - start]
+        outputs[user, start:stop] = values[0, : stop - start]

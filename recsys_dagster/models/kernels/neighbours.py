@@ -1,4 +1,4 @@
-"""The compiled parts of the item neighbourhood: what the raters of two items say, and what a pair's neighbours do."""
+"""Find the most similar items, and average over neighbours, in compiled loops."""
 
 from typing import Any
 
@@ -17,14 +17,15 @@ def nearest_items(
     n_neighbours: int,
     shrinkage: float,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the (n_items, n_neighbours) items j of the largest |s_ij| for each i, and s; −1 where there are fewer.
+    """Return the (n_items, n_neighbours) items j with the largest |s_ij| for each i, and the s_ij.
 
-    s_ij = Σ e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)), the sum over the n_ij users of both.
+    s_ij = Σ e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)), where the sum is over the n_ij users of both. If an item has
+    fewer neighbours, the rest of its row is −1.
 
     Args:
         by_item, by_user: indptr, indices and data of the residuals e as CSR, items × users and users × items.
         deviations: (n_items,) σ.
-        n_neighbours: how many at most.
+        n_neighbours: largest number of neighbours of an item.
         shrinkage: as in the formula.
     """
     item_indptr, raters, residuals = by_item
@@ -41,11 +42,11 @@ def nearest_items(
                     sums[rated[entry]] += residual * others[entry]
                     counts[rated[entry]] += 1
             counts[item] = 0
-            met = np.flatnonzero(counts)
-            found = sums[met] / (deviations[item] * deviations[met] * (counts[met] + shrinkage))
-            order = np.argsort(-np.abs(found), kind="mergesort")[:n_neighbours]
-            neighbours[item, : len(order)] = met[order]
-            similarities[item, : len(order)] = found[order]
+            others_met = np.flatnonzero(counts)
+            values = sums[others_met] / (deviations[item] * deviations[others_met] * (counts[others_met] + shrinkage))
+            order = np.argsort(-np.abs(values), kind="mergesort")[:n_neighbours]
+            neighbours[item, : len(order)] = others_met[order]
+            similarities[item, : len(order)] = values[order]
             sums[:] = 0
             counts[:] = 0
     return neighbours, similarities
@@ -59,11 +60,13 @@ def neighbour_means(
     items: NDArray[np.int32],
     damping: float,
 ) -> NDArray[np.float32]:
-    """Return (n,) float32 Σ s_ij·e_uj / (damping + Σ |s_ij|) over the neighbours j of items[p] that users[p] has rated.
+    """Return the (n,) float32 weighted means of the residuals of pairs of user and item.
+
+    That of pair (u, i) is Σ s_ij·e_uj / (damping + Σ |s_ij|) over the neighbours j of i that u has rated.
 
     Args:
         by_user: indptr, indices and data of the residuals e as CSR, users × items, columns sorted in each row.
-        similarities: those of s as CSR, the neighbours of an item in its row.
+        similarities: indptr, indices and data of s as CSR, with the neighbours of an item in its row.
         users, items: (n,) the pairs.
         damping: weight of a residual of zero.
     """

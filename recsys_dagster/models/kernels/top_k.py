@@ -1,8 +1,8 @@
-"""The compiled selection of the highest scores of each row.
+"""Select the highest scores of each row in compiled loops.
 
-Columns are dealt to groups; the k-th highest of the groups' maxima is a score that k columns reach at least, and hardly
-more do. Two passes that the processor's vectors take, and a handful of columns to put in order, where a heap of the
-best so far is changed hundreds of times a row.
+Columns are assigned to groups. The k-th highest of the maxima of the groups is a score that at least k columns reach,
+and hardly more. This takes two passes that vectorise, and the sorting of a few columns. A heap of the best scores so
+far would be changed hundreds of times per row.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from recsys_dagster.models.kernels.compiling import CHUNKS
 
 SPAN = 64
-"""Columns that are compared to the bound at once."""
+"""Number of columns that are compared with the bound at once."""
 LEAST_GROUPS = 256
 LAST_COLUMN = 2**31 - 1
 
@@ -46,9 +46,9 @@ def _to_front(values: Any, k: int) -> Any:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _bound(scores: Any, k: int, maxima: Any) -> Any:
-    """Return a score that at least k of the row reach; -inf where it is too short for groups.
+    """Return a score that at least k columns of the row reach; -inf if the row is too short for groups.
 
-    Column c belongs to group c modulo their number, so that neighbours which score alike are dealt out.
+    Column c belongs to the group c modulo their number, so that adjacent columns with similar scores are separated.
     """
     groups = len(maxima)
     if len(scores) < 2 * groups:
@@ -63,39 +63,39 @@ def _bound(scores: Any, k: int, maxima: Any) -> Any:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def _collect(scores: Any, bound: Any, keys: Any) -> int:
-    """Write a key of each score that reaches the bound and is above -inf; return how many, or -1 if there is a NaN.
+    """Write a key for each score that reaches the bound and is above -inf; return their number, or -1 for a NaN.
 
-    A key is the score's bits, in the order of the scores, and below them what is the higher the lower the column is.
+    The upper half of a key sorts as the score, and the lower half in descending order of the columns.
     """
-    found, score = 0, np.empty(1, np.float32)
+    count, score = 0, np.empty(1, np.float32)
     bits = score.view(np.int32)
     for start in range(0, len(scores), SPAN):
         part = scores[start : start + SPAN]
         reached = SPAN - len(part)
         if reached == 0:
             for place in range(SPAN):
-                reached += not part[place] < bound  # a NaN is below nothing
+                reached += not part[place] < bound  # NaN is not below anything
         if reached == 0:
             continue
         for place in range(len(part)):
-            score[0] = part[place] + np.float32(0)  # of two zeros neither is the higher
+            score[0] = part[place] + np.float32(0)  # makes -0.0 equal to 0.0
             if score[0] >= bound and score[0] > -np.inf:
                 key = np.int64(bits[0])
                 key = key if key >= 0 else key ^ LAST_COLUMN
-                keys[found] = (key << 32) | (LAST_COLUMN - start - place)
-                found += 1
+                keys[count] = (key << 32) | (LAST_COLUMN - start - place)
+                count += 1
             elif np.isnan(score[0]):
                 return -1
-    return found
+    return count
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
 def highest(scores: Any, k: int) -> tuple[Any, Any]:
     """Return the columns and the values of the k highest scores of each row, best first.
 
-    Of equal scores the lower column comes first, also at the edge of the list. A score of -inf is never listed: where
-    a row has fewer than k others, its columns end in -1 and its values in -inf. The values of a row that holds a NaN
-    begin with it.
+    Of equal scores the lower column comes first, also at the end of the list. A score of -inf is never listed: if a row
+    has fewer than k other scores, its columns end in -1 and its values in -inf. If a row contains NaN, its first value
+    is NaN.
 
     Args:
         scores: (n, width) float32.
@@ -111,17 +111,17 @@ def highest(scores: Any, k: int) -> tuple[Any, Any]:
         maxima = np.empty(max(4 * k, LEAST_GROUPS), np.float32)
         keys = np.empty(width, np.int64)
         for row in range(chunk, n, CHUNKS):
-            of_row = scores[row]
-            found = _collect(of_row, _bound(of_row, k, maxima), keys)
-            if found < 0:
+            row_scores = scores[row]
+            count = _collect(row_scores, _bound(row_scores, k, maxima), keys)
+            if count < 0:
                 values[row, 0] = np.nan
                 continue
-            if found > k:
-                _to_front(keys[:found], k)
-                found = k
-            best = keys[:found]
+            if count > k:
+                _to_front(keys[:count], k)
+                count = k
+            best = keys[:count]
             best.sort()
-            for place in range(found):
-                column = LAST_COLUMN - (best[found - 1 - place] & LAST_COLUMN)
-                columns[row, place], values[row, place] = column, of_row[column]
+            for place in range(count):
+                column = LAST_COLUMN - (best[count - 1 - place] & LAST_COLUMN)
+                columns[row, place], values[row, place] = column, row_scores[column]
     return columns, values

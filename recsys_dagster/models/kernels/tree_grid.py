@@ -1,9 +1,9 @@
-"""Scores of boosted trees for every pair of a user and a title, at a few operations a tree.
+"""Score every pair of user and item by boosted trees in compiled loops, with a few operations per tree.
 
-A test that a row fails makes the leaves to the left of it unreachable. With a bit for each leaf of a tree, from left to
-right, the row's leaf is the first whose bit no failed test clears (QuickScorer, Lucchese et al. 2015). Tests of a
-user's features are the same for all titles, and the other way round: each side's bits are worked out once, and a pair
-only joins them.
+If a row fails a test, the leaves to the left of it become unreachable. With a bit for each leaf of a tree, from left to
+right, the leaf of the row is the first whose bit no failed test has cleared (QuickScorer, Lucchese et al. 2015). Tests
+of user features have the same result for all items, and tests of item features for all users. The bits of each side are
+therefore computed once, and combined for each pair.
 """
 
 from typing import Any
@@ -13,31 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_LEAVES = 64
-"""Bits of a word."""
+"""Largest number of leaves of a tree: one bit of a word for each."""
 
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-"""A word whose 64 windows of six bits all differ, so that the top six of its product with 2^i tell i."""
+"""A word whose 64 windows of six bits all differ, so that the top six bits of its product with 2^i identify i."""
 BIT_OF_WINDOW = np.zeros(64, dtype=np.uint8)
 for _bit in range(64):
     BIT_OF_WINDOW[(int(DE_BRUIJN) << _bit & (2**64 - 1)) >> 58] = _bit
 
 
 def flat_trees(trees: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-    """Return the tests of all trees, and the values of their leaves.
+    """Return the tests of all trees and the values of their leaves as arrays.
 
     Args:
-        trees: nodes of each tree, the root first, as scikit-learn's histogram gradient boosting has them: structured
+        trees: the nodes of each tree, the root first, as in scikit-learn's histogram gradient boosting: structured
             arrays with `is_leaf`, `value`, `feature_idx`, `num_threshold`, `left` and `right`.
 
     Returns:
-        For each test the feature (int32), the threshold (float64), the tree (int32) and the leaves that are left when
-        the feature is greater (uint64); and the (n_trees, 64) float64 values of the leaves.
+        For each test its feature (int32), threshold (float64), tree (int32), and the leaves that stay reachable if the
+        feature is greater than the threshold (uint64); then the (n_trees, 64) float64 values of the leaves.
     """
     tests: list[tuple[int, float, int, int]] = []
     leaves = np.zeros((len(trees), MOST_LEAVES))
 
     def visit(tree: int, place: int, first: int) -> int:
-        """Collect the subtree at `place`, whose leaves count from `first`; return their number."""
+        """Collect the subtree at `place`, whose first leaf has the number `first`; return its number of leaves."""
         node = trees[tree][place]
         if node["is_leaf"]:
             leaves[tree, first] = node["value"]
@@ -61,9 +61,9 @@ def flat_trees(trees: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
 def reachable(rows: Any, first: int, feature: Any, threshold: Any, tree: Any, kept: Any, n_trees: int) -> Any:
-    """Return (n, n_trees) uint64 leaves that the tests leave to each of the (n, width) rows.
+    """Return the (n, n_trees) uint64 leaves that each of the (n, width) rows can still reach.
 
-    The rows hold the features from number `first` on; tests of other features are passed over.
+    The rows hold the features from column `first` on; tests of other features are ignored.
     """
     n, width = rows.shape
     leaves = np.full((n, n_trees), ~np.uint64(0))
@@ -77,14 +77,14 @@ def reachable(rows: Any, first: int, feature: Any, threshold: Any, tree: Any, ke
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
 def first_leaf(leaves: Any) -> Any:
-    """Return the position of the lowest bit."""
+    """Return the position of the lowest set bit."""
     lowest = leaves & (~leaves + np.uint64(1))
     return BIT_OF_WINDOW[(lowest * DE_BRUIJN) >> np.uint64(58)]
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
 def row_sums(leaves: Any, values: Any) -> Any:
-    """Return (n,) float64 sums over the trees of the values of the first of the (n, n_trees) leaves."""
+    """Return the (n,) float64 sums over all trees of the value of the first of the (n, n_trees) leaves."""
     sums = np.zeros(len(leaves))
     for row in numba.prange(len(leaves)):
         for tree in range(len(values)):
@@ -93,21 +93,23 @@ def row_sums(leaves: Any, values: Any) -> Any:
 
 
 @numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
-def grid_sums(of_first: Any, of_second: Any, of_titles: Any, genres: Any, values: Any) -> Any:
-    """Return (n_users, n_items) float64 sums over the trees of the values of each pair's leaves.
+def grid_sums(first_leaves: Any, second_leaves: Any, item_leaves: Any, genres: Any, values: Any) -> Any:
+    """Return the (n_users, n_items) float64 sums over all trees of the values of the leaves of each pair.
 
     Args:
-        of_first, of_second: (n_users, n_genres, n_trees) leaves left to a user and a title of that first, second genre.
-        of_titles: (n_items, n_trees) leaves left by the title's own features.
-        genres: (n_items, 2) the title's first and second genre.
+        first_leaves, second_leaves: (n_users, n_genres, n_trees) leaves that a user can reach for items of that first
+            or second genre.
+        item_leaves: (n_items, n_trees) leaves that can be reached given the item's own features.
+        genres: (n_items, 2) first and second genre of each item.
         values: (n_trees, 64) values of the leaves.
     """
-    sums = np.zeros((len(of_first), len(of_titles)))
-    for user in numba.prange(len(of_first)):
-        for item in range(len(of_titles)):
-            left, right, own = of_first[user, genres[item, 0]], of_second[user, genres[item, 1]], of_titles[item]
+    sums = np.zeros((len(first_leaves), len(item_leaves)))
+    for user in numba.prange(len(first_leaves)):
+        for item in range(len(item_leaves)):
+            first, second = first_leaves[user, genres[item, 0]], second_leaves[user, genres[item, 1]]
+            own = item_leaves[item]
             total = 0.0
             for tree in range(len(values)):
-                total += values[tree, first_leaf(left[tree] & right[tree] & own[tree])]
+                total += values[tree, first_leaf(first[tree] & second[tree] & own[tree])]
             sums[user, item] = total
     return sums

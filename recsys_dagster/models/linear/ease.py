@@ -1,4 +1,4 @@
-"""EASE: the linear item-item model with a closed form."""
+"""Recommend by EASE, the linear item-item model with a closed-form solution."""
 
 from typing import ClassVar
 
@@ -21,15 +21,18 @@ MIRROR_ROWS = 1024
 class EaseParams(PositivesParams):
     """Parameters of EASE and its denoising variant."""
 
-    regularisation: float = Field(120.0, gt=0, description="L2 penalty λ, in positives of a title.")
+    regularisation: float = Field(120.0, gt=0, description="L2 penalty λ, in positives of an item.")
     dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share p of a history that denoising drops: p/(1-p) of the diagonal is added."
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share p of a history that denoising drops; p/(1-p) of the diagonal is added to it.",
     )
     activity_power: float = Field(
-        0.25, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
+        0.25, ge=0, le=1, description="A user's row is divided by their number of positives to this power."
     )
     popularity_power: float = Field(
-        0.1, ge=0, le=1, description="A title's score is scaled by its number of positives to minus this power."
+        0.1, ge=0, le=1, description="An item's scores are divided by its number of positives to this power."
     )
 
     searched: ClassVar = {
@@ -43,19 +46,19 @@ class EaseParams(PositivesParams):
 class Ease(FoldInPositivesModel):
     """Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020).
 
-    B that minimises ||WX − WXB||² + ||Λ^½ B||² with a zero diagonal; a user's scores are x·B.
+    B minimises ||WX − WXB||² + ||Λ^½ B||² under the constraint of a zero diagonal. A user's scores are x·B.
 
-    With P = (XᵀW²X + Λ)⁻¹: B_ij = −P_ij / P_jj off the diagonal (Steck 2019, "Embarrassingly Shallow Autoencoders for
-    Sparse Data", eq. 8). W scales each user's row by n_u to the power −`activity_power`, and all rows alike so that the
-    trace of XᵀW²X remains the number of positives. Λ = λ·I + p/(1−p)·diag(XᵀW²X) is the expected effect of dropping
+    With P = (XᵀW²X + Λ)⁻¹, B_ij = −P_ij / P_jj off the diagonal (Steck 2019, "Embarrassingly Shallow Autoencoders for
+    Sparse Data", eq. 8). W divides each user's row by n_u to the power `activity_power`, and scales all rows so that
+    the trace of XᵀW²X stays the number of positives. Λ = λ·I + p/(1−p)·diag(XᵀW²X) is the expected effect of dropping
     each entry of the input with probability p (Steck 2020, "Autoencoders that don't overfit towards the Identity").
-    Column j of B is then scaled by its title's positives to the power −`popularity_power`.
+    Column j of B is then divided by the item's positives to the power `popularity_power`.
 
-    The defaults were chosen on validation users of MovieLens latest-small and of the Cooper Union data alike.
+    The defaults were chosen on validation users of MovieLens latest-small and of the Cooper Union data.
 
     Attributes:
-        positives_: (n_users, n_columns) CSR of ones, the users' inputs.
-        weights_: (n_columns, n_columns) float32, B with its columns scaled.
+        positives_: (n_users, n_columns) CSR of ones, X.
+        weights_: (n_columns, n_columns) float32, B after its columns are scaled.
     """
 
     name = "ease"
@@ -70,7 +73,7 @@ class Ease(FoldInPositivesModel):
     weights_: NDArray[np.float32]
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: a matrix of the titles, inverted."""
+        """Estimate a fit and an evaluation: the work is in inverting an items × items matrix."""
         degree = size.pairs / size.users
         return Estimate.of_work(
             size,
@@ -83,7 +86,7 @@ class Ease(FoldInPositivesModel):
         n = len(self.columns_)
         require_memory(
             4 * n * n,
-            f"{self.name}: a matrix of {n} × {n} titles",
+            f"{self.name}: a matrix of {n} × {n} items",
             "raise min_positives, or use item_knn, which needs no such matrix",
         )
         self.positives_ = positives
@@ -110,8 +113,8 @@ class Ease(FoldInPositivesModel):
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:
     """Return XᵀW²X, (n_columns, n_columns) float32.
 
-    W scales each row of X by its number of entries to the power −`activity_power`, and all alike so that the trace
-    remains the number of entries.
+    W divides each row of X by its number of entries to the power `activity_power`, and scales all rows so that the
+    trace stays the number of entries.
     """
     from recsys_dagster.models.kernels.columns import cooccurrences
 
@@ -120,9 +123,11 @@ def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.fl
 
 
 def invert_in_place(matrix: NDArray[np.float32]) -> None:
-    """Replace a symmetric positive definite C-ordered float32 matrix, given by its upper triangle, by its inverse.
+    """Replace a symmetric positive definite matrix by its inverse, without a copy.
 
-    LAPACK reads the same memory column by column, where that triangle is the lower one.
+    Args:
+        matrix: (n, n) float32, C-ordered, of which only the upper triangle is read. LAPACK reads the same memory in
+            Fortran order, in which that triangle is the lower one.
 
     Raises:
         RecsysError: the matrix is not positive definite in float32.
@@ -133,7 +138,7 @@ def invert_in_place(matrix: NDArray[np.float32]) -> None:
         raise RecsysError(f"ease: the Gram matrix cannot be inverted in float32 (row {failed}); raise regularisation")
     columns, _ = lapack.spotri(columns, lower=1, overwrite_c=1)
     if not np.shares_memory(columns, matrix):
-        raise AssertionError("LAPACK worked on a copy: the matrix was not C-ordered float32")
+        raise AssertionError("LAPACK worked on a copy, because the matrix is not C-ordered float32")
     for start in range(0, len(matrix), MIRROR_ROWS):
         stop = start + MIRROR_ROWS
         corner = matrix[start:stop, start:stop]

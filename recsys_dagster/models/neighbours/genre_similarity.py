@@ -1,4 +1,4 @@
-"""Content only: titles whose genres and kind are those of what a person rated."""
+"""Recommend items whose genres and kind resemble those of the items that a user rated."""
 
 from typing import Any, ClassVar, Literal
 
@@ -19,13 +19,16 @@ class GenreSimilarityParams(Params):
     """Parameters of the content model."""
 
     similarity: Literal["dot", "cosine"] = Field(
-        "cosine", description="'dot' adds up a title's shares of the profile, 'cosine' also divides by its length."
+        "cosine",
+        description="'dot' sums the profile over an item's features; 'cosine' also divides by the item's length.",
     )
-    rarity: bool = Field(True, description="Weigh a feature by ln(titles / titles that have it): rare ones say more.")
+    rarity: bool = Field(
+        True, description="Weight each feature by ln(items / items that have it), so that rare ones count more."
+    )
     popularity_power: float = Field(
         0.75,
         ge=0,
-        description="Power of a title's popularity that multiplies its similarity; 0 ranks by content.",
+        description="Power of an item's popularity by which its similarity is multiplied; 0: content alone.",
     )
 
     searched: ClassVar = {"popularity_power": Real(0, 2)}
@@ -34,15 +37,14 @@ class GenreSimilarityParams(Params):
 class GenreSimilarity(StatedTastes, FoldIn, Model):
     """Items whose genres and kind resemble those of what the user rated; needs no other users.
 
-    Similarity of a title's one-hot genres and kind to a profile of the person, times the title's popularity.
-
-    The profile adds up the features of the rated titles, each weighted by its rating, and is scaled to sum one
-    (published as "content-based recommendations" for the Cooper Union data, with the dot product; `paper_004`). A title
-    watched without a rating counts like the mean of the person's ratings. A stated taste weighs its genre by the
-    rating's distance from the middle of the scale, so that a disliked genre counts against a title.
+    The score is the similarity of an item's one-hot genres and kind to the user's profile, times a power of the item's
+    popularity. The profile is the sum of the features of the user's items, weighted by their ratings and scaled to sum
+    to one (published as "content-based recommendations" for the Cooper Union data, with the dot product: preset
+    `paper_004`). An item without a rating counts as the user's mean rating. A stated taste weights its genre by the
+    distance of the rating from the middle of the scale, so that a disliked genre lowers the score.
 
     Attributes:
-        features_: (n_items, n_genres + n_kinds) CSR float32, one-hot, weighted by rarity if asked for.
+        features_: (n_items, n_genres + n_kinds) CSR float32, one-hot, weighted by rarity if `rarity` is set.
         profiles_: (n_users, n_genres + n_kinds) float32.
     """
 
@@ -64,7 +66,7 @@ class GenreSimilarity(StatedTastes, FoldIn, Model):
         self.profiles_ = self._profiles(data.train, self.n_users_)
 
     def _profiles(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        """Return (n_users, n_features) sums of the features of each history, weighted by rating."""
+        """Return the (n_users, n_features) sums of the features of each history, weighted by rating."""
         rated = ~np.isnan(history.ratings)
         totals = np.bincount(history.users[rated], weights=history.ratings[rated], minlength=n_users)
         counts = np.bincount(history.users[rated], minlength=n_users)
@@ -87,24 +89,24 @@ class GenreSimilarity(StatedTastes, FoldIn, Model):
         return self._similarities(np.pad(lean, ((0, 0), (0, n_kinds))))
 
     def _similarities(self, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, n_items) scores of (n, n_features) profiles; popularity where a profile is empty."""
+        """Return the (n, n_items) scores of (n, n_features) profiles; popularity where a profile is empty."""
         mass = np.abs(profiles).sum(axis=1)
         if self.params.similarity == "cosine":
             lengths = np.linalg.norm(profiles, axis=1)
-            titles = sp.linalg.norm(self.features_, axis=1)
+            item_lengths = sp.linalg.norm(self.features_, axis=1)
         else:
-            lengths, titles = mass, np.ones(self.n_items_)
-        support: Any = self.popularity_**self.params.popularity_power / np.maximum(titles, 1e-12)
+            lengths, item_lengths = mass, np.ones(self.n_items_)
+        factors: Any = self.popularity_**self.params.popularity_power / np.maximum(item_lengths, 1e-12)
         scaled = profiles / np.maximum(lengths, 1e-12)[:, None]
-        scores: NDArray[np.float32] = (self.features_ @ scaled.T).T * support.astype(np.float32)
+        scores: NDArray[np.float32] = (self.features_ @ scaled.T).T * factors.astype(np.float32)
         scores[mass == 0] = self.popularity_
         return scores
 
 
-def one_hot(titles: ItemFeatures) -> sp.csr_array:
-    """Return (n_items, n_genres + n_kinds) CSR of float32 ones: each title's genres, then its kind if it is known."""
-    known = np.flatnonzero(titles.kinds >= 0)
+def one_hot(features: ItemFeatures) -> sp.csr_array:
+    """Return (n_items, n_genres + n_kinds) CSR of float32 ones: each item's genres, then its kind if it is known."""
+    known = np.flatnonzero(features.kinds >= 0)
     ones = np.ones(len(known), dtype=np.float32)
-    shape = (len(titles.kinds), len(titles.kind_names))
-    kinds = sp.csr_array((ones, (known, titles.kinds[known])), shape=shape)
-    return sp.csr_array(sp.hstack([titles.genres, kinds], format="csr"))
+    shape = (len(features.kinds), len(features.kind_names))
+    kinds = sp.csr_array((ones, (known, features.kinds[known])), shape=shape)
+    return sp.csr_array(sp.hstack([features.genres, kinds], format="csr"))

@@ -1,4 +1,4 @@
-"""Item-based neighbours: what people had who had this."""
+"""Recommend items that are similar to the user's, by the users that they have in common."""
 
 from typing import ClassVar, Literal
 
@@ -11,24 +11,27 @@ from recsys_dagster.models.base import top_k
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real, Whole
-
-BLOCK_BYTES = 64 * 2**20
-"""Bytes of one dense block of similarities (float32)."""
+from recsys_dagster.runtime.blocks import SCORE_BYTES
 
 
 class ItemKnnParams(PositivesParams):
     """Parameters of the item-based neighbour model."""
 
     similarity: Literal["cosine", "conditional"] = Field(
-        "cosine", description="Cosine of two titles' columns, or the probability of one given the other."
+        "cosine",
+        description="Cosine of the columns of two items, or the conditional probability of one given the other.",
     )
-    neighbours: int = Field(100, ge=1, description="Neighbours kept of each title, the most similar ones.")
-    shrinkage: float = Field(10.0, ge=0, description="Added to a similarity's denominator: distrusts few positives.")
+    neighbours: int = Field(100, ge=1, description="Number of most similar items that are kept for each item.")
+    shrinkage: float = Field(
+        10.0,
+        ge=0,
+        description="Added to the denominator of a similarity, so that items with few positives are less similar.",
+    )
     popularity_power: float = Field(
-        0.5, ge=0, le=1, description="Of 'conditional': power of the scored title's popularity in the denominator."
+        0.5, ge=0, le=1, description="Only for 'conditional': power of the scored item's popularity in the denominator."
     )
     activity_power: float = Field(
-        0.5, ge=0, le=1, description="A user's row is scaled by their number of positives to minus this power."
+        0.5, ge=0, le=1, description="A user's row is divided by their number of positives to this power."
     )
 
     searched: ClassVar = {
@@ -39,19 +42,20 @@ class ItemKnnParams(PositivesParams):
 
 
 class ItemKnn(FoldInPositivesModel):
-    """Items that the same people like, by cosine or conditional probability (Deshpande and Karypis 2004).
+    """Items that the same users like, by cosine or conditional probability (Deshpande and Karypis 2004).
 
-    Scores a title by the sum of its similarities to those of its neighbours that the user has.
+    The score of an item is the sum of its similarities to those of the user's items that have it among their
+    neighbours.
 
-    With c_ij the users who have both i and j, each counted n_u^(−2·`activity_power`) times (scaled so that the sum of
-    all c_ii stays the number of positives), and c_i = c_ii, the similarity of a title j to i is
-    c_ij / (√(c_i c_j) + shrinkage), the cosine, or c_ij / (c_i · c_j^`popularity_power` + shrinkage), the conditional
-    probability of j given i, held against popularity (Deshpande and Karypis 2004, "Item-based top-N recommendation
-    algorithms", eqs. 1 and 3).
+    Let c_ij be the number of users who have both i and j, where each user counts n_u^(−2·`activity_power`) times
+    (scaled so that the c_ii sum to the number of positives), and let c_i = c_ii. The similarity of j to i is the cosine
+    c_ij / (√(c_i c_j) + shrinkage), or c_ij / (c_i · c_j^`popularity_power` + shrinkage), the conditional probability
+    of j given i, corrected for popularity (Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms",
+    eqs. 1 and 3).
 
     Attributes:
-        positives_: (n_users, n_columns) CSR of ones, what the users have.
-        similarities_: (n_columns, n_columns) CSR, row i the similarities of others to i; `neighbours` a column.
+        positives_: (n_users, n_columns) CSR of ones.
+        similarities_: (n_columns, n_columns) CSR; row i holds the similarities to i, each column at most `neighbours`.
     """
 
     name = "item_knn"
@@ -62,7 +66,7 @@ class ItemKnn(FoldInPositivesModel):
     similarities_: sp.csr_array
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: pairs of titles that somebody has both of."""
+        """Estimate a fit and an evaluation: the work is in the pairs of items that a user has both of."""
         return Estimate.of_work(
             size,
             fit=1e-8 * size.pairs * size.pairs / size.users,
@@ -83,14 +87,13 @@ class ItemKnn(FoldInPositivesModel):
 
 
 def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_array:
-    """Return the (n, n) CSR of similarities, float32: column j holds those of j's most similar titles to it.
+    """Return the (n, n) float32 CSR of similarities: column j holds those of the items most similar to j.
+
+    Co-occurrences are counted and ranked for one block of items at a time, so that no dense n × n matrix is needed.
 
     Args:
         positives: (n_users, n) CSR of ones.
-        params: which similarity, and how many neighbours.
-
-    The co-occurrences of a block of titles with all others are formed and ranked at a time, so that the memory is that
-    of a block whatever n is.
+        params: the similarity and the number of neighbours.
     """
     from recsys_dagster.models.kernels.columns import cooccurrences
 
@@ -98,7 +101,7 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
     weights = activity_weights(positives, params.activity_power)
     left = positives.T.tocsr()
     totals: NDArray[np.float32] = left @ weights
-    rows = max(1, BLOCK_BYTES // (4 * n))
+    rows = max(1, SCORE_BYTES // (4 * n))
     blocks = []
     for start in range(0, n, rows):
         stop = min(n, start + rows)
@@ -111,7 +114,7 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
 
 
 def _denominators(totals: NDArray[np.float32], targets: slice, params: ItemKnnParams) -> NDArray[np.float32]:
-    """Return (len(targets), n): what the co-occurrences of the targets, in rows, with all titles are divided by."""
+    """Return the (len(targets), n) denominators of the similarities between the targets and all items."""
     if params.similarity == "cosine":
         roots = np.sqrt(totals)
         return np.outer(roots[targets], roots)
@@ -119,7 +122,7 @@ def _denominators(totals: NDArray[np.float32], targets: slice, params: ItemKnnPa
 
 
 def _sparse(columns: NDArray[np.int32], values: NDArray[np.float32], n: int) -> sp.csr_array:
-    """Return (len(columns), n) CSR of the listed values; a column of −1 lists nothing."""
+    """Return the (len(columns), n) CSR of the listed values; a column of −1 stands for no value."""
     listed = columns >= 0
     indptr = np.concatenate([[0], listed.sum(axis=1).cumsum()])
     return sp.csr_array((values[listed], columns[listed], indptr), shape=(len(columns), n))

@@ -1,4 +1,4 @@
-"""The item neighbourhood of ratings: somebody liked this title as they liked those that are judged alike."""
+"""Predict a rating from the user's ratings of the most similar items."""
 
 from typing import Any, ClassVar
 
@@ -18,17 +18,17 @@ VARIANCE_DAMPING = 10.0
 
 
 class RatingKnnParams(UserItemBiasParams):
-    """Parameters of the item neighbourhood; the biases are those of the baseline."""
+    """Parameters of the neighbourhood; those of the biases are the baseline's."""
 
-    neighbours: int = Field(60, ge=1, description="Neighbours kept of each title, the most similar ones.")
+    neighbours: int = Field(60, ge=1, description="Number of most similar items that are kept for each item.")
     shrinkage: float = Field(
-        200.0, ge=0, description="Common raters without correlation that are added to those of two titles."
+        200.0, ge=0, description="Number of common raters without correlation that are added to those of two items."
     )
     damping: float = Field(
-        0.01, gt=0, description="Weight of no deviation from the baseline beside the neighbours' similarities."
+        0.01, gt=0, description="Weight of the baseline, next to the similarities of the neighbours."
     )
     amplification: float = Field(
-        3.0, gt=0, description="Power of the correlation's size, by which the closest neighbours say the more."
+        3.0, gt=0, description="Power of the correlations; higher gives the closest neighbours more weight."
     )
 
     searched: ClassVar = {
@@ -40,18 +40,19 @@ class RatingKnnParams(UserItemBiasParams):
 
 
 class RatingKnn(UserItemBias):
-    """Damped bias plus what the most similar titles that the user rated deviate from it (Koren 2010).
+    """Damped biases, corrected by the user's ratings of the most similar items (Koren 2010).
 
     r̂_ui = b_ui + Σ w_ij·e_uj / (damping + Σ |w_ij|) over the neighbours j of i that the user has rated.
 
-    b_ui is the damped bias and e = r − b. The similarity s_ij = Σ_u e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)) is the
-    correlation over the n_ij users who rated both, shrunk towards 0 where these are few (Koren 2010, "Factor in the
-    Neighbors", §2.2); σ_i² is the item's variance of e, damped. A title's neighbours are those of the largest |s_ij|.
-    w_ij has the sign of s_ij and the size |s_ij|^amplification (Breese et al. 1998, "Empirical Analysis of Predictive
-    Algorithms for Collaborative Filtering", §2.3): the closest few outvote the many.
+    b_ui is the damped bias, and e = r − b. The similarity s_ij = Σ_u e_ui·e_uj / (σ_i·σ_j·(n_ij + shrinkage)) is the
+    correlation over the n_ij users who rated both, shrunk towards 0 where they are few (Koren 2010, "Factor in the
+    Neighbors", §2.2). σ_i² is the damped variance of e of an item. The neighbours of an item have the largest |s_ij|.
+    w_ij has the sign of s_ij and the magnitude |s_ij|^amplification (Breese et al. 1998, "Empirical Analysis of
+    Predictive Algorithms for Collaborative Filtering", §2.3), so that a few close neighbours outweigh many distant
+    ones.
 
-    Seasons of one series and parts of one franchise are judged alike beyond what few factors can tell. That is what
-    this model adds to a factorisation.
+    Users rate the seasons of a series, or the parts of a franchise, more alike than a few factors can express. This is
+    what the model adds to a factorisation.
 
     Attributes:
         residuals_: (n_users, n_items) CSR of e, columns sorted in each row.
@@ -72,7 +73,7 @@ class RatingKnn(UserItemBias):
         self.similarities_ = similar_items(self.residuals_, self.params)
 
     def _residuals(self, rated: Interactions, user_bias: NDArray[np.float32]) -> sp.csr_array:
-        """Return the (len(user_bias), n_items) CSR of what ratings deviate from the baseline."""
+        """Return the (len(user_bias), n_items) CSR of ratings minus the baseline."""
         residuals = rated.ratings - np.float32(self.mean_) - self.item_bias_[rated.items] - user_bias[rated.users]
         matrix = sp.csr_array((residuals, (rated.users, rated.items)), shape=(len(user_bias), self.n_items_))
         matrix.sort_indices()
@@ -90,7 +91,7 @@ class RatingKnn(UserItemBias):
         return super()._ratings_for(history, n_users) + self._means(residuals)
 
     def _means(self, residuals: sp.csr_array) -> NDArray[np.float32]:
-        """Return for (n, n_items) residuals the (n, n_items) weighted means over each item's neighbours."""
+        """Return the (n, n_items) weighted means over each item's neighbours of (n, n_items) residuals."""
         of_neighbours = self.similarities_.T.tocsr()
         means: NDArray[np.float32] = (residuals @ of_neighbours).toarray()
         rated = sp.csr_array((np.ones_like(residuals.data), residuals.indices, residuals.indptr), residuals.shape)
@@ -101,11 +102,11 @@ class RatingKnn(UserItemBias):
 
 
 def similar_items(residuals: sp.csr_array, params: RatingKnnParams) -> sp.csr_array:
-    """Return the (n_items, n_items) CSR of amplified similarities, float32, those of an item's neighbours in its row.
+    """Return the (n_items, n_items) float32 CSR of amplified similarities; a row holds those of an item's neighbours.
 
     Args:
-        residuals: (n_users, n_items) CSR of deviations from the baseline.
-        params: how many neighbours, the shrinkage and the amplification.
+        residuals: (n_users, n_items) CSR of ratings minus the baseline.
+        params: number of neighbours, shrinkage and amplification.
     """
     n_items = residuals.shape[1]
     deviations = np.sqrt(item_variances(residuals))
@@ -119,7 +120,7 @@ def similar_items(residuals: sp.csr_array, params: RatingKnnParams) -> sp.csr_ar
 
 
 def item_variances(residuals: sp.csr_array) -> NDArray[np.float32]:
-    """Return the (n_items,) mean squares of each column's entries, damped towards that of all; 1 where all are 0."""
+    """Return the (n_items,) mean square of each column's entries, damped towards that of all; 1 if all are 0."""
     squares = residuals.data**2
     mean = float(squares.sum() / max(len(squares), 1)) or 1.0
     return np.float32(mean) + damped_mean(
@@ -128,5 +129,5 @@ def item_variances(residuals: sp.csr_array) -> NDArray[np.float32]:
 
 
 def parts(matrix: sp.csr_array) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return indptr, indices and data, as the kernels take a CSR matrix."""
+    """Return indptr, indices and data, the form in which compiled loops take a CSR matrix."""
     return matrix.indptr, matrix.indices, matrix.data

@@ -1,5 +1,6 @@
-"""The three networks whose ratings are stacked (Yung 2022, "Survey of Deep Learning Techniques for Recommendation
-Systems", chapter 5.1, there called beta neural networks).
+"""Predict ratings by the three beta networks, which the stacks combine.
+
+They are from Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems", chapter 5.1.
 """
 
 from collections.abc import Mapping
@@ -14,14 +15,17 @@ from recsys_dagster.models.networks.rating_network import RatingNetwork, RatingN
 class BetaNetworkParams(RatingNetworkParams):
     """Parameters of a beta network; its architecture is the paper's."""
 
-    dropout: float = Field(0.5, ge=0, lt=1, description="Share of each dense layer's inputs left out in training.")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the inputs of each dense layer that is dropped in training."
+    )
 
 
 class BetaNetwork(RatingNetwork):
-    """Embedding(n) of user and of item → concatenate 2n → Dense n, ReLU → 1, dropout before each; MAE.
+    """Embeddings of user and item through a dense layer with dropout, by absolute error.
 
-    The paper prints n, the dropout, the loss, Adam's 0.001 and the patience of 3; the widths of its dense layers are
-    only in a picture, so one of n units stands for them here, and the batch size is the default.
+    Embedding(n) of user and of item → concatenate 2n → Dense n, ReLU → 1, with dropout before each dense layer; MAE.
+    The paper prints n, the dropout, the loss, a learning rate of 0.001 and a patience of 3. It shows the widths of the
+    dense layers only in a figure; here they are one layer of n units. The batch size is the default.
     """
 
     params_type = BetaNetworkParams
@@ -36,10 +40,7 @@ class BetaNetwork(RatingNetwork):
 
 
 class BetaNetwork100(BetaNetwork):
-    """Yung 2022: embeddings of 100 features through dense layers with dropout, by absolute error.
-
-    The first network, with 100 features.
-    """
+    """Embeddings of 100 features through a dense layer with dropout, by absolute error (Yung 2022)."""
 
     name = "beta_network_100"
     embedding_size = 100
@@ -47,10 +48,7 @@ class BetaNetwork100(BetaNetwork):
 
 
 class BetaNetwork128(BetaNetwork):
-    """Yung 2022: embeddings of 128 features through dense layers with dropout, by absolute error.
-
-    The second network, with 128 features.
-    """
+    """Embeddings of 128 features through a dense layer with dropout, by absolute error (Yung 2022)."""
 
     name = "beta_network_128"
     embedding_size = 128
@@ -58,10 +56,7 @@ class BetaNetwork128(BetaNetwork):
 
 
 class BetaNetwork150(BetaNetwork):
-    """Yung 2022: embeddings of 150 features through dense layers with dropout, by absolute error.
-
-    The third network, with 150 features.
-    """
+    """Embeddings of 150 features through a dense layer with dropout, by absolute error (Yung 2022)."""
 
     name = "beta_network_150"
     embedding_size = 150

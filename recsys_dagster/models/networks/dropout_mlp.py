@@ -1,4 +1,7 @@
-"""Wide embeddings through two dense layers with dropout (Hahn 2024, "Recommender Systems Project")."""
+"""Predict ratings by wide embeddings and two dense layers with dropout.
+
+The network is from Hahn 2024, "Recommender Systems Project".
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -14,22 +17,25 @@ from recsys_dagster.models.networks.rating_network import RatingNetwork, RatingN
 class DropoutMlpParams(RatingNetworkParams):
     """Parameters of the MLP with dropout; its architecture is the paper's."""
 
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of each dense layer's inputs left out in training.")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="Share of the inputs of each dense layer that is dropped in training."
+    )
     equal_frequencies: bool = Field(
-        False, description="Train on as many ratings of each value as the rarest has, the paper's second training set."
+        False,
+        description="Sample the ratings so that all values are equally frequent (second training set of the paper).",
     )
 
 
 class DropoutMlp(RatingNetwork):
-    """Hahn 2024: embeddings of 100 features through two dense layers with dropout to a rating.
+    """Embeddings of 100 features through two dense layers with dropout to a rating (Hahn 2024).
 
-    Embedding(100) of user and of item → concatenate 200 → Dense 128 → 64 → 1, ReLU and dropout between.
+    Embedding(100) of user and of item → concatenate 200 → Dense 128 → 64 → 1, with ReLU and dropout between.
 
-    The paper's loss, the root mean squared error, is least where the squared error is, which is what is minimised. It
-    sizes its embeddings by the largest id: 73,515 users and 34,367 titles make its 10,822,249 parameters, of which
-    those of ids that nobody has are never trained. Here indices are contiguous.
-    How it was trained is not printed: the preset `paper` has the default optimiser and batches, ten epochs and no early
-    stopping; `paper-balanced` learns from equally frequent ratings.
+    The paper minimises the root mean squared error; here it is the mean squared error, which has the same minimum. The
+    paper sizes its embeddings by the largest id: 73,515 users and 34,367 items give its 10,822,249 parameters, of which
+    those of unused ids are never trained. Here indices are contiguous. The paper does not print how it trained. The
+    preset `paper` has the default optimiser and batch size, ten epochs and no early stopping; `paper_balanced` learns
+    from equally frequent ratings.
     """
 
     name = "dropout_mlp"
@@ -38,7 +44,7 @@ class DropoutMlp(RatingNetwork):
     presets: ClassVar[Mapping[str, Params]] = {
         "default": DropoutMlpParams(),
         "paper": DropoutMlpParams(dropout=0.1, epochs=10, patience=None, start_at_mean=False, popularity_weight=0.0),
-        "paper-balanced": DropoutMlpParams(
+        "paper_balanced": DropoutMlpParams(
             dropout=0.1, epochs=10, patience=None, start_at_mean=False, popularity_weight=0.0, equal_frequencies=True
         ),
     }
@@ -50,7 +56,7 @@ class DropoutMlp(RatingNetwork):
 
 
 def equally_frequent(rated: Interactions, seed: int) -> Interactions:
-    """Return, in order, a random choice of the pairs in which each rating is as frequent as the rarest one is."""
+    """Return a random sample of the pairs, in order, in which each rating is as frequent as the rarest one."""
     values, value_of, counts = np.unique(rated.ratings, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(rated))
     by_value = shuffled[np.argsort(value_of[shuffled], kind="stable")]

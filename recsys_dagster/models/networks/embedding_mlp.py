@@ -1,5 +1,6 @@
-"""Embeddings of user and title through a small network to a rating (Ramu 2022, "Deep Learning-Based Anime and Movie
-Recommendation System").
+"""Predict ratings by small embeddings and three dense layers.
+
+The network is from Ramu 2022, "Deep Learning-Based Anime and Movie Recommendation System".
 """
 
 from collections.abc import Mapping
@@ -26,12 +27,12 @@ class EmbeddingMlpParams(RatingNetworkParams):
 
 
 class EmbeddingMlp(RatingNetwork):
-    """Ramu 2022: embeddings of user and title through three dense layers to a rating.
+    """Embeddings of user and item through three dense layers to a rating (Ramu 2022).
 
-    Embedding(5) of user and of item → concatenate 10 → Dense 100 → 32 → 4 → 1, ReLU between, HeNormal, MSE.
+    Embedding(5) of user and of item → concatenate 10 → Dense 100 → 32 → 4 → 1, with ReLU between; HeNormal, MSE.
 
-    As published it trains with Adam at 5e-5 in batches of 10,000, 100 epochs on anime (preset `paper-anime`) and 30 on
-    movies (`paper-movie`), and never stops early. The defaults stop early on the validation fold.
+    As published, it trains with Adam at 5e-5 in batches of 10,000, for 100 epochs on anime (preset `paper_anime`) and
+    30 on movies (`paper_movie`), without early stopping. The defaults stop early on the validation fold.
     """
 
     name = "embedding_mlp"
@@ -39,8 +40,8 @@ class EmbeddingMlp(RatingNetwork):
     params: EmbeddingMlpParams
     presets: ClassVar[Mapping[str, EmbeddingMlpParams]] = {
         "default": EmbeddingMlpParams(),
-        "paper-anime": EmbeddingMlpParams(epochs=100, **AS_PUBLISHED),
-        "paper-movie": EmbeddingMlpParams(epochs=30, **AS_PUBLISHED),
+        "paper_anime": EmbeddingMlpParams(epochs=100, **AS_PUBLISHED),
+        "paper_movie": EmbeddingMlpParams(epochs=30, **AS_PUBLISHED),
     }
     embedding_size = 5
     hidden_units = (100, 32, 4)

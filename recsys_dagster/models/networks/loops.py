@@ -1,9 +1,10 @@
-"""Training steps and validation inside the graph of Keras's backend, many to a call.
+"""Run training steps and evaluations inside the graph of Keras's backend, many steps per call.
 
-Keras's `fit` goes back to Python for every step or few, and its adapter copies each batch on the way. Here a block of
-batches is handed over at once and a loop of the backend's own goes through it, with the same steps in twice the speed.
+Keras's `fit` returns to Python after every few steps, and its adapter copies each batch. Here a whole block of batches
+is passed to a loop that runs in the backend. The steps are the same, at twice the speed.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,53 +14,50 @@ from numpy.typing import NDArray
 from recsys_dagster.errors import UsageError
 
 Score = Callable[[Any, Any], Any]
-"""A function of (batch, …) targets and outputs, such as those of keras.losses, to (batch,) values or their mean."""
+"""A function of (batch, …) targets and outputs that returns (batch,) values or their mean, as in keras.losses."""
 
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-"""Of Adam (Kingma and Ba 2015), with the epsilon of the paper's section 2 that Keras and TensorFlow take."""
+"""Constants of Adam (Kingma and Ba 2015), with the epsilon of section 2 of the paper, as in Keras and TensorFlow."""
 
 
-class Loop:
-    """A network that Adam trains, and what it is scored by; the first score is the loss.
-
-    A subclass takes Adam's step size besides, and sets what the methods call.
+class Loop(ABC):
+    """A network that is trained with Adam on the first of several scores.
 
     Args:
         network: a keras.Model.
-        scores: what is worked out on each batch.
+        scores: what is computed on each batch; the first is the loss.
     """
-
-    _steps: Callable[[list[NDArray[Any]], NDArray[Any]], Any]
-    _judge: Callable[[list[NDArray[Any]], NDArray[Any]], Any]
-    _weights: Callable[[], list[Any]]
 
     def __init__(self, network: Any, scores: Sequence[Score]) -> None:
         self.network, self.scores = network, scores
 
+    @abstractmethod
     def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
-        """Take a step on each of n batches; return the (n_scores,) sums over them of the batches' mean scores.
+        """Take one training step on each of n batches.
 
         Args:
             inputs: an (n, batch, …) array for each input of the network.
             targets: (n, batch, …).
+
+        Returns:
+            (n_scores,) sums over the batches of the mean score of each batch.
         """
-        return np.asarray(self._steps(list(inputs), targets))
 
-    def judge(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the (n_scores,) mean scores of one batch, as the network predicts it."""
-        return np.asarray(self._judge(list(inputs), targets))
+    @abstractmethod
+    def evaluate(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the (n_scores,) mean scores of one batch, without training on it."""
 
+    @abstractmethod
     def weights(self) -> list[Any]:
-        """Return what has been learnt so far, for `restore`."""
-        return self._weights()
+        """Return the current weights, for `restore`."""
 
     def restore(self, weights: list[Any]) -> None:
-        """Give the network the weights that `weights` returned."""
+        """Set the network's weights to those that `weights` returned."""
         for variable, value in zip(self.network.trainable_variables, weights, strict=True):
             variable.assign(value)
 
-    def _scored(self, targets: Any, outputs: Any) -> list[Any]:
+    def _mean_scores(self, targets: Any, outputs: Any) -> list[Any]:
         """Return the mean of each score, in float32 whatever the network computes in."""
         from keras import ops
 
@@ -68,121 +66,138 @@ class Loop:
 
 
 class TensorFlowLoop(Loop):
-    """The loop in a tf.function, Adam in TensorFlow's own operation.
+    """The loop as a tf.function, with TensorFlow's own Adam operation.
 
-    That goes through a variable once where Keras's Adam goes through it thirty times. And it squares the gradient of an
-    embedding, as Adam is defined and as JAX has it; Keras on TensorFlow adds up the squares of its parts, one for each
-    occurrence of the id in a batch.
+    That operation makes one pass over a variable, where Keras's Adam makes thirty. It also squares the whole gradient
+    of an embedding, as Adam is defined and as JAX computes it. Keras on TensorFlow sums the squares of the parts of the
+    gradient, one part for each occurrence of an id in the batch.
     """
 
     def __init__(self, network: Any, learning_rate: float, scores: Sequence[Score]) -> None:
         super().__init__(network, scores)
         import tensorflow as tf
 
-        values = [variable.value for variable in network.trainable_variables]
-        moments = [[tf.Variable(tf.zeros_like(value)) for _ in range(2)] for value in values]
-        powers = [tf.Variable(1.0) for _ in range(2)]
+        self._tf, self._learning_rate = tf, learning_rate
+        self._values = [variable.value for variable in network.trainable_variables]
+        self._moments = [[tf.Variable(tf.zeros_like(value)) for _ in range(2)] for value in self._values]
+        self._powers = [tf.Variable(1.0) for _ in range(2)]
+        self._steps_in_graph = tf.function(self._run_steps, reduce_retracing=True)
+        self._evaluate_in_graph = tf.function(self._run_evaluation, reduce_retracing=True)
 
-        def apply(gradients: Any) -> None:
-            beta_1_power, beta_2_power = (
-                power.assign(power * beta) for power, beta in zip(powers, (BETA_1, BETA_2), strict=True)
+    def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Take one training step on each of n batches; see `Loop.steps`."""
+        return np.asarray(self._steps_in_graph(list(inputs), targets))
+
+    def evaluate(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the (n_scores,) mean scores of one batch, without training on it."""
+        return np.asarray(self._evaluate_in_graph(list(inputs), targets))
+
+    def weights(self) -> list[Any]:
+        """Return the current weights, for `restore`."""
+        return [value.numpy() for value in self._values]
+
+    def _run_steps(self, inputs: Any, targets: Any) -> Any:
+        tf = self._tf
+        n = tf.shape(targets)[0]
+        _, sums = tf.while_loop(
+            lambda number, _sums: number < n,
+            lambda number, sums: self._step(number, sums, inputs, targets),
+            (tf.constant(0), tf.zeros(len(self.scores))),
+            parallel_iterations=1,
+        )
+        return sums
+
+    def _run_evaluation(self, inputs: Any, targets: Any) -> Any:
+        return self._tf.stack(self._mean_scores(targets, self.network(inputs, training=False)))
+
+    def _step(self, number: Any, sums: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        with self._tf.GradientTape() as tape:
+            outputs = self.network([column[number] for column in inputs], training=True)
+            scores = self._mean_scores(targets[number], outputs)
+        self._apply(tape.gradient(scores[0], self._values))
+        return number + 1, sums + self._tf.stack(scores)
+
+    def _apply(self, gradients: Any) -> None:
+        """Update all weights by one step of Adam."""
+        beta_1_power, beta_2_power = (
+            power.assign(power * beta) for power, beta in zip(self._powers, (BETA_1, BETA_2), strict=True)
+        )
+        for value, (first, second), gradient in zip(self._values, self._moments, gradients, strict=True):
+            self._tf.raw_ops.ResourceApplyAdam(
+                var=value.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=beta_1_power,
+                beta2_power=beta_2_power,
+                lr=self._learning_rate,
+                beta1=BETA_1,
+                beta2=BETA_2,
+                epsilon=EPSILON,
+                grad=self._tf.convert_to_tensor(gradient),
             )
-            for value, (first, second), gradient in zip(values, moments, gradients, strict=True):
-                tf.raw_ops.ResourceApplyAdam(
-                    var=value.handle,
-                    m=first.handle,
-                    v=second.handle,
-                    beta1_power=beta_1_power,
-                    beta2_power=beta_2_power,
-                    lr=learning_rate,
-                    beta1=BETA_1,
-                    beta2=BETA_2,
-                    epsilon=EPSILON,
-                    grad=tf.convert_to_tensor(gradient),
-                )
-
-        def step(number: Any, sums: Any, inputs: Any, targets: Any) -> Any:
-            with tf.GradientTape() as tape:
-                outputs = network([column[number] for column in inputs], training=True)
-                scored = self._scored(targets[number], outputs)
-            apply(tape.gradient(scored[0], values))
-            return number + 1, sums + tf.stack(scored)
-
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
-        def steps(inputs: Any, targets: Any) -> Any:
-            n = tf.shape(targets)[0]
-            _, sums = tf.while_loop(
-                lambda number, _sums: number < n,
-                lambda number, sums: step(number, sums, inputs, targets),
-                (tf.constant(0), tf.zeros(len(scores))),
-                parallel_iterations=1,
-            )
-            return sums
-
-        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator, unused-ignore]
-        def judge(inputs: Any, targets: Any) -> Any:
-            return tf.stack(self._scored(targets, network(inputs, training=False)))
-
-        self._steps, self._judge = steps, judge
-        self._weights = lambda: [value.numpy() for value in values]
 
 
 class JaxLoop(Loop):
-    """The loop in a jax.lax.scan, compiled; what is learnt is a state that the network gets back when it is asked."""
-
-    _state: Any
+    """The loop as a compiled jax.lax.scan over a state that holds the weights; the network gets them by `restore`."""
 
     def __init__(self, network: Any, learning_rate: float, scores: Sequence[Score]) -> None:
         super().__init__(network, scores)
         import jax
         import keras
-        from jax import numpy as jnp
 
-        optimizer = keras.optimizers.Adam(learning_rate, BETA_1, BETA_2, EPSILON)
-        optimizer.build(network.trainable_variables)
-
-        def loss(trainable: Any, fixed: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
-            outputs, fixed = network.stateless_call(trainable, fixed, inputs, training=True)
-            scored = self._scored(targets, outputs)
-            return scored[0], (scored, fixed)
-
-        def step(state: Any, batch: Any) -> tuple[Any, Any]:
-            trainable, fixed, of_optimizer = state
-            (_, (scored, fixed)), gradients = jax.value_and_grad(loss, has_aux=True)(trainable, fixed, *batch)
-            trainable, of_optimizer = optimizer.stateless_apply(of_optimizer, gradients, trainable)
-            return (trainable, fixed, of_optimizer), jnp.stack(scored)
-
-        @jax.jit
-        def compiled(state: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
-            state, scored = jax.lax.scan(step, state, (inputs, targets))
-            return state, scored.sum(axis=0)
-
-        @jax.jit
-        def judge(state: Any, inputs: Any, targets: Any) -> Any:
-            outputs, _ = network.stateless_call(*state[:2], inputs, training=False)
-            return jnp.stack(self._scored(targets, outputs))
-
-        def steps(inputs: Any, targets: Any) -> Any:
-            self._state, sums = compiled(self._state, inputs, targets)
-            return sums
-
-        self._state = tuple(
+        self._jax = jax
+        self._optimizer = keras.optimizers.Adam(learning_rate, BETA_1, BETA_2, EPSILON)
+        self._optimizer.build(network.trainable_variables)
+        self._state: Any = tuple(
             [variable.value for variable in variables]
-            for variables in (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
+            for variables in (network.trainable_variables, network.non_trainable_variables, self._optimizer.variables)
         )
-        self._steps = steps
-        self._judge = lambda inputs, targets: judge(self._state, inputs, targets)
-        self._weights = lambda: self._state[0]
+        self._compiled_steps = jax.jit(self._run_steps)
+        self._compiled_evaluation = jax.jit(self._run_evaluation)
+
+    def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Take one training step on each of n batches; see `Loop.steps`."""
+        self._state, sums = self._compiled_steps(self._state, list(inputs), targets)
+        return np.asarray(sums)
+
+    def evaluate(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the (n_scores,) mean scores of one batch, without training on it."""
+        return np.asarray(self._compiled_evaluation(self._state, list(inputs), targets))
+
+    def weights(self) -> list[Any]:
+        """Return the current weights, for `restore`."""
+        weights: list[Any] = self._state[0]
+        return weights
+
+    def _run_steps(self, state: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        state, scores = self._jax.lax.scan(self._step, state, (inputs, targets))
+        return state, scores.sum(axis=0)
+
+    def _run_evaluation(self, state: Any, inputs: Any, targets: Any) -> Any:
+        outputs, _ = self.network.stateless_call(*state[:2], inputs, training=False)
+        return self._jax.numpy.stack(self._mean_scores(targets, outputs))
+
+    def _step(self, state: Any, batch: Any) -> tuple[Any, Any]:
+        trainable, fixed, optimizer_state = state
+        gradient_of = self._jax.value_and_grad(self._loss, has_aux=True)
+        (_, (scores, fixed)), gradients = gradient_of(trainable, fixed, *batch)
+        trainable, optimizer_state = self._optimizer.stateless_apply(optimizer_state, gradients, trainable)
+        return (trainable, fixed, optimizer_state), self._jax.numpy.stack(scores)
+
+    def _loss(self, trainable: Any, fixed: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
+        outputs, fixed = self.network.stateless_call(trainable, fixed, inputs, training=True)
+        scores = self._mean_scores(targets, outputs)
+        return scores[0], (scores, fixed)
 
 
 LOOPS: dict[str, Callable[[Any, float, Sequence[Score]], Loop]] = {"tensorflow": TensorFlowLoop, "jax": JaxLoop}
 
 
 def build_loop(network: Any, learning_rate: float, scores: Sequence[Score]) -> Loop:
-    """Return the loop of Keras's backend; raise UsageError where that is another than TensorFlow or JAX."""
+    """Return the loop for Keras's backend; raise UsageError if it is neither TensorFlow nor JAX."""
     import keras
 
     backend = keras.backend.backend()
     if backend not in LOOPS:
-        raise UsageError(f"KERAS_BACKEND={backend} trains nothing here; set it to {' or '.join(LOOPS)}")
+        raise UsageError(f"KERAS_BACKEND={backend} is not supported; set it to {' or '.join(LOOPS)}")
     return LOOPS[backend](network, learning_rate, scores)

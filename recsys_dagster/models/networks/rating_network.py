@@ -1,6 +1,7 @@
-"""What the networks share that turn an embedding of the user and one of the title into a rating by dense layers.
+"""Predict ratings by embeddings of user and item and dense layers: what these networks share.
 
-The network is trained by Keras; ratings are worked out from its weights without it, so a loaded model needs no Keras.
+Keras trains the network. Predictions are computed from its weights without Keras, so that a loaded model does not need
+it.
 """
 
 from itertools import pairwise
@@ -26,35 +27,36 @@ from recsys_dagster.models.networks.neural import (
 )
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.search_space import Real
-
-PAIRS_A_BLOCK = 2**16
-"""Pairs whose sums are laid out at once where not every title is rated."""
+from recsys_dagster.runtime.blocks import PAIRS_PER_BLOCK
 
 
 class RatingNetworkParams(NeuralParams, RatingParams):
-    """Parameters of every such network; the sizes of its layers are the model's own."""
+    """Parameters of every such network; the sizes of the layers belong to the model."""
 
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of each dense layer's inputs left out in training.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the inputs of each dense layer that is dropped in training."
+    )
     start_at_mean: bool = Field(
-        True, description="Start the output's bias at the mean rating, so that no step is spent on it; the paper: at 0."
+        True, description="Initialise the bias of the output at the mean rating; the papers start at 0."
     )
 
     searched: ClassVar = {"learning_rate": Real(1e-4, 0.03, log=True), "dropout": Real(0, 0.8)}
 
 
 class RatingNetwork(NeuralModel, RatingModel):
-    """Embedding of user and of item → concatenate → Dense, ReLU and dropout between → one output, the rating.
+    """Embeddings of user and item through dense layers to a rating.
 
-    A subclass sets the class attributes. A user or item without a training example gets the mean of the trained
+    Embedding of user and of item → concatenate → dense layers with ReLU and dropout → one output, the rating. A
+    subclass sets the class attributes. A user or item without a training example gets the mean of the trained
     embeddings.
 
     Attributes:
         embedding_size: width of each embedding.
         hidden_units: widths of the dense layers before the output.
-        initializer: Keras's name of the dense kernels' initial values.
+        initializer: Keras's name of the initializer of the dense kernels.
         loss: Keras's name of the loss.
         users_, items_: (n, embedding_size) float32.
-        kernels_, biases_: one float32 array a dense layer, the output's last.
+        kernels_, biases_: one float32 array for each dense layer, the output last.
     """
 
     params_type = RatingNetworkParams
@@ -79,15 +81,15 @@ class RatingNetwork(NeuralModel, RatingModel):
             return layer(kept)
 
         user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
-        of_user = keras.layers.Embedding(n_users, self.embedding_size)(user)
-        of_item = keras.layers.Embedding(n_items, self.embedding_size)(item)
-        values = keras.layers.Concatenate()([of_user, of_item])
+        user_vector = keras.layers.Embedding(n_users, self.embedding_size)(user)
+        item_vector = keras.layers.Embedding(n_items, self.embedding_size)(item)
+        values = keras.layers.Concatenate()([user_vector, item_vector])
         for units in self.hidden_units:
             values = dense(values, units, "relu", hidden_dtype())
         return keras.Model([user, item], dense(values, 1, None, "float32"))
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: the widest layer is gone through for each score."""
+        """Estimate a fit and an evaluation: every score passes through all layers but the first."""
         widths = (2 * self.embedding_size, *self.hidden_units, 1)
         products = [before * after for before, after in pairwise(widths)]
         return self.training_estimate(
@@ -99,12 +101,12 @@ class RatingNetwork(NeuralModel, RatingModel):
         )
 
     def _examples(self, rated: Interactions) -> Interactions:
-        """Return the pairs to learn from out of all rated ones of the training fold."""
+        """Return the pairs to learn from, given the rated pairs of the training fold."""
         return rated
 
     def _fit(self, data: TrainingData) -> None:
         if len(data.train.rated) == 0:
-            raise RecsysError(f"{self.name}: nothing in the training fold is rated; choose a model that ranks watches")
+            raise RecsysError(f"{self.name}: the training fold has no ratings; choose a model that needs none")
         rated, held_out = self._examples(data.train.rated), data.validation.rated
         seed_everything(self.seed)
         network = self.build_network(data.n_users, data.n_items)
@@ -128,8 +130,8 @@ class RatingNetwork(NeuralModel, RatingModel):
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         from_user, from_item = self._halves()
         ratings = np.empty(len(users), dtype=np.float32)
-        for start in range(0, len(users), PAIRS_A_BLOCK):
-            block = slice(start, start + PAIRS_A_BLOCK)
+        for start in range(0, len(users), PAIRS_PER_BLOCK):
+            block = slice(start, start + PAIRS_PER_BLOCK)
             sums = from_user[users[block]] + from_item[items[block]]
             ratings[block] = self._upper(np.zeros((1, sums.shape[1]), np.float32), sums)[0]
         return ratings
@@ -140,15 +142,19 @@ class RatingNetwork(NeuralModel, RatingModel):
     def _halves(
         self, users: NDArray[np.int32] | slice = slice(None)
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the first layer's sums before ReLU in two parts that a pair adds up: (users, width), (items, width).
+        """Return the contributions of users and of items to the first layer before ReLU.
 
-        The layer is linear in the concatenated embeddings, so each half is worked out once instead of for every pair.
+        The layer is linear in the concatenated embeddings. Each contribution is therefore computed once, instead of for
+        every pair.
+
+        Returns:
+            (n_users, width) and (n_items, width) float32.
         """
-        of_user, of_item = np.split(self.kernels_[0], [self.embedding_size])
-        return self.users_[users] @ of_user, self.items_ @ of_item + self.biases_[0]
+        user_kernel, item_kernel = np.split(self.kernels_[0], [self.embedding_size])
+        return self.users_[users] @ user_kernel, self.items_ @ item_kernel + self.biases_[0]
 
     def _upper(self, from_user: NDArray[np.float32], from_item: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return (n, m) ratings from the (n, width) and (m, width) parts of the first layer's sums."""
+        """Return the (n, m) ratings from (n, width) and (m, width) contributions to the first layer."""
         from recsys_dagster.models.kernels.dense import upper_layers
 
         return upper_layers(from_user, from_item, self.kernels_[1:], self.biases_[1:])

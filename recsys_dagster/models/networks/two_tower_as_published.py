@@ -1,6 +1,6 @@
-"""The two towers with the faults of their paper, each of which can be switched off: to show what it does to the score.
+"""Reproduce the two towers with the faults of their paper, to measure the effect of each on the scores.
 
-Not a line of the registry, so that no run fits it.
+The model is not in the registry, so that no run fits it.
 """
 
 from typing import Any
@@ -15,19 +15,18 @@ from recsys_dagster.models.networks.two_tower import TwoTower, TwoTowerParams
 
 
 class TwoTowerAsPublishedParams(TwoTowerParams):
-    """Parameters of the two towers, and the paper's faults."""
+    """Parameters of the two towers, and a switch for each fault of the paper."""
 
-    leaky_tastes: bool = Field(True, description="Take a person's tastes from the ratings to be predicted as well.")
+    leaky_tastes: bool = Field(True, description="Compute a user's tastes from the ratings to be predicted as well.")
     leaky_scalers: bool = Field(True, description="Fit the scalers to the ratings to be predicted as well.")
-    unrated_as_zero: bool = Field(True, description="Take 0 for the mean rating of a genre that a person never rated.")
+    unrated_as_zero: bool = Field(True, description="Use 0 as the mean rating of a genre that a user never rated.")
 
 
 class TwoTowerAsPublished(TwoTower):
-    """The two towers with their paper's faults.
+    """The two towers with the faults of their paper.
 
-    Two towers whose inputs are made as the paper makes them: of all ratings, before they are divided.
-
-    The ratings to be predicted are those of the validation fold. With every fault switched off it is `two_tower`.
+    The inputs are computed as in the paper: from all ratings, before they are split. The ratings to be predicted are
+    those of the validation fold. With every fault switched off, the model equals `two_tower`.
     """
 
     name = "two_tower_as_published"
@@ -44,9 +43,9 @@ class TwoTowerAsPublished(TwoTower):
     def _training_tastes(self, data: TrainingData) -> NDArray[np.float32]:
         return self._tastes_of(data.train.rated, self.n_users_)
 
-    def _tastes_of(self, history: Interactions, n_people: int) -> NDArray[np.float32]:
+    def _tastes_of(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         leaked = self._known if self.params.leaky_tastes else None
-        tastes = super()._tastes_of(leaked or history, n_people)
+        tastes = super()._tastes_of(leaked or history, n_users)
         return np.nan_to_num(tastes, nan=0.0) if self.params.unrated_as_zero else tastes
 
     def _scaled_by(self, rated: Interactions) -> Interactions:

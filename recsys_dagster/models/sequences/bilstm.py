@@ -1,5 +1,6 @@
-"""The next title out of the last seventeen (Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems",
-chapter 5.3).
+"""Predict the next item of a history from the last seventeen.
+
+The network is from Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems", chapter 5.3.
 """
 
 import logging
@@ -32,7 +33,7 @@ SEQUENCE_LENGTH = 18
 WINDOW = SEQUENCE_LENGTH - 1
 EMBEDDING_SIZE = 100
 BLOCK_USERS = 1024
-"""Users whose windows go through the network at once: 28 MB of the first layer's outputs at 200 units."""
+"""Users whose windows pass through the network at once: 28 MB of outputs of a first layer of 200 units."""
 
 log = logging.getLogger(__name__)
 
@@ -42,31 +43,33 @@ class BiLstmParams(NeuralParams):
 
     learning_rate: float = Field(0.003, gt=0, description="Step size of Adam.")
     batch_size: int = Field(
-        512, ge=1, description="Sequences a step; each needs a score of every title, a few times over."
+        512, ge=1, description="Sequences per step; each needs several arrays of one score per item."
     )
-    epochs: int = Field(15, ge=1, description="Times at most that `max_sequences` are gone through.")
+    epochs: int = Field(15, ge=1, description="Largest number of epochs, of `max_sequences` each.")
     patience: int | None = Field(
-        3, ge=1, description="Epochs without a better validation loss before training stops; None: it never does."
+        3, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
     )
     units: int = Field(
-        64, ge=2, description="Units of the first layer in each direction; the second has half as many. Paper: 200."
+        64, ge=2, description="Units of the first layer in each direction; the second has half as many; the paper: 200."
     )
-    dropout: float = Field(0.3, ge=0, lt=1, description="Share of each layer's outputs left out in training.")
+    dropout: float = Field(
+        0.3, ge=0, lt=1, description="Share of the outputs of each layer that is dropped in training."
+    )
     stride: int = Field(
-        1, ge=1, description="Of each history, every how manyth title, from the last backwards, is a target; paper: 18."
+        1, ge=1, description="Every stride-th item of a history, counted from the last, is a target; the paper: 18."
     )
     max_sequences: int | None = Field(
         4_000,
         ge=1,
-        description="Sequences of an epoch at most, the next one goes on with others; validation takes half as many. "
+        description="Largest number of sequences per epoch; the next epoch takes others, and validation half as many. "
         "None: no limit.",
     )
     start_at_popularity: bool = Field(
-        True, description="Start the output's biases at the log of the titles' popularity; the paper: at 0."
+        True, description="Initialise the biases of the output at the log of the items' popularity; the paper: at 0."
     )
     shuffle_order: bool = Field(
         False,
-        description="Forget the times: learn from each history in a fixed random order, to see what order is worth.",
+        description="Ignore the times and take each history in a fixed random order, to measure the value of order.",
     )
 
     searched: ClassVar = {
@@ -77,22 +80,26 @@ class BiLstmParams(NeuralParams):
 
 
 class BiLstm(FoldIn, NeuralModel):
-    """Yung 2022: a bidirectional LSTM over the last titles of a history tells the next one.
+    """A bidirectional LSTM over the last items of a history predicts the next one (Yung 2022).
 
-    Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all titles.
+    Embedding(100) → Bidirectional LSTM 200 → dropout → Bidirectional LSTM 100 → dropout → softmax over all items. These
+    are the paper's widths (preset `paper`). By default both layers are a third as wide, with a seventh of the
+    arithmetic.
 
-    These are the paper's widths (preset `paper`); by default both are a third as wide, a seventh of the arithmetic.
+    A sequence is 18 items of a user in order of time, with ties in the order of a hash. The last item is the target.
+    Shorter sequences are padded in front. All interactions count, whatever their rating. Without times the order is
+    that of the hash, and a warning says so.
 
-    A sequence is 18 titles of one user in the order of time, ties by a hash; the last one is the target, and a shorter
-    one is padded in front. Rated or only watched, liked or not, each title counts. Without times the order is that of
-    the hash, and it says so.
+    The cross-entropy is computed exactly over all items. Targets are indices rather than one-hot rows, and scores exist
+    for one batch at a time: 512 × 26,744 float32, 55 MB, for the catalogue of MovieLens-20M. A sampled softmax would
+    therefore save time, but no memory. The LSTM reads the window in both directions; nothing after the target is in it.
 
-    The cross-entropy is the exact one over all titles, also where they are many: targets are indices, not one-hot
-    rows, and scores exist for one batch at a time, 512 × 26,744 float32 or 55 MB at MovieLens-20M's catalogue, so a
-    sampled softmax would save time only. Bidirectional is the reading of the window; nothing after the target is seen.
+    The paper prints the units, a learning rate of 0.001, and that it uses dropout and early stopping. The width of the
+    embedding, the dropout rate, the patience and the batch size are chosen here.
 
-    The paper prints units, Adam's 0.001 and that there is dropout and early stopping; the embedding's width, the share
-    left out, the patience and the batch size are chosen here.
+    Attributes:
+        weights_: the arrays of the network, in the order of Keras.
+        latest_: (n_users, 17) int32, the last window of each user's history.
     """
 
     name = "bilstm"
@@ -116,7 +123,7 @@ class BiLstm(FoldIn, NeuralModel):
     latest_: NDArray[np.int32]
 
     def estimate(self, size: Size) -> Estimate:
-        """Return what a fit and an evaluation are expected to cost: both are products of matrices, title by title."""
+        """Estimate a fit and an evaluation, whose work is in matrix products."""
         units, limit = self.params.units, self.params.max_sequences
         layers = 2 * WINDOW * ((EMBEDDING_SIZE + units) * 4 * units + (2 * units + units // 2) * 2 * units)
         of_window, of_score = 2 * layers, 2 * units
@@ -133,11 +140,13 @@ class BiLstm(FoldIn, NeuralModel):
     def _fit(self, data: TrainingData) -> None:
         histories = self._histories(data.train, data.n_users)
         if data.train.times is None:
-            log.warning("%s: no times are known, so the order of each history is a random one", self.name)
+            log.warning("%s: no times are known, so each history is taken in a random order", self.name)
         random = np.random.default_rng(self.seed)
         targets = self._targets(histories)
         if not len(targets):
-            raise RecsysError(f"{self.name}: nobody has two titles in the training fold, so nothing follows anything")
+            raise RecsysError(
+                f"{self.name}: no user has two items in the training fold, so that there is no next item to learn"
+            )
         seed_everything(self.seed)
         network = build_network(data.n_items, self.params.units, self.params.dropout)
         if self.params.start_at_popularity:
@@ -163,11 +172,11 @@ class BiLstm(FoldIn, NeuralModel):
         return Histories.of(pairs, n_users, by_time=not self.params.shuffle_order)
 
     def _targets(self, histories: Histories) -> NDArray[np.int64]:
-        """Return the positions in the histories that follow something, from the last backwards one in `stride`."""
+        """Return the positions in the histories that have a predecessor: every `stride`-th, counted from the last."""
         return np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.stride == 0))
 
     def _validation(self, data: TrainingData, random: np.random.Generator) -> Examples:
-        """Return sequences that end in the validation fold; what comes before the target may be of either fold."""
+        """Return sequences whose target is in the validation fold; the items before it may be of both folds."""
         if not len(data.validation):
             return Examples((np.empty((0, WINDOW), np.int32),), np.empty(0, np.int32))
         histories = self._histories(Interactions.concatenate(data.train, data.validation), data.n_users)
@@ -182,7 +191,7 @@ class BiLstm(FoldIn, NeuralModel):
         return self._log_probabilities(self._histories(history, n_users).latest(WINDOW))
 
     def _log_probabilities(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return (n, n_items) float32 log probabilities of the title that follows each (n, WINDOW) window."""
+        """Return the (n, n_items) float32 log probabilities of the item that follows each (n, WINDOW) window."""
         embeddings, *layers, kernel, bias = self.weights_
         scores = np.empty((len(windows), self.n_items_), dtype=np.float32)
         for start in range(0, len(windows), BLOCK_USERS):
@@ -195,7 +204,7 @@ class BiLstm(FoldIn, NeuralModel):
 
 
 def _examples(histories: Histories, targets: NDArray[np.int64], limit: int, random: np.random.Generator) -> Examples:
-    """Return the windows before the targets and the titles at them, at most `limit`, in random order."""
+    """Return the windows before the targets, and the items at them: at most `limit`, in random order."""
     chosen = random.permutation(targets)[:limit]
     return Examples((histories.before(chosen, WINDOW),), histories.items[chosen])
 
@@ -203,8 +212,8 @@ def _examples(histories: Histories, targets: NDArray[np.int64], limit: int, rand
 def build_network(n_items: int, units: int, dropout: float) -> Any:
     """Return a keras.Model from (batch, 17) int32 windows to (batch, n_items) logits.
 
-    Padding is a title of its own, not a mask: with windows padded in front the last step is always the latest title,
-    and a GPU can use its fast kernels.
+    Padding is an item of its own rather than a mask. The windows are padded in front, so that the last step is always
+    the latest item, and a GPU can use its fast kernels.
     """
     keras = import_keras()
     layers = keras.layers
@@ -218,18 +227,18 @@ def build_network(n_items: int, units: int, dropout: float) -> Any:
 
 
 def cross_entropy(targets: Any, logits: Any) -> Any:
-    """Return (batch,) −log of the softmax of the (batch, n_items) logits at the (batch,) targets."""
+    """Return the (batch,) cross-entropies of (batch, n_items) logits at the (batch,) targets."""
     return import_keras().losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
 
 def bidirectional(
     inputs: NDArray[np.float32], weights: list[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the (n, steps, units) outputs of two LSTMs, one of which reads from the last step to the first.
+    """Return the (n, steps, units) outputs of an LSTM that reads forwards, and of one that reads backwards.
 
     Args:
         inputs: (n, steps, width).
-        weights: kernel, recurrent kernel and bias of each, as Keras orders them.
+        weights: kernel, recurrent kernel and bias of each, in the order of Keras.
     """
     forwards, backwards = lstm(inputs, *weights[:3]), lstm(inputs[:, ::-1], *weights[3:])
     return forwards, backwards[:, ::-1]

@@ -1,4 +1,4 @@
-"""Histories in the order of time, and windows of them, for models that learn from what follows what."""
+"""Order the histories of users by time, and cut windows out of them for sequence models."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 
 PADDING = 0
-"""Stands in a window where the history is too short; item i stands there as i + 1."""
+"""Fills a window where the history is too short; in windows, item i is written as i + 1."""
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Everybody's pairs in order, one user after the other.
+    """The pairs of all users, sorted by user and then by time.
 
     Attributes:
-        order: (n,) int64, the position of each pair among the pairs that the histories were made of.
+        order: (n,) int64, the position of each pair among the pairs that were sorted.
         users, items: (n,) int32.
-        offsets: (n_users + 1,) int64; those of user u are `offsets[u]` to `offsets[u + 1]`.
+        offsets: (n_users + 1,) int64; the pairs of user u are those from `offsets[u]` to before `offsets[u + 1]`.
     """
 
     order: NDArray[np.int64]
@@ -30,12 +30,12 @@ class Histories:
 
     @classmethod
     def of(cls, pairs: Interactions, n_users: int, *, by_time: bool = True) -> Self:
-        """Order the pairs by time, and those of one moment by a hash of the pair.
+        """Sort the pairs by time, and pairs of the same time by a hash of the pair.
 
-        Without times, or without `by_time`, all pairs count as of one moment. The hash says nothing of the title: ties
-        in the order of the rows, which is that of the index, would teach a model that higher indices follow.
+        Without times, or without `by_time`, all pairs have the same time. The hash is independent of the item. Were
+        ties kept in the order of the rows, which is that of the index, a model would learn that higher indices follow.
         """
-        ties = _mixed(pairs.users, pairs.items)
+        ties = _hashes(pairs.users, pairs.items)
         keys = (ties, pairs.users) if pairs.times is None or not by_time else (ties, pairs.times, pairs.users)
         order = np.lexsort(keys)
         counts = np.bincount(pairs.users, minlength=n_users)
@@ -54,15 +54,15 @@ class Histories:
         return places
 
     def before(self, positions: NDArray[np.int64], length: int) -> NDArray[np.int32]:
-        """Return (len(positions), length) windows: what the user of each position had before it, the latest last."""
+        """Return (len(positions), length) windows: the items before each position in its history, the latest last."""
         return self._windows(self.offsets[self.users[positions]], positions, length)
 
     def latest(self, length: int) -> NDArray[np.int32]:
-        """Return (n_users, length) windows: the end of each history, the latest last."""
+        """Return (n_users, length) windows: the last items of each history, the latest last."""
         return self._windows(self.offsets[:-1], self.offsets[1:], length)
 
     def _windows(self, starts: NDArray[np.int64], ends: NDArray[np.int64], length: int) -> NDArray[np.int32]:
-        """Return windows that end before `ends`, padded in front where they would begin before `starts`."""
+        """Return windows that end before `ends`, padded in front so that they do not begin before `starts`."""
         windows = np.full((len(ends), length), PADDING, dtype=np.int32)
         for place in range(1, length + 1):
             inside = ends - place >= starts
@@ -70,7 +70,7 @@ class Histories:
         return windows
 
 
-def _mixed(users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.uint64]:
+def _hashes(users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Return (n,) hashes of the pairs, by the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     mixed = users.astype(np.uint64) << np.uint64(32) | items.astype(np.uint64)
     mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)

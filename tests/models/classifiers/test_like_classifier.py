@@ -96,7 +96,7 @@ def test_a_stranger_is_where_the_posterior_is_highest(model: Model, data: Traini
     liked = alone.ratings >= 8
 
     def log_posterior(sums: np.ndarray) -> float:
-        p = sigmoid(model._upper((sums + model.titles_[alone.items]).astype(np.float32)))
+        p = sigmoid(model._upper((sums + model.items_[alone.items]).astype(np.float32)))
         away = sums - mean
         return float(np.log(np.where(liked, p, 1 - p)).sum() - away @ precision @ away / 2)
 

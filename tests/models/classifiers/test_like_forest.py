@@ -49,11 +49,11 @@ def test_the_encodings_by_hand() -> None:
     # three likes among five ratings: every rate is damped by one rating of 3/5
     np.testing.assert_allclose(model.users_[:, 0], [1.6 / 3, 2.6 / 3, 0.6 / 2], rtol=1e-6)
     np.testing.assert_allclose(model.users_[:, 1], np.log([3, 3, 2]), rtol=1e-6)
-    np.testing.assert_allclose(model.titles_[:, 0], [2.6 / 4, 1.6 / 3, 0.6], rtol=1e-6)
-    np.testing.assert_allclose(model.titles_[:, 1], np.log([4, 3, 1]), rtol=1e-6)
+    np.testing.assert_allclose(model.items_[:, 0], [2.6 / 4, 1.6 / 3, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(model.items_[:, 1], np.log([4, 3, 1]), rtol=1e-6)
     # genre 1 is genre 0 for titles 0 and 1, unknown for 2; genre 2 unknown for 0 and 2, genre 1 for title 1
-    np.testing.assert_allclose(model.titles_[:, 3], [3.6 / 6, 3.6 / 6, 0.6], rtol=1e-6)
-    np.testing.assert_allclose(model.titles_[:, 4], [2.6 / 4, 1.6 / 3, 2.6 / 4], rtol=1e-6)
+    np.testing.assert_allclose(model.items_[:, 3], [3.6 / 6, 3.6 / 6, 0.6], rtol=1e-6)
+    np.testing.assert_allclose(model.items_[:, 4], [2.6 / 4, 1.6 / 3, 2.6 / 4], rtol=1e-6)
     own = 1.6 / 3
     np.testing.assert_allclose(model.tastes_[0], [(1 + own) / 3, own / 2, (1 + own) / 2], rtol=1e-6)
 

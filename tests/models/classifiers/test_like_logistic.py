@@ -44,7 +44,7 @@ def test_a_stranger_with_a_users_history_gets_that_users_odds(model: Model, data
 
 
 def test_even_one_sided_users_get_a_finite_weight() -> None:
-    model = LikeLogistic(Params(C=1000.0)).fit(world_of([[10] * 30, [1] * 30, [10, 1] * 15]))
+    model = LikeLogistic(Params(inverse_penalty=1000.0)).fit(world_of([[10] * 30, [1] * 30, [10, 1] * 15]))
     weights = model._user_parts(pairs_of([[10] * 30, [1] * 30]), 2)
     assert np.isfinite(weights).all()
     assert weights[0] > 1 > -1 > weights[1]

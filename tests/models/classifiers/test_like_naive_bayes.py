@@ -45,4 +45,4 @@ def test_counting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     data = world_of(np.random.default_rng(0).integers(1, 11, (20, 8)))
     whole = LikeNaiveBayes().fit(data)
     monkeypatch.setattr(like_naive_bayes, "BLOCK_RATINGS", 7)
-    np.testing.assert_array_equal(LikeNaiveBayes().fit(data).title_log_odds_, whole.title_log_odds_)
+    np.testing.assert_array_equal(LikeNaiveBayes().fit(data).item_log_odds_, whole.item_log_odds_)

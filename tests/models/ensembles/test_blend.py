@@ -12,23 +12,25 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.ensembles.blend import (
+from recsys_dagster.models.ensembles.blend import Blend, BlendParams, best_weights, parse_member
+from recsys_dagster.models.ensembles.candidates import (
     FURTHEST,
-    Blend,
-    BlendParams,
-    Examples,
-    best_weights,
+    ITEM_FEATURES,
+    MEMBER_FEATURES,
+    Weights,
     candidates_of,
     closeness_of,
-    logit_weights,
-    mean_ndcg,
-    member_of,
     standardised,
 )
+from recsys_dagster.models.ensembles.conditional_logit import Examples, logit_weights, mean_ndcg
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
 from recsys_dagster.models.registry import get_model_class
 
 MEMBERS = ["ease", "item_knn", "popularity"]
+
+
+def weights_of(blend: Blend) -> Weights:
+    return Weights(blend.member_weights_, blend.item_weights_)
 
 
 def everybody(data: TrainingData) -> np.ndarray:
@@ -70,12 +72,20 @@ def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
     assert_allclose(found.nearest, [[FURTHEST, far, -1, FURTHEST]], rtol=1e-6)
 
 
+def test_each_weight_belongs_to_a_named_feature() -> None:
+    weights = Weights.from_columns(np.arange(2 * 6 + 8, dtype=np.float32))
+    assert dict(zip(MEMBER_FEATURES, weights.members[1], strict=True))["score × activity"] == 10
+    assert dict(zip(ITEM_FEATURES, weights.item, strict=True))["year × activity"] == 19
+    assert_array_equal(weights.columns, np.arange(20))
+    assert_array_equal(Weights.of_rank(1, 2).columns, np.eye(20)[6])
+
+
 def test_candidates_score_above_all_other_titles_in_the_order_of_the_logit(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     users = everybody(data)[:50]
     scores = [get_model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
     found = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
-    logits = found.features @ blend.weights_
+    logits = found.features @ weights_of(blend).columns
     scores = blend._scores(users)
     mine = found.rows == 7
     assert_array_equal(np.argsort(scores[7, found.items[mine]]), np.argsort(logits[mine]))
@@ -118,7 +128,7 @@ def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> No
     relevant = np.isin(np.arange(70), [0, 10, *range(45, 70)])
     examples = Examples(rows, features, relevant, np.array([1, 1, 25]))
     assert logit_weights(examples)[0] < 0
-    assert_array_equal(best_weights(examples), [1] + [0] * 13)
+    assert_array_equal(best_weights(examples).columns, [1] + [0] * 13)
 
 
 @pytest.mark.parametrize("max_users", [1, 30, 2000])
@@ -129,10 +139,10 @@ def test_its_examples_are_people_whom_the_members_never_saw(data: TrainingData, 
 
     def remembering(members: list, known: TrainingData) -> list[Model]:
         fitted.append(known)
-        return Blend._fitted(blend, members, known)
+        return Blend._fit_members(blend, members, known)
 
-    blend._fitted = remembering  # type: ignore[method-assign]
-    examples = blend._examples([member_of("popularity")], data)
+    blend._fit_members = remembering  # type: ignore[method-assign]
+    examples = blend._examples([parse_member("popularity")], data)
     known = [np.unique(one.train.users) for one in fitted]
     held_out = np.concatenate([np.setdiff1d(data.train.users, users) for users in known])
     assert len(held_out) == len(np.unique(held_out)) == {1: 1, 30: 48, 2000: 118}[max_users]
@@ -142,15 +152,15 @@ def test_its_examples_are_people_whom_the_members_never_saw(data: TrainingData, 
 
 def test_on_the_people_held_out_it_is_never_worse_than_a_member(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
-    examples = blend._examples([member_of(name) for name in MEMBERS], data)
+    examples = blend._examples([parse_member(name) for name in MEMBERS], data)
     alone = [mean_ndcg(examples.features[:, 6 * member], examples) for member in range(len(MEMBERS))]
-    assert mean_ndcg(examples.features @ blend.weights_, examples) >= max(alone)
+    assert mean_ndcg(examples.features @ weights_of(blend).columns, examples) >= max(alone)
 
 
 def test_the_validation_fold_is_never_looked_at(data: TrainingData) -> None:
     blends = [Blend(BlendParams(members=MEMBERS)).fit(data)]
     blends.append(Blend(BlendParams(members=MEMBERS)).fit(replace(data, validation=Interactions.empty())))
-    assert_array_equal(blends[0].weights_, blends[1].weights_)
+    assert_array_equal(weights_of(blends[0]).columns, weights_of(blends[1]).columns)
     assert_array_equal(*(blend.recommend(everybody(data), 5).items for blend in blends))
 
 
@@ -161,16 +171,16 @@ def test_its_members_learn_from_everybody(data: TrainingData) -> None:
 
 
 def test_a_member_may_be_a_preset(data: TrainingData) -> None:
-    kind, params = member_of("ease:smooth")
+    kind, params = parse_member("ease:smooth")
     assert (kind.name, params) == ("ease", kind.presets["smooth"])
-    with pytest.raises(UsageError, match="ease has no preset 'rough'; known: steck_2019, smooth"):
+    with pytest.raises(UsageError, match="ease has no preset 'rough'; known: default, steck_2019, smooth"):
         Blend(BlendParams(members=["ease:rough"])).fit(data)
 
 
 def test_members_without_weight_are_not_kept(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = np.array([1] * 6 + [0] * 6 + [1] * 6 + [0] * 8, dtype=np.float32)
+    weights = Weights.from_columns(np.array([1] * 6 + [0] * 6 + [1] * 6 + [0] * 8, dtype=np.float32))
     monkeypatch.setattr("recsys_dagster.models.ensembles.blend.best_weights", lambda _: weights)
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     blend.save(tmp_path)
@@ -198,5 +208,5 @@ def test_a_blend_is_no_member_of_a_blend(data: TrainingData) -> None:
 
 def test_training_pairs_without_a_positive_are_refused(data: TrainingData) -> None:
     disliked = replace(data.train, ratings=np.ones_like(data.train.ratings))
-    with pytest.raises(RecsysError, match="nobody has a positive to learn the weights on"):
+    with pytest.raises(RecsysError, match="no user has both a positive to learn the weights on"):
         Blend(BlendParams(members=["popularity"])).fit(replace(data, train=disliked))

@@ -17,7 +17,7 @@ class Eleven(Ensemble):
 
     def _fit(self, data: TrainingData) -> None:
         baselines = [UserItemBias(UserItemBiasParams(user_damping=damping)) for damping in range(10)]
-        self._members = [member.fit(data) for member in [*baselines, Als(AlsParams(rank=2, maxIter=1))]]
+        self._members = [member.fit(data) for member in [*baselines, Als(AlsParams(rank=2, max_iter=1))]]
 
     def _scores(self, users: np.ndarray) -> np.ndarray:
         return self._members[0]._scores(users)

@@ -74,7 +74,7 @@ def test_without_a_validation_fold_weights_are_learnt_on_a_tenth_and_members_on_
     np.testing.assert_array_equal(blend.weights_, peer.weights_)
     for member in blend._members:
         np.testing.assert_array_equal(member.popularity_, np.bincount(data.train.items, minlength=data.n_items))
-    assert blend._members[1].params.maxIter == peer._members[1].iterations_
+    assert blend._members[1].params.max_iter == peer._members[1].iterations_
 
 
 def test_a_costly_member_is_rehearsed_for_its_weight_and_then_fitted_in_earnest(
@@ -111,5 +111,5 @@ def test_members_are_saved_with_the_blend(blend: RatingBlend, data: TrainingData
 
 def test_watches_alone_are_refused(data: TrainingData) -> None:
     unrated = replace(data.validation, ratings=np.full(len(data.validation), np.nan, dtype=np.float32))
-    with pytest.raises(RecsysError, match="rating_blend: no pair that was held out is rated"):
+    with pytest.raises(RecsysError, match="rating_blend: no held-out pair has a rating"):
         RatingBlend(RatingBlendParams(members=MEMBERS)).fit(replace(data, validation=unrated))

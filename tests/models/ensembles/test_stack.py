@@ -91,5 +91,5 @@ def test_a_member_that_only_ranks_is_refused(data: TrainingData) -> None:
 
 def test_fewer_ratings_than_folds_are_refused(data: TrainingData) -> None:
     few = replace(data, train=data.train.rated.where(np.arange(len(data.train.rated)) < 1))
-    with pytest.raises(RecsysError, match="1 ratings cannot be dealt to 2 folds"):
+    with pytest.raises(RecsysError, match="1 ratings cannot be split into 2 folds"):
         StackLinear(StackParams(members=MEMBERS)).fit(few)

@@ -16,7 +16,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.factorization.als import Als, AlsParams, longest_first
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
 
-QUICK = AlsParams(rank=4, maxIter=5)
+QUICK = AlsParams(rank=4, max_iter=5)
 
 
 def random_pairs(n_rows: int, n_columns: int, share: float, seed: int) -> sp.csr_array:
@@ -101,7 +101,7 @@ def objective(model: Als, data: TrainingData, implicit_users: np.ndarray) -> flo
     n_users, n_items = (np.maximum(rated.sum(axis), 1) ** params.reg_power for axis in (1, 0))
     return float(
         np.nansum(missed**2)
-        + params.regParam * (n_users @ (users[:, 1:] ** 2).sum(1) + n_items @ (items[:, 1:] ** 2).sum(1))
+        + params.reg_param * (n_users @ (users[:, 1:] ** 2).sum(1) + n_items @ (items[:, 1:] ** 2).sum(1))
         + params.bias_damping * ((users[:, 0] ** 2).sum() + (items[:, 0] ** 2).sum())
         + params.implicit_weight
         * (
@@ -130,7 +130,7 @@ def test_the_objective_falls_with_every_iteration(data: TrainingData) -> None:
     alone = replace(data, validation=Interactions.empty())
     values = []
     for iterations in (1, 2, 4, 8):
-        model = Als(AlsParams(rank=4, maxIter=iterations)).fit(alone)
+        model = Als(AlsParams(rank=4, max_iter=iterations)).fit(alone)
         implicit_users = model._solve_implicit(model._standardised(alone.train, alone.n_users), model.items_)
         values.append(objective(model, alone, implicit_users))
     assert (np.diff(values) < 0).all()
@@ -166,11 +166,11 @@ def test_doubled_ratings_give_doubled_predictions(data: TrainingData) -> None:
 
 
 def test_it_stops_early_and_keeps_the_best_iteration(data: TrainingData) -> None:
-    model = Als(AlsParams(rank=16, maxIter=50, regParam=0.3)).fit(data)
+    model = Als(AlsParams(rank=16, max_iter=50, reg_param=0.3)).fit(data)
     errors = model.history_["rmse"]
     assert len(errors) < 50
     assert model.iterations_ == np.argmin(errors) + 1 == len(errors) - model.params.patience
-    assert model.refit_params().maxIter == model.iterations_
+    assert model.refit_params().max_iter == model.iterations_
     held_out = data.validation.rated
     missed = model.predict(held_out.users, held_out.items) - held_out.ratings
     assert np.sqrt(np.mean(missed**2)) == pytest.approx(min(errors), rel=1e-5)
@@ -180,7 +180,7 @@ def test_watches_without_a_rating_count_only_through_the_implicit_factors(data: 
     everybody, first = np.arange(data.n_users, dtype=np.int32), np.zeros(data.n_users, np.int32)
     without = replace(data, train=data.train.rated)
     for weight, differs in ((0.0, False), (1.0, True)):
-        params = AlsParams(rank=4, maxIter=2, implicit_weight=weight)
+        params = AlsParams(rank=4, max_iter=2, implicit_weight=weight)
         predictions = [Als(params).fit(fold).predict(everybody, first) for fold in (data, without)]
         assert np.array_equal(*predictions) != differs
 
@@ -197,7 +197,7 @@ def test_a_world_of_few_factors_is_found_again() -> None:
         sp.csr_array((200, 0), dtype=np.float32), (), np.full(200, -1, np.int16), (), unknown, unknown
     )
     data = TrainingData(pairs.where(inside), Interactions.empty(), 300, 200, titles, (-10, 16), 4)
-    model = Als(AlsParams(rank=3, maxIter=15, implicit_weight=0, regParam=0.1)).fit(data)
+    model = Als(AlsParams(rank=3, max_iter=15, implicit_weight=0, reg_param=0.1)).fit(data)
     held_out = pairs.where(~inside)
     missed = model.predict(held_out.users, held_out.items) - held_out.ratings
     assert np.sqrt(np.mean(missed**2)) < 0.3

@@ -17,10 +17,10 @@ from recsys_dagster.models.factorization.bayesian_fm import (
     BayesianFmParams,
     PosteriorMean,
     Side,
+    item_feature_families,
     one_hot,
     pair_scores,
     side_of,
-    title_families,
     unit_rows,
 )
 
@@ -79,7 +79,7 @@ def test_predictions_are_the_mean_of_myfms_own_draws(data: TrainingData) -> None
     rated, held_out = data.train.rated, data.validation
     watched = data.train.matrix(data.n_users, data.n_items)
     users = sp.hstack([sp.eye_array(data.n_users), unit_rows(watched)])
-    families = [sp.eye_array(data.n_items), unit_rows(watched.T.tocsr()), *title_families(data.item_features)]
+    families = [sp.eye_array(data.n_items), unit_rows(watched.T.tocsr()), *item_feature_families(data.item_features)]
     items = sp.hstack(families)
     sizes = [data.n_users, data.n_items, *(family.shape[1] for family in families)]
 
@@ -135,7 +135,7 @@ def test_it_reports_noise_at_each_draw_and_the_error_of_the_running_mean(data: T
     assert np.sqrt(np.mean(missed**2)) == pytest.approx(model.history_["rmse"][-1], rel=1e-4)
 
 
-def test_title_families_are_genres_kind_and_year_with_the_unknown_left_empty() -> None:
+def test_item_feature_families_are_genres_kind_and_year_with_the_unknown_left_empty() -> None:
     genres = sp.csr_array(np.array([[1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], np.float32))
     kinds, years = np.array([1, -1, 0], np.int16), np.array([1999, np.nan, 1950], np.float32)
     titles = ItemFeatures(genres, ("A", "B", "C", "D"), kinds, ("Movie", "TV"), years, years)
@@ -144,7 +144,7 @@ def test_title_families_are_genres_kind_and_year_with_the_unknown_left_empty() -
         [[0, 1], [0, 0], [1, 0]],
         [[0, 1], [0, 0], [1, 0]],
     ]
-    for family, values in zip(title_families(titles), expected, strict=True):
+    for family, values in zip(item_feature_families(titles), expected, strict=True):
         np.testing.assert_array_equal(family.toarray(), values)
 
 
@@ -152,7 +152,7 @@ def test_a_feature_that_tells_nothing_is_left_out() -> None:
     no_years = np.full(2, np.nan, np.float32)
     genres = sp.csr_array(np.ones((2, 1), np.float32))
     titles = ItemFeatures(genres, ("A",), np.zeros(2, np.int16), ("Movie",), no_years, no_years)
-    assert title_families(titles) == []
+    assert item_feature_families(titles) == []
 
 
 def test_watches_alone_are_refused(data: TrainingData) -> None:

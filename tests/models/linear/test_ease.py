@@ -83,5 +83,5 @@ def test_a_matrix_that_cannot_be_inverted_is_refused() -> None:
 
 def test_too_many_titles_for_the_memory_are_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 15)
-    with pytest.raises(RecsysError, match=r"ease: a matrix of 2 × 2 titles takes .* GiB .*min_positives"):
+    with pytest.raises(RecsysError, match=r"ease: a matrix of 2 × 2 items takes .* GiB .*min_positives"):
         Ease().fit(world_of([[10, 10], [10, 0]]))

@@ -52,7 +52,7 @@ def test_active_users_count_less() -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "conditional"])
 def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, similarity: str) -> None:
-    monkeypatch.setattr(item_knn, "BLOCK_BYTES", 4 * 29 * 6)
+    monkeypatch.setattr(item_knn, "SCORE_BYTES", 4 * 29 * 6)
     params = ItemKnnParams(similarity=similarity, neighbours=7, shrinkage=2, activity_power=0.3, popularity_power=0.4)
     likes = random_likes(80, 30)
     model = ItemKnn(params).fit(world_of(likes))

@@ -28,7 +28,7 @@ def test_its_embeddings_are_as_many_as_there_are_users_and_titles_whatever_their
 
 
 def test_the_presets_are_as_published() -> None:
-    for preset, balanced in {"paper": False, "paper-balanced": True}.items():
+    for preset, balanced in {"paper": False, "paper_balanced": True}.items():
         params = DropoutMlp.presets[preset]
         assert (params.dropout, params.patience, params.equal_frequencies) == (0.1, None, balanced)
         assert (params.start_at_mean, params.popularity_weight) == (False, 0)

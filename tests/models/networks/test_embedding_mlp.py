@@ -29,7 +29,7 @@ def test_the_network_is_the_papers_to_the_parameter() -> None:
 
 
 def test_the_presets_are_the_published_settings() -> None:
-    for preset, epochs in {"paper-anime": 100, "paper-movie": 30}.items():
+    for preset, epochs in {"paper_anime": 100, "paper_movie": 30}.items():
         params = EmbeddingMlp.presets[preset]
         assert (params.learning_rate, params.batch_size, params.epochs) == (5e-5, 10_000, epochs)
         assert (params.patience, params.start_at_mean, params.popularity_weight) == (None, False, 0)
@@ -90,5 +90,5 @@ def test_the_unknown_are_average(model: Model) -> None:
 
 
 def test_it_says_that_watches_alone_teach_it_nothing() -> None:
-    with pytest.raises(RecsysError, match="nothing in the training fold is rated"):
+    with pytest.raises(RecsysError, match="the training fold has no ratings"):
         EmbeddingMlp().fit(world_of([[WATCHED, 0], [0, WATCHED]]))

@@ -52,7 +52,7 @@ def test_numpy_gives_what_keras_gives(data: TrainingData, monkeypatch: pytest.Mo
 
 
 def test_outputs_have_length_one_and_ratings_stay_on_the_scale(model: Model) -> None:
-    for vectors in (model.users_, model.titles_):
+    for vectors in (model.users_, model.items_):
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     ratings = model._ratings(np.arange(model.n_users_))
     assert ratings.min() > 1 - 1e-4
@@ -73,7 +73,7 @@ def test_damped_training_ratings_stand_in_for_a_missing_site_score() -> None:
     titles = replace(
         data.item_features, years=np.array([1990, np.nan, 2000]), site_scores=np.array([np.nan, 7.5, np.nan])
     )
-    features = two_tower.title_features(titles, data.train, 8.0)
+    features = two_tower.item_inputs(titles, data.train, 8.0)
     # title 0: (10 + 10 + 5 · 8) / 7; title 2: nobody rated it
     np.testing.assert_allclose(features, [[1990, 60 / 7, 1, 0], [np.nan, 7.5, 0, 1], [2000, 8, 1, 1]], rtol=1e-6)
 
@@ -83,9 +83,7 @@ def test_the_validation_fold_is_in_no_feature(data: TrainingData) -> None:
     opposite = Interactions(held_out.users, held_out.items, 11 - held_out.ratings, held_out.times)
     first, second = (TwoTower(QUICK).fit(replace(data, validation=fold)) for fold in (held_out, opposite))
     assert first.history_["val_loss"] != second.history_["val_loss"]
-    for one, other in zip(
-        first.user_tower_ + first.title_tower_, second.user_tower_ + second.title_tower_, strict=True
-    ):
+    for one, other in zip(first.user_tower_ + first.item_tower_, second.user_tower_ + second.item_tower_, strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(first.users_, second.users_)
 
@@ -127,7 +125,7 @@ def test_a_title_that_nobody_rated_is_told_by_its_features(model: Model, data: T
     better = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 9.5, 7.0))
     worse = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 4.0, 7.0))
     high, low = (
-        two_tower.through(model.title_tower_, two_tower.title_features(titles, data.train.rated, 7.0))[COLD_ITEMS[0]]
+        two_tower.through(model.item_tower_, two_tower.item_inputs(titles, data.train.rated, 7.0))[COLD_ITEMS[0]]
         for titles in (better, worse)
     )
     assert (model.users_ @ (high - low)).mean() > 0.1
@@ -149,7 +147,7 @@ def test_who_only_watched_is_average(model: Model) -> None:
 
 
 def test_a_fold_without_ratings_is_refused() -> None:
-    with pytest.raises(RecsysError, match="two_tower: nothing in the training fold is rated"):
+    with pytest.raises(RecsysError, match="two_tower: the training fold has no ratings"):
         TwoTower().fit(world_of([[WATCHED, WATCHED]]))
 
 

@@ -117,5 +117,5 @@ def test_it_says_that_there_is_no_order_without_times(data: TrainingData, caplog
 
 
 def test_histories_of_one_title_are_refused() -> None:
-    with pytest.raises(RecsysError, match="nobody has two titles"):
+    with pytest.raises(RecsysError, match="no user has two items"):
         BiLstm().fit(world_of(np.eye(4)))
