@@ -45,7 +45,5 @@ def test_a_preset_is_found_by_name_and_an_unknown_one_is_answered_with_the_known
     model_class = get_model_class("embedding_mlp")
     assert model_class.preset("default") == model_class.params_type()
     assert model_class.preset("paper_anime").epochs == model_class.preset("paper-anime").epochs == 100
-    with pytest.raises(
-        UsageError, match="embedding_mlp has no preset 'plain'; known: default, paper_anime, "
-    ):
+    with pytest.raises(UsageError, match="embedding_mlp has no preset 'plain'; known: default, paper_anime, "):
         model_class.preset("plain")
