@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.runtime.text import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -112,11 +114,15 @@ def _rounded(number: re.Match[str]) -> str:
 
 
 def _show_text_literally(figure: "Figure") -> None:
-    """Switch off the parsing of `$…$` as formulas: names of items and genres may hold any character."""
+    """Prepare the figure for names that hold any character.
+
+    `$…$` is not parsed as a formula, and control characters, which an SVG must not hold, are replaced.
+    """
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
 
 
 def plot_style() -> Any:
@@ -233,7 +239,7 @@ def plot_columns(labels: Sequence[str], counts: Sequence[int], xlabel: str, ylab
     """Draw named counts as vertical bars, in the given order."""
     figure, axes = new_figure(2.5)
     axes.bar(range(len(labels)), counts, width=0.8, color=ACCENT, alpha=0.85)
-    axes.set_xticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(labels)), [printable(label) for label in labels])
     label_count_axes(axes, xlabel, ylabel)
     return figure
 
