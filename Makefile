@@ -18,7 +18,7 @@ SHOW = awk -v of=$$(grep -c == $(1)) ' \
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test docs soak bench lock
+.PHONY: help setup run dev test docs soak fuzz bench lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ docs: .venv/installed-dev ## the documentation site, into site/; open site/index
 
 soak: .venv/installed-dev ## kill a retrain at fifty points, fill the disk at as many, and look at what is left (takes a while)
 	RECSYS_SOAK_POINTS=50 $(BIN)/pytest tests/orchestration/test_disturbed_runs.py
+
+fuzz: .venv/installed-dev ## damage archives, tables, settings, models, published files and HTTP answers in 500 seeded ways (CASES=…, SEED=…)
+	PYTHONPATH=tests $(BIN)/python -m fuzz --cases $(or $(CASES),500) --seed $(or $(SEED),0)
 
 bench: .venv/installed-dev ## speed and memory beside peers, into benchmarks/RESULTS.md; SIZE=small takes minutes, the full size hours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --size $(or $(SIZE),full)

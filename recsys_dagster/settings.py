@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.cron import cron_problem
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.runtime.urls import is_url, url_problem
 
 PREFIX = "RECSYS_"
@@ -296,5 +297,5 @@ def _describe(fault: Mapping[str, Any]) -> str:
     field = str(fault["loc"][0]) if fault["loc"] else ""
     message = str(fault["msg"]).removeprefix("Value error, ")
     is_secret = field in Settings.model_fields and "SecretStr" in str(Settings.model_fields[field].annotation)
-    shown = "" if is_secret else f"={fault['input']}"
+    shown = "" if is_secret else f"={printable(str(fault['input']))[:200]}"
     return f"{PREFIX}{field.upper()}{shown}: {message}"

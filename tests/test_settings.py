@@ -218,3 +218,11 @@ def test_paths_of_an_env_file_are_relative_to_its_folder(folder: Path, monkeypat
 
 def test_every_setting_has_a_description() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_value_with_a_line_break_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_MIRROR_FALLBACK", "maybe\n\x1b[31m" + "x" * 1000)
+    with pytest.raises(RecsysError) as error:
+        read_settings()
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 500

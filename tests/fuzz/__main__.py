@@ -1,0 +1,7 @@
+"""`python -m fuzz`."""
+
+import sys
+
+from fuzz.driver import main
+
+sys.exit(main())
