@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
-        5, ge=1, description="Number of versions kept of each model; the champion and its predecessor are always kept."
+        5, ge=1, description="Number of versions kept of each model, and of champions before the present one."
     )
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Largest share of the rows of a raw file that may be rejected."

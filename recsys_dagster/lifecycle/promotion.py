@@ -17,7 +17,7 @@ from recsys_dagster.evaluation.store import CONSTANT, HOLDOUT, headline, read_pe
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Tolerances, Trial, judge
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.decisions import Decision
-from recsys_dagster.model_store.store import ModelRecord, ModelStore
+from recsys_dagster.model_store.store import ModelRecord, ModelStore, params_of
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.resource_usage import track_resources
@@ -131,7 +131,7 @@ def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
     warehouse, kind = run.warehouse, get_model_class(name)
     index = id_map_hash(warehouse)
     data = load_training_data(warehouse, run.domain)
-    model = kind(kind.params_type(**record.params), seed=record.seed)
+    model = kind(params_of(record), seed=record.seed)
     with track_resources() as usage:
         fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
@@ -151,4 +151,4 @@ def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
 
 
 def _alike(one: ModelRecord, other: ModelRecord) -> bool:
-    return (one.params, one.seed) == (other.params, other.seed)
+    return (params_of(one), one.seed) == (params_of(other), other.seed)

@@ -1,13 +1,15 @@
-"""Who became a domain's champion, when, why and by whom: the pointer and its whole history in one file.
+"""Store who became a domain's champion, when, why and by whom.
 
-`models/<domain>/champion.json` is replaced as one, so that the pointer and the history never disagree, also when a
-process is killed between any two steps.
+The pointer to the champion and the history of all decisions are one file, which is replaced as a whole. They agree also
+if the process is killed at any moment.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
@@ -18,16 +20,16 @@ By = Literal["gate", "hand"]
 
 @dataclass(frozen=True)
 class Decision:
-    """A row of the history.
+    """One decision on the champion of a domain.
 
     Attributes:
         at: time in UTC, ISO 8601, to the second.
         model, version: the champion from then on.
-        previous_model, previous_version: the champion until then; None where there was none.
-        reason: in words.
-        by: the gate of a run, or a person's hand.
-        metrics: the champion's headline figures by name, as they were known then.
-        objections: why each other model was not taken, by name; empty where the gate compared none.
+        previous_model, previous_version: the champion until then; None if there was none.
+        reason: why, in words.
+        by: `gate` for a decision of a run, `hand` for one by a user.
+        metrics: the champion's main metrics by name, as known then.
+        objections: why each other model was not chosen, by name; empty if the gate compared none.
     """
 
     at: str
@@ -41,8 +43,11 @@ class Decision:
     objections: dict[str, str] = field(default_factory=dict)
 
 
+_DECISIONS = TypeAdapter(list[Decision])
+
+
 def read_decisions(layout: Layout, domain: str) -> list[Decision]:
-    """Return the history of a domain, the oldest first; none where no champion was chosen yet.
+    """Return all decisions on a domain's champion, the oldest first; an empty list before the first.
 
     Raises:
         RecsysError: the file is damaged.
@@ -50,11 +55,11 @@ def read_decisions(layout: Layout, domain: str) -> list[Decision]:
     path = layout.champion(domain)
     if not path.exists():
         return []
-    cure = "move it away, then run the domain again: the gate chooses anew and the history begins anew"
+    cure = "move it away, then run the domain again: the gate chooses a champion and a new history begins"
     try:
-        return [Decision(**row) for row in read_json(path, cure)["decisions"]]
-    except (KeyError, TypeError):
-        raise RecsysError(f"{path}: written by another version of this project; {cure}") from None
+        return _DECISIONS.validate_python(read_json(path, cure)["decisions"])
+    except (KeyError, TypeError, ValidationError):
+        raise RecsysError(f"{path}: damaged, or written by another version of this project; {cure}") from None
 
 
 def append_decision(
@@ -65,10 +70,10 @@ def append_decision(
     *,
     reason: str,
     by: By,
-    metrics: dict[str, float],
+    metrics: Mapping[str, float],
     objections: Mapping[str, str] | None = None,
 ) -> Decision:
-    """Make a version the champion and write down why, in one step; return the new row of the history."""
+    """Make a version the champion and add the decision to the history, in one step; return the decision."""
     decisions = read_decisions(layout, domain)
     last = decisions[-1] if decisions else None
     decision = Decision(
@@ -79,10 +84,22 @@ def append_decision(
         previous_version=last.version if last else None,
         reason=reason,
         by=by,
-        metrics=metrics,
+        metrics=dict(metrics),
         objections=dict(objections or {}),
     )
     remove_leftovers(layout.models(domain))
     rows = [asdict(row) for row in [*decisions, decision]]
     write_json(layout.champion(domain), {"model": model, "version": version, "decisions": rows})
     return decision
+
+
+def previous_champions(decisions: list[Decision]) -> list[tuple[str, str]]:
+    """Return the (model, version) of each earlier champion, the most recent first, without repetition.
+
+    The present champion is not among them, whatever it was before.
+    """
+    if not decisions:
+        return []
+    present = (decisions[-1].model, decisions[-1].version)
+    earlier = dict.fromkeys((row.model, row.version) for row in reversed(decisions))
+    return [champion for champion in earlier if champion != present]

@@ -1,8 +1,6 @@
-"""What `recsys tune` found best for a model on a domain, and whether a retrain can go by it.
+"""Store the best parameters that `recsys tune` found for a model on a domain.
 
-    models/<domain>/<model>/tuned.json
-
-Remove the file, or choose the preset `default` in the Launchpad, to go back to the defaults.
+Remove the file, or choose the preset `default` in the Launchpad, to use the default parameters again.
 """
 
 import json
@@ -17,21 +15,19 @@ from recsys_dagster.models.base import Model, Params
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import write_json
 
-TUNED = "tuned.json"
-
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best that a search has found so far.
+    """The best result of a search so far.
 
     Attributes:
         model, domain, dataset, data_version: what was tuned, on which data.
-        date: when this was written, UTC.
+        date: when this was written, in UTC.
         metric: `rmse` for a model that predicts ratings, else `ndcg@100`; on the validation fold.
-        value: of the best parameters.
-        default_value: of the model's default parameters; None if these fail.
-        params: the best, all of them.
-        trials, pruned: how many were tried, and how many of those given up on a part of the users.
+        value: metric of the best parameters.
+        default_value: metric of the model's default parameters; None if they failed.
+        params: all of the best parameters.
+        trials, pruned: number of trials, and of those that were stopped early.
     """
 
     model: str
@@ -52,37 +48,37 @@ class Tuned:
 
 
 def write_tuned(layout: Layout, tuned: Tuned) -> None:
-    """Keep the result of a search, in place of the one before."""
+    """Store the result of a search, replacing the previous one."""
     write_json(tuned_path(layout, tuned.domain, tuned.model), asdict(tuned))
 
 
-def read_tuned(layout: Layout, domain: str, kind: type[Model], dataset: str) -> tuple[Params, Tuned] | None:
-    """Return the parameters that a search found best for the model, and the search's result; None if there was none.
+def read_tuned(layout: Layout, domain: str, model_class: type[Model], dataset: str) -> tuple[Params, Tuned] | None:
+    """Return the best parameters found for a model, and the result of the search; None if there was no search.
 
     Raises:
-        RecsysError: the file is damaged, was written for other parameters than the model now has, or tells of another
-            dataset than the domain runs on. The message has the cure.
+        RecsysError: the file is damaged, has other parameters than the model now has, or is of another dataset than
+            the domain now uses. The message has the cure.
     """
-    path = tuned_path(layout, domain, kind.name)
-    cure = f"tune {kind.name} again, or remove the file"
+    path = tuned_path(layout, domain, model_class.name)
+    cure = f"tune {model_class.name} again, or remove the file"
     try:
         tuned = Tuned(**json.loads(path.read_text(encoding="utf-8")))
-        params = kind.params_type(**tuned.params)
+        params = model_class.params_type(**tuned.params)
     except FileNotFoundError:
         return None
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
+        place = ".".join(map(str, fault["loc"])) or "all of it"
         raise RecsysError(
-            f"{path}: not the parameters of today's {kind.name} ({place}: {fault['msg']}); {cure}"
+            f"{path}: not the parameters of today's {model_class.name} ({place}: {fault['msg']}); {cure}"
         ) from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise RecsysError(f"{path}: damaged; {cure}") from None
     if tuned.dataset != dataset:
-        raise RecsysError(f"{path}: tuned on {tuned.dataset}, and the domain now runs on {dataset}; {cure}")
+        raise RecsysError(f"{path}: tuned on {tuned.dataset}, and the domain now uses {dataset}; {cure}")
     return params, tuned
 
 
 def tuned_path(layout: Layout, domain: str, model: str) -> Path:
-    """Return where the result of a search is."""
-    return layout.models(domain) / model / TUNED
+    """Return the path of the result of a search."""
+    return layout.tuned(domain, model)

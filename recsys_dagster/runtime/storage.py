@@ -92,14 +92,18 @@ def read_json(path: Path, cure: str) -> dict[str, Any]:
         cure: what the user can do if the file is missing or damaged; the message ends with it.
 
     Raises:
-        RecsysError: the file is missing or is not JSON.
+        RecsysError: the file is missing, cannot be read, or holds no JSON object.
     """
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         raise RecsysError(f"{path}: not there; {cure}") from None
-    except ValueError:
+    except OSError as error:
+        raise RecsysError(f"{path}: cannot be read ({error.strerror}); {cure}") from None
+    except (ValueError, RecursionError):
         raise RecsysError(f"{path}: damaged; {cure}") from None
+    if not isinstance(value, dict):
+        raise RecsysError(f"{path}: damaged; {cure}")
     return value
 
 

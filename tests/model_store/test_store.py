@@ -3,14 +3,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.model_store.decisions import previous_champions
+from recsys_dagster.model_store.store import FORMAT_VERSION, ModelStore, params_of
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.factorization.als import AlsParams
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 
@@ -144,7 +147,7 @@ def test_a_damaged_record_is_named(store: ModelStore, model: Model, tmp_path: Pa
 
 def test_a_model_of_other_ids_is_refused(store: ModelStore, model: Model) -> None:
     save(store, model, id_map_hash="old ids")
-    with pytest.raises(RecsysError, match="other users and titles"):
+    with pytest.raises(RecsysError, match="fitted on other users and items"):
         store.load("movie", "user_item_bias", id_map_hash="new ids")
 
 
@@ -206,7 +209,7 @@ def test_a_model_of_another_major_version_of_a_library_that_it_needs_is_refused(
     store.load("movie", "user_item_bias", id_map_hash="ids")
 
 
-def test_a_record_from_before_the_code_version_was_kept_still_loads(
+def test_a_record_from_before_the_code_version_was_stored_still_loads(
     store: ModelStore, model: Model, tmp_path: Path
 ) -> None:
     path = folder_of(tmp_path, save(store, model)) / "model.json"
@@ -214,6 +217,44 @@ def test_a_record_from_before_the_code_version_was_kept_still_loads(
     del record["code_version"]
     path.write_text(json.dumps(record))
     assert store.load("movie", "user_item_bias", id_map_hash="ids")[1].code_version == ""
+
+
+def test_a_record_holds_the_format_in_which_it_was_written(store: ModelStore, model: Model) -> None:
+    save(store, model)
+    assert store.record("movie", "user_item_bias").format_version == FORMAT_VERSION
+
+
+def test_a_model_of_an_older_format_is_described_but_not_loaded(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    path = folder_of(tmp_path, save(store, model)) / "model.json"
+    record = json.loads(path.read_text())
+    del record["format_version"]
+    path.write_text(json.dumps(record))
+    assert store.record("movie", "user_item_bias").format_version == 1
+    with pytest.raises(RecsysError, match=rf"written in format 1, and this .* loads format {FORMAT_VERSION}; train us"):
+        store.load("movie", "user_item_bias", id_map_hash="ids")
+
+
+def test_a_record_of_a_newer_format_is_refused_with_the_version_that_wrote_it(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    version = save(store, model)
+    amend_record(tmp_path, version, format_version=99, code_version="9.0.0+abc", novelty=True)
+    with pytest.raises(RecsysError, match=r"model\.json: written in format 99 by 9\.0\.0\+abc of the project"):
+        store.record("movie", "user_item_bias")
+
+
+def test_the_parameters_of_an_older_record_are_read_in_their_old_spelling(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    save(store, model)
+    record = store.record("movie", "user_item_bias")
+    assert params_of(replace(record, model="als", params={"maxIter": 3})) == AlsParams(max_iter=3)
+    with pytest.raises(
+        RecsysError, match=r"not the parameters of today's als \(wings: Extra inputs.*; train als again"
+    ):
+        params_of(replace(record, model="als", params={"wings": 3}))
 
 
 def test_a_version_saved_beside_is_not_the_current_one(store: ModelStore, model: Model) -> None:
@@ -240,19 +281,34 @@ def test_each_decision_is_a_row_of_the_history(store: ModelStore, model: Model) 
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", row.at) for row in store.history("movie"))
 
 
-def test_old_versions_go_but_never_the_champion_nor_its_predecessor(
-    store: ModelStore, model: Model, tmp_path: Path
-) -> None:
+def ordered_versions(store: ModelStore, model: Model, tmp_path: Path) -> list[str]:
+    """Save six versions whose names are a second apart; the last one is current."""
     versions = []
     for second in range(6):
-        save(store, model)
-        version = store.current_versions("movie")["user_item_bias"]
-        ordered = f"20260101T00000{second}-abcdef"
-        folder_of(tmp_path, version).rename(folder_of(tmp_path, ordered))
-        amend_record(tmp_path, ordered, version=ordered)
-        versions.append(ordered)
+        version = save(store, model)
+        versions.append(f"20260101T00000{second}-abcdef")
+        folder_of(tmp_path, version).rename(folder_of(tmp_path, versions[-1]))
+        amend_record(tmp_path, versions[-1], version=versions[-1])
+    pointer = folder_of(tmp_path, "x").parent / "current.json"
+    pointer.write_text(json.dumps({"version": versions[-1]}))
+    return versions
+
+
+def test_as_many_earlier_champions_stay_as_versions_are_kept(store: ModelStore, model: Model, tmp_path: Path) -> None:
+    versions = ordered_versions(store, model, tmp_path)
+    for version in (*versions[:4], versions[1]):
+        store.set_champion("movie", "user_item_bias", version, reason="", by="gate")
+    earlier = [version for _, version in previous_champions(store.history("movie"))]
+    assert earlier == [versions[3], versions[2], versions[0]], "the most recent first, without the present one"
+    assert store.prune("movie", 2) == [("user_item_bias", versions[0])]
+    assert store.versions("movie", "user_item_bias") == versions[1:]
+
+
+def test_old_versions_go_but_never_the_champion_nor_those_before_it(
+    store: ModelStore, model: Model, tmp_path: Path
+) -> None:
+    versions = ordered_versions(store, model, tmp_path)
     home = folder_of(tmp_path, "x").parent
-    (home / "current.json").write_text(json.dumps({"version": versions[5]}))
     (home / "tuned.json").write_text("{}")
     store.set_champion("movie", "user_item_bias", versions[0], reason="", by="gate")
     store.set_champion("movie", "user_item_bias", versions[1], reason="", by="gate")

@@ -45,7 +45,7 @@ def test_the_parameters_come_back_with_what_the_search_found(layout: Layout) -> 
 
 def test_what_was_tuned_on_another_dataset_is_refused(layout: Layout) -> None:
     write_tuned(layout, FOUND)
-    with pytest.raises(RecsysError, match="tuned on sample-movie, and the domain now runs on ml-20m; tune als again"):
+    with pytest.raises(RecsysError, match="tuned on sample-movie, and the domain now uses ml-20m; tune als again"):
         read_tuned(layout, "movie", ALS, "ml-20m")
 
 
