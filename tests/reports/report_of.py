@@ -78,7 +78,7 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         CREATE SCHEMA clean;
         CREATE TABLE clean.items AS
         SELECT
-            i::BIGINT AS item_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
+            i::BIGINT AS item_id, NULL::VARCHAR AS source_id, 'Title ' || i AS title, NULL::VARCHAR AS title_english,
             CASE WHEN i % 3 = 0 THEN 'TV' WHEN i % 3 = 1 THEN 'Movie' END AS kind,
             CASE WHEN i > 2 THEN 2000 + i END::SMALLINT AS year,
             CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres,

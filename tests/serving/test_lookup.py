@@ -138,12 +138,18 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, change: str, messag
 
 def test_an_item_without_a_title_is_named_by_its_id(tmp_path: Path) -> None:
     path = tmp_path / "anime.duckdb"
+    source_ids = {100: "sku-1"}
     blank = {100: None, 205: " \u3000", 310: "", 999: "\x1b"}
-    publish_small(path, items=items_table([item | {"title": blank[item["item_id"]]} for item in ITEMS]))
+    publish_small(
+        path,
+        items=items_table(
+            [item | {"title": blank[item["item_id"]], "source_id": source_ids.get(item["item_id"])} for item in ITEMS]
+        ),
+    )
     with PublishedFile(path) as published:
-        assert [item.title for item in published.recommendations(7, 10)] == ["#100", "#310", "#205"]
-        assert [item.title for item in published.describe([999, 100], [2.0, 1.0], 10)] == ["#999", "#100"]
-        assert {item.title for item in published.named_items()} == {"#100", "#205", "#310", "#999"}
+        assert [item.title for item in published.recommendations(7, 10)] == ["#sku-1", "#310", "#205"]
+        assert [item.title for item in published.describe([999, 100], [2.0, 1.0], 10)] == ["#999", "#sku-1"]
+        assert {item.title for item in published.named_items()} == {"#sku-1", "#205", "#310", "#999"}
 
 
 def test_provenance_comes_back_as_it_was_published(path: Path) -> None:
