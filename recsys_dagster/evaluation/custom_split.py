@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.split import Split
-from recsys_dagster.evaluation.evaluate import predictions
+from recsys_dagster.evaluation.evaluate import nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
 from recsys_dagster.evaluation.metrics.registry import (
@@ -167,13 +167,16 @@ def evaluate_split(
         presets: by model, the name of the parameters to fit it with; the others, and `default`, have their defaults.
     """
     task = _Task(split, seed, seeds, metrics, relevance, model_seconds)
+    no_ranking = _why_no_ranking(task)
+    if no_ranking:
+        announce(f"no ranking metrics: {no_ranking}")
     results: list[ModelResult] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
         result = _evaluate_model(task, name, out, (presets or {}).get(name, DEFAULT_PARAMS))
         results.append(result)
         written = {
-            "split": task.describe(),
+            "split": task.describe() | {"no_ranking_metrics": no_ranking},
             "seed": task.seed,
             "models": {one.model: one.to_json() for one in results if one.skipped is None},
             "skipped": {one.model: one.skipped for one in results if one.skipped is not None},
@@ -181,6 +184,17 @@ def evaluate_split(
         write_json(out / "metrics.json", written)
         announce(f"{name}: {result.skipped or _format_result(result)}")
     return results
+
+
+def _why_no_ranking(task: _Task) -> str | None:
+    """Return why no model can have ranking metrics; None if they can."""
+    split, threshold = task.split, task.split.data.like_threshold
+    users = np.unique(task.relevance.relevant(split.test, threshold).users)
+    if not len(users):
+        return nothing_relevant(split.test, threshold, "test")
+    if split.fold_in is None and not np.isin(users, split.data.train.users).any():
+        return "no user with a relevant item in the test is in the training part, so there is no list to evaluate"
+    return None
 
 
 def _format_result(result: ModelResult) -> str:

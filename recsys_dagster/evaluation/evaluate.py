@@ -171,20 +171,26 @@ def constant_rating_metrics(
     return Evaluation(with_intervals(per_user, rating_ratios(), seed, resamples), per_user)
 
 
-def nothing_relevant(fold: Interactions, like_threshold: float) -> str:
-    """Return why no item of a fold is relevant, and what can be done about it."""
+def nothing_relevant(fold: Interactions, like_threshold: float, name: str = "fold") -> str:
+    """Return why no item of a fold is relevant, and what can be done about it.
+
+    Args:
+        fold: interactions that make no item relevant.
+        like_threshold: a rating at or above it is a like.
+        name: what to call the fold.
+    """
     if len(fold) == 0:
         return (
-            "the fold is empty, so there is no ranking to evaluate; the split left no interaction for it, which "
+            f"the {name} is empty, so there is no ranking to evaluate; the split left no interaction for it, which "
             "happens with few interactions or with many at one time: choose a dataset with more"
         )
     if len(fold.rated) == 0:
         return (
-            f"none of the {len(fold):,} interactions of the fold has a rating, and only rated items can be relevant; "
+            f"none of the {len(fold):,} interactions of the {name} has a rating, and only rated items can be relevant; "
             "choose a dataset with ratings"
         )
     return (
-        f"no rating of the fold reaches {like_threshold:g} (the highest of {len(fold.rated):,} is "
+        f"no rating of the {name} reaches {like_threshold:g} (the highest of {len(fold.rated):,} is "
         f"{fold.rated.ratings.max():g}), so no item is relevant and there is no ranking to evaluate; lower the like "
         "threshold, or choose a dataset with more ratings"
     )

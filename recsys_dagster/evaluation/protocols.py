@@ -29,10 +29,12 @@ class SplitMethod:
 
     Attributes:
         table: name of the SQL file.
+        needs_times: whether interactions without a time cannot be split.
         seed: of what is drawn at random.
     """
 
     table: ClassVar[str]
+    needs_times: ClassVar[bool] = False
     seed: int = 42
 
 
@@ -59,6 +61,7 @@ class GlobalTime(SplitMethod):
     """
 
     table = "global_time"
+    needs_times = True
     test_share: float = 0.1
 
 
@@ -94,6 +97,7 @@ class LeaveLastOut(SplitMethod):
     """
 
     table = "leave_last_out"
+    needs_times = True
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,15 @@ class Protocol:
             RecsysError: the domain has no features yet, or the protocol leaves the training or the test part empty.
         """
         parameters = asdict(self.split) | {"like_threshold": self._like_threshold(domain)}
-        return export_folds(warehouse, self.split.table, parameters, folder, items=self.items, pairs=self.pairs)
+        return export_folds(
+            warehouse,
+            self.split.table,
+            parameters,
+            folder,
+            items=self.items,
+            pairs=self.pairs,
+            needs_times=self.split.needs_times,
+        )
 
     def load(self, files: FoldFiles, domain: Domain, *, memory_limit: str | None = None) -> Split:
         """Return the split that `export` wrote."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.evaluation.evaluate import evaluate, predictions
+from recsys_dagster.evaluation.evaluate import evaluate, nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import LONG_LIST, RATING_METRIC
+from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model
@@ -104,7 +105,13 @@ class _Search:
         seed, predicts_ratings = run.settings.seed, issubclass(model_class, RatingPredictor)
         metric = RATING_METRIC if predicts_ratings else RANKING_METRIC
         if predicts_ratings and not len(data.validation.rated):
-            raise RecsysError(f"{model_class.name}: the validation fold holds no ratings, so there is no {metric}")
+            raise RecsysError(
+                f"{model_class.name}: the validation fold holds no ratings, so there is no {metric} to search by; "
+                "choose a dataset with more ratings"
+            )
+        if not predicts_ratings and not len(Relevance.LIKED.relevant(data.validation, data.like_threshold)):
+            reason = nothing_relevant(data.validation, data.like_threshold, "validation fold")
+            raise RecsysError(f"{model_class.name}: {reason}")
         trials_file = run.layout.tuning_trials(run.domain.name, model_class.name).absolute()
         trials_file.parent.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.build import require
@@ -37,6 +39,7 @@ def export_folds(
     *,
     items: str = "TRUE",
     pairs: str = "TRUE",
+    needs_times: bool = False,
 ) -> FoldFiles:
     """Split the interactions of the clean tables and write each part as a Parquet file; no table is changed.
 
@@ -50,6 +53,7 @@ def export_folds(
             `fold_in.parquet`; each file is replaced atomically.
         items: SQL condition on the columns of `clean.items`; other items are dropped.
         pairs: SQL condition on the columns of `protocol.interactions`; other pairs are dropped.
+        needs_times: whether the method splits by time.
 
     Raises:
         RecsysError: the tables do not exist, or the training or test part would be empty.
@@ -69,8 +73,8 @@ def export_folds(
         for fold in ("train", "test"):
             if not sizes.get(fold):
                 raise RecsysError(
-                    f"{warehouse.path}: the protocol {method.replace('_', '-')} leaves no pair for the {fold} part; "
-                    "take a dataset with more ratings, and with times if the protocol splits by time"
+                    f"{warehouse.path}: the protocol {method.replace('_', '-')} leaves no interaction for the {fold} "
+                    f"part: {_why_empty(connection, needs_times)}"
                 )
         files = {fold: folder / f"{fold}.parquet" for fold in FOLDS}
         queries = {
@@ -89,3 +93,17 @@ def export_folds(
     if "fold_in" not in sizes:
         fold_in.unlink(missing_ok=True)
     return FoldFiles(files["train"], files["test"], fold_in if "fold_in" in sizes else None, item_file)
+
+
+def _why_empty(connection: duckdb.DuckDBPyConnection, needs_times: bool) -> str:
+    """Return why a part of the split is empty, and what can be done about it."""
+    kept, timed, moments = connection.execute(
+        'SELECT count(*), count("at"), count(DISTINCT "at") FROM protocol.pairs'
+    ).fetchall()[0]
+    if not kept:
+        return "no interaction meets its conditions; choose another dataset or protocol"
+    if needs_times and not timed:
+        return f"none of the {kept:,} interactions has a time; choose a dataset with times, or another protocol"
+    if needs_times and moments == 1:
+        return f"all {timed:,} interactions have the same time; choose a dataset with real times, or another protocol"
+    return f"{kept:,} interactions are too few; choose a dataset with more, or another protocol"

@@ -90,11 +90,27 @@ class TestKnownUsers:
         assert bias.values["mae"] == pytest.approx(np.abs(errors).mean())
         assert {metric.users for metric in bias.metrics if metric.metric == "rmse"} == {4}
 
-    def test_a_test_without_a_relevant_item_gives_rating_errors_only(self, tmp_path: Path) -> None:
-        split = load(tmp_path, {"train": TRAIN, "test": [(10, 300, 2), (99, 100, 5)]})
+    @pytest.mark.parametrize(
+        ("test", "reason"),
+        [
+            ([(10, 300, 2), (99, 100, 3)], "no rating of the test reaches 4 (the highest of 2 is 3), so no item is"),
+            ([(10, 300, 2), (99, 100, 5)], "no user with a relevant item in the test is in the training part"),
+        ],
+    )
+    def test_a_test_without_a_list_to_evaluate_gives_rating_errors_only_and_says_why(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        test: list[tuple[int, int, float | None]],
+        reason: str,
+    ) -> None:
+        split = load(tmp_path, {"train": TRAIN, "test": test})
         popularity, bias = evaluate_models(tmp_path, split, "popularity", "user_item_bias")
         assert popularity.values == {}
         assert set(bias.values) == {"rmse", "mae", "mse"}
+        assert f"no ranking metrics: {reason}" in capsys.readouterr().err
+        written = json.loads((tmp_path / "out/metrics.json").read_text())
+        assert written["split"]["no_ranking_metrics"].startswith(reason)
 
 
 @pytest.fixture
@@ -231,6 +247,7 @@ def test_metrics_are_written_with_intervals_resource_usage_and_parameters(tmp_pa
         "scale": [1, 5],
         "like_threshold": 4,
         "relevance": "positive",
+        "no_ranking_metrics": None,
     }
     found = written["models"]["user_item_bias"]
     assert found["metrics"] == bias.values

@@ -182,6 +182,15 @@ def test_a_model_without_parameters_to_search_is_refused_with_a_list_of_the_othe
         tune(run, "popularity", 2)
 
 
+def test_an_empty_validation_fold_is_named_as_the_reason(run: DomainRun) -> None:
+    with run.warehouse.connect() as connection:
+        connection.execute("DELETE FROM features.interactions WHERE fold = 'validation'")
+    with pytest.raises(RecsysError, match="user_item_bias: the validation fold holds no ratings"):
+        tune(run, "user_item_bias", 2)
+    with pytest.raises(RecsysError, match="genre_similarity: the validation fold is empty"):
+        tune(run, "genre_similarity", 2)
+
+
 class TestCommand:
     def test_it_prints_the_best_parameters(
         self, run: DomainRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

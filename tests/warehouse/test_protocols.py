@@ -180,8 +180,20 @@ def test_a_split_by_time_without_times_is_refused(tmp_path: Path) -> None:
         "rating.csv": "user_id,anime_id,rating\n1,1,8\n1,2,9\n2,1,8\n",
     }
     untimed = build(tmp_path, "cooper-union", files, features=True)
-    with pytest.raises(RecsysError, match=r"leave-last-out leaves no pair for the train part; .* times"):
-        get_protocol("leave-last-out", seed=7).export(untimed, DOMAINS["anime"], tmp_path)
+    reason = "none of the 3 interactions has a time; choose a dataset with times"
+    for name, part in (("leave-last-out", "train"), ("global-time", "test")):
+        with pytest.raises(RecsysError, match=f"{name} leaves no interaction for the {part} part: {reason}"):
+            get_protocol(name, seed=7).export(untimed, DOMAINS["anime"], tmp_path)
+
+
+def test_a_split_that_leaves_nothing_says_whether_the_conditions_or_the_times_are_to_blame(tmp_path: Path) -> None:
+    ratings = "userId,movieId,rating,timestamp\n1,1,4,1000000000\n1,2,3,1000000000\n2,1,5,1000000000\n"
+    files = {"movies.csv": "movieId,title,genres\n1,A (1999),Drama\n2,B (1999),Drama\n", "ratings.csv": ratings}
+    at_once = build(tmp_path, "movielens", files, features=True)
+    with pytest.raises(RecsysError, match="all 3 interactions have the same time"):
+        get_protocol("global-time", seed=7).export(at_once, MOVIE, tmp_path)
+    with pytest.raises(RecsysError, match="no interaction meets its conditions"):
+        Protocol("own", RandomPairs(seed=7), pairs="rating > 9").export(at_once, MOVIE, tmp_path)
 
 
 @pytest.mark.parametrize(
