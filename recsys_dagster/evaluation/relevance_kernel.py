@@ -4,10 +4,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.runtime.compiling import compiled
+
 _Indices = NDArray[np.int64]
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def find(
     keys: _Indices,
     first: _Indices,

@@ -6,9 +6,9 @@ depend on how users are divided into blocks.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from recsys_dagster.runtime.compiling import compiled
 from recsys_dagster.runtime.units import DAY_SECONDS
 
 FACTORS = 16
@@ -25,7 +25,7 @@ _TWO, _TEN = np.uint32(2), np.uint32(10)
 _ZERO, _POINT, _COMMA, _NEWLINE = (np.uint32(ord(sign)) for sign in "0.,\n")
 
 
-@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True, inline="always")
 def _mix(state):  # type: ignore[no-untyped-def]
     """Return 64 random bits from a state advanced by _GOLDEN (SplitMix64: Steele, Lea and Flood, OOPSLA 2014)."""
     z = (state ^ (state >> np.uint64(30))) * _MIX_1
@@ -33,13 +33,13 @@ def _mix(state):  # type: ignore[no-untyped-def]
     return z ^ (z >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True, inline="always")
 def _unit(bits):  # type: ignore[no-untyped-def]
     """Map the upper 24 bits to a float32 in [0, 1)."""
     return np.float32(bits >> np.uint64(40)) * np.float32(2.0**-24)
 
 
-@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True, inline="always")
 def _normal(bits):  # type: ignore[no-untyped-def]
     """Return an approximately standard normal number: the scaled sum of four 16-bit uniform numbers (Irwin–Hall)."""
     mask = np.uint64(0xFFFF)
@@ -49,7 +49,7 @@ def _normal(bits):  # type: ignore[no-untyped-def]
     return (np.float32(total) * np.float32(1 / 65536) - np.float32(2)) * np.float32(1.7320508)
 
 
-@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True, inline="always")
 def _dot(x, y):  # type: ignore[no-untyped-def]
     """Compute the dot product x · y; the order of the additions is fixed, so results are reproducible."""
     a = b = c = d = np.float32(0)
@@ -61,7 +61,7 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
     return (a + b) + (c + d)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     """Build the alias table for drawing i with probability proportional to weights[i].
 
@@ -96,7 +96,7 @@ def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArr
     return keep, alias
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def choose_and_rate(
     keep: NDArray[np.uint64],
     alias: NDArray[np.int32],
@@ -209,7 +209,7 @@ def choose_and_rate(
     return items, codes, seconds
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def _consider(state, candidates, keep, alias, factors, now, thresholds, released, second):  # type: ignore[no-untyped-def]
     """Draw a batch of items by popularity; put those accepted and released into `candidates`; return (state, count)."""
     count = 0
@@ -226,7 +226,7 @@ def _consider(state, candidates, keep, alias, factors, now, thresholds, released
     return state, count
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def _first_unseen(candidates, position, count, seen, user):  # type: ignore[no-untyped-def]
     """Return the position after the first unseen candidate from `position` on, and that candidate (-1: none)."""
     while position < count:
@@ -237,14 +237,14 @@ def _first_unseen(candidates, position, count, seen, user):  # type: ignore[no-u
     return position, np.int32(-1)
 
 
-@njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True, inline="always")
 def _code(level, every, levels):  # type: ignore[no-untyped-def]
     """Round to the nearest level that the user uses: every level, or every second (whole stars; level 0 is half)."""
     code = np.int64(np.rint((level + every - 1) / every)) * every - (every - 1)
     return min(max(code, every - 1), levels - 1)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def _next_free(item, seen, user, released, second):  # type: ignore[no-untyped-def]
     """Return the first unseen released item from `item` on, or the first unseen one if all released ones are seen."""
     n_items = len(seen)
@@ -259,7 +259,7 @@ def _next_free(item, seen, user, released, second):  # type: ignore[no-untyped-d
     return unseen
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(nogil=True)
 def write_lines(columns: NDArray[np.uint32], halved: NDArray[np.bool_], lines: NDArray[np.uint8]) -> int:
     """Write rows as CSV into `lines`, backwards from its end, so that the width of a number need not be known.
 

@@ -179,7 +179,8 @@ def make_world(
     rng = np.random.default_rng((seed, 0))
     vectors = rng.standard_normal((len(parameters.genres), FACTORS)).astype(np.float32)
     items = _make_items(parameters, vectors, n_items, rng)
-    world = World(parameters, seed, items, vectors, rated, rows, *alias_table(items.popularity), parameters.mean)
+    keep, alias = alias_table(items.popularity)
+    world = World(parameters, seed, items, vectors, rated, rows, keep, alias, parameters.mean)
     # Users choose items that they like, which raises the mean by an amount that depends on the sizes: measure it.
     some = 1 + int(np.searchsorted(np.cumsum(rows), min(rows.sum() - 1, BLOCK_ROWS)))
     for _ in range(3):

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.models.kernels.compiling import CHUNKS, FAST
+from recsys_dagster.runtime.compiling import compiled
 
 STRIDE = 8
 """Number of entries that are added to the normal equations in one pass."""
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def add_products(rows: Any, targets: Any, normal: Any, right: Any) -> None:
     """Add Σ x xᵀ over the STRIDE rows x to the lower triangle of `normal`, and Σ t·x to `right`."""
     x0, x1, x2, x3, x4, x5, x6, x7 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7]
@@ -32,7 +33,7 @@ def add_products(rows: Any, targets: Any, normal: Any, right: Any) -> None:
         right[a] += c0 * t0 + c1 * t1 + c2 * t2 + c3 * t3 + c4 * t4 + c5 * t5 + c6 * t6 + c7 * t7
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def solve_in_place(matrix: Any, right: Any) -> None:
     """Replace `right` by the solution of matrix·x = right, and the lower triangle by its Cholesky factor."""
     n = len(right)
@@ -57,7 +58,7 @@ def solve_in_place(matrix: Any, right: Any) -> None:
             right[c] -= matrix[a, c] * right[a]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True, fastmath=FAST)
 def solve_rows(
     indptr: NDArray[np.int32],
     indices: NDArray[np.int32],
@@ -116,7 +117,7 @@ def solve_rows(
     return solved
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def sum_rows(
     indptr: NDArray[np.int32], indices: NDArray[np.int32], order: NDArray[np.int64], matrix: NDArray[np.float32]
 ) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.models.kernels.compiling import CHUNKS, FAST
+from recsys_dagster.runtime.compiling import compiled
 
 
 def cooccurrences(
@@ -32,7 +33,7 @@ def cooccurrences(
     return counts
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def _cooccur(
     column_indptr: Any, users: Any, user_indptr: Any, columns: Any, weights: Any, start: Any, counts: Any
 ) -> None:
@@ -76,7 +77,7 @@ def scores_of_all(scores: NDArray[np.float32], columns: NDArray[np.int32], n_ite
     return wide
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def _spread(scores: Any, columns: Any, wide: Any) -> None:
     for row in numba.prange(len(scores)):
         wide[row] = scores[row].min() - np.float32(1)
@@ -84,7 +85,7 @@ def _spread(scores: Any, columns: Any, wide: Any) -> None:
             wide[row, columns[column]] = scores[row, column]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True, fastmath=FAST)
 def _multiply(indptr: Any, indices: Any, data: Any, right: Any, product: Any) -> None:
     n, width = product.shape
     for row in numba.prange(n):

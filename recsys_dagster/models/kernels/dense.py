@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.models.kernels.compiling import FAST
+from recsys_dagster.runtime.compiling import compiled
 
 STRIP = 128
 """Number of items that pass through the layers at once."""
@@ -47,7 +48,7 @@ def upper_layers(
     return outputs
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _dense(inputs: Any, kernel: Any, bias: Any, outputs: Any) -> None:
     """Compute a layer of a strip, (before, STRIP) → (after, STRIP), before its activation."""
     after = kernel.shape[1]
@@ -59,7 +60,7 @@ def _dense(inputs: Any, kernel: Any, bias: Any, outputs: Any) -> None:
         _one_unit(inputs, kernel[:, after - 1], outputs[after - 1])
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _two_units(inputs: Any, weights: Any, others: Any, sums: Any, other_sums: Any) -> None:
     """Add the weighted inputs of two units to their sums, eight inputs in one pass.
 
@@ -97,7 +98,7 @@ def _two_units(inputs: Any, weights: Any, others: Any, sums: Any, other_sums: An
     _rest(inputs, others, whole, other_sums)
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _one_unit(inputs: Any, weights: Any, sums: Any) -> None:
     """Add the weighted inputs of a unit to its sums, eight inputs in one pass."""
     whole = len(weights) // 8 * 8
@@ -119,13 +120,13 @@ def _one_unit(inputs: Any, weights: Any, sums: Any) -> None:
     _rest(inputs, weights, whole, sums)
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _eight(weights: Any, at: int) -> Any:
     w = weights[at : at + 8]
     return w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _rest(inputs: Any, weights: Any, start: int, sums: Any) -> None:
     """Add the weighted inputs from `start` on."""
     for at in range(start, len(weights)):
@@ -134,7 +135,7 @@ def _rest(inputs: Any, weights: Any, start: int, sums: Any) -> None:
             sums[place] += w * x[place]
 
 
-@numba.njit(cache=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(fastmath=FAST)
 def _relu_of_sum(part: Any, items: Any, sums: Any) -> None:
     """Compute relu(part + items) of a strip; NaN stays NaN."""
     zero = np.float32(0)
@@ -143,7 +144,7 @@ def _relu_of_sum(part: Any, items: Any, sums: Any) -> None:
         sums[place] = zero if total < zero else total
 
 
-@numba.njit(cache=True, parallel=True, fastmath=FAST)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True, fastmath=FAST)
 def _upper_layers(user_parts: Any, item_parts: Any, kernels: Any, biases: Any, outputs: Any) -> None:
     m, strips = outputs.shape[1], item_parts.shape[1] // STRIP
     widest = 1

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.models.kernels.compiling import CHUNKS
+from recsys_dagster.runtime.compiling import compiled
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def nearest_items(
     by_item: tuple[Any, Any, Any],
     by_user: tuple[Any, Any, Any],
@@ -52,7 +53,7 @@ def nearest_items(
     return neighbours, similarities
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def neighbour_means(
     by_user: tuple[Any, Any, Any],
     similarities: tuple[Any, Any, Any],

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from recsys_dagster.models.kernels.compiling import CHUNKS
+from recsys_dagster.runtime.compiling import compiled
 
 SPAN = 64
 """Number of columns that are compared with the bound at once."""
@@ -18,7 +19,7 @@ LEAST_GROUPS = 256
 LAST_COLUMN = 2**31 - 1
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _to_front(values: Any, k: int) -> Any:
     """Reorder the values so that the k highest come first; return the k-th highest (Hoare's selection)."""
     low, high = 0, len(values) - 1
@@ -44,7 +45,7 @@ def _to_front(values: Any, k: int) -> Any:
     return values[k - 1]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _bound(scores: Any, k: int, maxima: Any) -> Any:
     """Return a score that at least k columns of the row reach; -inf if the row is too short for groups.
 
@@ -61,7 +62,7 @@ def _bound(scores: Any, k: int, maxima: Any) -> Any:
     return _to_front(maxima, k)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def _collect(scores: Any, bound: Any, keys: Any) -> int:
     """Write a key for each score that reaches the bound and is above -inf; return their number, or -1 for a NaN.
 
@@ -89,7 +90,7 @@ def _collect(scores: Any, bound: Any, keys: Any) -> int:
     return count
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def highest(scores: Any, k: int) -> tuple[Any, Any]:
     """Return the columns and the values of the k highest scores of each row, best first.
 

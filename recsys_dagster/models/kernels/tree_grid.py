@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.runtime.compiling import compiled
+
 MOST_LEAVES = 64
 """Largest number of leaves of a tree: one bit of a word for each."""
 
@@ -59,7 +61,7 @@ def flat_trees(trees: list[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
     )
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def reachable(rows: Any, first: int, feature: Any, threshold: Any, tree: Any, kept: Any, n_trees: int) -> Any:
     """Return the (n, n_trees) uint64 leaves that each of the (n, width) rows can still reach.
 
@@ -75,14 +77,14 @@ def reachable(rows: Any, first: int, feature: Any, threshold: Any, tree: Any, ke
     return leaves
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled()
 def first_leaf(leaves: Any) -> Any:
     """Return the position of the lowest set bit."""
     lowest = leaves & (~leaves + np.uint64(1))
     return BIT_OF_WINDOW[(lowest * DE_BRUIJN) >> np.uint64(58)]
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def row_sums(leaves: Any, values: Any) -> Any:
     """Return the (n,) float64 sums over all trees of the value of the first of the (n, n_trees) leaves."""
     sums = np.zeros(len(leaves))
@@ -92,7 +94,7 @@ def row_sums(leaves: Any, values: Any) -> Any:
     return sums
 
 
-@numba.njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@compiled(parallel=True)
 def grid_sums(first_leaves: Any, second_leaves: Any, item_leaves: Any, genres: Any, values: Any) -> Any:
     """Return the (n_users, n_items) float64 sums over all trees of the values of the leaves of each pair.
 

@@ -80,7 +80,8 @@ class RatingKnn(UserItemBias):
         return matrix
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        means = neighbour_means(parts(self.residuals_), parts(self.similarities_), users, items, self.params.damping)
+        residuals, similarities = parts(self.residuals_), parts(self.similarities_)
+        means: NDArray[np.float32] = neighbour_means(residuals, similarities, users, items, self.params.damping)
         return super()._predict(users, items) + means
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
