@@ -22,16 +22,22 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
     """Return who is champion and why, why each model that is better on the reported fold is not, and the equals.
 
     Args:
-        leaderboard: the results, `compared_with` the champion.
-        decision: the decision that made the model the champion.
+        leaderboard: the results, `compared_with` the champion if that is on it.
+        decision: the decision that made the version the champion.
     """
     rows = {row.model: row for row in leaderboard.rows}
-    champion = rows.get(decision.model)
+    champion = find_champion(leaderboard, decision)
     if champion is None or champion.chosen_by is None:
-        sentences = [f"{decision.model} is the champion. It has no results on this leaderboard."]
+        value = decision.metrics.get(f"{CHOOSING_FOLD}_{CHOOSING_METRIC.column}")
+        measured = "" if value is None else f": {label_of(CHOOSING_METRIC)} {value:.3f} on {CHOOSING_FOLD}"
+        sentences = [
+            f"{decision.model} {decision.version} is the champion{measured}. This version is not on the leaderboard."
+        ]
     else:
         sentences = [f"{decision.model} is the champion: {_choosing_values(champion)}."]
     sentences.append(f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'} ({decision.reason}).")
+    if champion is None:
+        return sentences
     reported = {model: row.shown[CHOOSING_METRIC].value for model, row in rows.items() if CHOOSING_METRIC in row.shown}
     if decision.model in reported:
         bar = reported[decision.model]
@@ -42,6 +48,12 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
             if reported[model] > bar
         ]
     return sentences + _equals(leaderboard, decision.model)
+
+
+def find_champion(leaderboard: Leaderboard, decision: Decision) -> LeaderboardRow | None:
+    """Return the champion's row; None if its version is not on the leaderboard."""
+    rows = [row for row in leaderboard.rows if (row.model, row.version) == (decision.model, decision.version)]
+    return rows[0] if rows else None
 
 
 def comparison_verdicts(leaderboard: Leaderboard) -> list[str]:
@@ -65,7 +77,7 @@ def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:
     return []
 
 
-def _objection(row: LeaderboardRow, champion: LeaderboardRow | None, decision: Decision) -> str:
+def _objection(row: LeaderboardRow, champion: LeaderboardRow, decision: Decision) -> str:
     """Return why a model did not become champion, in half a sentence."""
     disqualifying = [one.message for one in row.diagnostics if one.severity is Severity.DISQUALIFYING]
     if disqualifying:
@@ -74,7 +86,7 @@ def _objection(row: LeaderboardRow, champion: LeaderboardRow | None, decision: D
         return f"on {CHOOSING_FOLD}, {decision.objections[row.model]}"
     if decision.by == "hand":
         return "the champion was chosen by hand"
-    if champion and champion.chosen_by and row.chosen_by and row.chosen_by.value <= champion.chosen_by.value:
+    if champion.chosen_by and row.chosen_by and row.chosen_by.value <= champion.chosen_by.value:
         values = f"{row.chosen_by.value:.3f} against {champion.chosen_by.value:.3f}"
         return f"the choice is made on {CHOOSING_FOLD}, where it has {values}"
     return f"the choice is made on {CHOOSING_FOLD}, where the gate preferred {decision.model}"

@@ -6,7 +6,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.example_lists import pick_example_users, read_example_lists
 from recsys_dagster.evaluation.importance import read_importance
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.verdicts import champion_verdicts, comparison_verdicts
+from recsys_dagster.evaluation.verdicts import champion_verdicts, comparison_verdicts, find_champion
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
@@ -35,7 +35,10 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     with open_without_lock(run.layout.published(run.domain.name)) as published:
         provenance = published.provenance()
     decision = _decision(run, provenance)
-    leaderboard = EvaluationResults(run).leaderboard().compared_with(decision.model)
+    leaderboard = EvaluationResults(run).leaderboard()
+    champion = find_champion(leaderboard, decision)
+    if champion is not None:
+        leaderboard = leaderboard.compared_with(champion.model)
     cards = _cards(run, [row.model for row in leaderboard.rows])
     examples = pick_example_users(
         load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold
@@ -49,6 +52,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             folds=read_folds(connection),
             files=files,
             leaderboard=leaderboard,
+            champion=champion.model if champion else None,
             champion_verdicts=champion_verdicts(leaderboard, decision),
             comparison_verdicts=comparison_verdicts(leaderboard),
             models=cards,

@@ -91,13 +91,15 @@ def plot_learning_curves(curves: Mapping[str, Sequence[float]] | Iterable[tuple[
     return figure
 
 
-def plot_tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, champion: str) -> "Figure":
+def plot_tradeoff(
+    points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str, champion: str | None
+) -> "Figure":
     """Draw one labelled dot for each model; x is on a log scale if it spans more than a factor of ten.
 
     Args:
         points: (x, y) by model.
         xlabel, ylabel: labels of the axes.
-        champion: the model to highlight.
+        champion: the model to highlight, if any.
     """
     from matplotlib.ticker import LogLocator
 

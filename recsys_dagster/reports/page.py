@@ -120,7 +120,7 @@ def _score_figures(report: Report) -> list[tuple[str, str]]:
     """Return (label, SVG) of the plotted metrics, with the champion highlighted."""
     available = {key for row in report.leaderboard.rows for key in row.shown}
     return [
-        (label_of(key), to_svg(plot_leaderboard(report.leaderboard, key, highlighted=report.provenance.model)))
+        (label_of(key), to_svg(plot_leaderboard(report.leaderboard, key, highlighted=report.champion)))
         for key in PLOTTED_METRICS
         if key in available
     ]
@@ -169,6 +169,6 @@ def _tradeoff_figures(report: Report) -> list[tuple[str, str]]:
             if model in values and accuracy in shown
         }
         if len(points) > 1:
-            plot = plot_tradeoff(points, label, label_of(accuracy), report.provenance.model)
+            plot = plot_tradeoff(points, label, label_of(accuracy), report.champion)
             figures.append((caption, to_svg(plot)))
     return figures

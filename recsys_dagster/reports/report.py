@@ -54,7 +54,8 @@ class Report:
         profile, folds: summary of the data and of its folds.
         files: number of kept and rejected rows of each raw file.
         leaderboard: shown in the order of its rows, with a column for each metric that any row has; its differences
-            are from the champion.
+            are from the champion or, if that is not on it, from the leader.
+        champion: name of the champion on the leaderboard; None if its version is not on it.
         champion_verdicts: sentences on who is champion and why.
         comparison_verdicts: sentences on the other models.
         models: the models of the leaderboard, in its order.
@@ -71,6 +72,7 @@ class Report:
     folds: Sequence[Fold]
     files: "Sequence[FileAccount]"
     leaderboard: "Leaderboard"
+    champion: str | None
     champion_verdicts: Sequence[str]
     comparison_verdicts: Sequence[str]
     models: Sequence[ModelCard]

@@ -248,11 +248,15 @@ def test_a_first_choice_and_a_choice_by_hand_are_explained_too():
     )
 
 
-def test_a_champion_that_the_run_did_not_evaluate_is_named_all_the_same():
-    assert champion_verdicts(contested(), decision("bpr")) == [
-        "bpr is the champion. It has no results on this leaderboard.",
+def test_a_champion_whose_version_is_not_on_the_leaderboard_is_named_all_the_same():
+    metrics = {"validation_ndcg_10": 0.298}
+    assert champion_verdicts(contested(), decision("bpr", metrics=metrics)) == [
+        "bpr v1 is the champion: NDCG@10 0.298 on validation. This version is not on the leaderboard.",
         "It was chosen by the gate (because).",
     ]
+    other_version = champion_verdicts(contested(), decision("ease", version="v0"))
+    assert other_version[0] == "ease v0 is the champion. This version is not on the leaderboard."
+    assert not any("better on test" in sentence for sentence in other_version)
 
 
 def test_differences_can_be_taken_from_any_model():

@@ -146,6 +146,7 @@ def report(**changes: Any) -> Report:
         "folds": [Fold("train", 60, 30, 12, 11, None, None), Fold("test", 18, 6, 7, 12, None, None)],
         "files": [FileAccount(file="ratings.csv", rows_in=67, kept=66, rejected={"unparsable": 1})],
         "leaderboard": board,
+        "champion": "popularity",
         "champion_verdicts": ["popularity is the champion."],
         "comparison_verdicts": ["embedding_mlp is not distinguishable from popularity."],
         "models": [

@@ -96,7 +96,8 @@ def test_the_leaderboard_has_intervals_the_champion_and_what_is_missing(path: Pa
 def test_the_champion_is_the_published_model_also_if_another_is_first_on_the_leaderboard(tmp_path: Path) -> None:
     whole, path = report(), tmp_path / "index.html"
     published = replace(whole.provenance, model="embedding_mlp")
-    write_report(path, replace(whole, provenance=published, champion_verdicts=["embedding_mlp is the champion."]))
+    verdicts = ["embedding_mlp is the champion."]
+    write_report(path, replace(whole, provenance=published, champion="embedding_mlp", champion_verdicts=verdicts))
     html = path.read_text(encoding="utf-8")
     (row,) = re.findall(r'<tr class="champion">.*?</tr>', html, re.DOTALL)
     assert "embedding_mlp" in row
