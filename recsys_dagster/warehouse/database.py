@@ -69,8 +69,10 @@ class Warehouse:
                 # The lock on the file protects the scratch folder too.
                 shutil.rmtree(self.scratch, ignore_errors=True)
                 self.scratch.mkdir()
-                # The progress bar would mix with the standard output of the command.
-                connection.execute("SET enable_progress_bar = false")
+                # The progress bar would mix with the standard output of the command. In a notebook without ipywidgets
+                # it is off, and setting it is an error.
+                if connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+                    connection.execute("SET enable_progress_bar = false")
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
                 connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
                 connection.execute(_KNOWN_TEXT)

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import duckdb
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -64,6 +66,23 @@ def test_a_model_of_a_package_of_ones_own_stands_on_the_leaderboard_and_keeps_th
     code = f"from my_models{check}\ntest_best_rated_keeps_the_contract()"
     run(sys.executable, "-c", code, home=home, **OWN_MODEL)
     assert (EXAMPLES / "my_models").is_dir()
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("RECSYS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel shows plots in the notebook then
+    for name, value in {"RECSYS_HOME": str(home), **OWN_MODEL}.items():
+        monkeypatch.setenv(name, value)
+    notebook = nbformat.read(EXAMPLES / "explore.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are not kept in the repository"
+    resources = {"metadata": {"path": str(home.parent)}}
+    executed = NotebookClient(notebook, timeout=120, resources=resources).execute()
+    shown = {cell.id: json.dumps(cell.get("outputs", "")) for cell in executed.cells}
+    text = " ".join(shown.values())
+    for expected in ("clean.ratings", "item_knn", "best_rated", "serendipity", "the first choice"):
+        assert expected in text
+    assert "image/png" in text
 
 
 def test_every_example_is_listed_and_executed_here() -> None:
