@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from recsys_dagster.cli.options import DomainOption
+from recsys_dagster.cli.pages import show_decision_by_hand
 from recsys_dagster.domains import get_domain
 from recsys_dagster.settings import read_settings
 
@@ -28,4 +29,5 @@ def promote(
 
     with DomainRun(read_settings(), chosen) as run:
         lists = promote_version(run, model, version, reason)
-    typer.echo(f"{chosen.name}: published the lists of {lists.model} {lists.version}")
+        typer.echo(f"{chosen.name}: published the lists of {lists.model} {lists.version}")
+        show_decision_by_hand(run)

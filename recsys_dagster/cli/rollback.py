@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from recsys_dagster.cli.options import DomainOption
+from recsys_dagster.cli.pages import show_decision_by_hand
 from recsys_dagster.domains import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
@@ -20,11 +21,15 @@ def rollback(
 
     [dim]recsys rollback --domain movie --reason "only one genre in the lists"[/dim]
     """
-    name = get_domain(domain).name
+    chosen, settings = get_domain(domain), read_settings()
     from recsys_dagster.lifecycle.rollback import rollback as restore_previous
 
-    lists = restore_previous(Layout(read_settings().home), name, reason)
+    lists = restore_previous(Layout(settings.home), chosen.name, reason)
     typer.echo(
-        f"{name}: the lists are {lists.model}'s again, version {lists.version}, "
+        f"{chosen.name}: the lists are {lists.model}'s again, version {lists.version}, "
         f"published {lists.created_at:%Y-%m-%d %H:%M} UTC"
     )
+    from recsys_dagster.warehouse.domain_run import DomainRun
+
+    with DomainRun(settings, chosen) as run:
+        show_decision_by_hand(run)

@@ -1,6 +1,7 @@
 """Retrains of MovieLens, one after the other: who becomes champion, what is published, and the way back."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.instance import open_instance
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.runtime.resource_usage import ResourceUsage
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -31,6 +34,7 @@ pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirro
 MOVIE = get_domain("movie")
 TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
 FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
+ASSETS = ("champion", "recommendations")
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 
 
@@ -321,6 +325,8 @@ def test_a_red_check_stops_the_run_before_anything_is_trained_or_published(home:
 def test_the_commands_do_it_too(home: Retraining, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("RECSYS_HOME", str(home.settings.home))
     monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    layout = home.run.layout
 
     def typed(*words: str) -> str:
         with pytest.raises(SystemExit) as left:
@@ -329,10 +335,23 @@ def test_the_commands_do_it_too(home: Retraining, monkeypatch: pytest.MonkeyPatc
         assert left.value.code == 0, err
         return out
 
+    def champion_everywhere() -> set[str]:
+        """Return the champion by the pages, the UI and the published file."""
+        page, comparison = (path.read_text("utf-8") for path in (layout.report("movie"), layout.comparison()))
+        (badge,) = re.findall(r'<tr class="champion">.*?data-value="(\w+)"', page, re.DOTALL)
+        (compared,) = re.findall(r"<dt>Champion</dt><dd><strong>(\w+)", comparison)
+        with open_instance(layout) as instance, open_without_lock(layout.published("movie")) as published:
+            events = [instance.get_latest_materialization_event(dg.AssetKey(["serving", name])) for name in ASSETS]
+            shown = [str(event.asset_materialization.metadata["model"].value) for event in events if event]
+            return {badge, compared, *shown, published.provenance().model}
+
+    assert home.materialize("explore/profile").success
     assert "published the lists of popularity" in typed(
         "promote", "-d", "movie", "-m", "popularity", "--reason", "a | test"
     )
+    assert champion_everywhere() == {"popularity"}
     assert "the lists are user_item_bias's again" in typed("rollback", "-d", "movie", "--reason", "enough")
+    assert champion_everywhere() == {"user_item_bias"}
     header, last, *_ = typed("history", "-d", "movie").splitlines()
     assert header.split()[:4] == ["at", "(UTC)", "from", "to"]
     assert last.split()[2:4] == ["popularity", "user_item_bias"]
