@@ -1,5 +1,7 @@
 """Find the archive of a dataset in the mirror, which is a folder or a URL."""
 
+import functools
+import time
 from pathlib import Path
 
 from recsys_dagster.errors import RecsysError
@@ -38,6 +40,32 @@ def archive_url(dataset: Dataset, settings: Settings) -> str | None:
 def archive_identity(archive: Path) -> str:
     """Return the identity of an archive for the manifest: its checksum."""
     return f"sha256:{sha256(archive)}"
+
+
+def watched_identity(archive: Path, settled_seconds: float) -> str | None:
+    """Return the identity of an archive, computed anew only if the file was touched; None if it may be incomplete.
+
+    An archive counts as complete when it was last modified some time ago. A modification time in the future says
+    nothing; the time of the last change of the file's metadata, which the kernel sets, is used then.
+
+    Args:
+        archive: an existing file.
+        settled_seconds: how long ago the last modification has to be.
+    """
+    status = archive.stat()
+    now = time.time()
+    past = [when for when in (status.st_mtime, status.st_ctime) if when <= now]
+    if past and now - min(past) < settled_seconds:
+        return None
+    touched = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _identity_of_state(archive, touched)
+
+
+@functools.lru_cache(maxsize=64)
+def _identity_of_state(archive: Path, touched: tuple[int, ...]) -> str:
+    """Return the identity of an archive; every state of the file has its own entry in the cache."""
+    del touched
+    return archive_identity(archive)
 
 
 def _mirror_of(dataset: Dataset, settings: Settings) -> str | None:

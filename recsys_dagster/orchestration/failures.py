@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+_WRAPPERS = ("Dagster", "RetryRequested", "Failure")
+"""First words of the names of the errors that Dagster wraps around the cause."""
+
 
 def failed_steps(events: Iterable[dg.DagsterEvent]) -> list[str]:
     """Return the cause of each failed step, one line each."""
@@ -28,7 +31,7 @@ def _cause(event: dg.DagsterEvent) -> str:
     """Return why a step failed, in a line: the error of our code, without the errors that Dagster wraps around it."""
     step = (event.step_key or "").replace("__", "/")
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith(_WRAPPERS):
         error = error.cause
     if error is None:
         return f"{step}: failed"

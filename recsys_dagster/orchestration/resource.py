@@ -64,5 +64,17 @@ class Recsys(_Resource):
         return DomainRun(self.settings, get_domain(domain))
 
     def hold(self, domain: str) -> DomainRun:
-        """Hold the domain until the Dagster run ends, and return it; raise RecsysError if another process holds it."""
-        return self._held.enter_context(self.look_at(domain))
+        """Hold the domain until the Dagster run ends, and return it.
+
+        If another process holds it, wait for RECSYS_WAIT_SECONDS, and say so in the log of the run.
+
+        Raises:
+            RecsysError: another process still holds the domain after that time.
+        """
+        run = DomainRun(
+            self.settings,
+            get_domain(domain),
+            wait_seconds=self.settings.wait_seconds,
+            on_wait=dg.get_dagster_logger().warning,
+        )
+        return self._held.enter_context(run)

@@ -16,9 +16,11 @@ def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
 
     @dg.schedule(
         cron_schedule=settings.retrain_cron,
+        execution_timezone=settings.timezone,
         job_name="retrain",
         default_status=status,
-        description="Retrains every domain at RECSYS_RETRAIN_CRON, in UTC; a domain with an active run is skipped.",
+        description=f"Retrains every domain at {settings.retrain_cron} ({settings.timezone}); "
+        "a domain with an active run is skipped.",
         tags={"recsys/trigger": "schedule"},
     )
     def retrain_regularly(

@@ -1,7 +1,6 @@
 """The sensors: retrain on new raw files, watch the age of the lists, raise alarms on runs that failed."""
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ import dagster as dg
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.manifest import read_manifest
-from recsys_dagster.ingest.mirror import archive_identity, archive_in_mirror
+from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
@@ -58,11 +57,17 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
                 reasons.append(reason)
                 continue
             run = recsys.look_at(domain.name)
-            state = _state_of_files(run)
-            if state is not None and state != seen.get(domain.name):
+            archive = archive_in_mirror(run.dataset, run.settings)
+            identity = watched_identity(archive, SETTLED_SECONDS) if archive is not None else None
+            if archive is not None and identity is None:
+                continue  # it may still be copied
+            state = _state_of_files(run, identity)
+            if state != seen.get(domain.name):
                 seen[domain.name] = state
-                if _are_new(run):
-                    requests.append(dg.RunRequest(run_key=f"{domain.name} {state}", partition_key=domain.name))
+                if _are_new(run, identity):
+                    # Content that comes back after another one is a new request: the time makes its key unique.
+                    key = f"{domain.name} {state} {archive.stat().st_ctime_ns if archive is not None else ''}".rstrip()
+                    requests.append(dg.RunRequest(run_key=key, partition_key=domain.name))
         nothing = "; ".join(reasons) or "no new files"
         return dg.SensorResult(
             run_requests=requests, skip_reason=None if requests else nothing, cursor=json.dumps(seen)
@@ -125,28 +130,24 @@ def _alarm_sensors(status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefiniti
     return [alarm_on_failure, alarm_on_failed_checks]
 
 
-def _state_of_files(run: DomainRun) -> str | None:
-    """Return a string that changes with the files to train on; None while they are being written."""
-    dataset = run.dataset
-    manifest = read_manifest(dataset, run.settings)
-    archive = archive_in_mirror(dataset, run.settings)
-    words = [dataset.id, manifest.data_version if manifest else "-"]
-    if archive is not None:
-        stat = archive.stat()
-        if time.time() - stat.st_mtime < SETTLED_SECONDS:
-            return None
-        words += [str(stat.st_size), str(stat.st_mtime_ns)]
-    return " ".join(words)
+def _state_of_files(run: DomainRun, identity: str | None) -> str:
+    """Return a string that changes with the content of the files to train on.
+
+    Args:
+        run: the domain.
+        identity: of the archive in the mirror; None if there is none.
+    """
+    manifest = read_manifest(run.dataset, run.settings)
+    return " ".join([run.dataset.id, manifest.data_version if manifest else "-", identity or ""]).rstrip()
 
 
-def _are_new(run: DomainRun) -> bool:
+def _are_new(run: DomainRun, identity: str | None) -> bool:
     """Return whether the files differ from those that the published lists were made from."""
     dataset = run.dataset
     manifest = read_manifest(dataset, run.settings)
-    archive = archive_in_mirror(dataset, run.settings)
     if manifest is None:
-        return archive is not None
-    if archive is not None and archive_identity(archive) != manifest.identity:
+        return identity is not None
+    if identity is not None and identity != manifest.identity:
         return True
     try:
         with open_without_lock(run.layout.published(run.domain.name)) as published:

@@ -4,14 +4,16 @@ Dagster's freshness policies apply to a whole asset, so new lists of one domain 
 check is evaluated for each domain: in every retrain, and by a sensor in between.
 """
 
-import time
+from datetime import UTC, datetime
 
 import dagster as dg
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.units import DAY_SECONDS
+from recsys_dagster.serving.lookup import open_without_lock
 
 ignore_preview_warnings()
 
@@ -28,5 +30,10 @@ def check_age(recsys: Recsys, domain: str) -> tuple[bool, str]:
     path, allowed = recsys.layout.published(domain), recsys.settings.stale_days
     if not path.exists():
         return False, f"{domain}: no lists are published yet"
-    days = (time.time() - path.stat().st_mtime) / DAY_SECONDS
+    try:
+        with open_without_lock(path) as published:
+            created_at = published.provenance().created_at.replace(tzinfo=UTC)
+    except RecsysError as error:
+        return False, f"{domain}: {error}"
+    days = (datetime.now(UTC) - created_at).total_seconds() / DAY_SECONDS
     return days <= allowed, f"{domain}: the lists are {days:.1f} days old; {allowed:g} are allowed"

@@ -1,6 +1,7 @@
 """Give access to one domain: its lock, its warehouse, its dataset and the manifest of its files."""
 
 import contextlib
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -26,18 +27,31 @@ class DomainRun:
         domain: the domain.
         layout: the paths under RECSYS_HOME.
         warehouse: the domain's DuckDB file.
+        wait_seconds: how long the `with` block waits while another process or thread has locked the domain.
+        on_wait: called once with a message before waiting.
     """
 
-    def __init__(self, settings: Settings, domain: Domain) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        domain: Domain,
+        *,
+        wait_seconds: float = 0,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
         self.settings = settings
         self.domain = domain
+        self.wait_seconds = wait_seconds
+        self.on_wait = on_wait
         self.layout = Layout(settings.home)
         self.warehouse = Warehouse(self.layout.warehouse(domain.name), settings.memory_limit, self._pseudonym_key)
         self._locks = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Lock the domain; raise RecsysError if another process or thread has locked it."""
-        self._locks.enter_context(domain_lock(self.layout, self.domain.name))
+        """Lock the domain; raise RecsysError if another process or thread has locked it for too long."""
+        self._locks.enter_context(
+            domain_lock(self.layout, self.domain.name, wait_seconds=self.wait_seconds, on_wait=self.on_wait)
+        )
         return self
 
     def __exit__(

@@ -5,24 +5,31 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from pydantic import ValidationError
-from small_publication import publish_small
+from small_publication import provenance, publish_small
 from webhook import Webhook, listening
 
 from recsys_dagster.domains import DOMAINS
+from recsys_dagster.errors import TransientError
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.orchestration import sensors
 from recsys_dagster.orchestration.active_runs import PARTITION
+from recsys_dagster.orchestration.assets import raw
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.failures import failed_steps
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.units import DAY_SECONDS
@@ -116,6 +123,13 @@ def test_the_cron_of_the_retrain_is_a_setting(tmp_path: Path) -> None:
         settings(tmp_path, retrain_cron="every minute")
 
 
+def test_the_time_zone_of_the_retrain_is_a_setting(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, timezone="Europe/Berlin")
+    schedule = build_definitions(chosen).resolve_schedule_def("retrain_regularly")
+    assert schedule.execution_timezone == "Europe/Berlin"
+    assert "0 4 * * 1 (Europe/Berlin)" in (schedule.description or "")
+
+
 def test_a_tick_asks_for_one_retrain_a_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     found = tick(settings(tmp_path), instance)
     assert domains_of(found) == list(DOMAINS)
@@ -133,19 +147,59 @@ def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.Da
 
 
 def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    claiming = (
-        "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
-        "from recsys_dagster.runtime.locks import domain_lock\n"
-        "with domain_lock(Layout(pathlib.Path(sys.argv[1])), 'movie'): print('taken', flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", claiming, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "taken\n"
+    with holding_movie(tmp_path) as other:
         assert domains_of(tick(settings(tmp_path), instance)) == ["anime"]
         assert f"the process {other.pid} holds it" in look(settings(tmp_path), instance).skip_message
         other.kill()
     assert domains_of(tick(settings(tmp_path), instance)) == ["anime", "movie"]
+
+
+@contextmanager
+def holding_movie(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the domain movie."""
+    code = (
+        "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
+        "from recsys_dagster.runtime.locks import domain_lock\n"
+        "with domain_lock(Layout(pathlib.Path(sys.argv[1])), 'movie'): print('taken', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "taken\n"
+        yield process
+        process.kill()
+
+
+def test_a_run_of_dagster_waits_for_another_process_and_says_so(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    job = build_definitions(settings(tmp_path)).resolve_job_def("ingest")
+    with holding_movie(tmp_path) as other:
+        threading.Timer(4, other.kill).start()
+        result = job.execute_in_process(partition_key="movie", instance=instance)
+    assert result.success
+    message = f"another run of the domain 'movie' is active (process {other.pid}); waiting up to 3600 seconds"
+    assert any(message in entry.user_message for entry in instance.all_logs(result.run_id))
+
+
+def test_a_run_of_dagster_waits_no_longer_than_the_settings_allow(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    job = build_definitions(settings(tmp_path, wait_seconds=0.5)).resolve_job_def("ingest")
+    with holding_movie(tmp_path) as other:
+        result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
+    assert not result.success
+    (failure,) = failed_steps(result.all_events)
+    assert f"still active after 0.5 seconds of waiting (process {other.pid})" in failure
+
+
+def test_the_cause_of_a_failed_download_is_named_after_all_retries(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TransientError("the line is down; try again later")
+
+    monkeypatch.setattr(raw, "fetch", fail)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    job = build_definitions(settings(tmp_path)).resolve_job_def("ingest")
+    result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
+    assert failed_steps(result.all_events) == ["raw/files: the line is down; try again later"]
 
 
 # -- new files
@@ -215,6 +269,56 @@ def test_a_file_that_is_still_being_copied_is_waited_for(mirrored: Settings, ins
     assert domains_of(look(mirrored, instance, found.cursor)) == ["movie"]
 
 
+def test_an_archive_with_a_time_in_the_future_is_noticed_once_it_is_complete(
+    mirrored: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(mirrored, without=9, age_seconds=-10 * DAY_SECONDS)
+    assert domains_of(look(mirrored, instance)) == [], "it was written just now"
+    monkeypatch.setattr(sensors, "SETTLED_SECONDS", 0)
+    found = look(mirrored, instance)
+    assert domains_of(found) == ["movie"]
+    drop(mirrored, without=18, age_seconds=-10 * DAY_SECONDS)
+    assert domains_of(look(mirrored, instance, found.cursor)) == ["movie"]
+
+
+def test_other_content_with_the_same_size_and_time_is_noticed(mirrored: Settings, instance: dg.DagsterInstance) -> None:
+    assert mirrored.mirror is not None
+    archive = Path(mirrored.mirror.get_secret_value()) / "ml-latest-small.zip"
+    before, status = look(mirrored, instance), archive.stat()
+    with zipfile.ZipFile(archive) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    ratings = members["ml-latest-small/ratings.csv"]
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, content in (members | {"ml-latest-small/ratings.csv": ratings[:-2] + b"7\n"}).items():
+            packed.writestr(zipfile.ZipInfo.from_file(archive.parent / "files" / Path(name).name, name), content)
+    os.utime(archive, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert archive.stat().st_size == status.st_size
+    assert domains_of(look(mirrored, instance, before.cursor)) == ["movie"]
+
+
+def test_an_archive_that_was_only_touched_or_copied_again_is_not_new(
+    mirrored: Settings, instance: dg.DagsterInstance
+) -> None:
+    assert mirrored.mirror is not None
+    archive = Path(mirrored.mirror.get_secret_value()) / "ml-latest-small.zip"
+    assert retrain(mirrored, instance).success
+    seen = look(mirrored, instance)
+    assert domains_of(seen) == []
+    archive.write_bytes(archive.read_bytes())
+    os.utime(archive, (time.time() - 100, time.time() - 100))
+    assert domains_of(look(mirrored, instance, seen.cursor)) == []
+
+
+def test_content_that_comes_back_is_another_request(mirrored: Settings, instance: dg.DagsterInstance) -> None:
+    first = look(mirrored, instance)
+    drop(mirrored, without=9)
+    second = look(mirrored, instance, first.cursor)
+    drop(mirrored)
+    third = look(mirrored, instance, second.cursor)
+    keys = {request.run_key for found in (first, second, third) for request in found.run_requests}
+    assert len(keys) == 3
+
+
 def test_new_files_wait_for_the_run_that_is_under_way(mirrored: Settings, instance: dg.DagsterInstance) -> None:
     under_way(instance, "movie")
     found = look(mirrored, instance)
@@ -231,9 +335,10 @@ def test_the_lists_of_each_domain_have_an_age_of_their_own(
     chosen = settings(tmp_path, webhook=webhook.url)
     layout = Layout(tmp_path)
     for domain, days in {"anime": 1, "movie": 9}.items():
-        publish_small(layout.published(domain))
-        then = time.time() - days * DAY_SECONDS
-        os.utime(layout.published(domain), (then, then))
+        created_at = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
+        publish_small(layout.published(domain), provenance=replace(provenance(), created_at=created_at))
+        restored = time.time() + (DAY_SECONDS if domain == "movie" else -99 * DAY_SECONDS)
+        os.utime(layout.published(domain), (restored, restored))  # says nothing about the lists
     looked = look(chosen, instance, sensor="watch_staleness")
     found = {evaluation.partition: evaluation for evaluation in looked.asset_events}
     assert found["anime"].passed

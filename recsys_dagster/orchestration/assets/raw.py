@@ -26,9 +26,9 @@ def raw_files(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized
 
     The mirror is tried first, then the publisher; samples are generated. Nothing is fetched twice.
     """
-    run = recsys.hold(context.partition_key)
-    dataset = run.dataset
     try:
+        run = recsys.hold(context.partition_key)
+        dataset = run.dataset
         with track_resources() as usage:
             manifest = fetch(dataset, run.settings)
     except TransientError:
