@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(
-        default_factory=default_home, description="Folder that everything is written to; default: the project's `data`."
+        default_factory=default_home,
+        validate_default=True,
+        description="Folder that everything is written to; default: the project's `data`.",
     )
     anime_dataset: str | None = Field(None, description="Id of the anime domain's dataset; None: the domain's default.")
     movie_dataset: str | None = Field(None, description="Id of the movie domain's dataset; None: the domain's default.")
@@ -159,9 +161,9 @@ class Settings(BaseSettings):
 
     @field_validator("home")
     @classmethod
-    def _expand_home(cls, value: Path) -> Path:
+    def _make_home_absolute(cls, value: Path) -> Path:
         try:
-            return value.expanduser()
+            return value.expanduser().absolute()
         except RuntimeError:
             raise ValueError("there is no such user") from None
 

@@ -30,6 +30,7 @@ from recsys_dagster.cli.run import run
 from recsys_dagster.cli.tune import tune
 from recsys_dagster.cli.ui import ui
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.runtime.storage import describe_os_error
 from recsys_dagster.runtime.text import printable
 
 
@@ -74,6 +75,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # such as a full disk while a file is written that nobody else explains
+        _print_error(describe_os_error(error))
+        return RecsysError.exit_code
 
 
 def _print_error(message: str) -> None:

@@ -21,7 +21,10 @@ def report(
     """
     path = Layout(read_settings().home).report(get_domain(domain).name).absolute()
     if not path.exists():
-        raise RecsysError(f"{path}: there is no report of {domain} yet; run `recsys run --domain {domain}` first")
+        raise RecsysError(
+            f"{path}: there is no report of {domain} yet; run `recsys run --domain {domain}` first, "
+            "or set RECSYS_HOME to the folder that has it"
+        )
     typer.echo(path)
     if open_it:
         import webbrowser

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from recsys_dagster.runtime.storage import DISK_FULL
+
 _WRAPPERS = ("Dagster", "RetryRequested", "Failure")
 """First words of the names of the errors that Dagster wraps around the cause."""
 
@@ -36,4 +38,7 @@ def _cause(event: dg.DagsterEvent) -> str:
     if error is None:
         return f"{step}: failed"
     kind, _, message = error.message.strip().partition(": ")
-    return f"{step}: {message if kind.startswith('recsys_dagster.') else error.message.strip()}"
+    if kind.startswith("recsys_dagster."):
+        return f"{step}: {message}"
+    full = any(sign in error.message for sign in ("No space left on device", "Disk quota exceeded"))
+    return f"{step}: {' '.join(error.message.split())}{f'; {DISK_FULL}' if full else ''}"

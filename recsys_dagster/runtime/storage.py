@@ -1,4 +1,4 @@
-"""Write files so that no reader ever sees a half-written one, and explain a full disk."""
+"""Write files so that no reader ever sees a half-written one, and explain a full disk and other faults of it."""
 
 import contextlib
 import errno
@@ -16,6 +16,11 @@ from recsys_dagster.errors import RecsysError
 
 TEMPORARY = ".tmp-"
 """First characters of the names of all temporary folders."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = "the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again"
+_UNWRITABLE = "make it writable, or set RECSYS_HOME to another folder"
+_CURES = {errno.EACCES: _UNWRITABLE, errno.EPERM: _UNWRITABLE, errno.EROFS: _UNWRITABLE}
 
 
 def sha256(path: Path) -> str:
@@ -70,12 +75,17 @@ def explaining_disk_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _FULL:
             raise
-        raise RecsysError(
-            f"{path}: the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again "
-            "(the previous state is untouched)"
-        ) from error
+        raise RecsysError(f"{path}: {DISK_FULL} (the previous state is untouched)") from error
+
+
+def describe_os_error(error: OSError) -> str:
+    """Describe an error of the system in one line, with the file and, where there is one, the cure."""
+    reason = error.strerror or str(error) or type(error).__name__
+    cure = _CURES.get(error.errno or 0)
+    described = DISK_FULL if error.errno in _FULL else f"{reason}; {cure}" if cure else reason
+    return f"{error.filename}: {described}" if error.filename else described
 
 
 def write_json(path: Path, value: Any) -> None:

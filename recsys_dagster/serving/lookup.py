@@ -117,7 +117,8 @@ class PublishedFile:
             raise RecsysError(f"{path}: cannot be read ({error.strerror}); check RECSYS_HOME") from error
         if not exists:
             raise RecsysError(
-                f"{path}: nothing is published for {self.domain} yet; run `recsys run --domain {self.domain}` first"
+                f"{path}: nothing is published for {self.domain} yet; run `recsys run --domain {self.domain}` first, "
+                "or set RECSYS_HOME to the folder that has it"
             )
         self._connection = open_database(path)
         try:

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.runtime.storage import remove_leftovers, replacing, temporary_folder, write_json
+from recsys_dagster.runtime.storage import (
+    describe_os_error,
+    remove_leftovers,
+    replacing,
+    temporary_folder,
+    write_json,
+)
 
 
 def test_a_file_is_replaced_by_the_temporary_one(tmp_path: Path) -> None:
@@ -106,3 +112,19 @@ def test_files_and_links_that_only_look_like_leftovers_are_left_alone(tmp_path: 
     remove_leftovers(home)
     assert (outside / "folder").exists()
     assert {path.name for path in home.iterdir()} == {".tmp-link", ".tmp-file"}
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (
+            errno.ENOSPC,
+            "/home/x: the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again",
+        ),
+        (errno.EROFS, "/home/x: Read-only file system; make it writable, or set RECSYS_HOME to another folder"),
+        (errno.EIO, "/home/x: Input/output error"),
+    ],
+)
+def test_errors_of_the_system_are_described_in_one_line(number: int, message: str) -> None:
+    assert describe_os_error(OSError(number, os.strerror(number), "/home/x")) == message
+    assert describe_os_error(OSError("odd")) == "odd"
