@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -137,6 +138,23 @@ def test_the_image_runs_as_a_user_of_its_own_and_keeps_what_it_writes_off_its_fi
     assert "pip install" not in stages[-1]
     written = {name: image_variables()[name] for name in ("HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "DAGSTER_LOGS")}
     assert all(path.startswith(("/tmp", "/data")) for path in written.values())
+
+
+def test_the_image_has_no_development_tools() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"--requirement (\S+)", dockerfile) == ["requirements.lock"]
+    installed = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    (removed,) = re.findall(r"pip uninstall --yes (.*) \\", dockerfile)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        groups = tomllib.load(file)["dependency-groups"]
+    names = {
+        group: {re.split(r"[^\w.-]", one)[0] for one in lines if isinstance(one, str)}
+        for group, lines in groups.items()
+    }
+    assert {"dagster", "dagster-webserver", "dagster-postgres", "tensorflow"} <= installed
+    assert len(names["dev"]) > 5
+    assert (names["dev"] | names["ui"]) & installed == set()
+    assert names["build"] <= set(removed.split())
 
 
 def test_both_instances_limit_and_watch_runs_alike() -> None:
