@@ -60,25 +60,37 @@ def results_table(results: "Sequence[ModelResult]") -> Table:
 
 def history_table(decisions: "Sequence[Decision]") -> Table:
     """Return a table with one row for each decision about the champion, the latest first."""
-    table = Table("at (UTC)", "from", "to", "version", "by", "NDCG@10", box=None, pad_edge=False)
+    from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, label_of
+    from recsys_dagster.evaluation.store import CHOOSING_COLUMN
+
+    columns = ("at (UTC)", "from", "to", "version", "by", label_of(CHOOSING_METRIC))
+    table = Table(*columns, box=None, pad_edge=False)
     table.add_column("reason", overflow="fold", ratio=1)
     for row in reversed(decisions):
-        ndcg = row.metrics.get("validation_ndcg_10")
-        ndcg_text = "" if ndcg is None else f"{ndcg:.4f}"
+        value = row.metrics.get(CHOOSING_COLUMN)
+        value_text = "" if value is None else f"{value:.4f}"
         at = row.at.partition("+")[0].replace("T", " ")
-        table.add_row(at, row.previous_model or "", row.model, row.version, row.by, ndcg_text, printable(row.reason))
+        table.add_row(at, row.previous_model or "", row.model, row.version, row.by, value_text, printable(row.reason))
     return table
 
 
 def leaderboard_table(board: "Leaderboard", champion: str, n: int) -> Table:
-    """One row for each of the n best models, and one for the champion if it is not among them."""
+    """Return a table with one row for each of the n best models, and for the champion if it is not among them."""
+    from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
+    from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD, REPORTED_FOLD
+
     records = [record for record in board.records() if record["rank"] is not None]
     shown = [record for place, record in enumerate(records) if place < n or record["model"] == champion]
     table = Table("", "model", box=None, pad_edge=False)
-    for heading in ("NDCG@10, validation", "NDCG@10, test", "RMSE, test"):
+    columns = {
+        CHOOSING_COLUMN: f"{label_of(CHOOSING_METRIC)}, {CHOOSING_FOLD}",
+        CHOOSING_METRIC.column: f"{label_of(CHOOSING_METRIC)}, {REPORTED_FOLD}",
+        RATING_METRIC.column: f"{label_of(RATING_METRIC)}, {REPORTED_FOLD}",
+    }
+    for heading in columns.values():
         table.add_column(heading, justify="right")
     for record in shown:
-        values = (record.get(name) for name in ("validation_ndcg_10", "ndcg_10", "rmse"))
+        values = (record.get(name) for name in columns)
         cells = ["" if value is None else f"{value:.4f}" for value in values]
         is_champion = record["model"] == champion
         table.add_row(str(record["rank"]), str(record["model"]), *cells, "champion" if is_champion else "")

@@ -18,17 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.data.list_lengths import LONG_LIST
 from recsys_dagster.data.split import Split
 from recsys_dagster.evaluation.evaluate import nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
-from recsys_dagster.evaluation.metrics.registry import (
-    CHOOSING_METRIC,
-    LONG_LIST,
-    RATING_METRIC,
-    rating_ratios,
-    user_ratio,
-)
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, rating_ratios, user_ratio
 from recsys_dagster.evaluation.ranking import ListBlock, lists_of_known_users, lists_of_new_users, rank
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals

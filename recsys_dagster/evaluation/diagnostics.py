@@ -21,8 +21,9 @@ from typing import TypeGuard
 
 import numpy as np
 
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST, label_of
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, REPORTED_FOLD, MetricRow
 from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 

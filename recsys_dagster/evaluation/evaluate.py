@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import RESAMPLES
@@ -29,7 +30,6 @@ from recsys_dagster.evaluation.metrics.registry import (
     OVERLAP_METRICS,
     PAIR_METRICS,
     RANKING_METRICS,
-    SHORT_LIST,
     rating_ratios,
     user_ratios,
 )

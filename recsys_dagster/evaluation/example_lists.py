@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.evaluation.metrics.registry import SHORT_LIST
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.models.base import Model
 from recsys_dagster.runtime.storage import replacing
 

@@ -19,7 +19,15 @@ from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, LEADERBOARD_METRICS, RATING_METRIC, user_ratio
 from recsys_dagster.evaluation.significance import SIGNIFICANT, Paired, compare_all, holm
-from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, HOLDOUT, REPORTED_FOLD, MetricRow, PerUser
+from recsys_dagster.evaluation.store import (
+    CHOOSING_COLUMN,
+    CHOOSING_FOLD,
+    CONSTANT,
+    HOLDOUT,
+    REPORTED_FOLD,
+    MetricRow,
+    PerUser,
+)
 from recsys_dagster.models.attempt import Outcome, State
 from recsys_dagster.models.registry import BASELINES, RANKING_BASELINE, RATING_BASELINE
 from recsys_dagster.runtime.storage import write_json
@@ -126,7 +134,7 @@ class Leaderboard:
                 "reason": None,
                 "diagnostics": "; ".join(one.message for one in row.diagnostics) or None,
             }
-            columns = {f"{CHOOSING_FOLD}_{CHOOSING_METRIC.column}": row.chosen_by}
+            columns = {CHOOSING_COLUMN: row.chosen_by}
             columns |= {key.column: row.shown.get(key) for key in LEADERBOARD_METRICS}
             for name, metric in columns.items():
                 record[name] = metric.value if metric else None

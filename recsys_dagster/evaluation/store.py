@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import SHORT_LIST
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.schemas import CONFUSION, METRICS, SLICES, Table
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 HOLDOUT = "holdout"
 """The protocol of the lineage: train on the training fold, choose on validation, report on test."""
 CHOOSING_FOLD, REPORTED_FOLD = "validation", "test"
+CHOOSING_COLUMN = f"{CHOOSING_FOLD}_{CHOOSING_METRIC.column}"
+"""Name of the choosing metric among the metrics of a version, see `headline`."""
 CONSTANT = "constant"
 """The name under which the mean rating of the training fold is evaluated like a model."""
 

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import Evaluation, evaluate
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.ratios import mean
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC
 from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all

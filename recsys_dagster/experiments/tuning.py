@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from recsys_dagster.data.list_lengths import LONG_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate, nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import LONG_LIST, RATING_METRIC
+from recsys_dagster.evaluation.metrics.registry import RATING_METRIC
 from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.model_store.tuned import Tuned, write_tuned
 from recsys_dagster.models.attempt import State, attempt

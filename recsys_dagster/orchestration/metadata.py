@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, label_of
+from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD
 from recsys_dagster.lifecycle.gate import Trial, said
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
@@ -113,9 +115,9 @@ def challengers_table(trials: Sequence[Trial]) -> tuple[list[str], list[list[obj
 
 def history_table(decisions: Sequence[Decision]) -> tuple[list[str], list[list[object]]]:
     """Return columns and rows: every decision on the champion of a domain, the latest first."""
-    columns = ["at", "from", "to", "version", "by", "NDCG@10 on validation", "reason"]
+    columns = ["at", "from", "to", "version", "by", f"{label_of(CHOOSING_METRIC)} on {CHOOSING_FOLD}", "reason"]
     rows: list[list[object]] = [
-        [row.at, row.previous_model, row.model, row.version, row.by, row.metrics.get("validation_ndcg_10"), row.reason]
+        [row.at, row.previous_model, row.model, row.version, row.by, row.metrics.get(CHOOSING_COLUMN), row.reason]
         for row in reversed(decisions)
     ]
     return columns, rows

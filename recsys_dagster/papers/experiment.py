@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import Statistic, root_mean
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, SHORT_LIST
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
 from recsys_dagster.models.base import Model, Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class

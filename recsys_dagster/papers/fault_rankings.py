@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.ratios import mean
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, SHORT_LIST
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
 from recsys_dagster.models.base import Model
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.records import FaultRow

@@ -7,8 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, SHORT_LIST, label_of
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
 from recsys_dagster.papers.faults import FAULTS, describe_fault
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS

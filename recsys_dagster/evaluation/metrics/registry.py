@@ -6,6 +6,7 @@ metrics in the documentation derive from it.
 
 from collections.abc import Sequence
 
+from recsys_dagster.data.list_lengths import LONG_LIST, SHORT_LIST
 from recsys_dagster.evaluation.metrics.beyond_accuracy import (
     coverage,
     genre_diversity,
@@ -42,8 +43,6 @@ from recsys_dagster.evaluation.metrics.ranking import (
 from recsys_dagster.evaluation.metrics.rating_errors import prediction_std
 from recsys_dagster.evaluation.metrics.ratios import root_mean
 
-SHORT_LIST, LONG_LIST = 10, 100
-"""Lengths of a list that a user sees at a glance, and of the longest that is evaluated."""
 LIST_LENGTHS = (5, SHORT_LIST, 20, 50, LONG_LIST)
 """Lengths of lists at which the folds of the lineage are evaluated."""
 
