@@ -49,8 +49,11 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
 def path_without_lock(path: Path) -> Iterator[Path]:
     """Give a path under which a published file can be read even while another program has it open for writing.
 
-    This is the file itself or, if it cannot be opened, a temporary copy next to it. The copy holds the publication
-    without the other program's changes.
+    This is the file itself or, if it cannot be opened, a temporary copy. The copy holds the publication without the
+    other program's changes.
+
+    Raises:
+        RecsysError: the file is damaged or not a database, or it is open for writing and there is no room for a copy.
     """
     try:
         connection = open_database(path)
@@ -61,8 +64,22 @@ def path_without_lock(path: Path) -> Iterator[Path]:
         with connection:  # as long as it is open, no other program can open the file for writing
             yield path
         return
-    with tempfile.TemporaryDirectory(prefix=f".tmp-{path.name}-", dir=path.parent) as folder:
-        yield Path(shutil.copyfile(path, Path(folder) / path.name))
+    with contextlib.ExitStack() as stack:
+        yield _copy(path, stack)
+
+
+def _copy(path: Path, stack: contextlib.ExitStack) -> Path:
+    """Return a copy of the file, in its folder or else among the system's temporary files, that the stack removes."""
+    for parent in (path.parent, None):
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f".tmp-{path.name}-", dir=parent))
+            return Path(shutil.copyfile(path, Path(folder) / path.name))
+        except OSError as error:
+            reason = error
+    raise RecsysError(
+        f"{path}: open for writing in another program, and it cannot be copied ({reason.strerror}); close it there, "
+        "then try again"
+    ) from reason
 
 
 def is_locked(error: duckdb.Error) -> bool:

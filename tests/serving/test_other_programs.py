@@ -1,5 +1,7 @@
 """Another program has the published file open for writing, or was killed while it had: as DuckDB's shell does."""
 
+import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -105,4 +107,24 @@ def test_a_run_reads_the_published_file_while_a_client_is_connected(layout: Layo
         with open_without_lock(path) as published:
             assert published.provenance().version == "one"
             assert len(published.recommendations(7, 10)) == 3
+    assert [file.name for file in path.parent.iterdir() if file.name.startswith(".tmp")] == []
+
+
+def test_a_full_disk_is_one_line_where_a_run_needs_a_copy(layout: Layout) -> None:
+    path = layout.published("anime")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with connected(path):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16 * 1024, hard))
+        try:
+            with (
+                pytest.raises(
+                    RecsysError, match=r"^[^\n]*anime\.duckdb: open for writing .* cannot be copied \(File too"
+                ),
+                open_without_lock(path),
+            ):
+                pass
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, ignored)
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(".tmp")] == []
