@@ -8,7 +8,8 @@ import pytest
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.contract import Case, contract_data
+from recsys_dagster.models.contract import Case
+from recsys_dagster.models.contract_data import contract_data
 from recsys_dagster.models.registry import get_model_class
 
 QUICK_PARAMS: dict[str, dict[str, object]] = {

@@ -1,4 +1,4 @@
-"""A training set written down as a matrix, for numbers worked out by hand."""
+"""Training data written as a matrix, for numbers worked out by hand."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 
-WATCHED = -1
-"""Stands for a watch without a rating; 0 for no pair at all."""
+UNRATED = -1
+"""In a matrix of ratings: an interaction without a rating; 0 is no interaction."""
 
 
 def pairs_of(matrix: Sequence[Sequence[float]]) -> Interactions:
@@ -18,7 +18,7 @@ def pairs_of(matrix: Sequence[Sequence[float]]) -> Interactions:
     ratings = np.array(matrix, dtype=np.float32)
     users, items = np.nonzero(ratings)
     values = ratings[users, items]
-    values[values == WATCHED] = np.nan
+    values[values == UNRATED] = np.nan
     return Interactions(users.astype(np.int32), items.astype(np.int32), values)
 
 
@@ -27,10 +27,10 @@ def world_of(
     genres: Sequence[Sequence[int]] | None = None,
     kinds: Sequence[int] | None = None,
 ) -> TrainingData:
-    """The matrix as training data on a scale of 1 to 10 that likes from 8 on; one genre and no kinds unless given."""
+    """The matrix as training data, with a scale of 1 to 10 and likes from 8; by default one genre and no kinds."""
     n_users, n_items = np.shape(matrix)
     flags = np.ones((n_items, 1)) if genres is None else np.array(genres)
-    titles = ItemFeatures(
+    features = ItemFeatures(
         genres=sp.csr_array(flags.astype(np.float32)),
         genre_names=tuple(f"genre {column}" for column in range(flags.shape[1])),
         kinds=np.array([-1] * n_items if kinds is None else kinds, dtype=np.int16),
@@ -43,13 +43,13 @@ def world_of(
         validation=Interactions.empty(),
         n_users=n_users,
         n_items=n_items,
-        item_features=titles,
+        item_features=features,
         scale=(1, 10),
         like_threshold=8,
     )
 
 
 def random_likes(n_users: int, n_items: int, seed: int = 0) -> np.ndarray:
-    """A matrix of tens and zeros; item 0 is liked by nobody, item i the more often the larger i is."""
+    """A matrix of tens and zeros, with likes for item 0 from no user, and for item i from more the larger i is."""
     random = np.random.default_rng(seed)
     return 10.0 * (random.random((n_users, n_items)) < np.linspace(0, 0.6, n_items))

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
-from small_world import WATCHED, pairs_of, world_of
+from small_world import UNRATED, pairs_of, world_of
 
 from recsys_dagster.data.tastes import mean_genre_ratings
 
@@ -11,7 +11,7 @@ GENRES = sp.csr_array(np.float32([[1, 0, 0], [1, 1, 0], [0, 0, 1]]))
 
 
 def test_the_taste_for_a_genre_is_the_mean_rating_of_its_items() -> None:
-    ratings = pairs_of([[8, 5, 0], [0, WATCHED, 3.5]])
+    ratings = pairs_of([[8, 5, 0], [0, UNRATED, 3.5]])
     tastes = mean_genre_ratings(ratings, GENRES, n_users=3)
     assert tastes.dtype == np.float32
     assert_array_equal(tastes, [[6.5, 5, np.nan], [np.nan, np.nan, 3.5], [np.nan] * 3])

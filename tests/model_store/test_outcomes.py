@@ -18,7 +18,7 @@ def test_an_outcome_is_read_back_and_replaces_the_one_before(tmp_path: Path) -> 
     assert read_outcomes(layout, "anime", id_map_hash="ids") == {}
 
 
-def test_outcomes_of_other_users_and_titles_do_not_count(tmp_path: Path) -> None:
+def test_outcomes_of_other_users_and_items_do_not_count(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write_outcome(layout, "movie", Outcome("als", State.FAILED, "boom", 1.0, "older ids"))
     write_outcome(layout, "movie", Outcome("ease", State.SKIPPED, "too large", 0.0, "ids"))

@@ -151,7 +151,7 @@ def test_a_model_of_other_ids_is_refused(store: ModelStore, model: Model) -> Non
         store.load("movie", "user_item_bias", id_map_hash="new ids")
 
 
-def test_what_was_never_trained_or_does_not_exist_is_said_so(store: ModelStore) -> None:
+def test_a_model_that_was_never_fitted_or_does_not_exist_is_named(store: ModelStore) -> None:
     with pytest.raises(RecsysError, match="train user_item_bias first"):
         store.load("movie", "user_item_bias", id_map_hash="ids")
     with pytest.raises(UsageError, match="unknown model 'wizardry'; known: popularity, "):
@@ -192,7 +192,7 @@ def amend_record(tmp_path: Path, version: str, /, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_the_record_tells_the_code_that_made_the_model(store: ModelStore, model: Model) -> None:
+def test_the_record_names_the_code_that_made_the_model(store: ModelStore, model: Model) -> None:
     save(store, model)
     assert re.fullmatch(r"\d+\.\d+\.\d+\+[0-9a-f]{8}", store.record("movie", "user_item_bias").code_version)
 
@@ -257,11 +257,11 @@ def test_the_parameters_of_an_older_record_are_read_in_their_old_spelling(
         params_of(replace(record, model="als", params={"wings": 3}))
 
 
-def test_a_version_saved_beside_is_not_the_current_one(store: ModelStore, model: Model) -> None:
+def test_a_version_that_is_saved_as_not_current_leaves_the_current_one(store: ModelStore, model: Model) -> None:
     version = save(store, model)
-    beside = store.save("movie", model, data_version="d", id_map_hash="ids", usage=COST, current=False)
+    other = store.save("movie", model, data_version="d", id_map_hash="ids", usage=COST, current=False)
     assert store.current_versions("movie") == {"user_item_bias": version}
-    assert store.load("movie", "user_item_bias", beside, id_map_hash="ids")[1].version == beside
+    assert store.load("movie", "user_item_bias", other, id_map_hash="ids")[1].version == other
 
 
 def test_each_decision_is_a_row_of_the_history(store: ModelStore, model: Model) -> None:

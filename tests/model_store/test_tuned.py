@@ -1,4 +1,4 @@
-"""What a search found, read back for a retrain."""
+"""The result of a search is stored, and read again for a retrain."""
 
 import json
 from dataclasses import replace

@@ -28,7 +28,7 @@ def test_another_spelling_of_a_parameter_is_accepted_and_counts_as_set() -> None
         params_type(maxIter=3, max_iter=4)
 
 
-def test_a_parameter_that_is_set_to_its_default_is_told_from_one_that_is_not_set() -> None:
+def test_a_parameter_that_is_set_to_its_default_differs_from_one_that_is_not_set() -> None:
     params_type = get_model_class("ease").params_type
     default = params_type().dropout
     assert params_type(dropout=default).model_fields_set == {"dropout"}

@@ -38,7 +38,7 @@ class VagueParams(Params):
 
 
 class Vague(Popularity):
-    """Has a parameter that nothing is said about."""
+    """Has a parameter without a description."""
 
     name = "vague"
     params_type = VagueParams
@@ -136,7 +136,7 @@ class Indifferent(UserItemBias):
         (Indifferent, "an_empty_training_fold_is_refused: an empty training fold is accepted"),
     ],
 )
-def test_a_model_that_breaks_the_contract_is_told_in_what(model_class: type[Model], failure: str) -> None:
+def test_a_broken_rule_of_the_contract_is_named(model_class: type[Model], failure: str) -> None:
     with pytest.raises(ContractError, match=rf"^{model_class.__name__} does not keep the contract\n(.*\n)*{failure}"):
         check_contract(model_class)
 

@@ -167,6 +167,6 @@ def test_it_has_an_asset_a_launchpad_form_an_evaluation_and_keeps_the_contract(p
         "module": "my_shop.models",
         "last": "shop_recent",
         "keys": ["evaluation/shop_recent", "models/shop_recent"],
-        "power": "Power of the popularity.",
+        "power": "Power of the popularity. Unset: from the preset; default 0.5.",
         "on_leaderboard": True,
     }

@@ -24,11 +24,11 @@ def test_what_may_be_tried_of_a_parameter_is_valid_and_holds_its_default(name, p
 
 
 @pytest.mark.parametrize(
-    ("choices", "kind"), [(Real(0.1, 10, log=True), float), (Real(0, 1), float), (Whole(8, 128, log=True), int)]
+    ("choices", "value_type"), [(Real(0.1, 10, log=True), float), (Real(0, 1), float), (Whole(8, 128, log=True), int)]
 )
-def test_choices_are_drawn_from_the_range_in_its_type(choices, kind):
+def test_choices_are_drawn_from_the_range_in_its_type(choices, value_type):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     drawn = [choices.suggest(study.ask(), "x") for _ in range(50)]
-    assert all(type(value) is kind and choices.low <= value <= choices.high for value in drawn)
+    assert all(type(value) is value_type and choices.low <= value <= choices.high for value in drawn)
     middle = (choices.low * choices.high) ** 0.5 if choices.log else (choices.low + choices.high) / 2
     assert 10 < sum(value < middle for value in drawn) < 40

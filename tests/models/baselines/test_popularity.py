@@ -2,7 +2,7 @@ import numpy as np
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from small_world import WATCHED, world_of
+from small_world import UNRATED, world_of
 
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.registry import get_model_class
@@ -10,8 +10,8 @@ from recsys_dagster.models.registry import get_model_class
 Popularity = get_model_class("popularity")
 
 
-def test_watched_and_rated_pairs_count_alike_and_ties_go_to_the_lower_index() -> None:
-    model = Popularity().fit(world_of([[9, WATCHED, 0, 0], [3, 0, 8, 0], [0, 7, 5, 0]]))
+def test_pairs_with_and_without_a_rating_count_alike_and_ties_go_to_the_lower_index() -> None:
+    model = Popularity().fit(world_of([[9, UNRATED, 0, 0], [3, 0, 8, 0], [0, 7, 5, 0]]))
     top = model.recommend(np.array([0, 1, 2]), 4)
     np.testing.assert_array_equal(top.items, [[2, -1, -1, -1], [1, -1, -1, -1], [0, -1, -1, -1]])
     np.testing.assert_array_equal(top.scores[:, 0], [2, 2, 2])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_world import WATCHED, world_of
+from small_world import UNRATED, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.models.registry import get_model_class
@@ -38,28 +38,28 @@ def test_many_sweeps_solve_the_penalised_least_squares() -> None:
     np.testing.assert_allclose(np.concatenate([model.user_bias_, model.item_bias_]), solved, atol=1e-5)
 
 
-def test_watches_without_a_rating_do_not_move_the_biases() -> None:
-    rated, watched = world_of([[9, 5], [7, 0]]), world_of([[9, 5], [7, WATCHED]])
-    np.testing.assert_array_equal(UserItemBias().fit(rated).item_bias_, UserItemBias().fit(watched).item_bias_)
+def test_interactions_without_a_rating_do_not_change_the_biases() -> None:
+    rated, with_unrated = world_of([[9, 5], [7, 0]]), world_of([[9, 5], [7, UNRATED]])
+    np.testing.assert_array_equal(UserItemBias().fit(rated).item_bias_, UserItemBias().fit(with_unrated).item_bias_)
 
 
 def test_without_any_rating_everything_is_the_middle_of_the_scale() -> None:
-    model = UserItemBias().fit(world_of([[WATCHED, 0], [WATCHED, WATCHED]]))
+    model = UserItemBias().fit(world_of([[UNRATED, 0], [UNRATED, UNRATED]]))
     np.testing.assert_array_equal(model.predict(np.array([0], dtype=np.int32), np.array([1], dtype=np.int32)), [5.5])
 
 
-def test_a_title_that_one_person_rated_is_not_first_unless_ranked_by_rating_alone() -> None:
+def test_an_item_that_one_user_rated_is_not_first_unless_ranked_by_rating_alone() -> None:
     ratings = np.zeros((12, 3))
     ratings[:10, 0] = 8
     ratings[10, 1] = 10
     ratings[:11, 2] = 1
     data = world_of(ratings)
-    nobody = np.array([11], dtype=np.int32)
-    stranger = Interactions(nobody * 0, np.array([2], dtype=np.int32), np.array([1], dtype=np.float32))
+    user = np.array([11], dtype=np.int32)
+    new_user = Interactions(user * 0, np.array([2], dtype=np.int32), np.array([1], dtype=np.float32))
     supported = UserItemBias().fit(data)
     by_rating = UserItemBias(Params(popularity_weight=0, item_damping=0)).fit(data)
-    np.testing.assert_array_equal(supported.recommend_for(2, history=stranger).items, [[0, 1]])
-    np.testing.assert_array_equal(by_rating.recommend_for(2, history=stranger).items, [[1, 0]])
+    np.testing.assert_array_equal(supported.recommend_for(2, history=new_user).items, [[0, 1]])
+    np.testing.assert_array_equal(by_rating.recommend_for(2, history=new_user).items, [[1, 0]])
 
 
 def test_the_score_is_the_rating_on_0_to_1_plus_the_weighted_support() -> None:
@@ -70,7 +70,7 @@ def test_the_score_is_the_rating_on_0_to_1_plus_the_weighted_support() -> None:
     np.testing.assert_allclose(model._scores(np.array([0], dtype=np.int32)), expected, rtol=1e-5)
 
 
-def test_strangers_get_the_bias_of_their_ratings() -> None:
+def test_new_users_get_the_bias_of_their_ratings() -> None:
     data = world_of([[9, 5, 6], [7, 0, 2], [0, 3, 8]])
     model = UserItemBias().fit(data)
     first = data.train.where(data.train.users == 0)

@@ -7,7 +7,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.classifiers import like_classifier
 from recsys_dagster.models.classifiers.likes import ItemInputs, sigmoid
-from recsys_dagster.models.contract import COLD_USERS, UNRATED_USER
+from recsys_dagster.models.contract_data import COLD_USERS, UNRATED_USER
 from recsys_dagster.models.registry import get_model_class
 
 LikeClassifier = get_model_class("like_classifier")
@@ -25,14 +25,14 @@ def test_the_network_is_the_papers_to_the_parameter() -> None:
     counts = {layer.name: layer.count_params() for layer in network.layers if layer.count_params()}
     assert counts == {
         "user_embedding": 250_000,
-        "title_embedding": 673_500,
+        "item_embedding": 673_500,
         "genre_1_embedding": 5_000,
         "genre_2_embedding": 5_000,
         "year_embedding": 125_000,
         "hidden": 2_510,
         "like": 11,
     }
-    assert [tensor.name for tensor in network.inputs] == ["user", "title", "genre_1", "genre_2", "year"]
+    assert [tensor.name for tensor in network.inputs] == ["user", "item", "genre_1", "genre_2", "year"]
     assert network.get_layer("hidden").input.shape == (None, 250)
     rates = [layer.rate for layer in network.layers if hasattr(layer, "rate")]
     assert rates == [0.05, 0.5]
@@ -78,17 +78,17 @@ def test_users_without_a_rating_are_average(model: Model, data: TrainingData) ->
         np.testing.assert_allclose(model.users_[user], model.users_[rated].mean(axis=0), rtol=1e-4, atol=1e-6)
 
 
-def test_a_stranger_without_a_rating_is_average(model: Model) -> None:
+def test_a_new_user_without_a_rating_is_average(model: Model) -> None:
     sums = model._fold_in(Interactions.empty(), 2)
     np.testing.assert_allclose(sums, [model.users_.mean(axis=0)] * 2, rtol=1e-5)
 
 
-def test_a_strangers_likes_raise_and_dislikes_lower_the_probabilities(model: Model) -> None:
+def test_the_likes_of_a_new_user_raise_the_probabilities_and_dislikes_lower_them(model: Model) -> None:
     probabilities = sigmoid(model._log_odds_for(pairs_of([[10] * 20, [1] * 20]), 3)).mean(axis=1)
     assert probabilities[0] > probabilities[2] > probabilities[1]
 
 
-def test_a_stranger_is_where_the_posterior_is_highest(model: Model, data: TrainingData) -> None:
+def test_a_new_user_is_placed_where_the_posterior_is_highest(model: Model, data: TrainingData) -> None:
     rated = data.train.where(data.train.users == 3).rated
     alone = Interactions(rated.users * 0, rated.items, rated.ratings)
     mean, covariance = model.users_.mean(axis=0), np.cov(model.users_, rowvar=False)
@@ -100,8 +100,8 @@ def test_a_stranger_is_where_the_posterior_is_highest(model: Model, data: Traini
         away = sums - mean
         return float(np.log(np.where(liked, p, 1 - p)).sum() - away @ precision @ away / 2)
 
-    found = model._fold_in(alone, 1)[0].astype(np.float64)
-    best = log_posterior(found)
+    result = model._fold_in(alone, 1)[0].astype(np.float64)
+    best = log_posterior(result)
     assert best > log_posterior(mean)
     directions = np.random.default_rng(0).multivariate_normal(np.zeros(10), covariance, 200)
-    assert max(log_posterior(found + 0.3 * direction) for direction in directions) < best + 1e-3
+    assert max(log_posterior(result + 0.3 * direction) for direction in directions) < best + 1e-3

@@ -51,7 +51,7 @@ def test_the_encodings_by_hand() -> None:
     np.testing.assert_allclose(model.users_[:, 1], np.log([3, 3, 2]), rtol=1e-6)
     np.testing.assert_allclose(model.items_[:, 0], [2.6 / 4, 1.6 / 3, 0.6], rtol=1e-6)
     np.testing.assert_allclose(model.items_[:, 1], np.log([4, 3, 1]), rtol=1e-6)
-    # genre 1 is genre 0 for titles 0 and 1, unknown for 2; genre 2 unknown for 0 and 2, genre 1 for title 1
+    # genre 1 is genre 0 for items 0 and 1, unknown for 2; genre 2 unknown for 0 and 2, genre 1 for item 1
     np.testing.assert_allclose(model.items_[:, 3], [3.6 / 6, 3.6 / 6, 0.6], rtol=1e-6)
     np.testing.assert_allclose(model.items_[:, 4], [2.6 / 4, 1.6 / 3, 2.6 / 4], rtol=1e-6)
     own = 1.6 / 3
@@ -79,12 +79,12 @@ def test_without_a_validation_fold_all_trees_are_kept(data: TrainingData) -> Non
     assert len(model.values_) == 7
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_odds(model: Model, data: TrainingData) -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_odds(model: Model, data: TrainingData) -> None:
     history = data.train.where(data.train.users < 5)
     np.testing.assert_array_equal(model._log_odds_for(history.rated, 5), model._log_odds(np.arange(5)))
 
 
-def test_the_order_of_titles_is_personal(model: Model) -> None:
+def test_the_order_of_items_is_personal(model: Model) -> None:
     likes_first, likes_second = pairs_of([[10] * 5, [1] * 5]), pairs_of([[1] * 5, [10] * 5])
     first, second = (model._log_odds_for(history, 2) for history in (likes_first, likes_second))
     np.testing.assert_array_equal(first, second[::-1])

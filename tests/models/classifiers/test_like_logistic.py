@@ -36,7 +36,7 @@ def test_a_users_weight_is_where_penalty_and_surprise_balance(model: Model, data
     np.testing.assert_allclose(model.user_log_odds_, balance, atol=1e-4)
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_odds(model: Model, data: TrainingData) -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_odds(model: Model, data: TrainingData) -> None:
     history = data.train.where(data.train.users < 5)
     np.testing.assert_allclose(
         model._log_odds_for(history.rated, 6)[:5], model._log_odds(np.arange(5)), rtol=1e-4, atol=1e-4

@@ -8,7 +8,7 @@ from recsys_dagster.models.registry import get_model_class
 LikeNaiveBayes = get_model_class("like_naive_bayes")
 
 RATINGS = [[9, 3], [8, 0], [0, 0]]
-"""Two likes and one that is none. Odds with one added to each count: prior 2; title 0 (3/4)/(1/3), title 1 (1/4)/(2/3);
+"""Two likes and one that is none. Odds with one added to each count: prior 2; item 0 (3/4)/(1/3), item 1 (1/4)/(2/3);
 either genre, the only position that occurs of two, (3/4)/(2/3); year, the only position of one, 1.
 User 0 (2/5)/(2/4), user 1 (2/5)/(1/4)."""
 GENRES_ODDS = (9 / 8) ** 2
@@ -35,10 +35,10 @@ def test_an_input_without_a_training_rating_says_nothing() -> None:
     np.testing.assert_allclose(odds(model.like_probabilities(*pairs((2, 0), (2, 1)))), expected, rtol=1e-5)
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_odds() -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_odds() -> None:
     model = LikeNaiveBayes().fit(world_of(RATINGS))
-    strangers = model._log_odds_for(pairs_of([[9, 3], [8, 0]]), 3)
-    np.testing.assert_allclose(strangers, model._log_odds(np.arange(3)), rtol=1e-5)
+    new_users = model._log_odds_for(pairs_of([[9, 3], [8, 0]]), 3)
+    np.testing.assert_allclose(new_users, model._log_odds(np.arange(3)), rtol=1e-5)
 
 
 def test_counting_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

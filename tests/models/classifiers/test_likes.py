@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from small_world import WATCHED, pairs_of, world_of
+from small_world import UNRATED, pairs_of, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
@@ -21,7 +21,7 @@ from recsys_dagster.models.registry import get_model_class
 NAMES = ("like_classifier", "like_logistic", "like_forest", "like_naive_bayes")
 
 
-def test_a_title_is_itself_its_first_two_genres_and_its_year() -> None:
+def test_an_item_is_described_by_its_identity_its_first_two_genres_and_its_year() -> None:
     data = world_of([[8, 7, 9, 1]], genres=[[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]])
     years = np.array([1999, np.nan, 1990, 1999], dtype=np.float32)
     inputs = ItemInputs.of(replace(data.item_features, years=years))
@@ -40,7 +40,7 @@ def test_genres_in_any_order_of_storage_are_taken_in_the_order_of_the_columns() 
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("ratings", [[[8, 9], [10, 0]], [[7, 1], [3, 0]], [[WATCHED, WATCHED], [WATCHED, 0]]])
+@pytest.mark.parametrize("ratings", [[[8, 9], [10, 0]], [[7, 1], [3, 0]], [[UNRATED, UNRATED], [UNRATED, 0]]])
 def test_it_refuses_a_fold_with_nothing_to_tell_apart(name: str, ratings: list[list[float]]) -> None:
     with pytest.raises(RecsysError, match=f"{name}: .* both below and from 8 on"):
         get_model_class(name)().fit(world_of(ratings))
@@ -51,26 +51,30 @@ def test_a_rating_at_the_threshold_is_a_like() -> None:
     np.testing.assert_array_equal(model.class_counts_, [2, 1])
 
 
-def test_watches_without_a_rating_are_not_learnt_from() -> None:
-    rated, watched = world_of([[9, 5], [7, 0]]), world_of([[9, 5], [7, WATCHED]])
-    kind = get_model_class("like_naive_bayes")
-    np.testing.assert_array_equal(kind().fit(rated).item_log_odds_, kind().fit(watched).item_log_odds_)
+def test_interactions_without_a_rating_are_not_used() -> None:
+    rated, with_unrated = world_of([[9, 5], [7, 0]]), world_of([[9, 5], [7, UNRATED]])
+    model_class = get_model_class("like_naive_bayes")
+    np.testing.assert_array_equal(
+        model_class().fit(rated).item_log_odds_, model_class().fit(with_unrated).item_log_odds_
+    )
 
 
-def test_a_title_that_one_person_likes_is_not_first_unless_ranked_by_probability_alone() -> None:
+def test_an_item_that_one_user_likes_is_not_first_unless_ranked_by_probability_alone() -> None:
     ratings = np.zeros((12, 3))
     ratings[:10, 0], ratings[10, 1], ratings[:11, 2] = [8] * 5 + [7] * 5, 10, 1
     data = world_of(ratings)
-    stranger = pairs_of([[0, 0, 1]])
-    kind = get_model_class("like_naive_bayes")
+    new_user = pairs_of([[0, 0, 1]])
+    model_class = get_model_class("like_naive_bayes")
     for weight, expected in ((2, [0, 1]), (0, [1, 0])):
-        model = kind(kind.params_type(popularity_weight=weight)).fit(data)
-        np.testing.assert_array_equal(model.recommend_for(2, history=stranger).items, [expected])
+        model = model_class(model_class.params_type(popularity_weight=weight)).fit(data)
+        np.testing.assert_array_equal(model.recommend_for(2, history=new_user).items, [expected])
 
 
 def test_the_score_is_the_probability_plus_the_weighted_support() -> None:
-    kind = get_model_class("like_naive_bayes")
-    model = kind(kind.params_type(popularity_weight=0.5)).fit(world_of([[10, 3, 0], [10, 0, 0], [10, 0, 1]]))
+    model_class = get_model_class("like_naive_bayes")
+    model = model_class(model_class.params_type(popularity_weight=0.5)).fit(
+        world_of([[10, 3, 0], [10, 0, 0], [10, 0, 1]])
+    )
     users, items = np.zeros(3, dtype=np.int32), np.arange(3, dtype=np.int32)
     expected = model.like_probabilities(users, items) + 0.5 * np.log([4, 2, 2]) / np.log(4)
     np.testing.assert_allclose(model._scores(users[:1])[0], expected, rtol=1e-6)
@@ -104,7 +108,7 @@ def movielens(archive: Path) -> tuple[TrainingData, Interactions]:
     names = sorted(set().union(*genres))
     years = [re.search(r"\((\d{4})\)\s*$", movies[movie]["title"]) for movie in ids.astype(int)]
     unknown = np.full(len(ids), np.nan, dtype=np.float32)
-    titles = ItemFeatures(
+    features = ItemFeatures(
         genres=sp.csr_array(np.array([[name in own for name in names] for own in genres], dtype=np.float32)),
         genre_names=tuple(names),
         kinds=np.full(len(ids), -1, dtype=np.int16),
@@ -115,7 +119,7 @@ def movielens(archive: Path) -> tuple[TrainingData, Interactions]:
     pairs = Interactions(users.astype(np.int32), items.astype(np.int32), table[:, 2].astype(np.float32))
     held_out = np.random.default_rng(0).random(len(pairs)) < 0.1
     n_users, train = int(users.max()) + 1, pairs.where(~held_out)
-    data = TrainingData(train, Interactions.empty(), n_users, len(ids), titles, (0.5, 5), 4)
+    data = TrainingData(train, Interactions.empty(), n_users, len(ids), features, (0.5, 5), 4)
     return data, pairs.where(held_out)
 
 
@@ -124,10 +128,10 @@ def movielens(archive: Path) -> tuple[TrainingData, Interactions]:
     ("name", "params", "least"),
     [("like_naive_bayes", {}, 0.69), ("like_logistic", {}, 0.71), ("like_forest", {"trees": 60}, 0.715)],
 )
-def test_on_real_ratings_likes_are_told_apart(name: str, params: dict[str, object], least: float) -> None:
+def test_on_real_ratings_likes_are_distinguished(name: str, params: dict[str, object], least: float) -> None:
     data, test = movielens(Path(os.environ["RECSYS_MIRROR"]) / "ml-latest-small.zip")
-    kind = get_model_class(name)
-    model = kind(kind.params_type(**params)).fit(data)
+    model_class = get_model_class(name)
+    model = model_class(model_class.params_type(**params)).fit(data)
     liked = test.ratings >= 4
     probabilities = model.like_probabilities(test.users, test.items)
     assert ((probabilities > 0.5) == liked).mean() > least

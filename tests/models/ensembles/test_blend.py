@@ -33,7 +33,7 @@ def weights_of(blend: Blend) -> Weights:
     return Weights(blend.member_weights_, blend.item_weights_)
 
 
-def everybody(data: TrainingData) -> np.ndarray:
+def all_users(data: TrainingData) -> np.ndarray:
     return np.arange(data.n_users, dtype=np.int32)
 
 
@@ -41,15 +41,15 @@ def traits_of_data(data: TrainingData) -> tuple[Trait, ...]:
     return traits_of(data.item_features.genres, data.item_features.kinds, data.item_features.years)
 
 
-def test_ranks_are_counted_among_the_titles_that_are_lacking_and_trained() -> None:
+def test_ranks_are_counted_among_the_trained_items_that_the_user_lacks() -> None:
     scores = np.array([[9, 5, 7, 5, 8]], dtype=np.float32)
-    owned = sp.csr_array(np.array([[1, 0, 0, 0, 0]]))
+    history = sp.csr_array(np.array([[1, 0, 0, 0, 0]]))
     trained = np.array([True, True, True, True, False])
     expected = [FURTHEST, -np.log2(3), -1, -2, FURTHEST]
-    assert_allclose(closeness_of(scores, owned, trained), [expected], rtol=1e-6)
+    assert_allclose(closeness_of(scores, history, trained), [expected], rtol=1e-6)
 
 
-def test_scores_are_standardised_over_the_ranked_titles() -> None:
+def test_scores_are_standardised_over_the_ranked_items() -> None:
     scores = np.array([[1, 3, 100], [2, 2, 2]], dtype=np.float32)
     ranked = np.array([[True, True, False], [True, True, True]])
     assert_allclose(standardised(scores, ranked)[:, :2], [[-1, 1], [0, 0]], rtol=1e-6)
@@ -57,19 +57,19 @@ def test_scores_are_standardised_over_the_ranked_titles() -> None:
 
 def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
     scores = np.array([[9, 1, 3, 0]], dtype=np.float32)
-    owned = sp.csr_array(np.array([[1, 0, 0, 0]]))
+    history = sp.csr_array(np.array([[1, 0, 0, 0]]))
     genre = sp.csr_array(np.array([[1], [1], [0], [0]], dtype=np.float32))
-    found = candidates_of([scores], owned, np.array([9, 5, 2, 0], dtype=np.float32), [Trait(genre, genre)])
+    candidates = candidates_of([scores], history, np.array([9, 5, 2, 0], dtype=np.float32), [Trait(genre, genre)])
     activity, five, two = -4, np.log(5) - 4, np.log(2) - 4
     far = -np.log2(3)
     expected = [
         [far, far * activity, far * five, -1, -activity, -five, five, five * activity, 0, 0],
         [-1, -activity, -two, 1, activity, two, two, two * activity, 0, 0],
     ]
-    assert_array_equal(found.rows, [0, 0])
-    assert_array_equal(found.items, [1, 2])
-    assert_allclose(found.features, expected, rtol=1e-5)
-    assert_allclose(found.nearest, [[FURTHEST, far, -1, FURTHEST]], rtol=1e-6)
+    assert_array_equal(candidates.rows, [0, 0])
+    assert_array_equal(candidates.items, [1, 2])
+    assert_allclose(candidates.features, expected, rtol=1e-5)
+    assert_allclose(candidates.nearest, [[FURTHEST, far, -1, FURTHEST]], rtol=1e-6)
 
 
 def test_each_weight_belongs_to_a_named_feature() -> None:
@@ -80,17 +80,17 @@ def test_each_weight_belongs_to_a_named_feature() -> None:
     assert_array_equal(Weights.of_rank(1, 2).columns, np.eye(20)[6])
 
 
-def test_candidates_score_above_all_other_titles_in_the_order_of_the_logit(data: TrainingData) -> None:
+def test_candidates_score_above_all_other_items_in_the_order_of_the_logit(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
-    users = everybody(data)[:50]
+    users = all_users(data)[:50]
     scores = [get_model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
-    found = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
-    logits = found.features @ weights_of(blend).columns
+    candidates = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
+    logits = candidates.features @ weights_of(blend).columns
     scores = blend._scores(users)
-    mine = found.rows == 7
-    assert_array_equal(np.argsort(scores[7, found.items[mine]]), np.argsort(logits[mine]))
+    mine = candidates.rows == 7
+    assert_array_equal(np.argsort(scores[7, candidates.items[mine]]), np.argsort(logits[mine]))
     others = np.ones_like(scores, dtype=bool)
-    others[found.rows, found.items] = False
+    others[candidates.rows, candidates.items] = False
     assert scores[~others].min() >= 0
     assert scores[others].max() <= -1
 
@@ -132,8 +132,8 @@ def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> No
 
 
 @pytest.mark.parametrize("max_users", [1, 30, 2000])
-def test_its_examples_are_people_whom_the_members_never_saw(data: TrainingData, max_users: int) -> None:
-    """118 users have pairs: 1, 24 and 24, or five times 24 at the most are asked, each once."""
+def test_its_examples_are_users_whom_the_members_have_not_seen(data: TrainingData, max_users: int) -> None:
+    """118 users have pairs. Held out, each once, are 1 user, twice 24 users, or at most five times 24 users."""
     blend = Blend(BlendParams(members=["popularity"], max_users=max_users)).fit(data)
     fitted: list[TrainingData] = []
 
@@ -150,7 +150,7 @@ def test_its_examples_are_people_whom_the_members_never_saw(data: TrainingData, 
     assert_array_equal(np.unique(examples.rows), np.arange(len(examples.n_relevant)))
 
 
-def test_on_the_people_held_out_it_is_never_worse_than_a_member(data: TrainingData) -> None:
+def test_on_the_held_out_users_it_is_never_worse_than_a_member(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     examples = blend._examples([parse_member(name) for name in MEMBERS], data)
     alone = [mean_ndcg(examples.features[:, 6 * member], examples) for member in range(len(MEMBERS))]
@@ -161,18 +161,18 @@ def test_the_validation_fold_is_never_looked_at(data: TrainingData) -> None:
     blends = [Blend(BlendParams(members=MEMBERS)).fit(data)]
     blends.append(Blend(BlendParams(members=MEMBERS)).fit(replace(data, validation=Interactions.empty())))
     assert_array_equal(weights_of(blends[0]).columns, weights_of(blends[1]).columns)
-    assert_array_equal(*(blend.recommend(everybody(data), 5).items for blend in blends))
+    assert_array_equal(*(blend.recommend(all_users(data), 5).items for blend in blends))
 
 
-def test_its_members_learn_from_everybody(data: TrainingData) -> None:
+def test_its_members_learn_from_all_users(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     for member in blend._members:
         assert_array_equal(member.popularity_, blend.popularity_)
 
 
 def test_a_member_may_be_a_preset(data: TrainingData) -> None:
-    kind, params = parse_member("ease:smooth")
-    assert (kind.name, params) == ("ease", kind.presets["smooth"])
+    model_class, params = parse_member("ease:smooth")
+    assert (model_class.name, params) == ("ease", model_class.presets["smooth"])
     with pytest.raises(UsageError, match="ease has no preset 'rough'; known: default, steck_2019, smooth"):
         Blend(BlendParams(members=["ease:rough"])).fit(data)
 
@@ -186,10 +186,10 @@ def test_members_without_weight_are_not_kept(
     blend.save(tmp_path)
     again = Blend.load(tmp_path)
     assert [member.name for member in again._members] == ["ease", "popularity"]
-    assert_array_equal(again.recommend(everybody(data), 5).items, blend.recommend(everybody(data), 5).items)
+    assert_array_equal(again.recommend(all_users(data), 5).items, blend.recommend(all_users(data), 5).items)
 
 
-def test_a_stranger_is_ranked_like_a_user_of_the_same_history(data: TrainingData) -> None:
+def test_a_new_user_is_ranked_like_a_user_with_the_same_history(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     known = data.train.where(data.train.users == 10)
     history = Interactions(known.users - np.int32(10), known.items, known.ratings, known.times)

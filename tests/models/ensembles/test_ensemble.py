@@ -11,7 +11,7 @@ from recsys_dagster.models.factorization.als import Als, AlsParams
 
 
 class Eleven(Ensemble):
-    """Ten baselines of rising damping, then one of another kind."""
+    """Ten baselines of rising damping, then a model of another class."""
 
     name = "eleven"
 

@@ -40,31 +40,31 @@ def test_a_prediction_is_the_sum_of_weights_that_change_with_what_is_known(data:
 def test_the_weights_are_a_ridge_on_the_validation_fold_that_no_member_saw(
     blend: RatingBlend, data: TrainingData
 ) -> None:
-    asked = data.validation.rated
+    held_out = data.validation.rated
     logs = np.stack(
         [
-            np.log1p(np.bincount(data.train.users, minlength=data.n_users))[asked.users],
-            np.log1p(np.bincount(data.train.items, minlength=data.n_items))[asked.items],
+            np.log1p(np.bincount(data.train.users, minlength=data.n_users))[held_out.users],
+            np.log1p(np.bincount(data.train.items, minlength=data.n_items))[held_out.items],
         ]
     )
-    terms = np.vstack([np.ones(len(asked)), logs - logs.mean(axis=1, keepdims=True)])
+    terms = np.vstack([np.ones(len(held_out)), logs - logs.mean(axis=1, keepdims=True)])
     mean = data.train.rated.ratings.mean()
     columns = list(terms[1:])
     for name in MEMBERS:
         member = get_model_class(name)().fit(data)
-        columns += list(terms * (member.predict(asked.users, asked.items) - mean))
+        columns += list(terms * (member.predict(held_out.users, held_out.items) - mean))
     features = np.stack(columns, axis=1)
     deviations = features.std(axis=0)
-    peer = Ridge(alpha=10).fit(features / deviations, asked.ratings)
+    peer = Ridge(alpha=10).fit(features / deviations, held_out.ratings)
     expected = np.concatenate([[peer.intercept_], peer.coef_ / deviations]).reshape(3, 3)
     np.testing.assert_allclose(blend.weights_, expected, rtol=2e-3, atol=1e-4)
 
 
 def test_a_pair_is_predicted_as_in_the_users_row(blend: RatingBlend, data: TrainingData) -> None:
-    everybody = np.arange(data.n_users, dtype=np.int32)
-    users = np.repeat(everybody, data.n_items)
+    all_users = np.arange(data.n_users, dtype=np.int32)
+    users = np.repeat(all_users, data.n_items)
     items = np.tile(np.arange(data.n_items, dtype=np.int32), data.n_users)
-    np.testing.assert_allclose(blend._predict(users, items), blend._ratings(everybody).ravel(), rtol=1e-4)
+    np.testing.assert_allclose(blend._predict(users, items), blend._ratings(all_users).ravel(), rtol=1e-4)
 
 
 def test_without_a_validation_fold_weights_are_learnt_on_a_tenth_and_members_on_all(data: TrainingData) -> None:
@@ -77,7 +77,7 @@ def test_without_a_validation_fold_weights_are_learnt_on_a_tenth_and_members_on_
     assert blend._members[1].params.max_iter == peer._members[1].iterations_
 
 
-def test_a_costly_member_is_rehearsed_for_its_weight_and_then_fitted_in_earnest(
+def test_a_slow_member_is_fitted_with_its_rehearsal_preset_while_the_weights_are_learnt(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = BayesianFmParams(ranks=[2], draws=3, burn_in=2)
@@ -87,16 +87,17 @@ def test_a_costly_member_is_rehearsed_for_its_weight_and_then_fitted_in_earnest(
     (member,) = blend._members
     assert member.params == BayesianFmParams()
     parts = hold_out(alone, seed=42)
-    asked = parts.validation.rated
+    held_out = parts.validation.rated
     peer = RatingBlend(blend.params)
-    peer._learn_weights(parts, [BayesianFm(quick).fit(parts).predict(asked.users, asked.items)])
+    peer._learn_weights(parts, [BayesianFm(quick).fit(parts).predict(held_out.users, held_out.items)])
     np.testing.assert_array_equal(blend.weights_, peer.weights_)
 
 
 def test_on_the_validation_fold_it_is_no_worse_than_a_member(blend: RatingBlend, data: TrainingData) -> None:
-    asked = data.validation.rated
+    held_out = data.validation.rated
     errors = [
-        np.mean((model.predict(asked.users, asked.items) - asked.ratings) ** 2) for model in (blend, *blend._members)
+        np.mean((model.predict(held_out.users, held_out.items) - held_out.ratings) ** 2)
+        for model in (blend, *blend._members)
     ]
     assert errors[0] < min(errors[1:])
 
@@ -109,7 +110,7 @@ def test_members_are_saved_with_the_blend(blend: RatingBlend, data: TrainingData
     np.testing.assert_array_equal(again.predict(*pairs), blend.predict(*pairs))
 
 
-def test_watches_alone_are_refused(data: TrainingData) -> None:
+def test_interactions_without_any_rating_are_refused(data: TrainingData) -> None:
     unrated = replace(data.validation, ratings=np.full(len(data.validation), np.nan, dtype=np.float32))
     with pytest.raises(RecsysError, match="rating_blend: no held-out pair has a rating"):
         RatingBlend(RatingBlendParams(members=MEMBERS)).fit(replace(data, validation=unrated))

@@ -148,7 +148,7 @@ def test_the_number_of_threads_changes_nothing(data: TrainingData) -> None:
     np.testing.assert_array_equal(one.items_, many.items_)
 
 
-def test_a_stranger_with_a_users_history_gets_what_the_user_gets(data: TrainingData) -> None:
+def test_a_new_user_with_a_users_history_gets_what_the_user_gets(data: TrainingData) -> None:
     model = Als(QUICK).fit(data)
     known = data.train.where(data.train.users == 10)
     history = Interactions(np.zeros_like(known.users), known.items, known.ratings)
@@ -176,16 +176,16 @@ def test_it_stops_early_and_keeps_the_best_iteration(data: TrainingData) -> None
     assert np.sqrt(np.mean(missed**2)) == pytest.approx(min(errors), rel=1e-5)
 
 
-def test_watches_without_a_rating_count_only_through_the_implicit_factors(data: TrainingData) -> None:
-    everybody, first = np.arange(data.n_users, dtype=np.int32), np.zeros(data.n_users, np.int32)
+def test_interactions_without_a_rating_count_only_through_the_implicit_factors(data: TrainingData) -> None:
+    all_users, first = np.arange(data.n_users, dtype=np.int32), np.zeros(data.n_users, np.int32)
     without = replace(data, train=data.train.rated)
     for weight, differs in ((0.0, False), (1.0, True)):
         params = AlsParams(rank=4, max_iter=2, implicit_weight=weight)
-        predictions = [Als(params).fit(fold).predict(everybody, first) for fold in (data, without)]
+        predictions = [Als(params).fit(fold).predict(all_users, first) for fold in (data, without)]
         assert np.array_equal(*predictions) != differs
 
 
-def test_a_world_of_few_factors_is_found_again() -> None:
+def test_ratings_made_of_few_factors_are_recovered() -> None:
     random = np.random.default_rng(5)
     users, items = np.nonzero(random.random((300, 200)) < 0.3)
     truth = 3 + 0.6 * random.normal(size=(300, 3)) @ random.normal(size=(3, 200))
@@ -193,20 +193,20 @@ def test_a_world_of_few_factors_is_found_again() -> None:
     pairs = Interactions(users.astype(np.int32), items.astype(np.int32), ratings)
     inside = random.random(len(users)) < 0.9
     unknown = np.full(200, np.nan, np.float32)
-    titles = ItemFeatures(
+    features = ItemFeatures(
         sp.csr_array((200, 0), dtype=np.float32), (), np.full(200, -1, np.int16), (), unknown, unknown
     )
-    data = TrainingData(pairs.where(inside), Interactions.empty(), 300, 200, titles, (-10, 16), 4)
+    data = TrainingData(pairs.where(inside), Interactions.empty(), 300, 200, features, (-10, 16), 4)
     model = Als(AlsParams(rank=3, max_iter=15, implicit_weight=0, reg_param=0.1)).fit(data)
     held_out = pairs.where(~inside)
     missed = model.predict(held_out.users, held_out.items) - held_out.ratings
     assert np.sqrt(np.mean(missed**2)) < 0.3
 
 
-def test_watches_alone_are_refused(data: TrainingData) -> None:
-    watched = data.train.where(np.isnan(data.train.ratings))
+def test_interactions_without_any_rating_are_refused(data: TrainingData) -> None:
+    unrated = data.train.where(np.isnan(data.train.ratings))
     with pytest.raises(RecsysError, match="no ratings"):
-        Als(QUICK).fit(replace(data, train=watched))
+        Als(QUICK).fit(replace(data, train=unrated))
 
 
 def test_an_unknown_user_and_item_get_the_mean(data: TrainingData) -> None:

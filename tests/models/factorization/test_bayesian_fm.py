@@ -74,12 +74,16 @@ def test_the_mean_of_draws_keeps_the_strongest_directions() -> None:
     np.testing.assert_allclose(users.factors @ items.factors.T, best, atol=1e-10)
 
 
-def test_predictions_are_the_mean_of_myfms_own_draws(data: TrainingData) -> None:
+def test_predictions_are_the_mean_of_the_draws_of_myfm(data: TrainingData) -> None:
     model = BayesianFm(QUICK, seed=3).fit(data)
     rated, held_out = data.train.rated, data.validation
-    watched = data.train.matrix(data.n_users, data.n_items)
-    users = sp.hstack([sp.eye_array(data.n_users), unit_rows(watched)])
-    families = [sp.eye_array(data.n_items), unit_rows(watched.T.tocsr()), *item_feature_families(data.item_features)]
+    interactions = data.train.matrix(data.n_users, data.n_items)
+    users = sp.hstack([sp.eye_array(data.n_users), unit_rows(interactions)])
+    families = [
+        sp.eye_array(data.n_items),
+        unit_rows(interactions.T.tocsr()),
+        *item_feature_families(data.item_features),
+    ]
     items = sp.hstack(families)
     sizes = [data.n_users, data.n_items, *(family.shape[1] for family in families)]
 
@@ -107,8 +111,8 @@ def test_few_kept_factors_cost_little(data: TrainingData) -> None:
     assert np.sqrt(np.mean((narrow.predict(*pairs) - exact) ** 2)) < 0.1
 
 
-def test_title_features_tell_an_unrated_title_by_its_genre() -> None:
-    """Everybody loves one genre and hates the other; the last title of each has no rating."""
+def test_an_unrated_item_is_predicted_from_its_genre() -> None:
+    """All users love one genre and hate the other; the last item of each has no rating."""
     random = np.random.default_rng(2)
     genre = np.arange(40) % 2
     users, items = np.nonzero(random.random((60, 40)) < 0.5)
@@ -117,12 +121,12 @@ def test_title_features_tell_an_unrated_title_by_its_genre() -> None:
     )
     unknown = np.full(40, np.nan, np.float32)
     genres = sp.csr_array(one_hot(genre, 2), dtype=np.float32)
-    titles = ItemFeatures(genres, ("Loved", "Hated"), np.full(40, -1, np.int16), (), unknown, unknown)
+    features = ItemFeatures(genres, ("Loved", "Hated"), np.full(40, -1, np.int16), (), unknown, unknown)
     train = pairs.where(items < 38)
-    data = TrainingData(train, Interactions.empty(), 60, 40, titles, (1, 10), 8)
+    data = TrainingData(train, Interactions.empty(), 60, 40, features, (1, 10), 8)
     model = BayesianFm(BayesianFmParams(ranks=[2], draws=20, burn_in=10)).fit(data)
-    everybody = np.arange(60, dtype=np.int32)
-    hated, loved = (model.predict(everybody, np.full(60, item, np.int32)).mean() for item in (38, 39))
+    all_users = np.arange(60, dtype=np.int32)
+    hated, loved = (model.predict(all_users, np.full(60, item, np.int32)).mean() for item in (38, 39))
     assert loved - hated > 1.5
 
 
@@ -135,27 +139,27 @@ def test_it_reports_noise_at_each_draw_and_the_error_of_the_running_mean(data: T
     assert np.sqrt(np.mean(missed**2)) == pytest.approx(model.history_["rmse"][-1], rel=1e-4)
 
 
-def test_item_feature_families_are_genres_kind_and_year_with_the_unknown_left_empty() -> None:
+def test_item_feature_families_are_genres_kind_and_year_with_empty_rows_for_unknown_values() -> None:
     genres = sp.csr_array(np.array([[1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 0, 0]], np.float32))
     kinds, years = np.array([1, -1, 0], np.int16), np.array([1999, np.nan, 1950], np.float32)
-    titles = ItemFeatures(genres, ("A", "B", "C", "D"), kinds, ("Movie", "TV"), years, years)
+    features = ItemFeatures(genres, ("A", "B", "C", "D"), kinds, ("Movie", "TV"), years, years)
     expected = [
         [[0.5, 0.5, 0.5, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
         [[0, 1], [0, 0], [1, 0]],
         [[0, 1], [0, 0], [1, 0]],
     ]
-    for family, values in zip(item_feature_families(titles), expected, strict=True):
+    for family, values in zip(item_feature_families(features), expected, strict=True):
         np.testing.assert_array_equal(family.toarray(), values)
 
 
 def test_a_feature_that_tells_nothing_is_left_out() -> None:
     no_years = np.full(2, np.nan, np.float32)
     genres = sp.csr_array(np.ones((2, 1), np.float32))
-    titles = ItemFeatures(genres, ("A",), np.zeros(2, np.int16), ("Movie",), no_years, no_years)
-    assert item_feature_families(titles) == []
+    features = ItemFeatures(genres, ("A",), np.zeros(2, np.int16), ("Movie",), no_years, no_years)
+    assert item_feature_families(features) == []
 
 
-def test_watches_alone_are_refused(data: TrainingData) -> None:
-    watched = data.train.where(np.isnan(data.train.ratings))
+def test_interactions_without_any_rating_are_refused(data: TrainingData) -> None:
+    unrated = data.train.where(np.isnan(data.train.ratings))
     with pytest.raises(RecsysError, match="no ratings"):
-        BayesianFm(QUICK).fit(replace(data, train=watched))
+        BayesianFm(QUICK).fit(replace(data, train=unrated))

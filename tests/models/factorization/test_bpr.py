@@ -11,14 +11,14 @@ def two_camps() -> np.ndarray:
     return 10 * camp * (random.random(camp.shape) < 0.7)
 
 
-def test_titles_of_ones_own_camp_come_first() -> None:
+def test_items_of_the_users_own_group_come_first() -> None:
     model = Bpr(BprParams(factors=4)).fit(world_of(two_camps()))
     scores = model._scores(np.arange(40, dtype=np.int32))
     assert (scores[:20, :10].min(axis=1) > scores[:20, 10:].max(axis=1)).mean() > 0.9
     assert (scores[20:, 10:].min(axis=1) > scores[20:, :10].max(axis=1)).mean() > 0.9
 
 
-def test_positives_outrank_other_titles_far_more_often_than_by_chance() -> None:
+def test_positives_outrank_other_items_far_more_often_than_by_chance() -> None:
     likes = random_likes(80, 30)
     model = Bpr(BprParams(factors=8)).fit(world_of(likes))
     X = likes[:, model.columns_] > 0

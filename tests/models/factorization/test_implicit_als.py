@@ -45,7 +45,7 @@ def test_a_converged_fit_solves_the_normal_equations_of_both_sides(
     np.testing.assert_allclose(users @ solved(users, X.T, model.penalty_).T, scores, atol=0.01)
 
 
-def test_a_stranger_is_solved_for_exactly(model: ImplicitAls, likes: NDArray[np.float64]) -> None:
+def test_a_new_user_is_solved_exactly(model: ImplicitAls, likes: NDArray[np.float64]) -> None:
     history = likes[[3, 7]].copy()
     history[:, -5:] = 0
     scores = model._scores_for(pairs_of(history), 2)[:, model.columns_]

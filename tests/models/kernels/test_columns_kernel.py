@@ -24,5 +24,5 @@ def test_what_occurs_together_is_counted_by_the_users_weights() -> None:
     weights = random.random(70, dtype=np.float32)
     expected = X.T @ (weights[:, None] * X)
     for some in (slice(30, 41), slice(None)):
-        found = cooccurrences(sp.csr_array(X.T), sp.csr_array(X), weights, some)
-        np.testing.assert_allclose(found, expected[some], rtol=1e-5)
+        counts = cooccurrences(sp.csr_array(X.T), sp.csr_array(X), weights, some)
+        np.testing.assert_allclose(counts, expected[some], rtol=1e-5)

@@ -29,7 +29,7 @@ def test_the_best_come_first_and_of_equal_ones_the_lower_column(
 @pytest.mark.parametrize("steps", [0.3, 1000.0])
 def test_the_best_of_a_long_row_are_those_that_sorting_finds(width: int, k: int, steps: float) -> None:
     random = np.random.default_rng(width)
-    # Coarse steps make ties, a rising row has its best side by side, and one row has fewer scores than are asked for.
+    # Coarse steps make ties, in a rising row the best are adjacent, and one row has fewer scores than k.
     scores = np.round(random.standard_normal((9, width)) * steps).astype(np.float32)
     scores[0] = np.sort(scores[0])
     scores[1, 5:] = -np.inf

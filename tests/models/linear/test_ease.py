@@ -58,12 +58,12 @@ def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, ac
     np.testing.assert_allclose(model._scores(users)[:, model.columns_], X @ expected, atol=1e-4)
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_list() -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_list() -> None:
     likes = random_likes(80, 30)
     model = Ease().fit(world_of(likes))
     known = model.recommend(np.array([3, 7], dtype=np.int32), 10)
-    stranger = model.recommend_for(10, history=pairs_of(likes[[3, 7]]))
-    np.testing.assert_array_equal(known.items, stranger.items)
+    new_user = model.recommend_for(10, history=pairs_of(likes[[3, 7]]))
+    np.testing.assert_array_equal(known.items, new_user.items)
 
 
 def test_inverting_uses_no_second_matrix() -> None:
@@ -81,7 +81,7 @@ def test_a_matrix_that_cannot_be_inverted_is_refused() -> None:
         invert_in_place(np.array([[1, 2], [2, 1]], dtype=np.float32))
 
 
-def test_too_many_titles_for_the_memory_are_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_items_than_fit_the_memory_are_refused_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 15)
     with pytest.raises(RecsysError, match=r"ease: a matrix of 2 × 2 items takes .* GiB .*min_positives"):
         Ease().fit(world_of([[10, 10], [10, 0]]))

@@ -27,27 +27,27 @@ def test_shrinkage_is_added_to_the_denominator() -> None:
 def test_conditional_probability_by_hand() -> None:
     # row i, column j: P(j | i) = c_ij / c_i
     expected = [[0, 2 / 3, 1 / 3], [1, 0, 0], [1, 0, 0]]
-    found = similarities(similarity="conditional", popularity_power=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    result = similarities(similarity="conditional", popularity_power=0)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 def test_conditional_probability_is_held_against_popularity() -> None:
     expected = [[0, 1 / 3, 1 / 3], [1 / 3, 0, 0], [1 / 3, 0, 0]]
-    found = similarities(similarity="conditional", popularity_power=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    result = similarities(similarity="conditional", popularity_power=1)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
-def test_each_title_keeps_its_nearest_neighbours() -> None:
+def test_each_item_keeps_its_nearest_neighbours() -> None:
     a, b = 2 / np.sqrt(6), 1 / np.sqrt(3)
     np.testing.assert_allclose(similarities(neighbours=1), [[0, a, b], [a, 0, 0], [0, 0, 0]], rtol=1e-6)
 
 
 def test_active_users_count_less() -> None:
-    # users of 3, 1 and 2 titles count 1/3, 1 and 1/2, all times 2, which makes the six positives six again
-    found = ItemKnn(ItemKnnParams(activity_power=0.5, shrinkage=0)).fit(world_of([[9, 9, 9], [9, 0, 0], [0, 9, 9]]))
+    # users of 3, 1 and 2 items count 1/3, 1 and 1/2, all times 2, which makes the six positives six again
+    result = ItemKnn(ItemKnnParams(activity_power=0.5, shrinkage=0)).fit(world_of([[9, 9, 9], [9, 0, 0], [0, 9, 9]]))
     c_00, c_11, c_01, c_12 = 8 / 3, 5 / 3, 2 / 3, 5 / 3
     a, b = c_01 / np.sqrt(c_00 * c_11), c_12 / c_11
-    np.testing.assert_allclose(found.similarities_.toarray(), [[0, a, a], [a, 0, b], [a, b, 0]], rtol=1e-6)
+    np.testing.assert_allclose(result.similarities_.toarray(), [[0, a, a], [a, 0, b], [a, b, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "conditional"])
@@ -68,7 +68,7 @@ def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, si
     np.testing.assert_allclose(scores, X @ expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_list() -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_list() -> None:
     likes = random_likes(80, 30)
     model = ItemKnn().fit(world_of(likes))
     known = model.recommend(np.array([3, 7], dtype=np.int32), 10)

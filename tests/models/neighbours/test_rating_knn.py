@@ -63,14 +63,14 @@ def test_a_pair_is_predicted_as_in_the_users_row(data: TrainingData) -> None:
     np.testing.assert_allclose(model._predict(users, items), rows.ravel(), rtol=1e-5)
 
 
-def test_a_stranger_is_predicted_like_a_user_of_the_same_history(data: TrainingData) -> None:
+def test_a_new_user_is_predicted_like_a_user_with_the_same_history(data: TrainingData) -> None:
     model = RatingKnn().fit(data)
     known = data.train.where(data.train.users == 10)
     history = Interactions(known.users - np.int32(10), known.items, known.ratings)
     np.testing.assert_allclose(model._ratings_for(history, 1), model._ratings(np.array([10], np.int32)), rtol=1e-4)
 
 
-def test_watches_alone_leave_nothing_but_the_middle_of_the_scale(data: TrainingData) -> None:
+def test_without_any_rating_the_prediction_is_the_middle_of_the_scale(data: TrainingData) -> None:
     unrated = replace(data.train, ratings=np.full(len(data.train), np.nan, dtype=np.float32))
     model = RatingKnn().fit(replace(data, train=unrated))
     assert (model.predict(data.validation.users, data.validation.items) == 5.5).all()

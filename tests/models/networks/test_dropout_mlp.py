@@ -21,7 +21,7 @@ def test_the_network_is_the_papers_to_the_parameter() -> None:
     assert {layer.rate for layer in network.layers if type(layer).__name__ == "Dropout"} == {0.1}
 
 
-def test_its_embeddings_are_as_many_as_there_are_users_and_titles_whatever_their_ids(fitted, data) -> None:
+def test_it_has_an_embedding_for_each_user_and_item_whatever_their_ids(fitted, data) -> None:
     model = fitted("dropout_mlp")
     assert model.users_.shape == (data.n_users, 100)
     assert model.items_.shape == (data.n_items, 100)

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fitted_models import new_model
-from small_world import WATCHED, world_of
+from small_world import UNRATED, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.contract import COLD_ITEMS, COLD_USERS, N_ITEMS
+from recsys_dagster.models.contract_data import COLD_ITEMS, COLD_USERS, N_ITEMS
 from recsys_dagster.models.networks.embedding_mlp import EmbeddingMlp, EmbeddingMlpParams
 from recsys_dagster.models.networks.neural import import_keras
 
@@ -64,14 +64,14 @@ def test_on_a_gpu_hidden_layers_compute_in_half_precision_and_the_loss_is_the_sa
 ) -> None:
     params = EmbeddingMlpParams(epochs=3, patience=None)
     expected = EmbeddingMlp(params).fit(data).history_["loss"]
-    # There is no GPU in most machines that run this: the layers are told of one, and compute where they are.
+    # Most machines that run this have no GPU: the layers get the dtype of one, and compute on the processor.
     monkeypatch.setattr(import_keras().distribution, "list_devices", lambda: ["gpu:0"])
     layers = EmbeddingMlp(params).build_network(9, 9).layers[-4:]
     assert [layer.compute_dtype for layer in layers] == ["bfloat16", "bfloat16", "bfloat16", "float32"]
     assert {layer.variable_dtype for layer in layers} == {"float32"}
-    found = EmbeddingMlp(params).fit(data).history_["loss"]
-    assert found != expected
-    assert found == pytest.approx(expected, rel=0.02)
+    losses = EmbeddingMlp(params).fit(data).history_["loss"]
+    assert losses != expected
+    assert losses == pytest.approx(expected, rel=0.02)
 
 
 def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> None:
@@ -80,15 +80,15 @@ def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> 
     assert model.best_epoch_ == len(model.history_["loss"]) == model.params.epochs
 
 
-def test_the_unknown_are_average(model: Model) -> None:
+def test_unknown_users_and_items_are_average(model: Model) -> None:
     known = np.diff(model.seen_.indptr) > 0
-    known[117] = False  # who only watched has no rated pair either
+    known[117] = False  # the user without ratings has no rated pair either
     for user in (*COLD_USERS, 117):
         np.testing.assert_allclose(model.users_[user], model.users_[known].mean(axis=0), rtol=1e-5, atol=1e-7)
     for item in COLD_ITEMS:
         np.testing.assert_allclose(model.items_[item], model.items_[: N_ITEMS - 2].mean(axis=0), rtol=1e-5, atol=1e-7)
 
 
-def test_it_says_that_watches_alone_teach_it_nothing() -> None:
+def test_interactions_without_any_rating_are_refused() -> None:
     with pytest.raises(RecsysError, match="the training fold has no ratings"):
-        EmbeddingMlp().fit(world_of([[WATCHED, 0], [0, WATCHED]]))
+        EmbeddingMlp().fit(world_of([[UNRATED, 0], [0, UNRATED]]))

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fitted_models import new_model
-from small_world import WATCHED, pairs_of, world_of
+from small_world import UNRATED, pairs_of, world_of
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.contract import COLD_ITEMS, N_GENRES, UNRATED_USER
+from recsys_dagster.models.contract_data import COLD_ITEMS, N_GENRES, UNRATED_USER
 from recsys_dagster.models.networks import two_tower
 from recsys_dagster.models.registry import get_model_class
 
@@ -48,7 +48,7 @@ def test_numpy_gives_what_keras_gives(data: TrainingData, monkeypatch: pytest.Mo
     listed = model._ratings(pairs.users)[np.arange(len(pairs)), pairs.items]
     np.testing.assert_allclose(listed, 5.5 + 4.5 * products, rtol=1e-4)
     tables = [layer for layer in networks[0].layers if not layer.trainable]
-    assert len(tables) == 2, "what is known of users and titles is not trained"
+    assert len(tables) == 2, "the inputs of users and items are not trained"
 
 
 def test_outputs_have_length_one_and_ratings_stay_on_the_scale(model: Model) -> None:
@@ -59,7 +59,7 @@ def test_outputs_have_length_one_and_ratings_stay_on_the_scale(model: Model) -> 
     assert ratings.max() < 10 + 1e-4
 
 
-def test_means_and_deviations_are_weighted_and_leave_the_unknown_out() -> None:
+def test_means_and_deviations_are_weighted_and_ignore_unknown_values() -> None:
     features = np.array([[1, 5, np.nan], [4, 5, np.nan], [np.nan, 5, np.nan], [100, 9, 100]], dtype=np.float32)
     mean, deviation = two_tower.standardiser(features, np.array([2, 1, 3, 0]))
     np.testing.assert_allclose(mean, [2, 5, 0])
@@ -70,12 +70,12 @@ def test_means_and_deviations_are_weighted_and_leave_the_unknown_out() -> None:
 
 def test_damped_training_ratings_stand_in_for_a_missing_site_score() -> None:
     data = world_of([[10, 4, 0], [10, 0, 0]], genres=[[1, 0], [0, 1], [1, 1]])
-    titles = replace(
+    features = replace(
         data.item_features, years=np.array([1990, np.nan, 2000]), site_scores=np.array([np.nan, 7.5, np.nan])
     )
-    features = two_tower.item_inputs(titles, data.train, 8.0)
-    # title 0: (10 + 10 + 5 · 8) / 7; title 2: nobody rated it
-    np.testing.assert_allclose(features, [[1990, 60 / 7, 1, 0], [np.nan, 7.5, 0, 1], [2000, 8, 1, 1]], rtol=1e-6)
+    inputs = two_tower.item_inputs(features, data.train, 8.0)
+    # item 0: (10 + 10 + 5 · 8) / 7; item 2 has no rating
+    np.testing.assert_allclose(inputs, [[1990, 60 / 7, 1, 0], [np.nan, 7.5, 0, 1], [2000, 8, 1, 1]], rtol=1e-6)
 
 
 def test_the_validation_fold_is_in_no_feature(data: TrainingData) -> None:
@@ -104,7 +104,7 @@ def test_a_training_rating_is_not_among_its_own_inputs(monkeypatch: pytest.Monke
     monkeypatch.setattr(two_tower, "train", capture_examples)
     TwoTower(QUICK).fit(world_of(np.diag([10.0, 4, 6, 8])))
     of_user, of_title = seen["examples"].inputs
-    # Each user and title has this one rating: without it nothing is known of their taste, or of how it is rated.
+    # Each user and item has this one rating; without it the taste and the mean rating are unknown.
     np.testing.assert_array_equal(seen["user_rows"][of_user], 0)
     site_scores = seen["title_rows"][of_title][:, 1]
     np.testing.assert_array_equal(site_scores, site_scores[0])
@@ -113,20 +113,20 @@ def test_a_training_rating_is_not_among_its_own_inputs(monkeypatch: pytest.Monke
     np.testing.assert_allclose(seen["examples"].targets, [1, -1 / 3, 1 / 9, 5 / 9], rtol=1e-6)
 
 
-def test_a_stranger_with_a_users_history_gets_that_users_ratings(model: Model, data: TrainingData) -> None:
+def test_a_new_user_with_a_users_history_gets_that_users_ratings(model: Model, data: TrainingData) -> None:
     history = data.train.where(data.train.users < 4)
     np.testing.assert_allclose(model._ratings_for(history, 4), model._ratings(np.arange(4)), rtol=1e-5)
 
 
-def test_a_title_that_nobody_rated_is_told_by_its_features(model: Model, data: TrainingData) -> None:
+def test_an_item_without_ratings_is_predicted_from_its_features(model: Model, data: TrainingData) -> None:
     users = np.arange(100, dtype=np.int32)
     first, second = (model.predict(users, np.full(100, item, dtype=np.int32)) for item in COLD_ITEMS)
     assert np.corrcoef(first, second)[0, 1] < 0.999
     better = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 9.5, 7.0))
     worse = replace(data.item_features, site_scores=np.where(np.arange(data.n_items) == COLD_ITEMS[0], 4.0, 7.0))
     high, low = (
-        two_tower.through(model.item_tower_, two_tower.item_inputs(titles, data.train.rated, 7.0))[COLD_ITEMS[0]]
-        for titles in (better, worse)
+        two_tower.through(model.item_tower_, two_tower.item_inputs(features, data.train.rated, 7.0))[COLD_ITEMS[0]]
+        for features in (better, worse)
     )
     assert (model.users_ @ (high - low)).mean() > 0.1
 
@@ -141,14 +141,14 @@ def test_who_loves_a_genre_gets_more_of_it_than_who_hates_it(model: Model) -> No
         assert leaning[0] > leaning[1]
 
 
-def test_who_only_watched_is_average(model: Model) -> None:
+def test_a_user_without_ratings_is_average(model: Model) -> None:
     average = two_tower.through(model.user_tower_, np.full((1, N_GENRES), np.nan, dtype=np.float32))
     np.testing.assert_allclose(model.users_[[UNRATED_USER]], average, rtol=1e-5, atol=1e-6)
 
 
 def test_a_fold_without_ratings_is_refused() -> None:
     with pytest.raises(RecsysError, match="two_tower: the training fold has no ratings"):
-        TwoTower().fit(world_of([[WATCHED, WATCHED]]))
+        TwoTower().fit(world_of([[UNRATED, UNRATED]]))
 
 
 def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> None:
@@ -157,5 +157,5 @@ def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> 
 
 
 def test_a_history_without_ratings_still_gives_a_list(model: Model) -> None:
-    top = model.recommend_for(5, history=pairs_of([[WATCHED, WATCHED, 0]]))
+    top = model.recommend_for(5, history=pairs_of([[UNRATED, UNRATED, 0]]))
     assert (top.items >= 2).all()

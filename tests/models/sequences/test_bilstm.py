@@ -18,7 +18,7 @@ QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.02, "batch_size": 64, "
 
 @pytest.fixture(scope="module")
 def walk() -> TrainingData:
-    """Each user walks around a circle of titles from somewhere on, one step an hour; rows in the order of the index."""
+    """Each user walks around a circle of items from a random start, a step an hour; rows in order of the index."""
     starts = np.random.default_rng(0).integers(N_PLACES, size=N_WALKERS)
     users = np.repeat(np.arange(N_WALKERS, dtype=np.int32), N_STEPS)
     steps = np.tile(np.arange(N_STEPS), N_WALKERS)
@@ -40,10 +40,10 @@ def test_it_learns_what_follows_what_and_nothing_of_it_from_shuffled_histories(w
     assert share_of_next_steps_found(ordered, walk) > 0.9
     # Both ends of the way behind are as likely.
     assert share_of_next_steps_found(shuffled, walk) < 0.75
-    stranger = Interactions(
+    new_user = Interactions(
         *(np.array(v, "i4") for v in ([0] * 3, [6, 4, 5])), np.full(3, 7, "f4"), np.array([3, 1, 2])
     )
-    assert ordered.recommend_for(1, history=stranger).items.tolist() == [[7]]
+    assert ordered.recommend_for(1, history=new_user).items.tolist() == [[7]]
 
 
 def test_the_networks_layers_are_the_papers() -> None:
@@ -81,13 +81,13 @@ def test_numpy_scores_what_keras_does(fitted, data: TrainingData) -> None:
     np.testing.assert_allclose(model._scores(np.arange(data.n_users)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_loss_is_the_cross_entropy_over_all_titles() -> None:
+def test_the_loss_is_the_cross_entropy_over_all_items() -> None:
     logits = np.log(np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3]], dtype=np.float32))
     losses = np.array(cross_entropy(np.array([2, 1]), logits))
     np.testing.assert_allclose(losses, -np.log([0.5, 0.1]), rtol=1e-5)
 
 
-def test_a_sequence_for_every_title_but_the_first_of_a_user(walk: TrainingData) -> None:
+def test_there_is_a_sequence_for_every_item_of_a_user_but_the_first(walk: TrainingData) -> None:
     model = BiLstm()
     histories = model._histories(walk.train, walk.n_users)
     every = model._targets(histories)
@@ -96,7 +96,7 @@ def test_a_sequence_for_every_title_but_the_first_of_a_user(walk: TrainingData) 
     assert histories.places[third].reshape(N_WALKERS, -1).tolist() == [[1, 4, 7]] * N_WALKERS
     few = _examples(histories, every, 10, np.random.default_rng(0))
     assert few.inputs[0].shape == (10, 17)
-    assert (few.inputs[0][:, -1] == (few.targets - 1) % N_PLACES + 1).all(), "the target follows the latest title"
+    assert (few.inputs[0][:, -1] == (few.targets - 1) % N_PLACES + 1).all(), "the target follows the latest item"
 
 
 def test_validation_sequences_end_in_the_validation_fold(data: TrainingData) -> None:
@@ -116,6 +116,6 @@ def test_it_says_that_there_is_no_order_without_times(data: TrainingData, caplog
     assert "no times are known" in caplog.text
 
 
-def test_histories_of_one_title_are_refused() -> None:
+def test_histories_of_one_item_are_refused() -> None:
     with pytest.raises(RecsysError, match="no user has two items"):
         BiLstm().fit(world_of(np.eye(4)))
