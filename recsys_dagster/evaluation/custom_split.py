@@ -290,7 +290,7 @@ def _parquet_writer(path: Path, schema: dict[str, str]) -> Iterator[Callable[...
     import pyarrow.parquet as pq
 
     types = pa.schema([(name, pa.type_for_alias(alias)) for name, alias in schema.items()])
-    with replacing(path) as beside, pq.ParquetWriter(beside, types, compression="zstd") as writer:
+    with replacing(path) as unfinished, pq.ParquetWriter(unfinished, types, compression="zstd") as writer:
 
         def append(*columns: NDArray[np.number]) -> None:
             writer.write_table(pa.table(list(map(pa.array, columns)), types.names).cast(types))

@@ -91,7 +91,7 @@ def diagnose(metrics: Sequence[MetricRow]) -> dict[str, list[Diagnostic]]:
         ]
         for model, rows in by_model.items()
     }
-    return {model: found for model, found in diagnostics.items() if found}
+    return {model: some for model, some in diagnostics.items() if some}
 
 
 def disqualified(metrics: Sequence[MetricRow]) -> set[str]:
@@ -110,9 +110,9 @@ def _leap(rows: _Rows, by_model: Mapping[str, _Rows]) -> str | None:
         (RATING_METRIC, RATING_BASELINE, RMSE_LEAP),
     ):
         four = [
-            found.get((fold, key))
+            by_key.get((fold, key))
             for fold in (CHOOSING_FOLD, REPORTED_FOLD)
-            for found in (rows, by_model.get(baseline, {}))
+            for by_key in (rows, by_model.get(baseline, {}))
         ]
         known = [row for row in four if _has_interval(row)]
         if len(known) < len(four):

@@ -239,8 +239,8 @@ def _rows(
     for rank, model in enumerate(sorted(versions, key=position), start=1):
         shown = {key: by_model[model] for key, by_model in reported.items() if model in by_model}
         difference, p = differences.get(model, (None, None))
-        chosen_by, found = choosing.get(model), diagnostics.get(model, [])
-        rows.append(LeaderboardRow(model, versions[model], rank, chosen_by, shown, difference, p, found))
+        chosen_by, messages = choosing.get(model), diagnostics.get(model, [])
+        rows.append(LeaderboardRow(model, versions[model], rank, chosen_by, shown, difference, p, messages))
     return rows
 
 

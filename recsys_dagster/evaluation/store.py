@@ -145,8 +145,8 @@ def write_per_user(per_user: PerUser, path: Path) -> None:
     import pyarrow.parquet as pq
 
     table = pa.table({name: pa.array(values, from_pandas=True) for name, values in per_user.items()})
-    with replacing(path) as beside:
-        pq.write_table(table, beside, compression="zstd")
+    with replacing(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
 
 
 def read_per_user(path: Path, columns: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

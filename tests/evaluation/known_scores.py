@@ -43,7 +43,7 @@ def pairs(*triples):
 
 def training(train, n_users, n_items):
     """Training data of the given pairs, on a scale from 0 to 5."""
-    titles = ItemFeatures(
+    items = ItemFeatures(
         genres=sp.csr_array((n_items, 1), dtype=np.float32),
         genre_names=("Drama",),
         kinds=np.zeros(n_items, np.int16),
@@ -51,4 +51,4 @@ def training(train, n_users, n_items):
         years=np.full(n_items, np.nan, np.float32),
         site_scores=np.full(n_items, np.nan, np.float32),
     )
-    return TrainingData(train, Interactions.empty(), n_users, n_items, titles, (0, 5), 4)
+    return TrainingData(train, Interactions.empty(), n_users, n_items, items, (0, 5), 4)

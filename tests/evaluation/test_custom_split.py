@@ -83,7 +83,7 @@ class TestKnownUsers:
         rows = read(tmp_path / "out/predictions/user_item_bias.parquet")
         assert [(user, item) for user, item, _ in rows] == [(user, item) for user, item, _ in TEST]
         predicted = {(user, item): value for user, item, value in rows}
-        assert predicted[99, 400] == pytest.approx(3), "the mean, for a user and a title that are both unknown"
+        assert predicted[99, 400] == pytest.approx(3), "the mean, for a user and an item that are both unknown"
         assert predicted[99, 100] > predicted[99, 400] > predicted[30, 300]
         errors = np.array([predicted[user, item] - rating for user, item, rating in TEST if rating is not None])
         assert bias.values["rmse"] == pytest.approx(np.sqrt((errors**2).mean()))
@@ -171,13 +171,13 @@ class TestNewUsers:
                 "fold_in": [pair for pair in pairs if pair[0] >= 40 and pair not in test],
             },
         )
-        told = {pair[:2] for pair in pairs if pair[0] >= 40 and pair not in test}
+        known = {pair[:2] for pair in pairs if pair[0] >= 40 and pair not in test}
         for one in evaluate_models(tmp_path, split, "ease", "item_knn"):
             assert one.skipped is None
             rows = read(tmp_path / f"out/lists/{one.model}.parquet")
             assert len({(user, item) for user, _, item, _ in rows}) == len(rows) == 20 * 100
             assert [rank for _, rank, _, _ in rows] == list(range(1, 101)) * 20
-            assert not told & {(user, item) for user, _, item, _ in rows}
+            assert not known & {(user, item) for user, _, item, _ in rows}
             scores = np.array([score for *_, score in rows]).reshape(20, 100)
             assert (np.diff(scores, axis=1) <= 0).all()
             assert 0 < one.values["ndcg@10"] < 1
@@ -249,12 +249,12 @@ def test_metrics_are_written_with_intervals_resource_usage_and_parameters(tmp_pa
         "relevance": "positive",
         "no_ranking_metrics": None,
     }
-    found = written["models"]["user_item_bias"]
-    assert found["metrics"] == bias.values
-    assert all(low <= found["metrics"][label] <= high for label, (low, high) in found["intervals"].items())
-    assert found["params"]["item_damping"] == 3
-    assert found["fit_seconds"] >= 0
-    assert found["peak_memory_mb"] > 10
+    result = written["models"]["user_item_bias"]
+    assert result["metrics"] == bias.values
+    assert all(low <= result["metrics"][label] <= high for label, (low, high) in result["intervals"].items())
+    assert result["params"]["item_damping"] == 3
+    assert result["fit_seconds"] >= 0
+    assert result["peak_memory_mb"] > 10
 
 
 def test_equal_seeds_give_equal_results(tmp_path: Path, known_users: Split) -> None:

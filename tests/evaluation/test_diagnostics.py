@@ -18,10 +18,10 @@ USERS, ITEMS = 400, 90
 
 @pytest.fixture(scope="module")
 def folds() -> list[Interactions]:
-    """Ratings of 1 to 5 by users with tastes, popular titles more often: 80 % to train on, 10 % each to judge by."""
+    """Ratings of 1 to 5 by users with tastes, popular items more often: 80 % to train on, 10 % each to evaluate on."""
     world = np.random.default_rng(0)
-    tastes, titles = world.normal(0, 0.5, (USERS, 4)), world.normal(0, 0.8, (ITEMS, 4))
-    ratings = np.clip(np.round(3.4 + tastes @ titles.T + world.normal(0, 0.7, (USERS, ITEMS))), 1, 5)
+    tastes, traits = world.normal(0, 0.5, (USERS, 4)), world.normal(0, 0.8, (ITEMS, 4))
+    ratings = np.clip(np.round(3.4 + tastes @ traits.T + world.normal(0, 0.7, (USERS, ITEMS))), 1, 5)
     known = world.random((USERS, ITEMS)) < 0.5 / (1 + np.arange(ITEMS) / 20)
     users, items = np.nonzero(known)
     everything = Interactions(users.astype(np.int32), items.astype(np.int32), ratings[known].astype(np.float32))
@@ -35,8 +35,8 @@ def evaluated(model, folds, name=None):
     rows = []
     for fold, pairs in (("validation", validation), ("test", test)):
         exclude = None if fold == "validation" else validation.matrix(USERS, ITEMS)
-        found = evaluate(model, pairs, exclude, like_threshold=4, data=training(train, USERS, ITEMS), seed=1)
-        rows += found.rows(name or model.name, "v1", "holdout", fold)
+        result = evaluate(model, pairs, exclude, like_threshold=4, data=training(train, USERS, ITEMS), seed=1)
+        rows += result.rows(name or model.name, "v1", "holdout", fold)
     return rows
 
 
@@ -100,11 +100,11 @@ def test_an_impossibly_small_error_is_disqualifying(folds, honest):
     table = np.full((USERS, ITEMS), 3, np.float32)
     for fold in folds:
         table[fold.users, fold.items] = fold.ratings + 0.01
-    found = diagnose([*honest, *evaluated(Table(table).fit(training(folds[0], USERS, ITEMS)), folds, "oracle")])[
+    diagnostics = diagnose([*honest, *evaluated(Table(table).fit(training(folds[0], USERS, ITEMS)), folds, "oracle")])[
         "oracle"
     ]
-    assert found[0].severity is Severity.DISQUALIFYING
-    assert "which no honest model reaches" in found[0].message
+    assert diagnostics[0].severity is Severity.DISQUALIFYING
+    assert "which no honest model reaches" in diagnostics[0].message
 
 
 def test_a_model_that_predicts_a_constant_and_one_list_has_both_warnings(folds, honest):

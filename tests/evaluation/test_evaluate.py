@@ -13,14 +13,14 @@ from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.models.registry import get_model_class
 
-# Six titles; title 5 is in no training pair. Everybody's scores fall from title 0 to title 5.
+# Six items; item 5 is in no training pair. All users' scores fall from item 0 to item 5.
 TRAIN = pairs((0, 0, 5), (1, 1, 3), (2, 2, 4), (3, 3, 2), (3, 4, 2))
 SCORES = np.tile(np.arange(6, 0, -1) * 0.5, (4, 1))  # 3.0, 2.5, 2.0, 1.5, 1.0, 0.5
 # User 0 likes 2 and 4; user 1 likes nothing; user 2 likes 5, which no list can hold; user 3 has item 0 unrated.
 FOLD = pairs((0, 2, 4), (0, 4, 5), (0, 3, 1), (1, 0, 2), (2, 5, 4), (3, 0, np.nan))
 
 
-def found(evaluation, metric, k=None):
+def metric_of(evaluation, metric, k=None):
     (one,) = [m for m in evaluation.metrics if (m.metric, m.k) == (metric, k)]
     return one
 
@@ -36,7 +36,7 @@ def run(model, fold=FOLD, exclude=None, **changes):
 
 def test_a_small_evaluation_matches_values_computed_by_hand():
     evaluation = run(fitted())
-    # User 0 has title 0, so the list is 1, 2, 3, 4: hits at ranks 2 and 4. User 2: no hit.
+    # User 0 has item 0, so the list is 1, 2, 3, 4: hits at ranks 2 and 4. User 2: no hit.
     expected = {
         ("recall", 1): 0,
         ("recall", 2): 0.25,
@@ -46,16 +46,16 @@ def test_a_small_evaluation_matches_values_computed_by_hand():
         ("map", 4): 0.25,
         ("hit_rate", 1): 0,
         ("hit_rate", 2): 0.5,
-        ("coverage", 1): 2 / 5,  # user 0 is shown title 1, user 2 title 0, of five titles in the training fold
+        ("coverage", 1): 2 / 5,  # user 0 gets item 1, user 2 item 0, of five items in the training fold
         ("coverage", 4): 5 / 5,
         ("mse", None): (2**2 + 4**2 + 0.5**2 + 1**2 + 3.5**2) / 5,
         ("mae", None): (2 + 4 + 0.5 + 1 + 3.5) / 5,
     }
     for key, value in expected.items():
-        assert found(evaluation, *key).value == pytest.approx(value), key
-    assert found(evaluation, "rmse").value == pytest.approx(found(evaluation, "mse").value ** 0.5)
-    assert found(evaluation, "ndcg", 2).users == 2
-    assert found(evaluation, "rmse").users == 3
+        assert metric_of(evaluation, *key).value == pytest.approx(value), key
+    assert metric_of(evaluation, "rmse").value == pytest.approx(metric_of(evaluation, "mse").value ** 0.5)
+    assert metric_of(evaluation, "ndcg", 2).users == 2
+    assert metric_of(evaluation, "rmse").users == 3
 
 
 def test_per_user_results_are_nan_for_a_user_without_a_relevant_item():
@@ -69,7 +69,7 @@ def test_per_user_results_are_nan_for_a_user_without_a_relevant_item():
 
 def test_pairs_of_other_folds_are_excluded_from_the_lists():
     exclude = sp.csr_array(([1.0], ([0], [1])), shape=(4, 6))
-    assert found(run(fitted(), exclude=exclude), "mrr", 4).value == 0.5  # title 2 moves up to rank 1
+    assert metric_of(run(fitted(), exclude=exclude), "mrr", 4).value == 0.5  # item 2 moves up to rank 1
 
 
 def test_every_interval_holds_its_value_and_coverage_has_none():
@@ -106,14 +106,14 @@ def test_an_oracle_gets_everything_right():
     model = Table(truth).fit(training(everything.where(~held), 50, 30))
     evaluation = evaluate(model, everything.where(held), None, like_threshold=4, ks=(1, 30), seed=0, resamples=50)
     for metric in ("ndcg", "mrr", "recall", "map", "hit_rate"):
-        assert found(evaluation, metric, 30).value == pytest.approx(1), metric
-    assert found(evaluation, "rmse").value == 0
+        assert metric_of(evaluation, metric, 30).value == pytest.approx(1), metric
+    assert metric_of(evaluation, "rmse").value == 0
 
 
 def test_lists_longer_than_the_catalogue_are_scored_with_misses_at_the_end():
     evaluation = run(fitted(), ks=(100,))
-    assert found(evaluation, "recall", 100).value == 0.5
-    assert found(evaluation, "precision", 100).value == pytest.approx(0.01)
+    assert metric_of(evaluation, "recall", 100).value == 0.5
+    assert metric_of(evaluation, "precision", 100).value == pytest.approx(0.01)
 
 
 def test_the_same_seed_gives_the_same_figures_and_blocks_change_nothing(monkeypatch):
@@ -175,8 +175,8 @@ def test_predictions_that_are_not_numbers_are_refused():
 def test_the_constant_is_the_mean_of_the_training_ratings():
     evaluation = constant_rating_metrics(TRAIN, FOLD, seed=0, resamples=50)
     errors = np.array([4, 5, 1, 2, 4]) - 16 / 5
-    assert found(evaluation, "rmse").value == pytest.approx(np.sqrt((errors**2).mean()))
-    assert found(evaluation, "mae").value == pytest.approx(np.abs(errors).mean())
+    assert metric_of(evaluation, "rmse").value == pytest.approx(np.sqrt((errors**2).mean()))
+    assert metric_of(evaluation, "mae").value == pytest.approx(np.abs(errors).mean())
     assert {m.metric for m in evaluation.metrics} == {"rmse", "mae", "mse"}
     assert_array_equal(evaluation.per_user["user_idx"], [0, 1, 2])
 
@@ -193,7 +193,7 @@ def test_with_the_training_data_there_are_metrics_beyond_accuracy():
     evaluation = evaluate(
         Table(SCORES).fit(data), FOLD, None, like_threshold=4, data=data, ks=(2, 10), seed=1, resamples=50
     )
-    # The lists of two: user 0 is shown 1 and 2, user 2 is shown 0 and 1. Each of the titles 0 to 4 is had by one of
+    # The lists of two: user 0 gets 1 and 2, user 2 gets 0 and 1. Each of the items 0 to 4 belongs to one of
     # the four users, but 3 and 4 both by user 3.
     expected = {
         ("novelty", 2): 2,  # -log2(1 / 4)
@@ -202,7 +202,7 @@ def test_with_the_training_data_there_are_metrics_beyond_accuracy():
         ("serendipity", 2): 0,
         ("genre_diversity", 2): 0.5,  # Drama and Crime; Drama and Drama
         ("gini", 2): (-4 * 0 - 2 * 0 + 0 * 1 + 2 * 1 + 4 * 2) / (5 * 4),
-        ("overlap", 10): 1,  # the scores are the same for everybody
+        ("overlap", 10): 1,  # the scores are the same for all users
         # Predicted 2, 1, 1.5, 3 and 0.5 for 4, 5, 1, 2 and 4: never a like.
         ("like_accuracy", None): 2 / 5,
         ("like_recall", None): 0,
@@ -211,17 +211,17 @@ def test_with_the_training_data_there_are_metrics_beyond_accuracy():
         ("prediction_std", None): np.std([2, 1, 1.5, 3, 0.5]),
     }
     for key, value in expected.items():
-        assert found(evaluation, *key).value == pytest.approx(value), key
-    # User 0 has a Drama and is shown a Drama and a Crime; user 2 has a Crime and is shown two Dramas.
-    assert found(evaluation, "miscalibration", 2).value == pytest.approx((-np.log(0.505) - np.log(0.01)) / 2)
-    assert not [m for m in evaluation.metrics if m.metric == "like_precision"], "nothing was said to be a like"
+        assert metric_of(evaluation, *key).value == pytest.approx(value), key
+    # User 0 has a Drama and gets a Drama and a Crime; user 2 has a Crime and gets two Dramas.
+    assert metric_of(evaluation, "miscalibration", 2).value == pytest.approx((-np.log(0.505) - np.log(0.01)) / 2)
+    assert not [m for m in evaluation.metrics if m.metric == "like_precision"], "no pair was predicted to be a like"
     assert sum(pairs for _, _, pairs in evaluation.confusion) == 5
-    figures = {(s.dimension, s.part, s.metric): s.value for s in evaluation.slices}
-    assert figures["support", "0 (cold)", "recall"] == 0
-    assert figures["support", "1 to 4 (cold)", "recall"] == 1  # titles 2 and 4, which user 0 likes
-    assert figures["genre", "Crime", "recall"] == 1
-    assert figures["genre", "Drama", "recall"] == 0.5
-    assert figures["activity", "up to 1", "rmse"] == pytest.approx(found(evaluation, "rmse").value)
+    slices = {(s.dimension, s.part, s.metric): s.value for s in evaluation.slices}
+    assert slices["support", "0 (cold)", "recall"] == 0
+    assert slices["support", "1 to 4 (cold)", "recall"] == 1  # items 2 and 4, which user 0 likes
+    assert slices["genre", "Crime", "recall"] == 1
+    assert slices["genre", "Drama", "recall"] == 0.5
+    assert slices["activity", "up to 1", "rmse"] == pytest.approx(metric_of(evaluation, "rmse").value)
 
 
 def test_a_like_model_is_evaluated_by_its_probabilities():
@@ -233,7 +233,7 @@ def test_a_like_model_is_evaluated_by_its_probabilities():
     data = training(everything.where(~held), 40, 12)
     model = get_model_class("like_naive_bayes")().fit(data)
     evaluation = evaluate(model, everything.where(held), None, like_threshold=4, data=data, seed=1, resamples=50)
-    assert found(evaluation, "like_auc").value > 0.9
-    assert 0 < found(evaluation, "like_log_loss").value < np.log(2)
-    assert found(evaluation, "like_accuracy").value > found(evaluation, "like_majority").value
+    assert metric_of(evaluation, "like_auc").value > 0.9
+    assert 0 < metric_of(evaluation, "like_log_loss").value < np.log(2)
+    assert metric_of(evaluation, "like_accuracy").value > metric_of(evaluation, "like_majority").value
     assert evaluation.confusion == []

@@ -68,30 +68,30 @@ def test_each_of_few_users_is_picked_once() -> None:
 
 
 def test_a_list_holds_no_item_of_the_history_and_marks_liked_items(train: Interactions, later: Interactions) -> None:
-    titles = ItemFeatures(
+    features = ItemFeatures(
         genres=sp.csr_array(np.eye(3, dtype=np.float32)[np.arange(N_ITEMS) % 3]),
         genre_names=("a", "b", "c"), kinds=np.zeros(N_ITEMS, np.int16), kind_names=("TV",),
         years=np.full(N_ITEMS, 2000, np.float32), site_scores=np.full(N_ITEMS, np.nan, np.float32),
     )  # fmt: skip
     validation = pairs([28], [28], [5.0])
     seen_by_all = Interactions.concatenate(train, pairs([1] * 3, [40, 41, 42], [4.0] * 3))
-    data = TrainingData(seen_by_all, validation, N_USERS, N_ITEMS, titles, (0.5, 5), 4)
+    data = TrainingData(seen_by_all, validation, N_USERS, N_ITEMS, features, (0.5, 5), 4)
     model = get_model_class("popularity")().fit(data)
     examples = pick_example_users(train, later, 4)
     ids = np.arange(100, 100 + N_ITEMS, dtype=np.int32)
 
     listed = example_lists(model, examples, validation.matrix(N_USERS, N_ITEMS), ids)
 
-    by_name = {e.name: [t for t in listed if t.example == e.name] for e in examples}
-    assert [title.rank for title in by_name["average"]] == list(range(1, 11))
+    by_name = {e.name: [one for one in listed if one.example == e.name] for e in examples}
+    assert [item.rank for item in by_name["average"]] == list(range(1, 11))
     # user 28 has the items 0 … 27 and, in the validation fold, 28; the user 29 makes none of it popular but 28
-    heavy = [title.item_id for title in by_name["heavy"]]
+    heavy = [item.item_id for item in by_name["heavy"]]
     assert not set(heavy) & set(range(100, 129))
-    assert {title.item_id for title in listed if title.liked and title.example == "heavy"} == {140} & set(heavy)
+    assert {item.item_id for item in listed if item.liked and item.example == "heavy"} == {140} & set(heavy)
     # The most popular items; the even ones up to 8 are the history of the new user.
-    assert [title.item_id for title in by_name["new"]][:5] == [101, 103, 105, 107, 109]
-    assert {title.item_id - 100 for title in by_name["new"] if title.liked} <= set(examples[-1].liked.tolist())
-    assert any(title.liked for title in by_name["new"])
+    assert [item.item_id for item in by_name["new"]][:5] == [101, 103, 105, 107, 109]
+    assert {item.item_id - 100 for item in by_name["new"] if item.liked} <= set(examples[-1].liked.tolist())
+    assert any(item.liked for item in by_name["new"])
 
 
 def test_lists_are_read_as_they_were_written(tmp_path: Path) -> None:

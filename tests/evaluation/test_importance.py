@@ -12,21 +12,21 @@ from recsys_dagster.models.registry import get_model_class
 
 
 class ByUser(SeparableInputs, get_model_class("user_item_bias")):  # type: ignore[misc]
-    """Predicts the number of the user, whatever the title."""
+    """Predicts the number of the user, whatever the item."""
 
-    inputs = ("title", "user")
+    inputs = ("item", "user")
 
     def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
         return sources["user"].astype(np.float32)
 
 
-class ByTitle(SeparableInputs, get_model_class("popularity")):  # type: ignore[misc]
-    """Is nine tenths sure that the title 1 is liked, and that title 0 is not."""
+class ByItem(SeparableInputs, get_model_class("popularity")):  # type: ignore[misc]
+    """Is nine tenths sure that the item 1 is liked, and that item 0 is not."""
 
-    inputs = ("user", "title")
+    inputs = ("user", "item")
 
     def predict_from(self, sources: Mapping[str, NDArray[np.int32]]) -> NDArray[np.float32]:
-        return np.where(sources["title"] == 1, 0.9, 0.1).astype(np.float32)
+        return np.where(sources["item"] == 1, 0.9, 0.1).astype(np.float32)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def fold() -> Interactions:
 
 
 def test_an_input_that_a_model_ignores_has_no_importance(fold: Interactions) -> None:
-    user, title = permutation_importance(ByUser(), fold, 4, seed=1)
-    assert (title.input, title.metric, title.whole) == ("title", "rmse", 0)
-    assert title.value == title.low == title.high == 0
+    user, item = permutation_importance(ByUser(), fold, 4, seed=1)
+    assert (item.input, item.metric, item.whole) == ("item", "rmse", 0)
+    assert item.value == item.low == item.high == 0
     # half of the pairs get the other user and are off by 4: the root of 8
     assert user.input == "user"
     assert user.value == pytest.approx(np.sqrt(8), abs=0.1)
@@ -50,11 +50,11 @@ def test_an_input_that_a_model_ignores_has_no_importance(fold: Interactions) -> 
 
 def test_the_importance_to_a_like_model_is_added_log_loss(fold: Interactions) -> None:
     liked = Interactions(fold.users[:400], fold.items[:400], np.where(fold.items[:400] == 1, 5, 1).astype(np.float32))
-    title, user = permutation_importance(ByTitle(), liked, 4, seed=1)
-    assert (title.input, title.metric) == ("title", "log_loss")
-    assert title.whole == pytest.approx(-np.log(0.9))
-    # half of the pairs get the other title: -log .1 instead of -log .9
-    assert title.value == pytest.approx((np.log(0.9) - np.log(0.1)) / 2, abs=0.1)
+    item, user = permutation_importance(ByItem(), liked, 4, seed=1)
+    assert (item.input, item.metric) == ("item", "log_loss")
+    assert item.whole == pytest.approx(-np.log(0.9))
+    # half of the pairs get the other item: -log .1 instead of -log .9
+    assert item.value == pytest.approx((np.log(0.9) - np.log(0.1)) / 2, abs=0.1)
     assert user.value == 0
 
 
@@ -75,6 +75,6 @@ def test_a_model_without_separable_inputs_has_no_importances(fold: Interactions)
 def test_importances_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "importance" / "two_tower.json"
     assert read_importance(path) == [], "evaluated before it was kept"
-    found = [Importance("user", "rmse", 1.0, 0.5, 0.4, 0.6)]
-    write_importance(found, path)
-    assert read_importance(path) == found
+    importances = [Importance("user", "rmse", 1.0, 0.5, 0.4, 0.6)]
+    write_importance(importances, path)
+    assert read_importance(path) == importances

@@ -27,9 +27,9 @@ def test_the_sums_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
 def test_the_interval_of_a_mean_has_the_width_of_theory():
     values = np.random.default_rng(2).normal(3, 2, (4000, 1))
     drawn = resampled_sums(values, seed=0)[:, 0] / len(values)
-    found = interval(values.mean(), drawn)
+    result = interval(values.mean(), drawn)
     half = 1.96 * values.std() / np.sqrt(len(values))
-    assert_allclose([found.low, found.high], [values.mean() - half, values.mean() + half], atol=0.15 * half)
+    assert_allclose([result.low, result.high], [values.mean() - half, values.mean() + half], atol=0.15 * half)
 
 
 def test_the_interval_covers_the_truth_about_95_times_in_100():
@@ -37,8 +37,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100():
     covered = 0
     for seed in range(300):
         sample = generator.exponential(1, (100, 1))
-        found = interval(sample.mean(), resampled_sums(sample, seed, resamples=400)[:, 0] / 100)
-        covered += found.low <= 1 <= found.high
+        result = interval(sample.mean(), resampled_sums(sample, seed, resamples=400)[:, 0] / 100)
+        covered += result.low <= 1 <= result.high
     assert 0.90 <= covered / 300 <= 0.98
 
 
@@ -50,14 +50,14 @@ def test_resampling_users_is_wider_than_resampling_ratings_would_be():
     widths = []
     for columns in (by_user, by_pair):
         sums = resampled_sums(columns, seed=0, resamples=300)
-        found = interval(0, root_mean(sums[:, 0], sums[:, 1]))
-        widths.append(found.high - found.low)
+        result = interval(0, root_mean(sums[:, 0], sums[:, 1]))
+        widths.append(result.high - result.low)
     assert widths[0] > 4 * widths[1]
 
 
 def test_a_draw_without_weight_does_not_count():
-    found = interval(1.0, np.array([np.nan, 1.0, 1.0]))
-    assert (found.low, found.high) == (1.0, 1.0)
+    result = interval(1.0, np.array([np.nan, 1.0, 1.0]))
+    assert (result.low, result.high) == (1.0, 1.0)
 
 
 def test_a_paired_difference_is_significant_where_the_separate_intervals_overlap():

@@ -48,20 +48,20 @@ def models(folds):
 def test_metrics_match_a_count_one_user_at_a_time(folds, models):
     _, validation, test = folds
     model = models["popularity"]
-    owned = validation.matrix(model.n_users_, model.n_items_)
-    evaluation = evaluate(model, test, owned, **SETTINGS)
+    exclude = validation.matrix(model.n_users_, model.n_items_)
+    evaluation = evaluate(model, test, exclude, **SETTINGS)
     liked = {}
     for user, item, rating in zip(test.users, test.items, test.ratings, strict=True):
         if rating >= 4:
             liked.setdefault(int(user), set()).add(int(item))
-    taken = (model.seen_ + owned).tolil().rows
+    excluded_items = (model.seen_ + exclude).tolil().rows
     by_popularity = sorted(np.flatnonzero(model.popularity_), key=lambda item: (-model.popularity_[item], item))
     gains = []
-    for user, wanted in liked.items():
-        have = set(taken[user])
+    for user, relevant_items in liked.items():
+        have = set(excluded_items[user])
         shown = [item for item in by_popularity if item not in have][:10]
-        gain = sum(1 / np.log2(rank + 2) for rank, item in enumerate(shown) if item in wanted)
-        gains.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(wanted)))))
+        gain = sum(1 / np.log2(rank + 2) for rank, item in enumerate(shown) if item in relevant_items)
+        gains.append(gain / sum(1 / np.log2(rank + 2) for rank in range(min(10, len(relevant_items)))))
     (ndcg,) = [m for m in evaluation.metrics if (m.metric, m.k) == ("ndcg", 10)]
     assert ndcg.users == len(liked)
     assert_allclose(ndcg.value, np.mean(gains), rtol=0, atol=1e-9)
@@ -72,8 +72,8 @@ def test_the_leaderboard_of_real_ratings_agrees_with_what_is_known(folds, models
     per_user = {}
     with duckdb.connect(str(tmp_path / "movie.duckdb")) as connection:
         for name, model in models.items():
-            owned = validation.matrix(model.n_users_, model.n_items_)
-            reported = evaluate(model, test, owned, **SETTINGS)
+            exclude = validation.matrix(model.n_users_, model.n_items_)
+            reported = evaluate(model, test, exclude, **SETTINGS)
             rows = evaluate(model, validation, None, **SETTINGS).rows(name, "v1", "holdout", "validation")
             store_metrics(connection, rows + reported.rows(name, "v1", "holdout", "test"))
             reported.write_per_user(tmp_path / f"{name}.parquet")

@@ -18,10 +18,10 @@ def test_listed_items_are_found_among_the_relevant_items_of_their_own_row(
     relevant = RelevantPairs.of(of_pairs[:, 0], of_pairs[:, 1], N_ITEMS)
     table = np.array(lists, dtype=np.int32).reshape(-1, 4)
 
-    found = relevant.positions(table[:, 0], table[:, 1:])
+    positions = relevant.positions(table[:, 0], table[:, 1:])
 
-    assert found.shape == (len(lists), 3)
-    for (row, *items), places in zip(lists, found, strict=True):
+    assert positions.shape == (len(lists), 3)
+    for (row, *items), places in zip(lists, positions, strict=True):
         for item, place in zip(items, places, strict=True):
             assert (place >= 0) == ((row, item) in pairs)
             if place >= 0:

@@ -23,36 +23,36 @@ def compared(values, weights=None, statistic=mean, **draws):
 
 def test_two_models_differ_significantly_although_their_intervals_overlap():
     easy = np.random.default_rng(1).random(300)
-    (found,) = compared(np.column_stack([easy + 0.02, easy]))
-    assert found.difference.value == pytest.approx(0.02)
-    assert found.difference.low > 0
-    assert found.p == found.p_corrected == pytest.approx(1 / 10_001)
-    assert (found.model, found.other, found.metric, found.k) == ("m0", "m1", "ndcg", 10)
+    (pair,) = compared(np.column_stack([easy + 0.02, easy]))
+    assert pair.difference.value == pytest.approx(0.02)
+    assert pair.difference.low > 0
+    assert pair.p == pair.p_corrected == pytest.approx(1 / 10_001)
+    assert (pair.model, pair.other, pair.metric, pair.k) == ("m0", "m1", "ndcg", 10)
 
 
 def test_p_is_the_share_of_swaps_with_as_large_a_difference():
     # Of the 8 ways to swap three users the differences ±1 ±2 ±4 are at least 7 in two; 5 in four (7, 5, −5, −7).
-    found = compared([[1, 0], [2, 0], [4, 0]])[0].p
-    assert found == pytest.approx(2 / 8, abs=0.02)
+    p = compared([[1, 0], [2, 0], [4, 0]])[0].p
+    assert p == pytest.approx(2 / 8, abs=0.02)
     assert compared([[-1, 0], [2, 0], [4, 0]])[0].p == pytest.approx(4 / 8, abs=0.02)
 
 
 def test_an_error_is_compared_as_the_root_of_all_squares_over_all_pairs():
     squared, pairs = np.array([[4.0, 0.0], [12.0, 4.0], [2.0, 5.0]]), np.array([1.0, 3.0, 2.0])
-    (found,) = compared(squared, pairs, root_mean)
-    assert found.difference.value == pytest.approx((18 / 6) ** 0.5 - (9 / 6) ** 0.5)
+    (pair,) = compared(squared, pairs, root_mean)
+    assert pair.difference.value == pytest.approx((18 / 6) ** 0.5 - (9 / 6) ** 0.5)
     differences = []
     for swap in product([False, True], repeat=3):
         chosen = np.where(np.array(swap)[:, None], squared[:, ::-1], squared).sum(axis=0)
         differences.append(np.subtract(*np.sqrt(chosen / 6)))
-    exact = np.mean(np.abs(differences) >= found.difference.value - 1e-12)
-    assert found.p == pytest.approx(exact, abs=0.02)
+    exact = np.mean(np.abs(differences) >= pair.difference.value - 1e-12)
+    assert pair.p == pytest.approx(exact, abs=0.02)
 
 
 def test_equal_models_do_not_differ_significantly():
     same = np.random.default_rng(2).random(50)
-    (found,) = compared(np.column_stack([same, same]))
-    assert (found.difference.value, found.p) == (0, 1)
+    (pair,) = compared(np.column_stack([same, same]))
+    assert (pair.difference.value, pair.p) == (0, 1)
 
 
 def test_about_one_in_twenty_pairs_of_models_that_are_alike_seems_different():
@@ -63,11 +63,11 @@ def test_about_one_in_twenty_pairs_of_models_that_are_alike_seems_different():
 
 def test_every_pair_is_compared_once_and_corrected_for_all_of_them():
     values = np.random.default_rng(4).random((60, 4)) + np.array([0, 0, 0.1, 0.4])
-    found = compared(values)
-    assert [(one.model, one.other) for one in found] == [
+    pairs = compared(values)
+    assert [(one.model, one.other) for one in pairs] == [
         ("m0", "m1"), ("m0", "m2"), ("m0", "m3"), ("m1", "m2"), ("m1", "m3"), ("m2", "m3"),
     ]  # fmt: skip
-    assert_allclose([one.p_corrected for one in found], holm([one.p for one in found]))
+    assert_allclose([one.p_corrected for one in pairs], holm([one.p for one in pairs]))
 
 
 def test_holm_matches_values_computed_by_hand():

@@ -38,30 +38,30 @@ def test_items_are_in_thirds_of_the_pairs_by_support_by_kind_and_in_each_of_thei
 
 def test_metrics_of_parts_are_pooled_and_their_intervals_are_over_users():
     users = Parts.of_positions("activity", ("light", "heavy"), np.array([0, 0, 1]))
-    titles = Parts.of_positions("kind", ("Movie", "TV"), np.array([0, 1]))
+    items = Parts.of_positions("kind", ("Movie", "TV"), np.array([0, 1]))
     rows = np.array([0, 0, 1, 2])
     errors = Contribution(
         MetricKey("rmse"), rows, rows, np.array([0, 1, 0, 0]), np.array([1.0, 4.0, 9.0, 25.0]), root=True
     )
-    found = {(one.dimension, one.part): one for one in slices([errors], [users], [titles])}
-    light = found["activity", "light"]
+    metrics = {(one.dimension, one.part): one for one in slices([errors], [users], [items])}
+    light = metrics["activity", "light"]
     assert (light.value, light.users, light.pairs) == (pytest.approx((14 / 3) ** 0.5), 2, 3)
     # Residuals 5 − 14/3 · 2 and 9 − 14/3: ±13/3; half the interval of the mean is 1.96 · √(2 · 2 · (13/3)²) / 3.
     half = 1.959963984540054 * np.sqrt(2 * 2 * (13 / 3) ** 2) / 3
     assert light.low == pytest.approx(max(0, 14 / 3 - half) ** 0.5)
     assert light.high == pytest.approx((14 / 3 + half) ** 0.5)
-    heavy = found["activity", "heavy"]
+    heavy = metrics["activity", "heavy"]
     assert (heavy.value, heavy.low, heavy.high, heavy.users) == (5, None, None, 1)
-    assert found["kind", "TV"].value == 2
-    assert found["kind", "Movie"].value == pytest.approx((35 / 3) ** 0.5)
+    assert metrics["kind", "TV"].value == 2
+    assert metrics["kind", "Movie"].value == pytest.approx((35 / 3) ** 0.5)
 
 
 def test_a_part_without_a_pair_is_skipped_and_metrics_of_users_have_no_parts_of_items():
     users = Parts.of_positions("activity", ("none", "some"), np.array([1, 1]))
-    titles = Parts.of_positions("kind", ("Movie", "TV"), np.array([0]))
+    items = Parts.of_positions("kind", ("Movie", "TV"), np.array([0]))
     rows = np.array([0, 1])
     ndcg = Contribution(MetricKey("ndcg", 10), rows, rows, None, np.array([0.5, 1.0]))
-    (one,) = slices([ndcg], [users], [titles])
+    (one,) = slices([ndcg], [users], [items])
     assert (one.dimension, one.part, one.position, one.value, one.high) == ("activity", "some", 1, 0.75, 1.0)
 
 
@@ -73,8 +73,8 @@ def test_the_interval_covers_the_true_value_about_95_times_in_100():
         rows = np.repeat(np.arange(60), pairs)
         chance = np.repeat(generator.beta(2, 3, 60), pairs)  # the pairs of a user are alike
         hits = (generator.random(len(rows)) < chance).astype(float)
-        everybody = Parts.of_positions("activity", ("all",), np.zeros(60, int))
-        (one,) = slices([Contribution(MetricKey("recall", 10), rows, rows, None, hits)], [everybody], [])
+        all_users = Parts.of_positions("activity", ("all",), np.zeros(60, int))
+        (one,) = slices([Contribution(MetricKey("recall", 10), rows, rows, None, hits)], [all_users], [])
         inside += one.low <= 0.4 <= one.high
     assert 0.90 <= inside / 300 <= 0.98
 

@@ -167,11 +167,11 @@ def test_a_trial_that_fails_is_reported_and_skipped(
 def test_a_ranking_model_is_tuned_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
     tuned = tune(run, "genre_similarity", 2)
     data = load_training_data(run.warehouse, MOVIE)
-    found = evaluate(
+    evaluation = evaluate(
         get_model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
     )
     assert tuned.metric == "ndcg@100"
-    assert tuned.default_value == next(metric.value for metric in found.metrics if metric.metric == "ndcg")
+    assert tuned.default_value == next(metric.value for metric in evaluation.metrics if metric.metric == "ndcg")
     assert tuned.value >= tuned.default_value
 
 

@@ -45,7 +45,7 @@ def pairs(*rows: tuple[int, int, float], times: list[int] | None = None) -> Inte
 def experiment(
     train: Interactions, test: Interactions, *, n_items: int = 3, scale: tuple[float, float] = (1, 10)
 ) -> Experiment:
-    titles = ItemFeatures(
+    items = ItemFeatures(
         genres=sp.csr_array(np.eye(n_items, dtype=np.float32)),
         genre_names=tuple(f"genre {item}" for item in range(n_items)),
         kinds=np.full(n_items, -1, dtype=np.int16),
@@ -53,16 +53,16 @@ def experiment(
         years=np.full(n_items, np.nan, dtype=np.float32),
         site_scores=np.full(n_items, 7, dtype=np.float32),
     )
-    data = TrainingData(train, Interactions.empty(), 3, n_items, titles, scale, like_threshold=scale[1] - 2)
+    data = TrainingData(train, Interactions.empty(), 3, n_items, items, scale, like_threshold=scale[1] - 2)
     return Experiment("by hand", data, test, np.arange(n_items) * 10)
 
 
 def test_shounen_ai_is_shounen_only_by_substring() -> None:
     flags = sp.csr_array(np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=np.float32))
     one = experiment(pairs((0, 0, 5)), pairs((1, 1, 5)))
-    titles = replace(one.data.item_features, genres=flags, genre_names=("Action", "Shounen", "Shounen Ai"))
-    assert substring_genres(titles).genres.toarray().tolist() == [[0, 1, 1], [0, 1, 0], [1, 0, 0]]
-    assert titles.genres.toarray().tolist() == flags.toarray().tolist(), "the titles themselves are as they were"
+    items = replace(one.data.item_features, genres=flags, genre_names=("Action", "Shounen", "Shounen Ai"))
+    assert substring_genres(items).genres.toarray().tolist() == [[0, 1, 1], [0, 1, 0], [1, 0, 0]]
+    assert items.genres.toarray().tolist() == flags.toarray().tolist(), "the items themselves are unchanged"
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_faults_in_the_inputs_show_in_the_means_of_the_scaler(faults: dict[str, 
 
 
 def test_an_interaction_without_a_rating_becomes_a_rating_of_minus_one() -> None:
-    found = minus_one_for_none(pairs((0, 0, 9), (0, 1, NAN)))
-    assert found.ratings.tolist() == [9, -1]
+    interactions = minus_one_for_none(pairs((0, 0, 9), (0, 1, NAN)))
+    assert interactions.ratings.tolist() == [9, -1]
     known = experiment(pairs((0, 0, 9)), pairs((1, 1, 5)))
     assert unrated_as_minus_one(known) == [], "all is rated: nothing to show"
 
@@ -94,7 +94,7 @@ def test_an_interaction_without_a_rating_becomes_a_rating_of_minus_one() -> None
 def test_without_low_ratings_even_the_constant_has_a_smaller_error() -> None:
     # Mean 6 against 2 and 10: (16 + 16) / 2. Of 6 and more the mean is 8, against 10 alone: 4.
     one = experiment(pairs((0, 0, 2), (0, 1, 10), (1, 0, 6)), pairs((1, 1, 10), (2, 0, 2)))
-    masked = one.where(lambda found: ~(found.ratings < 6))
+    masked = one.where(lambda one: ~(one.ratings < 6))
     assert constant_error(one).value == 16
     assert constant_error(masked).value == 4
     assert masked_below_six(experiment(pairs((0, 0, 3)), pairs((1, 1, 5)), scale=(0.5, 5))) == []
@@ -104,7 +104,7 @@ def test_dropping_the_ratings_in_between_changes_the_accuracy_of_the_majority() 
     # Liked from 3 on; the majority of 4, 4, 1 likes: right for 5, wrong for 1 and for 2.5.
     one = experiment(pairs((0, 0, 4), (0, 1, 4), (1, 0, 1)), pairs((1, 1, 5), (2, 0, 1), (2, 1, 2.5)), scale=(0.5, 5))
     assert majority_accuracy(one).value == pytest.approx(1 / 3)
-    assert majority_accuracy(one.where(lambda found: found.ratings != 2.5)).value == pytest.approx(1 / 2)
+    assert majority_accuracy(one.where(lambda one: one.ratings != 2.5)).value == pytest.approx(1 / 2)
     assert half_is_neither(one) == [], "nothing is rated 3.5"
 
 

@@ -1,4 +1,4 @@
-"""Which titles and pairs each paper keeps, on files written by hand and on the whole lists of titles."""
+"""Which items and interactions each paper keeps, on files written by hand and on real item files."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ TITLES = """MAL_ID,Name,Score,Genres,English name,Type,Episodes,Aired,Rating,Mem
 8,Also known,8.7,Drama,Eight,Movie,1,2001,R,10
 """
 RATED = {1: 9, 2: 9, 3: 9, 4: 9, 5: 9, 6: 6, 7: 9, 8: 5}
-"""What users 0 to 3 say of each title, all the same."""
+"""The rating of each item by each of the users 0 to 3."""
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,12 @@ def anime(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def kept(warehouse: Warehouse, paper: str, folder: Path) -> dict[int, int]:
-    """How many pairs of each title the paper's training and test files hold."""
+    """The number of pairs of each item in the paper's training and test files."""
     files = paper_protocol(f"paper-{paper}", ANIME, seed=42).export(warehouse, ANIME, folder)
-    found = rows(warehouse, f"SELECT item_id, count(*) FROM read_parquet(['{files.train}', '{files.test}']) GROUP BY 1")
-    return dict(found)
+    counts = rows(
+        warehouse, f"SELECT item_id, count(*) FROM read_parquet(['{files.train}', '{files.test}']) GROUP BY 1"
+    )
+    return dict(counts)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def kept(warehouse: Warehouse, paper: str, folder: Path) -> dict[int, int]:
         ("002", dict.fromkeys(range(1, 9), 4)),
         # The year and the genres have to be known.
         ("003", {1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 8: 4}),
-        # Everything, watches without a rating among it; what was given up is none.
+        # Every interaction, also those without a rating; not those with items that were given up.
         ("004", {1: 6, **dict.fromkeys(range(2, 9), 4)}),
     ],
 )
@@ -131,7 +133,7 @@ def test_each_domain_has_the_papers_that_are_about_it() -> None:
         ("000", "anime-recommendation-database-2020", 5_829),
     ],
 )
-def test_as_many_titles_are_kept_as_the_paper_prints(tmp_path: Path, paper: str, dataset: str, titles: int) -> None:
+def test_as_many_items_are_kept_as_the_paper_prints(tmp_path: Path, paper: str, dataset: str, titles: int) -> None:
     settings = Settings(home=tmp_path, mirror=os.environ["RECSYS_MIRROR"], _env_file=None)
     entry = get_dataset(dataset)
     manifest = fetch(entry, settings)

@@ -25,7 +25,7 @@ PairFunction = Callable[[RatedPairs], float]
 
 
 class Family(StrEnum):
-    """What a group of metrics tells."""
+    """What a group of metrics measures."""
 
     RANKING = "ranking"
     BEYOND_ACCURACY = "beyond accuracy"
@@ -90,7 +90,7 @@ class Metric:
     Attributes:
         name: in tables and files, such as `ndcg`.
         label: on pages and plots, such as `NDCG`.
-        family: what it tells.
+        family: what it measures.
         higher_is_better: None where neither direction is better.
         unit: of its values; empty for a plain number.
         definition: the formula, in half a line.
