@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import higher_is_better, label_of
+from recsys_dagster.evaluation.metrics.registry import METRICS, higher_is_better, label_of
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
@@ -81,12 +81,14 @@ def _metric_column(key: MetricKey, rows: "Mapping[str, MetricRow]") -> Column:
 def metric_table(
     metrics: "Sequence[MetricRow]", fold: str = "test"
 ) -> "tuple[list[int], dict[str, dict[int, MetricRow]], list[MetricRow]]":
-    """Return the table of one model's metrics on a fold.
+    """Return the table of one model's metrics on a fold, in the order of the registry.
 
     Returns:
         The list lengths k, the metrics of lists by label and k, and the metrics without a k.
     """
+    order = {metric.name: place for place, metric in enumerate(METRICS)}
     rows = [row for row in metrics if row.fold == fold]
+    rows.sort(key=lambda row: order.get(row.metric, len(order)))
     ranked: dict[str, dict[int, MetricRow]] = {}
     for row in rows:
         if row.k is not None:

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_of import report
+from report_of import metric, report
 
 from recsys_dagster.papers.faults import describe_fault
+from recsys_dagster.reports.leaderboard_table import metric_table
 from recsys_dagster.reports.page import write_report
 
 
@@ -128,6 +129,15 @@ def test_example_users_are_shown_with_history_and_every_models_list(path: Path, 
     light = html[html.index('id="user-light"') : html.index('id="user-heavy"')]
     assert re.findall(r'data-list-of="(\w+)"', light) == ["popularity", "embedding_mlp"]
     assert light.count('class="liked"') == 2
+
+
+def test_the_metrics_of_a_model_stand_in_the_order_of_the_registry() -> None:
+    rows = [metric("m", "coverage", 10, 0.5), metric("m", "recall", 10, 0.2), metric("m", "ndcg", 5, 0.1)]
+    rows += [metric("m", "mae", None, 1.0), metric("m", "rmse", None, 2.0), metric("m", "a_new_one", None, 3.0)]
+    ks, ranked, single = metric_table(rows)
+    assert ks == [5, 10]
+    assert list(ranked) == ["NDCG", "Recall", "Coverage"]
+    assert [row.metric for row in single] == ["rmse", "mae", "a_new_one"]
 
 
 def test_each_model_has_its_parameters_and_metrics(page: Outline) -> None:
