@@ -30,7 +30,7 @@ from recsys_dagster.cli.run import run
 from recsys_dagster.cli.tune import tune
 from recsys_dagster.cli.ui import ui
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.runtime.storage import describe_os_error
+from recsys_dagster.runtime.storage import DISK_FULL, describe_os_error, is_disk_full
 from recsys_dagster.runtime.text import printable
 
 
@@ -79,6 +79,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         raise
     except OSError as error:  # such as a full disk while a file is written that nobody else explains
         _print_error(describe_os_error(error))
+        return RecsysError.exit_code
+    except Exception as error:  # Dagster's history is a database that fails in many ways on a full disk
+        if not is_disk_full(error):
+            raise
+        _print_error(DISK_FULL)
         return RecsysError.exit_code
 
 

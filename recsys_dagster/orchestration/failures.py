@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from recsys_dagster.runtime.storage import DISK_FULL
+from recsys_dagster.runtime.storage import DISK_FULL, FULL_SIGNS
 
 _WRAPPERS = ("Dagster", "RetryRequested", "Failure")
 """First words of the names of the errors that Dagster wraps around the cause."""
@@ -40,5 +40,5 @@ def _cause(event: dg.DagsterEvent) -> str:
     kind, _, message = error.message.strip().partition(": ")
     if kind.startswith("recsys_dagster."):
         return f"{step}: {message}"
-    full = any(sign in error.message for sign in ("No space left on device", "Disk quota exceeded"))
+    full = any(sign in error.message for sign in FULL_SIGNS)
     return f"{step}: {' '.join(error.message.split())}{f'; {DISK_FULL}' if full else ''}"

@@ -19,6 +19,14 @@ TEMPORARY = ".tmp-"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 DISK_FULL = "the disk is full; free some space or point RECSYS_HOME at a larger disk, then run again"
+FULL_SIGNS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "database or disk is full",
+    "disk I/O error",  # SQLite, where it cannot extend its write-ahead log
+)
+"""What the texts of errors of DuckDB, SQLite and the system contain when the disk is full."""
 _UNWRITABLE = "make it writable, or set RECSYS_HOME to another folder"
 _CURES = {errno.EACCES: _UNWRITABLE, errno.EPERM: _UNWRITABLE, errno.EROFS: _UNWRITABLE}
 
@@ -78,6 +86,17 @@ def explaining_disk_full(path: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise RecsysError(f"{path}: {DISK_FULL} (the previous state is untouched)") from error
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Return whether an error, or one that caused it, says that the disk is full; databases say it in their text."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(sign in str(error) for sign in FULL_SIGNS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def describe_os_error(error: OSError) -> str:

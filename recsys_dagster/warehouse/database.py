@@ -14,6 +14,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.secret_key import read_or_create_key
+from recsys_dagster.runtime.storage import is_disk_full
 
 UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null")
 """What publishers write for an unknown value, in any case."""
@@ -97,14 +98,14 @@ class Warehouse:
             raise RecsysError(
                 f"{self.path}: DuckDB ran out of memory; raise RECSYS_MEMORY_LIMIT (now {self.memory_limit or 'unset'})"
             ) from error
-        except (duckdb.IOException, duckdb.FatalException) as error:
+        except duckdb.Error as error:
+            if is_disk_full(error):
+                raise self._disk_full() from error
             reason = str(error)
             if "Could not set lock" in reason:
                 raise RecsysError(
                     f"{self.path} is open in another process; wait for it to end, then run again"
                 ) from error
-            if any(sign in reason for sign in ("No space left", "File too large", "Disk quota exceeded")):
-                raise self._disk_full() from error
             if "not a valid DuckDB database" in reason:
                 raise RecsysError(f"{self.path} is not a DuckDB database; move it away, then run again") from error
             raise

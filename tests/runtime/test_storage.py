@@ -12,6 +12,7 @@ import pytest
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import (
     describe_os_error,
+    is_disk_full,
     remove_leftovers,
     replacing,
     temporary_folder,
@@ -128,3 +129,13 @@ def test_files_and_links_that_only_look_like_leftovers_are_left_alone(tmp_path: 
 def test_errors_of_the_system_are_described_in_one_line(number: int, message: str) -> None:
     assert describe_os_error(OSError(number, os.strerror(number), "/home/x")) == message
     assert describe_os_error(OSError("odd")) == "odd"
+
+
+def test_a_full_disk_is_recognised_behind_other_errors() -> None:
+    assert is_disk_full(OSError(errno.ENOSPC, "x"))
+    assert is_disk_full(RuntimeError("(sqlite3.OperationalError) database or disk is full"))
+    wrapped = ValueError("could not write")
+    wrapped.__cause__ = OSError(errno.EDQUOT, "x")
+    assert is_disk_full(wrapped)
+    assert not is_disk_full(OSError(errno.EIO, "x"))
+    assert not is_disk_full(None)
