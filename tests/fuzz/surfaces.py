@@ -16,6 +16,8 @@ from fuzz.mutations import TOKENS, mutate, mutated_archive, pack
 
 DATASET = "ml-latest-small"
 SECRET = "fuzz-secret"
+WHOLE_RUNS = 0.08
+"""Share of the damaged archives and tables that meet a whole run, which takes seconds, instead of its first stages."""
 STATUSES = (
     "200 OK", "200 OK", "206 Partial Content", "204 No Content", "301 Moved", "404 Not Found", "416 Range",
     "429 Too Many", "500 Oops", "999 What", "200",
@@ -39,14 +41,14 @@ class Attack:
 
 def archive(home: Path, members: dict[str, bytes], random: random.Random) -> Attack:
     """A damaged or hostile archive in the mirror."""
-    return _ingest(home, mutated_archive(members, random))
+    return _ingest(home, mutated_archive(members, random), random)
 
 
 def csv(home: Path, members: dict[str, bytes], random: random.Random) -> Attack:
     """Sound archives with mutated CSV files."""
     victims = random.sample(sorted(members), random.randint(1, len(members)))
     changed = {name: mutate(content, random) if name in victims else content for name, content in members.items()}
-    return _ingest(home, pack(changed))
+    return _ingest(home, pack(changed), random)
 
 
 def settings(home: Path, members: dict[str, bytes], random: random.Random) -> Attack:
@@ -79,6 +81,17 @@ def published_file(home: Path, members: dict[str, bytes], random: random.Random)
     """A published file with other bytes."""
     _harm(home / "published" / "movie.duckdb", random)
     return Attack(random.choice((*_LOOK_UPS, ("rollback", "-d", "movie"))), {})
+
+
+def backup(home: Path, members: dict[str, bytes], random: random.Random) -> Attack:
+    """A backup with other bytes."""
+    from recsys_dagster.lifecycle.backup import write_backup
+    from recsys_dagster.runtime.layout import Layout
+
+    archive = home.parent / random.choice(("backup.tar", "backup.tar.gz"))
+    write_backup(Layout(home), archive)
+    archive.write_bytes(mutate(archive.read_bytes(), random))
+    return Attack(("restore", str(archive), "--replace"), {})
 
 
 def http(home: Path, members: dict[str, bytes], random: random.Random) -> Attack:
@@ -114,6 +127,7 @@ SURFACES: dict[str, Callable[[Path, dict[str, bytes], random.Random], Attack]] =
     "model_store": model_store,
     "published_file": published_file,
     "http": http,
+    "backup": backup,
 }
 
 _LOOK_UPS: tuple[tuple[str, ...], ...] = (
@@ -126,11 +140,13 @@ _LOOK_UPS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def _ingest(home: Path, content: bytes) -> Attack:
+def _ingest(home: Path, content: bytes, random: random.Random) -> Attack:
     mirror = home.parent / "mirror"
     mirror.mkdir()
     (mirror / f"{DATASET}.zip").write_bytes(content)
-    return Attack(("ingest",), {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": DATASET})
+    whole_run = ("run", "--domain", "movie", "--models", "popularity")
+    command = whole_run if random.random() < WHOLE_RUNS else ("ingest",)
+    return Attack(command, {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": DATASET})
 
 
 def _harm(path: Path, random: random.Random) -> None:
