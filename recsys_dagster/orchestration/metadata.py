@@ -15,6 +15,7 @@ from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.reports.figures import standalone_svg
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.resource_usage import ResourceUsage
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import TableSummary
 
@@ -91,7 +92,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     def cell(value: object) -> str:
         if value is None:
             return ""
-        return f"{value:.4f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+        return f"{value:.4f}" if isinstance(value, float) else printable(str(value)).replace("|", "\\|")
 
     lines = [columns, ["---"] * len(columns), *rows]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
