@@ -33,7 +33,7 @@ from recsys_dagster.runtime.versions import code_version
 FORMAT_VERSION = 1
 CONTENTS = "backup.json"
 """Name of the member that lists the others with their checksums; the last one, so that a cut archive has none."""
-LEFT_OUT = ("raw", "warehouse", "benchmarks", "published/built")
+LEFT_OUT = ("raw", "warehouse", "benchmarks", "cache", "published/built")
 """What a run makes again, relative to RECSYS_HOME."""
 TRIES = 20
 """Times that a domain is linked again because a run changed it meanwhile."""

@@ -2,7 +2,7 @@
 
 By itself numba caches next to the source file or in the user's cache folder. If it can write neither, as in a container
 with a read-only file system and no home, it fails at import. Then the cache is under RECSYS_HOME or, if that cannot be
-written either, in a temporary folder of this process.
+written either or the variable is not set, in a temporary folder of this process.
 """
 
 import atexit
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numba
+
+from recsys_dagster.runtime.layout import Layout
 
 
 def compiled(
@@ -87,7 +89,10 @@ def _user_cache() -> Path:
 
 def _home_cache() -> Path:
     """Create and return the cache folder under RECSYS_HOME."""
-    folder = Path(os.environ.get("RECSYS_HOME", "data")).absolute() / "cache" / "numba"
+    home = os.environ.get("RECSYS_HOME")
+    if not home:
+        raise FileNotFoundError("RECSYS_HOME is not set")
+    folder = Layout(Path(home).absolute()).compiled()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 

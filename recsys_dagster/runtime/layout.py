@@ -136,6 +136,10 @@ class Layout:
         """File that is published once it has passed its checks."""
         return self.home / "published" / "built" / f"{domain}.duckdb"
 
+    def compiled(self) -> Path:
+        """Machine code that numba caches if it can write neither next to the code nor in the user's cache folder."""
+        return self.home / "cache" / "numba"
+
     def dagster(self) -> Path:
         """Dagster's history, unless DAGSTER_HOME names another folder."""
         return self.home / "dagster"

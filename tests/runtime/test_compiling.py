@@ -79,6 +79,11 @@ def test_with_a_read_only_home_too_the_cache_is_temporary_and_removed(read_only_
     assert list(temporary.iterdir()) == []
 
 
+def test_without_recsys_home_the_cache_is_temporary(read_only_code: Path, tmp_path: Path) -> None:
+    ran = rank(read_only_code, TMPDIR=str(tmp_path))
+    assert ran.stdout.startswith(f"[[1, 2]] {tmp_path / 'recsys-numba-'}"), ran.stderr[-2000:]
+
+
 def test_where_nothing_can_be_written_it_is_compiled_without_a_cache(read_only_code: Path) -> None:
     ran = rank(read_only_code, RECSYS_HOME="/proc/nowhere", TMPDIR="/proc/nowhere", NUMBA_CACHE_DIR="/proc/nowhere")
     assert ran.stdout == "[[1, 2]] /proc/nowhere\n", ran.stderr[-2000:]
