@@ -50,8 +50,10 @@ def domain_lock(
             cannot be written, or contains links that lead out of it.
     """
     path = layout.lock(domain).absolute()
-    check_home(layout, path.parent)
-    refuse_links_outside(layout, layout.domain_folders(domain))
+    held = _held.get(path)
+    if held is None or held.thread != threading.get_ident():
+        check_home(layout, path.parent)
+        refuse_links_outside(layout, layout.domain_folders(domain))
     _take(path, f"another run of the domain {domain!r}", wait_seconds, on_wait)
     try:
         yield
