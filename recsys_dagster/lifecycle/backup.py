@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -80,9 +80,9 @@ def write_backup(layout: Layout, archive: Path) -> Backup:
         raise RecsysError(f"{archive}: lies in RECSYS_HOME, which it is to back up; name a file elsewhere")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with _staging_folder(home, archive) as staged, explaining_disk_full(archive):
-        for domain in DOMAINS:
-            _stage_domain(layout, home, domain, staged)
-        _stage(home, home, staged, skip={path for domain in DOMAINS for path in _of_domain(home, domain)})
+        for domain in _domains(home):
+            _stage_domain(home, domain, staged)
+        _stage(home, home, staged, skip={home / "published", home / "models"})
         with replacing(archive) as beside:
             beside.touch(mode=0o600)
             with _open_archive(beside) as tar:
@@ -123,9 +123,17 @@ def restore_backup(archive: Path, layout: Layout, *, replace: bool = False) -> B
     return backup
 
 
+def _domains(home: Path) -> list[str]:
+    """Return the domains that have models or published lists, also those that are no longer known."""
+    published = (path.stem for path in (home / "published").glob("*.duckdb"))
+    return sorted({*published, *(path.name for path in (home / "models").glob("[!.]*") if path.is_dir())})
+
+
 def _of_domain(home: Path, domain: str) -> list[Path]:
-    """The files and folders of a domain that must fit together."""
-    return [home / "models" / domain, *(home / f / f"{domain}.duckdb" for f in ("published", "published/previous"))]
+    """The files and folders of a domain that must fit together: its models, what is published, what was before."""
+    published, earlier = Path("published", f"{domain}.duckdb"), Path("published", "previous")
+    files = (path for path in (home / earlier).rglob(published.name) if path.is_file())
+    return [home / "models" / domain, home / published, *files]
 
 
 @contextlib.contextmanager
@@ -144,17 +152,19 @@ def _staging_folder(home: Path, archive: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _stage_domain(layout: Layout, home: Path, domain: str, staged: Path) -> None:
+def _stage_domain(home: Path, domain: str, staged: Path) -> None:
     """Link a domain's models and published files, all of one moment."""
     for _ in range(TRIES):
-        before = _signature(layout, domain)
+        before = _signature(home, domain)
         with contextlib.suppress(FileNotFoundError):  # an old version was removed meanwhile
             for path in _of_domain(home, domain):
                 _stage(path, home, staged)
-            if _signature(layout, domain) == before:
-                if before[1] is not None and before[1] == before[2]:
-                    # A run was killed while it published: the previous file is still the published one itself.
-                    (staged / "published" / "previous" / f"{domain}.duckdb").unlink()
+            if _signature(home, domain) == before:
+                published, *earlier = _of_domain(home, domain)[1:]
+                for path in earlier:
+                    if published.exists() and path.samefile(published):
+                        # A run was killed while it published: this earlier file is the published one itself.
+                        (staged / path.relative_to(home)).unlink()
                 return
         for path in _of_domain(staged, domain):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -162,21 +172,21 @@ def _stage_domain(layout: Layout, home: Path, domain: str, staged: Path) -> None
     raise RecsysError(f"{domain}: changed {TRIES} times while it was read; back up again in a moment")
 
 
-def _signature(layout: Layout, domain: str) -> list[tuple[int, int] | None]:
+def _signature(home: Path, domain: str) -> list[tuple[Path, int, int] | None]:
     """Return what differs once the champion or the published lists have been replaced."""
-    paths = (layout.models(domain) / "champion.json", layout.published(domain), layout.previous(domain))
-    found: list[tuple[int, int] | None] = []
-    for path in paths:
+    models, *published = _of_domain(home, domain)
+    found: list[tuple[Path, int, int] | None] = []
+    for path in (models / "champion.json", *sorted(published)):
         try:
             stat = path.stat()
         except FileNotFoundError:
             found.append(None)
         else:
-            found.append((stat.st_ino, stat.st_mtime_ns))
+            found.append((path, stat.st_ino, stat.st_mtime_ns))
     return found
 
 
-def _stage(path: Path, home: Path, staged: Path, skip: frozenset[Path] | set[Path] = frozenset()) -> None:
+def _stage(path: Path, home: Path, staged: Path, skip: Set[Path] = frozenset()) -> None:
     """Link a file, or every file of a folder, to its place under `staged`; what does not exist is passed over."""
     name = path.relative_to(home).as_posix()
     if path in skip or name in LEFT_OUT or path.name.startswith((".tmp-", "before-restore-")) or path.is_symlink():
