@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import attach
+from recsys_dagster.serving.database import path_without_lock
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -110,8 +111,8 @@ def _connect_with_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]"
     path = run.layout.built(run.domain.name)
     if not path.exists():
         raise RecsysError(f"{path}: no lists are ready to be published; materialise serving/lists first")
-    with run.warehouse.connect() as connection:
-        attach(connection, path, "built")
+    with path_without_lock(path) as readable, run.warehouse.connect() as connection:
+        attach(connection, readable, "built")
         yield connection
 
 

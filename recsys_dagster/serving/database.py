@@ -6,7 +6,6 @@ file, which does not fit the file that is published next.
 """
 
 import contextlib
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.serving.swap import logs, set_log_aside
-
-_LOCK_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+from recsys_dagster.warehouse.database import is_locked, lock_holder
 
 
 def open_database(path: Path) -> duckdb.DuckDBPyConnection:
@@ -82,18 +80,12 @@ def _copy(path: Path, stack: contextlib.ExitStack) -> Path:
     ) from reason
 
 
-def is_locked(error: duckdb.Error) -> bool:
-    """Return whether DuckDB failed because another process has the file open."""
-    return "Could not set lock" in str(error)
-
-
 def unreadable(path: Path, error: duckdb.Error) -> RecsysError:
     """Return the error for a published file that DuckDB cannot read: one line that names the cause and the cure."""
     if is_locked(error):
-        holder = _LOCK_HOLDER.search(str(error))
-        program = f"{Path(holder['program']).name} (process {holder['pid']})" if holder else "another process"
         return RecsysError(
-            f"{path}: open for writing in {program}; close it there, or open it there for reading only, then try again"
+            f"{path}: open for writing in {lock_holder(error)}; close it there, or open it there for reading only, "
+            "then try again"
         )
     reason = str(error).partition("\n")[0]
     return RecsysError(

@@ -27,6 +27,21 @@ _KNOWN_TEXT = (
 """`known_text(text)`: the text without surrounding blanks, or NULL where it stands for an unknown value."""
 
 
+_LOCKED_FILE = re.compile(r'Could not set lock on file "(?P<file>[^"]+)"')
+_LOCK_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Return whether DuckDB failed because another process has the file open."""
+    return "Could not set lock" in str(error)
+
+
+def lock_holder(error: duckdb.Error) -> str:
+    """Return the program that has the file open, with its process id, as far as DuckDB's message names it."""
+    holder = _LOCK_HOLDER.search(str(error))
+    return f"{Path(holder['program']).name} (process {holder['pid']})" if holder else "another process"
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """The DuckDB file of a domain. DuckDB lets one process at a time open it.
@@ -102,9 +117,12 @@ class Warehouse:
             if is_disk_full(error):
                 raise self._disk_full() from error
             reason = str(error)
-            if "Could not set lock" in reason:
+            if is_locked(error):
+                # An attached file may be the locked one: DuckDB's message names it.
+                locked = _LOCKED_FILE.search(reason)
                 raise RecsysError(
-                    f"{self.path} is open in another process; wait for it to end, then run again"
+                    f"{locked['file'] if locked else self.path} is open in {lock_holder(error)}; close it there or wait "
+                    "for the process to end, then run again"
                 ) from error
             if "not a valid DuckDB database" in reason:
                 raise RecsysError(f"{self.path} is not a DuckDB database; move it away, then run again") from error

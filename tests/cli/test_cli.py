@@ -161,7 +161,9 @@ def test_before_anything_is_published_the_cure_is_named(capsys: pytest.CaptureFi
     for words in (("recommend", "-d", "movie", "-u", "1"), ("report", "-d", "movie")):
         typed = Typed(capsys, *words)
         assert (typed.code, typed.out) == (1, "")
-        assert typed.err.endswith("run `recsys run --domain movie` first\n")
+        assert typed.err.endswith(
+            "run `recsys run --domain movie` first, or set RECSYS_HOME to the folder that has it\n"
+        )
         assert typed.err.count("\n") == 1
 
 

@@ -12,7 +12,7 @@ from recsys_dagster.domains import get_domain
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.orchestration.sensors import _are_new
 from recsys_dagster.quality.data import volumes_are_as_before
-from recsys_dagster.quality.lists import overlap_with_published
+from recsys_dagster.quality.lists import failed_list_checks, overlap_with_published
 from recsys_dagster.quality.reference import NOTHING_YET
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.comparison import published_results
@@ -33,6 +33,8 @@ def test_a_run_compares_and_publishes_while_a_client_is_connected(run: DomainRun
         assert all(finding.passed for finding in volumes_are_as_before(run))
         assert NOTHING_YET not in volumes_are_as_before(run)
         build_lists(run)
+        with connected(run.layout.built("movie")):
+            assert failed_list_checks(run) == []
         assert overlap_with_published(run) == 1
         published = publish_built(run)
         client.write()
@@ -45,7 +47,7 @@ def test_pages_and_sensors_read_what_is_published_while_a_client_is_connected(ru
     with run, connected(run.layout.published("movie")):
         assert collect_report(run).provenance.domain == "movie"
         assert list(published_results(run.layout, ["movie"])) == ["movie"]
-        assert not _are_new(run)
+        assert not _are_new(run, None)
 
 
 @pytest.mark.parametrize("content", [b"", b"cut", None], ids=["empty", "no database", "cut short"])

@@ -115,7 +115,7 @@ def test_a_warehouse_open_elsewhere_is_refused_in_one_line(tmp_path: Path) -> No
         assert holder.stdout.readline() == "open\n"
         scratch = Warehouse(path).scratch
         assert scratch.exists()
-        refusal = pytest.raises(RecsysError, match=r"movie\.duckdb is open in another process")
+        refusal = pytest.raises(RecsysError, match=r"movie\.duckdb is open in .* \(process \d+\); close it there")
         with refusal as caught, Warehouse(path).connect():
             pass
         assert "\n" not in str(caught.value)
