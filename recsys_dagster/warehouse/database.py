@@ -120,9 +120,9 @@ class Warehouse:
             if is_locked(error):
                 # An attached file may be the locked one: DuckDB's message names it.
                 locked = _LOCKED_FILE.search(reason)
+                path = locked["file"] if locked else self.path
                 raise RecsysError(
-                    f"{locked['file'] if locked else self.path} is open in {lock_holder(error)}; close it there or wait "
-                    "for the process to end, then run again"
+                    f"{path} is open in {lock_holder(error)}; close it there or wait for the process to end, then run again"
                 ) from error
             if "not a valid DuckDB database" in reason:
                 raise RecsysError(f"{self.path} is not a DuckDB database; move it away, then run again") from error
