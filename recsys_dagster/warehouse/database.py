@@ -122,7 +122,7 @@ class Warehouse:
                 locked = _LOCKED_FILE.search(reason)
                 path = locked["file"] if locked else self.path
                 raise RecsysError(
-                    f"{path} is open in {lock_holder(error)}; close it there or wait for the process to end, then run again"
+                    f"{path} is open in {lock_holder(error)}; close it there or let the process end, then run again"
                 ) from error
             if "not a valid DuckDB database" in reason:
                 raise RecsysError(f"{self.path} is not a DuckDB database; move it away, then run again") from error
