@@ -28,7 +28,7 @@ from recsys_dagster.evaluation.ranking import ListBlock, lists_of_known_users, l
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.attempt import attempt
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import DEFAULT, Model, Params
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
@@ -43,8 +43,6 @@ REPORTED_METRICS = (
     CHOOSING_METRIC,
 )
 """Ranking metrics that are reported unless a protocol names others."""
-DEFAULT_PARAMS = "default"
-"""Name of the parameters that every model has without a preset."""
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +166,7 @@ def evaluate_split(
     results: list[ModelResult] = []
     for place, name in enumerate(names, start=1):
         announce(f"{name} ({place} of {len(names)}) …")
-        result = _evaluate_model(task, name, out, (presets or {}).get(name, DEFAULT_PARAMS))
+        result = _evaluate_model(task, name, out, (presets or {}).get(name, DEFAULT))
         results.append(result)
         written = {
             "split": task.describe() | {"no_ranking_metrics": no_ranking},
@@ -206,14 +204,14 @@ def _evaluate_model(task: _Task, name: str, out: Path, preset: str) -> ModelResu
     reason = _why_unable(model_class, task.split)
     if reason:
         return ModelResult(name, reason)
-    params = None if preset == DEFAULT_PARAMS else model_class.presets[preset]
+    params = model_class.preset(preset)
     result = attempt(name, lambda: _fit_and_evaluate(task, model_class, params, out), seconds=task.model_seconds)
     if result.outcome.trace:
         log.debug("%s failed: %s", name, result.outcome.trace)
     return result.value or ModelResult(name, result.outcome.reason)
 
 
-def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params | None, out: Path) -> ModelResult:
+def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params, out: Path) -> ModelResult:
     with track_resources() as fit:
         model = fit_on_all(model_class, task.split.data, seed=task.seed, params=params)
     with track_resources() as scoring:
