@@ -10,9 +10,9 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --no-deps --require-hashes --progress-bar off
 # One line that is written anew for each package, instead of pip's three lines for each of them.
 SHOW = awk -v of=$$(grep -c == $(1)) ' \
-	/^(Collecting|Requirement already)/ { name = $$1 ~ /^C/ ? $$2 : $$4; n++; size = "" } \
+	/^(Collecting|Processing|Requirement already)/ { name = /^R/ ? $$4 : $$2; sub(/.*\//, "", name); n++; size = "" } \
 	/Downloading/ { size = $$(NF - 1) " " $$NF } \
-	/^(Collecting|Requirement already)|Downloading/ { printf "\r\033[K  %d of %d: %s %s", n, of, name, size; fflush() } \
+	/^(Collecting|Processing|Requirement already)|Downloading/ { printf "\r\033[K  %d of %d: %s %s", n, of, name, size; fflush() } \
 	/^Installing/ { printf "\r\033[K  unpacking; this takes about a minute"; fflush() } \
 	END { printf "\r\033[K" }'
 export DAGSTER_DISABLE_TELEMETRY := true
@@ -30,19 +30,19 @@ setup: .venv/installed ## set up .venv from requirements.lock: all that running 
 		found="$$($(or $(PYTHON),python3) --version 2>/dev/null)"; \
 		echo "Python 3.11, 3.12 or 3.13 is needed, and $(or $(PYTHON),python3) is $${found:-not a Python}." \
 		"Name one: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Installing into .venv: up to 0.9 GB to download, 2.6 GB on disk, 2 to 5 minutes, once."
+	@echo "Installing into .venv: 0.9 GB to download, 3.2 GB on disk, 2 to 6 minutes, once."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) -r $< | $(call SHOW,$<)
 	@$(BIN)/pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-ui: requirements-ui.lock .venv/installed
-	@echo "Installing the UI into .venv: 25 small packages, 20 MB."
+	@echo "Installing the UI into .venv: 25 small packages, 8 MB."
 	@$(PIP) -r $< | $(call SHOW,$<)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
-	@echo "Installing what the tests need into .venv: up to 0.3 GB to download, a minute, once."
+	@echo "Installing what the tests need into .venv: 0.25 GB to download, about a minute, once."
 	@$(PIP) -r $< | $(call SHOW,$<)
 	@touch $@
 

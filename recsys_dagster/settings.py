@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.cron import cron_problem
+from recsys_dagster.runtime.layout import MAX_KEPT_LISTS
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.runtime.urls import is_url, url_problem
 
@@ -128,6 +129,12 @@ class Settings(BaseSettings):
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
         5, ge=1, description="Number of versions kept of each model, and of champions before the present one."
+    )
+    keep_lists: int = Field(
+        3,
+        ge=1,
+        le=MAX_KEPT_LISTS,
+        description="Number of earlier published files kept of each domain, which `recsys rollback` can go back to.",
     )
     max_rejected: float = Field(
         0.05, ge=0, le=1, description="Largest share of the rows of a raw file that may be rejected."

@@ -36,6 +36,10 @@ class Home:
             command, env=environment, cwd=self.path.parent, capture_output=True, text=True, timeout=300
         )
 
+    def recsys_with(self, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command with further variables, this time only."""
+        return Home(self.path, {**self.environment, **environment}).recsys(*arguments)
+
     def lists(self, domain: str) -> list[tuple[object, ...]]:
         """The published lists, without the version, which tells when they were made."""
         with duckdb.connect(Layout(self.path).published(domain), read_only=True) as connection:

@@ -17,7 +17,8 @@ def rollback(
 ) -> None:
     """Go back to the lists that were published before, and to their champion.
 
-    One step back, in seconds: the file is kept. Example:
+    It takes seconds, because the files are kept. Run it again to go back another
+    step, as long as earlier lists are kept (RECSYS_KEEP_LISTS). Example:
 
     [dim]recsys rollback --domain movie --reason "only one genre in the lists"[/dim]
     """

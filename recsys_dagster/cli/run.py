@@ -31,6 +31,9 @@ def run(
             "--models", "-m", help=f"Names, separated by commas; {ALL}; else RECSYS_MODELS.", show_default=False
         ),
     ] = "",
+    switch_dataset: Annotated[
+        bool, typer.Option("--switch-dataset", help="Replace published lists by those of another dataset.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline for a domain: fetch, clean, train, evaluate, publish.
 
@@ -44,9 +47,16 @@ def run(
     """
     names = list(DOMAINS) if domain == ALL else [get_domain(domain).name]
     settings = read_settings(**({"models": models} if models else {}))
+    from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError
     from recsys_dagster.orchestration.run import run_domains
 
-    result = run_domains(settings, names)
+    try:
+        result = run_domains(settings, names, switch_dataset=switch_dataset)
+    except DatasetSwitchError as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        typer.confirm(f"{printable(str(error))}. Replace them now?", abort=True, err=True)
+        result = run_domains(settings, names, switch_dataset=True)
     for name, published in result.published.items():
         _show(name, published)
     if result.published:

@@ -118,7 +118,7 @@ class _Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             storage=f"sqlite:///{trials_file}",
-            study_name=f"{metric}, data {run.manifest.data_version}, index {index}, seed {seed}",
+            study_name=f"{metric}, data {run.origin.data_version}, index {index}, seed {seed}",
             direction="minimize" if predicts_ratings else "maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
             load_if_exists=True,
@@ -182,8 +182,8 @@ class _Search:
         return Tuned(
             model=self.model_class.name,
             domain=run.domain.name,
-            dataset=run.manifest.dataset_id,
-            data_version=run.manifest.data_version,
+            dataset=run.origin.dataset_id,
+            data_version=run.origin.data_version,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             metric=str(self.metric),
             value=self.study.best_value,

@@ -1,12 +1,16 @@
-"""The gate: a challenger takes over from the champion only where that is surely better, and costs nothing that matters.
+"""The gate: decide whether a challenger replaces the champion.
 
-Both were evaluated on the same validation fold. A challenger takes over if its NDCG@10 is higher than the champion's
-over the same users, the 95 % interval of the paired difference wholly above zero; if it likewise beats popularity; and
-if no guard metric falls by more than its tolerance. Of several the one with the highest NDCG@10 takes over. The test
-fold is not looked at.
+All were evaluated on the same validation fold. A challenger may replace the champion if
 
-An interval of 95 % for each challenger means that of forty that are no better one would pass by chance. That is
-accepted: what passes so is as good as the champion, never far worse, and the guards hold it all the same.
+- its NDCG@10 is higher than the champion's, paired over users, and that is significant after Holm's correction for the
+  number of challengers;
+- the same holds against popularity;
+- no guard metric falls by more than its tolerance.
+
+Of those that may, the one with the highest NDCG@10 becomes champion. The test fold is not looked at.
+
+Why corrected: of 24 challengers that are no better, at least one would pass uncorrected 95 % intervals by chance in
+nearly half of all retrains. Why guards: a model can gain accuracy by listing the same few popular items for everyone.
 """
 
 from collections.abc import Sequence
@@ -19,18 +23,19 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
+from recsys_dagster.evaluation.significance import SIGNIFICANT, SWAPS, holm, signed_sums
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, MetricRow, PerUser
 from recsys_dagster.models.registry import RANKING_BASELINE
 
 _COLUMN = CHOOSING_METRIC.column
 GATE_COLUMNS = ("user_idx", _COLUMN)
-"""The per-user columns that `judge` needs."""
+"""The per-user columns that `evaluate_challengers` needs."""
 LEAST_ACTIVE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Tolerances:
-    """By how much a guard metric may fall, as a share of the champion's."""
+    """By how much a guard metric may fall, as a share of the champion's value."""
 
     coverage: float
     rmse: float
@@ -39,12 +44,12 @@ class Tolerances:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A version of a model, as it was evaluated on validation.
+    """A version of a model, evaluated on validation.
 
     Attributes:
-        model, version: which.
-        metrics: its rows of `evaluation.metrics`, of whatever folds.
-        per_user: its per-user results on validation; `GATE_COLUMNS` are enough.
+        model, version: its name and version.
+        metrics: its rows of `evaluation.metrics`; those of other folds are ignored.
+        per_user: its results on validation for each user; `GATE_COLUMNS` are enough.
     """
 
     model: str
@@ -53,20 +58,20 @@ class Candidate:
     per_user: PerUser
 
     def value(self, metric: str, k: int | None) -> float | None:
-        """Return a metric on validation; None where the model has none, or it is not a number."""
-        found = [row.value for row in self.metrics if (row.fold, row.metric, row.k) == (CHOOSING_FOLD, metric, k)]
-        return found[0] if found and not np.isnan(found[0]) else None
+        """Return a metric on validation; None if the model does not have it, or its value is NaN."""
+        values = [row.value for row in self.metrics if (row.fold, row.metric, row.k) == (CHOOSING_FOLD, metric, k)]
+        return values[0] if values and not np.isnan(values[0]) else None
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A metric that must not fall.
+    """A metric that must not fall below a bound.
 
     Attributes:
-        metric: its name for a person.
-        champion, challenger: its values.
-        bound: the worst that is tolerated.
-        passed: whether the challenger keeps to it.
+        metric: its label.
+        champion, challenger: the values of both.
+        bound: the worst value that is tolerated.
+        passed: whether the challenger is within the bound.
     """
 
     metric: str
@@ -77,127 +82,179 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A challenger held against the champion.
+class Gain:
+    """By how much the NDCG@10 of a challenger is higher than that of another model, on the same users.
+
+    Attributes:
+        difference: the challenger's minus the other's, with its 95 % interval (bootstrap, not corrected).
+        p: two-sided p-value of the randomisation test, after Holm's correction.
+        tests: number of challengers that it is corrected for.
+    """
+
+    difference: Interval
+    p: float
+    tests: int
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the challenger is better, and not by chance."""
+        return self.difference.value > 0 and self.p < SIGNIFICANT
+
+    def __str__(self) -> str:
+        challengers = "1 challenger" if self.tests == 1 else f"{self.tests} challengers"
+        return f"{format_difference(self.difference)}, p = {self.p:.2g} after Holm's correction for {challengers}"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A challenger compared with the champion.
 
     Attributes:
         model, version: the challenger.
-        ahead: its NDCG@10 on validation minus the champion's, paired over users.
-        over_popularity: the same against popularity, nothing where the challenger is popularity.
-        guards: those that both have.
+        gain: over the champion.
+        gain_over_popularity: over popularity; zero if the challenger is popularity.
+        guards: the guard metrics that both models have.
     """
 
     model: str
     version: str
-    ahead: Interval
-    over_popularity: Interval
+    gain: Gain
+    gain_over_popularity: Gain
     guards: tuple[Guard, ...]
 
     @property
     def objections(self) -> list[str]:
-        """Why it may not take over; empty where it may."""
-        found = []
-        if self.ahead.low <= 0:
-            found.append(f"NDCG@10 {said(self.ahead)} is not surely better than the champion's")
-        if self.model != RANKING_BASELINE and self.over_popularity.low <= 0:
-            found.append(f"NDCG@10 {said(self.over_popularity)} is not surely better than popularity's")
-        found += [
+        """Why the challenger may not become champion; empty if it may."""
+        objections = []
+        if not self.gain.is_significant:
+            objections.append(f"NDCG@10 {self.gain} is not significantly better than the champion's")
+        if self.model != RANKING_BASELINE and not self.gain_over_popularity.is_significant:
+            objections.append(f"NDCG@10 {self.gain_over_popularity} is not significantly better than popularity's")
+        objections += [
             f"{guard.metric} {guard.challenger:.4f} is worse than {guard.bound:.4f}, the champion's "
             f"{guard.champion:.4f} within its tolerance"
             for guard in self.guards
             if not guard.passed
         ]
-        return found
+        return objections
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate says.
+class GateResult:
+    """The decision of the gate.
 
     Attributes:
-        model, version: who is champion from now on.
-        reason: why, in words.
-        trials: every challenger, the best on validation first; empty where there was no champion to be challenged.
+        model, version: the champion from now on.
+        reason: the reason, in a sentence.
+        challenges: one for each challenger, the best on validation first; empty if there was no champion to challenge.
     """
 
     model: str
     version: str
     reason: str
-    trials: tuple[Trial, ...]
+    challenges: tuple[Challenge, ...]
 
 
-def said(difference: Interval) -> str:
-    """Return a difference with its interval, for a person."""
+def format_difference(difference: Interval) -> str:
+    """Return a difference with its 95 % interval as text."""
     return f"{difference.value:+.4f} (95 % {difference.low:+.4f} to {difference.high:+.4f})"
 
 
-def judge(
+def evaluate_challengers(
     champion: Candidate,
     challengers: Sequence[Candidate],
     activity: NDArray[np.integer],
     tolerances: Tolerances,
     *,
     seed: int,
-) -> Verdict:
-    """Return who is champion from now on, and how each challenger did.
+) -> GateResult:
+    """Compare every challenger with the champion, and decide who is champion from now on.
 
     Args:
-        champion: the incumbent on today's folds.
-        challengers: all others, popularity among them unless it is the champion.
-        activity: (n_users,) training pairs of each user, by index.
-        tolerances: of the guards.
-        seed: of the paired bootstrap.
+        champion: the present champion, fitted and evaluated on today's folds.
+        challengers: all other models; popularity is one of them unless it is the champion.
+        activity: (n_users,) number of training pairs of each user, by index.
+        tolerances: of the guard metrics.
+        seed: of the paired bootstrap and of the randomisation test.
 
     Raises:
-        RecsysError: popularity was not evaluated, or the candidates were evaluated on different users.
+        RecsysError: popularity was not evaluated, or the models were evaluated on different users.
     """
     challengers = [one for one in challengers if one.value(*CHOOSING_METRIC) is not None]
     popularity = next((one for one in (champion, *challengers) if one.model == RANKING_BASELINE), None)
     if popularity is None:
         raise RecsysError(f"{RANKING_BASELINE} was not evaluated; run evaluation/{RANKING_BASELINE} first")
-    users = np.asarray(champion.per_user["user_idx"])
-    asked = ~np.isnan(champion.per_user[_COLUMN])
-    for one in challengers:
-        same = np.array_equal(one.per_user["user_idx"], users)
-        if not same or not np.array_equal(~np.isnan(one.per_user[_COLUMN]), asked):
-            raise RecsysError(
-                f"{one.model} and {champion.model} were evaluated on different users; run evaluation/{one.model} and "
-                f"evaluation/{champion.model} again on the same folds"
-            )
-    columns = np.column_stack([one.per_user[_COLUMN][asked] for one in (champion, *challengers)])
-    few = columns[least_active(activity[users[asked]])]
+    eligible = _eligible_users(champion, challengers)
+    columns = np.column_stack([one.per_user[_COLUMN][eligible] for one in (champion, *challengers)])
+    users = np.asarray(champion.per_user["user_idx"])[eligible]
+    few = columns[least_active(activity[users])]
     of_few: list[float | None] = few.mean(axis=0).tolist() if len(few) else [None] * columns.shape[1]
-    reference = columns[:, [champion, *challengers].index(popularity)]
-    trials = [
-        Trial(one.model, one.version, ahead, over, _guards(champion, one, of_few[0], of_one, tolerances))
-        for one, ahead, over, of_one in zip(
+    signed = signed_sums(columns, seed)
+    reference = [champion, *challengers].index(popularity)
+    challenges = [
+        Challenge(one.model, one.version, gain, over_popularity, _guards(champion, one, of_few[0], ndcg, tolerances))
+        for one, gain, over_popularity, ndcg in zip(
             challengers,
-            _differences(columns[:, 1:], columns[:, 0], seed),
-            _differences(columns[:, 1:], reference, seed),
+            _gains(columns, signed, 0, seed),
+            _gains(columns, signed, reference, seed),
             of_few[1:],
             strict=True,
         )
     ]
-    trials.sort(key=lambda trial: (-trial.ahead.value, trial.model))
-    return _verdict(champion, trials)
+    challenges.sort(key=lambda challenge: (-challenge.gain.difference.value, challenge.model))
+    return _decide(champion, challenges)
 
 
 def least_active(activity: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return which of the users are the least active quarter of those with any training pair.
+    """Return which users are the least active quarter of those with any training pair; ties at the edge are included.
 
-    Users without one are left out: every model serves them by popularity. Ties at the edge are all in.
+    Users without training pairs are not among them: every model serves them by popularity.
     """
-    known = activity > 0
-    if not known.any():
+    active = activity > 0
+    if not active.any():
         return np.zeros(len(activity), dtype=bool)
-    few: NDArray[np.bool_] = known & (activity <= np.quantile(activity[known], LEAST_ACTIVE_SHARE))
+    few: NDArray[np.bool_] = active & (activity <= np.quantile(activity[active], LEAST_ACTIVE_SHARE))
     return few
 
 
-def _differences(challengers: NDArray[np.float64], reference: NDArray[np.float64], seed: int) -> list[Interval]:
-    if not challengers.shape[1]:
+def _eligible_users(champion: Candidate, challengers: Sequence[Candidate]) -> NDArray[np.bool_]:
+    """Return which users have an NDCG@10; raise RecsysError if these differ between the models."""
+    users = np.asarray(champion.per_user["user_idx"])
+    eligible: NDArray[np.bool_] = ~np.isnan(champion.per_user[_COLUMN])
+    for one in challengers:
+        same = np.array_equal(one.per_user["user_idx"], users)
+        if not same or not np.array_equal(~np.isnan(one.per_user[_COLUMN]), eligible):
+            raise RecsysError(
+                f"{one.model} and {champion.model} were evaluated on different users; run evaluation/{one.model} and "
+                f"evaluation/{champion.model} again on the same folds"
+            )
+    return eligible
+
+
+def _gains(columns: NDArray[np.float64], signed: NDArray[np.float64], reference: int, seed: int) -> list[Gain]:
+    """Compare every column but the first, the champion's, with the reference.
+
+    The test is that of `significance.compare_all`: the two results of each user are swapped or not, at random.
+
+    Args:
+        columns: (n_users, 1 + n_challengers) NDCG@10 of each user.
+        signed: (draws, 1 + n_challengers) sums of the columns with a random sign for each user.
+        reference: index of the column to compare with.
+        seed: of the bootstrap.
+    """
+    if columns.shape[1] == 1:
         return []
-    return paired_differences(challengers, reference, np.ones(len(reference)), mean, seed=seed)
+    challengers, other = columns[:, 1:], columns[:, reference]
+    differences = paired_differences(challengers, other, np.ones(len(other)), mean, seed=seed)
+    swapped = np.abs(signed[:, 1:] - signed[:, [reference]]) / len(columns)
+    actual = np.abs(challengers.mean(axis=0) - other.mean())
+    # A difference that is as large except for rounding counts as large.
+    as_large = np.count_nonzero(swapped >= actual * (1 - 1e-9) - 1e-15, axis=0)
+    ps = ((1 + as_large) / (1 + SWAPS)).tolist()
+    # Popularity is not tested against itself.
+    tested = [place for place in range(len(ps)) if place + 1 != reference]
+    corrected = dict(zip(tested, holm([ps[place] for place in tested]), strict=True))
+    return [Gain(difference, corrected.get(place, 1.0), len(tested)) for place, difference in enumerate(differences)]
 
 
 def _guards(
@@ -207,7 +264,7 @@ def _guards(
     challenger_few: float | None,
     tolerances: Tolerances,
 ) -> tuple[Guard, ...]:
-    """Hold every metric that both have to its bound; `..._few` are the means of NDCG@10 of the least active users."""
+    """Compare every guard metric that both have with its bound; `..._few` are NDCG@10 of the least active users."""
     watched = [
         ("coverage@10", champion.value("coverage", 10), challenger.value("coverage", 10), -tolerances.coverage),
         ("NDCG@10 of the least active users", champion_few, challenger_few, -tolerances.least_active),
@@ -224,16 +281,19 @@ def _guards(
     return tuple(guards)
 
 
-def _verdict(champion: Candidate, trials: Sequence[Trial]) -> Verdict:
-    best = next((trial for trial in trials if not trial.objections), None)
+def _decide(champion: Candidate, challenges: Sequence[Challenge]) -> GateResult:
+    best = next((challenge for challenge in challenges if not challenge.objections), None)
     if best is not None:
-        kept = f", {len(best.guards)} guard metrics within their tolerances" if best.guards else ""
+        guards = f"; {len(best.guards)} guard metrics within their tolerances" if best.guards else ""
         over = (
-            "" if RANKING_BASELINE in (best.model, champion.model) else f"; popularity by {said(best.over_popularity)}"
+            ""
+            if RANKING_BASELINE in (best.model, champion.model)
+            else f"; popularity by {format_difference(best.gain_over_popularity.difference)}"
         )
-        reason = f"{best.model} beats {champion.model} on validation by NDCG@10 {said(best.ahead)}{over}{kept}"
-        return Verdict(best.model, best.version, reason, tuple(trials))
+        reason = f"{best.model} beats {champion.model} on validation by NDCG@10 {best.gain}{over}{guards}"
+        return GateResult(best.model, best.version, reason, tuple(challenges))
     reason = f"{champion.model} stays: no challenger"
-    if trials:
-        reason = f"{champion.model} stays; of {trials[0].model}, the best challenger: {'; '.join(trials[0].objections)}"
-    return Verdict(champion.model, champion.version, reason, tuple(trials))
+    if challenges:
+        objections = "; ".join(challenges[0].objections)
+        reason = f"{champion.model} stays; of {challenges[0].model}, the best challenger: {objections}"
+    return GateResult(champion.model, champion.version, reason, tuple(challenges))

@@ -1,8 +1,9 @@
-"""Who is a domain's champion: chosen by the gate of a run, or by a person's hand; each decision goes into the history.
+"""Decide who is the champion of a domain: by the gate of a run, or by hand. Each decision goes into the history.
 
 The caller holds the domain (`with DomainRun(…)`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,11 @@ from recsys_dagster.evaluation.diagnostics import disqualified
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.leaderboard import choose_champion
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.store import CONSTANT, HOLDOUT, headline, read_per_user
-from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Tolerances, Trial, judge
-from recsys_dagster.lifecycle.publication import build_lists, publish_built
+from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, HOLDOUT, headline, read_per_user
+from recsys_dagster.lifecycle.dataset_choice import published_dataset
+from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Challenge, Tolerances, evaluate_challengers
+from recsys_dagster.lifecycle.publication import build_lists, checked_provenance, remove_old_versions, swap_in_built
+from recsys_dagster.lifecycle.unfinished import begin_promotion, finish_promotion
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelRecord, ModelStore, params_of
 from recsys_dagster.models.attempt import State, attempt
@@ -27,42 +30,36 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What the gate did.
+class ChampionUpdate:
+    """The decision of a run on the champion.
 
     Attributes:
         decision: the new row of the history.
-        trials: each challenger against the champion; empty where there was none to be challenged.
+        challenges: each challenger compared with the champion; empty if there was no champion to challenge.
     """
 
     decision: Decision
-    trials: tuple[Trial, ...]
+    challenges: tuple[Challenge, ...]
 
 
-def choose(run: DomainRun) -> Chosen:
-    """Let the challengers of this run stand against the champion, and crown who comes out on top.
+def update_champion(run: DomainRun) -> ChampionUpdate:
+    """Let the gate decide who is champion after a run, and record the decision.
 
-    Where there is no champion yet, or it cannot be had on today's data any more, the best on validation is chosen.
+    The model with the best validation result becomes champion without a comparison if there is no champion yet, if the
+    champion was fitted on another dataset, or if it cannot be fitted on today's data.
 
     Raises:
         RecsysError: popularity was not evaluated.
     """
+    finish_promotion(run.layout, run.domain.name)
     candidates = _candidates(run)
-    champion, missing = None, "the first choice"
-    if ModelStore(run.layout).history(run.domain.name):
-        try:
-            champion = _champion_today(run, candidates)
-        except (RecsysError, ValidationError) as error:
-            missing = f"the champion could not be had on today's data ({str(error).splitlines()[0]})"
+    champion, reason = _champion_or_reason(run, candidates)
     if champion is None:
-        name = choose_champion([row for one in candidates for row in one.metrics])
-        version = next(one.version for one in candidates if one.model == name)
-        reason = f"{missing}: {name} has the highest NDCG@10 on validation"
-        return Chosen(ModelStore(run.layout).set_champion(run.domain.name, name, version, reason=reason, by="gate"), ())
+        return ChampionUpdate(_choose_best(run, candidates, reason), ())
     settings = run.settings
     challengers = [one for one in candidates if (one.model, one.version) != (champion.model, champion.version)]
     data = load_training_data(run.warehouse, run.domain)
-    verdict = judge(
+    result = evaluate_challengers(
         champion,
         challengers,
         np.bincount(data.train.users, minlength=data.n_users),
@@ -75,80 +72,108 @@ def choose(run: DomainRun) -> Chosen:
     )
     decision = ModelStore(run.layout).set_champion(
         run.domain.name,
-        verdict.model,
-        verdict.version,
-        reason=verdict.reason,
+        result.model,
+        result.version,
+        reason=result.reason,
         by="gate",
-        objections={trial.model: "; ".join(trial.objections) for trial in verdict.trials if trial.objections},
+        objections={one.model: "; ".join(one.objections) for one in result.challenges if one.objections},
     )
-    return Chosen(decision, verdict.trials)
+    return ChampionUpdate(decision, result.challenges)
 
 
 def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Provenance:
-    """Make a version the champion by hand, the current one unless named, and publish its lists.
+    """Make a version the champion by hand, the current one unless one is named, and publish its lists.
+
+    Everything is changed or nothing: the lists are built and checked before the decision is recorded.
 
     Raises:
         UsageError: there is no model of that name.
-        RecsysError: the version cannot be loaded, and the champion stays; or its lists fail a check, and the published
-            lists stay (`recsys rollback` then gives their model its place back).
+        RecsysError: the version cannot be loaded, or its lists fail a check; champion and lists stay as they were.
     """
-    index = id_map_hash(run.warehouse)
-    _, record = ModelStore(run.layout).load(run.domain.name, model, version, id_map_hash=index)
-    ModelStore(run.layout).set_champion(run.domain.name, model, record.version, reason=reason, by="hand")
-    build_lists(run)
-    return publish_built(run)
+    layout, domain, store = run.layout, run.domain.name, ModelStore(run.layout)
+    finish_promotion(layout, domain)
+    _, record = store.load(domain, model, version, id_map_hash=id_map_hash(run.warehouse))
+    decision = store.decide(domain, model, record.version, reason=reason, by="hand")
+    build_lists(run, decision)
+    provenance = checked_provenance(run)
+    begin_promotion(layout, domain, decision)
+    swap_in_built(run)
+    finish_promotion(layout, domain)
+    remove_old_versions(run)
+    return provenance
 
 
 def _candidates(run: DomainRun) -> list[Candidate]:
-    """Return the current version of each model that was evaluated on today's folds and is above suspicion."""
-    known = [row for row in EvaluationResults(run).metrics() if row.protocol == HOLDOUT]
-    barred = disqualified(known) | {CONSTANT}
-    rows = [row for row in known if row.model not in barred]
+    """Return the current version of each model that was evaluated on today's folds and is not disqualified."""
+    rows = [row for row in EvaluationResults(run).metrics() if row.protocol == HOLDOUT]
+    excluded = disqualified(rows) | {CONSTANT}
+    rows = [row for row in rows if row.model not in excluded]
     return [
         Candidate(
             name,
             version,
             [row for row in rows if row.model == name],
-            read_per_user(run.layout.per_user(run.domain.name, "validation", name), GATE_COLUMNS),
+            read_per_user(run.layout.per_user(run.domain.name, CHOOSING_FOLD, name), GATE_COLUMNS),
         )
         for name, version in sorted({(row.model, row.version) for row in rows})
     ]
 
 
-def _champion_today(run: DomainRun, candidates: list[Candidate]) -> Candidate:
-    """Return the champion on today's folds: the version of this run if that was made alike, else one fitted for it.
+def _champion_or_reason(run: DomainRun, candidates: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+    """Return the champion, evaluated on today's folds; or None, and why there is no champion to challenge."""
+    if not ModelStore(run.layout).history(run.domain.name):
+        return None, "the first choice"
+    published, dataset = published_dataset(run.settings, run.domain), run.origin.dataset_id
+    if published not in (None, dataset):
+        return None, f"the dataset changed from {published} to {dataset}, so the gate starts anew"
+    try:
+        return _champion_today(run, candidates), ""
+    except (RecsysError, ValidationError) as error:
+        return None, f"the champion could not be fitted on today's data ({str(error).splitlines()[0]})"
 
-    It is fitted anew where the run left the model out, or gave it other parameters: these then are a challenger.
+
+def _choose_best(run: DomainRun, candidates: Sequence[Candidate], reason: str) -> Decision:
+    name = choose_champion([row for one in candidates for row in one.metrics])
+    version = next(one.version for one in candidates if one.model == name)
+    reason = f"{reason}: {name} has the highest NDCG@10 on validation"
+    return ModelStore(run.layout).set_champion(run.domain.name, name, version, reason=reason, by="gate")
+
+
+def _champion_today(run: DomainRun, candidates: Sequence[Candidate]) -> Candidate:
+    """Return the champion on today's folds.
+
+    That is the version of this run if it has the champion's parameters. Else the champion is fitted again, because the
+    run skipped the model, or gave it other parameters; the version of this run is then a challenger.
     """
-    name, version = ModelStore(run.layout).champion(run.domain.name)
-    record = ModelStore(run.layout).record(run.domain.name, name, version)
+    store, domain = ModelStore(run.layout), run.domain.name
+    name, version = store.champion(domain)
+    record = store.record(domain, name, version)
     for one in candidates:
-        if one.model == name and _alike(record, ModelStore(run.layout).record(run.domain.name, name, one.version)):
+        if one.model == name and _have_equal_params(record, store.record(domain, name, one.version)):
             return one
     for outcome in EvaluationResults(run).missing():
         if outcome.model == name:
             raise RecsysError(f"{name} {outcome.state}: {outcome.reason}")
-    warehouse, kind = run.warehouse, get_model_class(name)
-    index = id_map_hash(warehouse)
-    data = load_training_data(warehouse, run.domain)
-    model = kind(params_of(record), seed=record.seed)
+    model_class, index = get_model_class(name), id_map_hash(run.warehouse)
+    data = load_training_data(run.warehouse, run.domain)
+    model = model_class(params_of(record), seed=record.seed)
     with track_resources() as usage:
         fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
-    found = evaluate(model, data.validation, None, like_threshold=run.domain.like_threshold, seed=run.settings.seed)
-    fitted = ModelStore(run.layout).save(
-        run.domain.name,
+    result = evaluate(model, data.validation, None, like_threshold=run.domain.like_threshold, seed=run.settings.seed)
+    fitted = store.save(
+        domain,
         model,
-        data_version=run.manifest.data_version,
+        data_version=run.origin.data_version,
         id_map_hash=index,
         usage=usage,
         current=False,
     )
-    rows = found.rows(name, fitted, HOLDOUT, "validation")
-    ModelStore(run.layout).record_metrics(run.domain.name, name, fitted, headline(rows))
-    return Candidate(name, fitted, rows, found.per_user)
+    rows = result.rows(name, fitted, HOLDOUT, CHOOSING_FOLD)
+    store.record_metrics(domain, name, fitted, headline(rows))
+    return Candidate(name, fitted, rows, result.per_user)
 
 
-def _alike(one: ModelRecord, other: ModelRecord) -> bool:
+def _have_equal_params(one: ModelRecord, other: ModelRecord) -> bool:
     return (params_of(one), one.seed) == (params_of(other), other.seed)

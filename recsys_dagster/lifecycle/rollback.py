@@ -1,31 +1,50 @@
-"""Going back one step: to the previous lists and their champion. Imports little: whoever needs it is in a hurry."""
+"""Go back to the lists that were published before, and to their champion.
 
+It imports little, because whoever needs it is in a hurry.
+"""
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.lifecycle.unfinished import begin_promotion, finish_promotion
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.layout import MAX_KEPT_LISTS, Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.serving.lookup import Provenance, open_without_lock
-from recsys_dagster.serving.swap import restore_previous
+from recsys_dagster.serving.swap import earlier_files, restore_previous
 
 
 def rollback(layout: Layout, domain: str, reason: str) -> Provenance:
-    """Publish the previous lists again and give their model its place back as champion; return where they come from.
+    """Publish the lists before the present ones again, and make their model the champion; return their origin.
 
-    Where the champion's lists were never published, because a check failed or a run was killed, only the second.
+    Called again, it goes back another step, as long as earlier lists are kept. If the champion's own lists were never
+    published, because a check failed or a run was killed, only the champion changes.
+
+    Args:
+        layout: the paths under RECSYS_HOME.
+        domain: name of the domain.
+        reason: for the history.
 
     Raises:
-        RecsysError: there are no lists to go back to, or a run of the domain is under way.
+        RecsysError: there are no earlier lists, their model is not kept any more, or a run of the domain is active.
     """
+    previous = [layout.previous(domain, step) for step in range(1, MAX_KEPT_LISTS + 1)]
     with domain_lock(layout, domain):
-        store = ModelStore(layout)
-        published = layout.published(domain)
-        provenance = _provenance(layout, domain)
-        if (provenance.model, provenance.version) == store.champion(domain):
-            restore_previous(published, layout.previous(domain))
-            provenance = _provenance(layout, domain)
-        store.set_champion(domain, provenance.model, provenance.version, reason=reason, by="hand")
+        finish_promotion(layout, domain)
+        store, published = ModelStore(layout), layout.published(domain)
+        with open_without_lock(published) as lists:
+            provenance = lists.provenance()
+        goes_back = (provenance.model, provenance.version) == store.champion(domain)
+        earlier = earlier_files(published, *previous)
+        if goes_back:
+            if not earlier:
+                raise RecsysError(
+                    f"{previous[0]}: there are no lists to go back to; RECSYS_KEEP_LISTS says how many are kept"
+                )
+            with open_without_lock(earlier[0]) as lists:
+                provenance = lists.provenance()
+        # It fails if the version is not kept any more; nothing has changed until then.
+        decision = store.decide(domain, provenance.model, provenance.version, reason=reason, by="hand")
+        begin_promotion(layout, domain, decision)
+        if goes_back:
+            restore_previous(published, *previous)
+        finish_promotion(layout, domain)
     return provenance
-
-
-def _provenance(layout: Layout, domain: str) -> Provenance:
-    with open_without_lock(layout.published(domain)) as lists:
-        return lists.provenance()

@@ -62,7 +62,7 @@ def read_decisions(layout: Layout, domain: str) -> list[Decision]:
         raise RecsysError(f"{path}: damaged, or written by another version of this project; {cure}") from None
 
 
-def append_decision(
+def make_decision(
     layout: Layout,
     domain: str,
     model: str,
@@ -73,10 +73,10 @@ def append_decision(
     metrics: Mapping[str, float],
     objections: Mapping[str, str] | None = None,
 ) -> Decision:
-    """Make a version the champion and add the decision to the history, in one step; return the decision."""
+    """Return the decision that makes a version the champion, without recording it."""
     decisions = read_decisions(layout, domain)
     last = decisions[-1] if decisions else None
-    decision = Decision(
+    return Decision(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=model,
         version=version,
@@ -87,10 +87,14 @@ def append_decision(
         metrics=dict(metrics),
         objections=dict(objections or {}),
     )
+
+
+def record_decision(layout: Layout, domain: str, decision: Decision) -> None:
+    """Append a decision to the history, and point the champion at its version, in one step."""
     remove_leftovers(layout.models(domain))
-    rows = [asdict(row) for row in [*decisions, decision]]
-    write_json(layout.champion(domain), {"model": model, "version": version, "decisions": rows})
-    return decision
+    rows = [asdict(row) for row in [*read_decisions(layout, domain), decision]]
+    champion = {"model": decision.model, "version": decision.version}
+    write_json(layout.champion(domain), {**champion, "decisions": rows})
 
 
 def previous_champions(decisions: list[Decision]) -> list[tuple[str, str]]:

@@ -22,7 +22,14 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.model_store.decisions import By, Decision, append_decision, previous_champions, read_decisions
+from recsys_dagster.model_store.decisions import (
+    By,
+    Decision,
+    make_decision,
+    previous_champions,
+    read_decisions,
+    record_decision,
+)
 from recsys_dagster.models.base import STATE_FILE, Model, Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.files import refuse_links_outside
@@ -259,9 +266,25 @@ class ModelStore:
             metrics: the champion's main metrics; None: those of its record.
             objections: why each other model was not chosen, by name.
         """
+        decision = self.decide(domain, name, version, reason=reason, by=by, metrics=metrics, objections=objections)
+        record_decision(self._layout, domain, decision)
+        return decision
+
+    def decide(
+        self,
+        domain: str,
+        name: str,
+        version: str,
+        *,
+        reason: str,
+        by: By,
+        metrics: Mapping[str, float] | None = None,
+        objections: Mapping[str, str] | None = None,
+    ) -> Decision:
+        """Return the decision that `set_champion` would record, without recording it."""
         record = self.record(domain, name, version)
         known = record.metrics if metrics is None else metrics
-        return append_decision(
+        return make_decision(
             self._layout, domain, name, version, reason=reason, by=by, metrics=known, objections=objections
         )
 

@@ -4,6 +4,8 @@ Each is blocking and evaluated for each domain: if it fails, nothing downstream 
 domain, and what is published stays. Other domains are not affected.
 """
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from recsys_dagster.evaluation.results import EvaluationResults
@@ -17,25 +19,33 @@ ignore_preview_warnings()
 
 
 def _asset_check(check: Check) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        name=check.name,
+    spec = dg.AssetCheckSpec(
+        check.name,
         asset=list(check.asset),
         description=check.description,
         blocking=True,
         partitions_def=domain_partitions,
     )
-    def check_domain(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
+
+    @dg.multi_asset_check(name=f"{'__'.join(check.asset)}_{check.name}", specs=[spec])
+    def check_domain(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> Iterator[dg.AssetCheckResult]:
         findings = check.find(recsys.hold(context.partition_key))
         failed = [finding for finding in findings if not finding.passed]
+        message = check.message(context.partition_key, findings)
         rows = [[f.what, f.expected, f.found, "yes" if f.passed else "NO"] for f in findings]
-        return dg.AssetCheckResult(
+        yield dg.AssetCheckResult(
             passed=not failed,
-            description=check.message(context.partition_key, findings),
+            check_name=check.name,
+            asset_key=spec.asset_key,
+            description=message,
             metadata={
                 "findings": markdown_table(["what", "expected", "found", "passed"], rows),
                 **({"cure": check.cure} if failed else {}),
             },
         )
+        if failed:
+            # Else Dagster would fail the step with "1 blocking asset check failed", and only the check would say why.
+            raise dg.Failure(message, allow_retries=False)
 
     return check_domain
 

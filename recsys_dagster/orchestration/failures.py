@@ -11,7 +11,7 @@ _WRAPPERS = ("Dagster", "RetryRequested", "Failure")
 
 
 def failed_steps(events: Iterable[dg.DagsterEvent]) -> list[str]:
-    """Return the cause of each failed step, one line each."""
+    """Return the cause of each failed step, one line each; of a failed check, its description."""
     return [_cause(event) for event in events if event.is_step_failure]
 
 
@@ -35,6 +35,8 @@ def _cause(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None and (error.cls_name or "").startswith(_WRAPPERS):
         error = error.cause
+    if event.step_failure_data.user_failure_data is not None and event.step_failure_data.user_failure_data.description:
+        return event.step_failure_data.user_failure_data.description
     if error is None:
         return f"{step}: failed"
     kind, _, message = error.message.strip().partition(": ")

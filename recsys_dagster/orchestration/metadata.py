@@ -9,7 +9,7 @@ import dagster as dg
 
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, label_of
 from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD
-from recsys_dagster.lifecycle.gate import Trial, said
+from recsys_dagster.lifecycle.gate import Challenge, format_difference
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.reports.figures import standalone_svg
@@ -98,18 +98,19 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
 
 
-def challengers_table(trials: Sequence[Trial]) -> tuple[list[str], list[list[object]]]:
+def challengers_table(challenges: Sequence[Challenge]) -> tuple[list[str], list[list[object]]]:
     """Return columns and rows: each challenger compared with the champion, and the objections to it."""
-    columns = ["challenger", "NDCG@10 ahead of the champion", "ahead of popularity", "guards", "objections"]
+    columns = ["challenger", "NDCG@10 over the champion", "p (Holm)", "over popularity", "guards", "objections"]
     rows: list[list[object]] = [
         [
-            trial.model,
-            said(trial.ahead),
-            said(trial.over_popularity),
-            "; ".join(f"{g.metric} {g.challenger:.4f} (bound {g.bound:.4f})" for g in trial.guards),
-            "; ".join(trial.objections) or "none",
+            one.model,
+            format_difference(one.gain.difference),
+            one.gain.p,
+            format_difference(one.gain_over_popularity.difference),
+            "; ".join(f"{g.metric} {g.challenger:.4f} (bound {g.bound:.4f})" for g in one.guards),
+            "; ".join(one.objections) or "none",
         ]
-        for trial in trials
+        for one in challenges
     ]
     return columns, rows
 

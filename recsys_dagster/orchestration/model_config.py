@@ -88,7 +88,7 @@ def _preset(model_class: type[Model], name: str, run: DomainRun) -> ChosenParams
 
 def _tuned(model_class: type[Model], run: DomainRun) -> ChosenParams:
     """Return the result of the search, else the defaults and why."""
-    dataset = run.dataset.id
+    dataset = run.origin.dataset_id
     try:
         result = read_tuned(run.layout, run.domain.name, model_class, dataset)
     except RecsysError as error:

@@ -10,7 +10,9 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.lifecycle.dataset_choice import with_chosen_dataset
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -28,16 +30,21 @@ class Recsys(_Resource):
         description="Dataset of each domain that was chosen with RECSYS_<DOMAIN>_DATASET. Any other domain keeps the "
         "dataset that is published, or starts with its sample."
     )
+    switch_dataset: bool = Field(
+        default=False,
+        description="Whether the published lists may be replaced by those of another dataset. A schedule never does.",
+    )
     environment: dg.ResourceDependency[Settings]
     _held: contextlib.ExitStack = PrivateAttr(default_factory=contextlib.ExitStack)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, *, switch_dataset: bool = False) -> Self:
         """Return the resource over the given settings."""
         chosen = {domain: getattr(settings, f"{domain}_dataset") for domain in DOMAINS}
         return cls(
             home=str(settings.home),
             datasets={domain: dataset for domain, dataset in chosen.items() if dataset},
+            switch_dataset=switch_dataset,
             environment=settings,
         )
 
@@ -60,21 +67,24 @@ class Recsys(_Resource):
             yield self
 
     def look_at(self, domain: str) -> DomainRun:
-        """Return the domain without holding it, to read from."""
-        return DomainRun(self.settings, get_domain(domain))
+        """Return the domain without holding it, to read from.
+
+        Raises:
+            RecsysError: the published lists are of another dataset than the settings name, and `switch_dataset` is off.
+        """
+        settings = with_chosen_dataset(self.settings, domain, switch=self.switch_dataset)
+        return DomainRun(settings, get_domain(domain))
 
     def hold(self, domain: str) -> DomainRun:
         """Hold the domain until the Dagster run ends, and return it.
 
-        If another process holds it, wait for RECSYS_WAIT_SECONDS, and say so in the log of the run.
+        If another process holds it, such as `recsys run`, this waits up to RECSYS_WAIT_SECONDS and says so in the log.
 
         Raises:
-            RecsysError: another process still holds the domain after that time.
+            RecsysError: the domain is still held after that.
         """
-        run = DomainRun(
-            self.settings,
-            get_domain(domain),
-            wait_seconds=self.settings.wait_seconds,
-            on_wait=dg.get_dagster_logger().warning,
-        )
-        return self._held.enter_context(run)
+        log = dg.get_dagster_logger()
+        lock = domain_lock(self.layout, domain, wait_seconds=self.settings.wait_seconds, on_wait=log.warning)
+        self._held.enter_context(lock)
+        # Only now: the run that held the domain may have published another dataset.
+        return self._held.enter_context(self.look_at(domain))

@@ -15,12 +15,14 @@ from rich.text import Text
 from recsys_dagster.domains import get_domain
 from recsys_dagster.evaluation.leaderboard import Leaderboard
 from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.active_runs import COMMAND_TAG
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.orchestration.instance import REPOSITORY_TAG, close_dead_runs, open_instance
+from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.server import LOCAL_URL
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.stopping import Stop, stop_on_signals
@@ -68,40 +70,50 @@ class RunResult:
     unpublished: list[str] = field(default_factory=list)
 
 
-def run_domains(settings: Settings, domains: Sequence[str]) -> RunResult:
+def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: bool = False) -> RunResult:
     """Materialise everything for each domain in turn; a failure in one domain does not stop the others.
 
     The runs are recorded in the Dagster instance under RECSYS_HOME, or in that of DAGSTER_HOME.
 
+    Args:
+        settings: of the deployment.
+        domains: names of the domains.
+        switch_dataset: whether the published lists may be replaced by those of another dataset.
+
     Raises:
+        DatasetSwitchError: they may not, and the settings name another dataset; nothing was run.
         RecsysError: a domain is held by another process, or its settings are wrong; nothing was run.
         StoppedError: SIGINT or SIGTERM came; nothing more was published.
     """
     settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
     selected_models(settings)
+    choices = [choose_dataset(settings, get_domain(name), switch=switch_dataset) for name in domains]
+    settings = settings.model_copy(update={f"{choice.domain}_dataset": choice.dataset for choice in choices})
     runs = {name: DomainRun(settings, get_domain(name)) for name in domains}
     result = RunResult()
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with stop_on_signals() as stop, ExitStack() as held:
         for run in runs.values():
             _ = held.enter_context(run).dataset
+        console.print("; ".join(map(str, choices)), soft_wrap=True)
         instance = held.enter_context(open_instance(Layout(settings.home)))
+        resource = Recsys.of(settings, switch_dataset=switch_dataset)
         for name, run in runs.items():
             close_dead_runs(instance, name)
-            executed = _execute(settings, "retrain", name, instance, console, stop)
+            executed = _execute(resource, "retrain", name, instance, console, stop)
             lines = failed_steps(executed.all_events) + failed_checks(executed.all_events)
-            result.failures += [f"{name}: {line}" for line in lines]
+            result.failures += [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in lines]
             if executed.asset_materializations_for_node(PUBLISHING_STEP):
                 result.published[name] = _published(run)
             else:
                 result.unpublished.append(name)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
-            result.failures += failed_steps(_execute(settings, "compare", None, instance, console, stop).all_events)
+            result.failures += failed_steps(_execute(resource, "compare", None, instance, console, stop).all_events)
     return result
 
 
 def _execute(
-    settings: Settings,
+    recsys: Recsys,
     job_name: str,
     domain: str | None,
     instance: dg.DagsterInstance,
@@ -112,7 +124,8 @@ def _execute(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         handler = _StepHandler(domain or job_name, progress)
-        definitions = build_definitions(settings, loggers={"steps": _logger(handler)})
+        loggers = {"steps": _logger(handler)}
+        definitions = build_definitions(recsys.settings, loggers=loggers, resources={"recsys": recsys})
         job = definitions.resolve_job_def(job_name)
         handler.expect(len(job.graph.nodes))
         result = job.execute_in_process(

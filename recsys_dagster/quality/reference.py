@@ -57,7 +57,7 @@ def with_reference(run: DomainRun) -> "Iterator[tuple[duckdb.DuckDBPyConnection,
 def _read_reference(run: DomainRun) -> "dict[str, pa.Table]":
     try:
         with open_without_lock(run.layout.published(run.domain.name)) as published:
-            if published.provenance().dataset != run.dataset.id:
+            if published.provenance().dataset != run.origin.dataset_id:
                 return {}
             return {name: published.to_arrow(f"FROM {name}") for name in _QUERIES}
     except RecsysError:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+MAX_KEPT_LISTS = 50
+"""Largest number of earlier published files of a domain."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -128,9 +131,14 @@ class Layout:
         """DuckDB file that readers open."""
         return self.home / "published" / f"{domain}.duckdb"
 
-    def previous(self, domain: str) -> Path:
-        """Previously published file, kept for `recsys rollback`."""
-        return self.home / "published" / "previous" / f"{domain}.duckdb"
+    def previous(self, domain: str, step: int = 1) -> Path:
+        """File that was published `step` publications before, kept for `recsys rollback`."""
+        folder = self.home / "published" / "previous"
+        return (folder if step == 1 else folder / str(step)) / f"{domain}.duckdb"
+
+    def promotion(self, domain: str) -> Path:
+        """Promotion by hand that has begun and not ended."""
+        return self.models(domain) / "promotion.json"
 
     def built(self, domain: str) -> Path:
         """File that is published once it has passed its checks."""

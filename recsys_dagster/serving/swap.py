@@ -12,35 +12,50 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
 
 
-def swap_in(built: Path, published: Path, previous: Path) -> None:
-    """Publish the file `built`; the file that was published becomes `previous`, whose content is discarded.
+def swap_in(built: Path, published: Path, *previous: Path) -> None:
+    """Publish the file `built`, and keep the files that were published before.
 
-    If the process is killed in between, `previous` is the published file itself; `has_previous` recognises that.
+    If the process is killed in between, the newest earlier file may be the published file itself; `earlier_files`
+    recognises that.
+
+    Args:
+        built: the new file.
+        published: the file that readers open.
+        previous: where earlier files are kept, the newest first; the oldest is discarded when all are taken.
     """
     published.parent.mkdir(parents=True, exist_ok=True)
-    if published.exists():
-        with replacing(previous) as unfinished:
+    if published.exists() and previous:
+        kept = earlier_files(published, *previous)
+        for source, target in zip(kept, previous, strict=False):  # no gaps, such as a rollback leaves
+            _move(source, target)
+        for step in range(min(len(kept), len(previous) - 1), 0, -1):
+            _move(previous[step - 1], previous[step])
+        with replacing(previous[0]) as unfinished:
             _link(published, unfinished)
-        set_log_aside(previous)
+        set_log_aside(previous[0])
     replace_database(built, published)
 
 
-def restore_previous(published: Path, previous: Path) -> None:
-    """Publish the previous file again; afterwards there is no previous file.
+def restore_previous(published: Path, *previous: Path) -> None:
+    """Publish the newest earlier file again; it is then no longer among the earlier ones.
 
     Raises:
-        RecsysError: there is no previous file.
+        RecsysError: there is no earlier file.
     """
-    if not has_previous(published, previous):
-        raise RecsysError(
-            f"{previous}: there are no previous lists; only those before the present ones are kept, and only once"
-        )
-    replace_database(previous, published)
+    earlier = earlier_files(published, *previous)
+    if not earlier:
+        raise RecsysError(f"{previous[0]}: there are no previous lists to go back to")
+    replace_database(earlier[0], published)
 
 
-def has_previous(published: Path, previous: Path) -> bool:
+def earlier_files(published: Path, *previous: Path) -> list[Path]:
+    """Return the earlier files that can be restored, the newest first."""
+    return [path for path in previous if path.exists() and not (published.exists() and path.samefile(published))]
+
+
+def has_previous(published: Path, *previous: Path) -> bool:
     """Return whether there is an earlier file to restore."""
-    return previous.exists() and not (published.exists() and previous.samefile(published))
+    return bool(earlier_files(published, *previous))
 
 
 def replace_database(source: Path, target: Path) -> None:
@@ -69,6 +84,12 @@ def set_log_aside(path: Path) -> None:
 def logs(path: Path) -> list[Path]:
     """Return the paths at which DuckDB keeps the write-ahead log of a file, and its states during a checkpoint."""
     return [path.with_name(f"{path.name}.wal{state}") for state in ("", ".checkpoint", ".recovery")]
+
+
+def _move(source: Path, target: Path) -> None:
+    if source != target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_database(source, target)
 
 
 def _link(source: Path, target: Path) -> None:

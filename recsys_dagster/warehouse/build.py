@@ -16,6 +16,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import Format
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.origin import write_origin
 from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
 from recsys_dagster.warehouse.schemas import tables_of
 from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, clean_build_order, sql_tables
@@ -86,6 +87,7 @@ def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Man
             _create_accounts(connection, loaded)
             for table in clean_build_order(fmt.name):
                 _materialise(connection, table, loaded)
+            write_origin(connection, manifest)
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
     return summaries

@@ -14,6 +14,7 @@ from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.runtime.secret_key import read_or_create_key
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.origin import Origin, read_origin
 
 
 class DomainRun:
@@ -78,6 +79,11 @@ class DomainRun:
                 f"{dataset.domain!r}; `recsys datasets` lists the datasets of each domain"
             )
         return dataset
+
+    @property
+    def origin(self) -> Origin:
+        """What the warehouse was built of; RecsysError if it was not built yet."""
+        return read_origin(self.warehouse)
 
     @property
     def manifest(self) -> Manifest:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 from recsys_dagster.cli import main as cli
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.lifecycle import promotion
 from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
+from recsys_dagster.lifecycle.unfinished import finish_promotion
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
@@ -103,10 +106,17 @@ def retrained(tmp_path_factory: pytest.TempPathFactory) -> Retraining:
 @pytest.fixture
 def home(retrained: Retraining, tmp_path: Path) -> Retraining:
     """A copy of that, to be retrained further."""
-    import shutil
-
     shutil.copytree(retrained.settings.home, tmp_path / "home")
     return Retraining(retrained.settings.model_copy(update={"home": tmp_path / "home"}))
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Retraining:
+    """A home with the generated sample, whose 400 users tell the models apart."""
+    home = Retraining(Settings(home=tmp_path / "sample", movie_dataset="sample-movie", models=("all",), _env_file=None))
+    assert home.materialize(*TABLES, *FEATURES).success
+    assert home.train("popularity", "user_item_bias").success
+    return home
 
 
 def metadata(result: dg.ExecuteInProcessResult, key: str) -> dict[str, dg.MetadataValue]:
@@ -117,33 +127,38 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     return {e.check_name: e.description or "" for e in result.get_asset_check_evaluations() if not e.passed}
 
 
-def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(home: Retraining) -> None:
-    first = home.lists()
-    shuffled = home.save_shuffled("als")
-    refused = home.materialize("evaluation/als", *PUBLISHING)
+def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(sample: Retraining) -> None:
+    first = sample.lists()
+    shuffled = sample.save_shuffled("als")
+    refused = sample.materialize("evaluation/als", *PUBLISHING)
     assert refused.success
-    assert ModelStore(home.run.layout).champion("movie")[0] == "user_item_bias"
+    assert ModelStore(sample.run.layout).champion("movie")[0] == "user_item_bias"
     assert "| als |" in metadata(refused, "serving/champion")["challengers"].value
-    assert ModelStore(home.run.layout).current_versions("movie")["als"] == shuffled
+    assert ModelStore(sample.run.layout).current_versions("movie")["als"] == shuffled
 
-    promoted = home.train("ease")
+    promoted = sample.train("ease")
     assert promoted.success
-    assert metadata(promoted, "serving/champion")["reason"].value.startswith("ease beats user_item_bias on validation")
+    reason = metadata(promoted, "serving/champion")["reason"].value
+    assert reason.startswith("ease beats user_item_bias on validation")
+    assert "after Holm's correction for 3 challengers" in reason
     assert "user_item_bias stays; of " in metadata(promoted, "serving/champion")["history"].value
     assert 0 < metadata(promoted, "serving/lists")["overlap_with_published_top_10"].value < 1
-    assert home.lists() != first
+    assert sample.lists() != first
 
-    back = rollback(home.run.layout, "movie", "for the test")
+    back = rollback(sample.run.layout, "movie", "for the test")
     assert back.model == "user_item_bias"
-    assert home.lists() == first
-    assert home.said() == [
+    assert sample.lists() == first
+    assert sample.said() == [
         (None, "user_item_bias", "gate"),
         ("user_item_bias", "user_item_bias", "gate"),
         ("user_item_bias", "ease", "gate"),
         ("ease", "user_item_bias", "hand"),
     ]
-    with pytest.raises(RecsysError, match="there are no previous lists"):
-        rollback(home.run.layout, "movie", "once more")
+    # The run that refused als had published user_item_bias too; before it is the first run.
+    assert rollback(sample.run.layout, "movie", "further").model == "user_item_bias"
+    with pytest.raises(RecsysError, match="no lists to go back to"):
+        rollback(sample.run.layout, "movie", "once more")
+    assert sample.lists() == first
 
 
 def test_a_champion_that_the_run_left_out_or_gave_other_parameters_is_fitted_anew_and_defends_itself(
@@ -181,7 +196,7 @@ def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_lef
         assert home.materialize("serving/champion").success
     last = ModelStore(home.run.layout).history("movie")[-1]
     assert last.model == "popularity"
-    assert last.reason.startswith("the champion could not be had on today's data (user_item_bias failed: ")
+    assert last.reason.startswith("the champion could not be fitted on today's data (user_item_bias failed: ")
 
 
 def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: Retraining) -> None:
@@ -214,6 +229,51 @@ def test_what_cannot_be_loaded_is_not_promoted(home: Retraining) -> None:
     with pytest.raises(RecsysError, match="train ease first"):
         promote(home.run, "ease", None, "why not")
     assert len(home.said()) == 1
+
+
+def test_a_promotion_goes_by_what_the_warehouse_was_built_of_and_needs_no_archive(home: Retraining) -> None:
+    shutil.rmtree(home.run.layout.raw("ml-latest-small"))
+    forgetful = Retraining(home.settings.model_copy(update={"movie_dataset": None, "mirror": None}))
+    with forgetful.run as run:
+        provenance = promote(run, "popularity", None, "for the test")
+    assert provenance.dataset == "ml-latest-small"
+    assert "GroupLens" in provenance.licence
+
+
+def test_a_promotion_whose_lists_fail_a_check_changes_nothing(
+    home: Retraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, decisions = home.lists(), home.said()
+    spoil(home, "warehouse", "DELETE FROM clean.items WHERE item_id = 356")
+    with home.run as run, pytest.raises(RecsysError, match="recommended items are missing"):
+        promote(run, "popularity", None, "for the test")
+    assert (home.lists(), home.said()) == (before, decisions)
+
+
+@pytest.mark.parametrize("killed_after_the_swap", [False, True])
+def test_a_promotion_that_is_killed_has_happened_or_not(
+    home: Retraining, monkeypatch: pytest.MonkeyPatch, killed_after_the_swap: bool
+) -> None:
+    before, decisions = home.lists(), home.said()
+    swap = promotion.swap_in_built
+
+    def die(run: DomainRun) -> None:
+        if killed_after_the_swap:
+            swap(run)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), home.run as run:
+        patched.setattr(promotion, "swap_in_built", die)
+        promote(run, "popularity", None, "for the test")
+    with home.run as run:
+        finish_promotion(run.layout, "movie")
+        finish_promotion(run.layout, "movie")
+    if killed_after_the_swap:
+        assert home.said() == [*decisions, ("user_item_bias", "popularity", "hand")]
+        assert home.lists() != before
+        assert rollback(home.run.layout, "movie", "back").model == "user_item_bias"
+    else:
+        assert (home.lists(), home.said()) == (before, decisions)
 
 
 def spoil(home: Retraining, file: str, statement: str) -> None:

@@ -92,7 +92,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
             version = ModelStore(run.layout).save(
                 run.domain.name,
                 model,
-                data_version=run.manifest.data_version,
+                data_version=run.origin.data_version,
                 id_map_hash=index,
                 usage=usage,
                 params_from=chosen.source,

@@ -39,7 +39,7 @@ class FaultsConfig(dg.Config):
 def as_published(context: dg.AssetExecutionContext, config: PapersConfig, recsys: Recsys) -> Materialized:
     """Each paper's figures as printed, ours under its own protocol on the data that are here, and ours honestly."""
     run = recsys.hold(context.partition_key)
-    dataset, seed = run.manifest.dataset_id, run.settings.seed
+    dataset, seed = run.origin.dataset_id, run.settings.seed
     warehouse = run.warehouse
     with track_resources() as usage:
         found = list(run_papers(warehouse, run.domain, dataset, config.papers or None, seed=seed))
@@ -84,7 +84,7 @@ def as_published(context: dg.AssetExecutionContext, config: PapersConfig, recsys
 def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recsys) -> Materialized:
     """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""
     run = recsys.hold(context.partition_key)
-    dataset, warehouse = run.manifest.dataset_id, run.warehouse
+    dataset, warehouse = run.origin.dataset_id, run.warehouse
     folds = lineage_folds(warehouse, run.domain, dataset, seed=run.settings.seed)
     with track_resources() as usage:
         rows: Sequence[FaultRow] = list(show_faults(folds, config.faults or None))

@@ -29,12 +29,14 @@ def raw_files(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized
     try:
         run = recsys.hold(context.partition_key)
         dataset = run.dataset
+        context.log.info(f"{run.domain.name}: dataset {dataset.id}")
         with track_resources() as usage:
             manifest = fetch(dataset, run.settings)
-    except TransientError:
-        raise
     except RecsysError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        is_last = context.op_execution_context.retry_number >= RETRIES.max_retries
+        if isinstance(error, TransientError) and not is_last:
+            raise
+        raise dg.Failure(f"raw/files: {error}", allow_retries=False) from error
     columns = [
         dg.TableColumn(f"{file.name}:{column.name}", type=column.type)
         for file in dataset.format.files

@@ -1,10 +1,10 @@
-"""The group `serving`: the best model, its lists, and the page about both."""
+"""The group `serving`: the champion, its lists, and the pages."""
 
 import dagster as dg
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.lifecycle.promotion import choose
+from recsys_dagster.lifecycle.promotion import update_champion
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.asset_keys import (
@@ -53,22 +53,23 @@ SHOWN_USERS, SHOWN_ITEMS = 3, 10
     pool=FITTING,
 )
 def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The model whose lists are published: a challenger takes over only if it is surely better on validation.
+    """The model whose lists are published. A challenger replaces it only if it is significantly better on validation.
 
-    It must beat the champion and popularity by NDCG@10, paired over users, and its coverage, rating error and NDCG@10
-    of the least active users must be within the tolerances. Else the champion stays, fitted on the new data.
+    It must beat the champion and popularity by NDCG@10, paired over users, corrected for the number of challengers by
+    Holm's method; and its coverage, its RMSE and its NDCG@10 of the least active users must be within the tolerances.
+    Otherwise the champion stays, fitted on the new data.
     """
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
-        chosen = choose(run)
-    decision = chosen.decision
+        update = update_champion(run)
+    decision = update.decision
     return dg.MaterializeResult(
         metadata={
             "model": decision.model,
             "version": decision.version,
             "reason": decision.reason,
             **location(run.layout.champion(run.domain.name)),
-            "challengers": markdown_table(*challengers_table(chosen.trials)),
+            "challengers": markdown_table(*challengers_table(update.challenges)),
             "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
             **usage_metadata(usage),
         }
@@ -91,7 +92,7 @@ def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     pool=FITTING,
 )
 def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The champion refitted on every fold, and its list for every user, in a file that waits for its checks."""
+    """The list of the champion for every user, after a refit on all folds; in a file that waits for its checks."""
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
         written = build_lists(run)
@@ -132,7 +133,7 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     ],
 )
 def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The checked lists, swapped in for readers as one file; the one before is kept to go back to."""
+    """The checked lists, in the one file that readers open; earlier files are kept for `recsys rollback`."""
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
         provenance = publish_built(run)
@@ -191,7 +192,7 @@ def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     automation_condition=dg.AutomationCondition.eager(),
 )
 def domain_comparison(recsys: Recsys) -> Materialized:
-    """The domains side by side, as they are published: which models are good at more than one kind of title."""
+    """The published results of all domains on one page: which models are good in more than one domain."""
     results = published_results(recsys.layout, list(DOMAINS))
     if not results:
         raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")

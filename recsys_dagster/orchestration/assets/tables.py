@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
+from recsys_dagster.ingest.catalogue import get_dataset
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     source_references,
@@ -62,9 +63,10 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.A
         run = recsys.hold(context.partition_key)
         with track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
+        fmt = get_dataset(run.origin.dataset_id).format
         rows = sum(summary.rows for summary in summaries.values())  # the usage is that of the whole group, too
         for name, table in tables.items():
-            lineage = column_lineage(table, run.dataset.format)
+            lineage = column_lineage(table, fmt)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
                 metadata={**table_metadata(summaries[name], lineage), **usage_metadata(usage, rows)},

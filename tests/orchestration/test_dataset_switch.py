@@ -1,0 +1,104 @@
+"""The dataset of a domain is remembered with what is published; another one is taken only on purpose."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError, choose_dataset, published_dataset
+from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.orchestration.failures import failed_steps
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import Settings
+
+MOVIE = get_domain("movie")
+
+
+@pytest.fixture
+def real(home: Any, tmp_path: Path) -> Any:
+    """A home that has published lists of an archive in the mirror."""
+    mirror = tmp_path / "mirror"
+    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
+    with zipfile.ZipFile(mirror / "ml-latest-small.zip", "w") as archive:
+        for file in sorted((mirror / "files").iterdir()):
+            archive.write(file, file.name)
+    home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_MODELS": "popularity"}
+    done = home.recsys_with({"RECSYS_MOVIE_DATASET": "ml-latest-small"}, "run", "--domain", "movie")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == "movie: dataset ml-latest-small, named by RECSYS_MOVIE_DATASET"
+    return home
+
+
+def dataset(home: Any) -> str:
+    with duckdb.connect(Layout(home.path).published("movie"), read_only=True) as connection:
+        return str(connection.execute("SELECT dataset FROM provenance").fetchall()[0][0])
+
+
+def settings(home: Any, **chosen: Any) -> Settings:
+    values = {"mirror": home.environment["RECSYS_MIRROR"], "movie_dataset": None, "models": ("popularity",), **chosen}
+    return Settings(home=home.path, _env_file=None, **values)
+
+
+def test_a_forgotten_variable_keeps_the_dataset_and_says_so_in_the_first_line(real: Any) -> None:
+    done = real.recsys("run", "--domain", "movie")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == (
+        "movie: dataset ml-latest-small, which is published (RECSYS_MOVIE_DATASET is not set)"
+    )
+    assert dataset(real) == "ml-latest-small"
+
+
+def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real: Any) -> None:
+    other = {"RECSYS_MOVIE_DATASET": "sample-movie"}
+    before = real.lists("movie")
+    refused = real.recsys_with(other, "run", "--domain", "movie")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "the published lists are of ml-latest-small" in refused.stderr
+    assert "recsys run --domain movie --switch-dataset" in refused.stderr
+    assert real.lists("movie") == before
+
+    switched = real.recsys_with(other, "run", "--domain", "movie", "--switch-dataset")
+    assert switched.returncode == 0, switched.stderr
+    first = switched.stderr.splitlines()[0]
+    assert first == "movie: dataset sample-movie, which replaces ml-latest-small"
+    assert dataset(real) == "sample-movie"
+    last = ModelStore(Layout(real.path)).history("movie")[-1]
+    assert last.reason.startswith("the dataset changed from ml-latest-small to sample-movie, so the gate starts anew: ")
+    # Back to the lists before, and to their dataset.
+    assert real.recsys("rollback", "--domain", "movie").returncode == 0
+    assert real.lists("movie") == before
+    assert choose_dataset(settings(real), MOVIE).dataset == "ml-latest-small"
+
+
+def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Any) -> None:
+    before = real.lists("movie")
+    job = build_definitions(settings(real, movie_dataset="sample-movie")).resolve_job_def("retrain")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
+    assert not result.success
+    (cause,) = failed_steps(result.all_events)
+    assert "the published lists are of ml-latest-small" in cause
+    assert real.lists("movie") == before
+
+
+def test_a_damaged_published_file_does_not_make_the_dataset_forgotten(real: Any) -> None:
+    Layout(real.path).published("movie").write_bytes(b"damaged")
+    assert published_dataset(settings(real), MOVIE) == "ml-latest-small"
+    with pytest.raises(DatasetSwitchError):
+        choose_dataset(settings(real, movie_dataset="sample-movie"), MOVIE)
+
+
+def test_before_anything_is_published_the_setting_or_the_default_decides(tmp_path: Path) -> None:
+    def choose(dataset: str | None) -> Any:
+        return choose_dataset(Settings(home=tmp_path, movie_dataset=dataset, _env_file=None), MOVIE)
+
+    assert choose(None).dataset == "sample-movie"
+    assert choose("ml-25m").dataset == "ml-25m"
+    assert not choose("ml-25m").is_switch
