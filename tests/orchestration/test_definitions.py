@@ -89,7 +89,11 @@ def test_the_resource_shows_home_and_datasets_and_no_secret(tmp_path: Path) -> N
     repository = build_definitions(settings).get_repository_def()
     (shown,) = [one for one in RepositorySnap.from_def(repository).resources if one.name == "recsys"]
     values = {key: getattr(value, "value", value) for key, value in shown.configured_values.items()}
-    assert values == {"home": json.dumps(str(tmp_path)), "datasets": json.dumps({"movie": "ml-latest-small"})}
+    assert values == {
+        "home": json.dumps(str(tmp_path)),
+        "datasets": json.dumps({"movie": "ml-latest-small"}),
+        "switch_dataset": "false",
+    }
     assert "s3cret" not in repr(shown)
 
 
