@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import errno
 import hashlib
 import lzma
 import os
@@ -31,6 +32,7 @@ SMALL_BYTES = 64 * MIB
 """Up to this unpacked size any ratio is accepted."""
 
 _BLOCK_BYTES = MIB
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, struct.error)
 _LONGEST_HEADER = 2**16
 _SHOWN = 500  # characters of an archive's content in a message
 
@@ -66,10 +68,13 @@ def unpack(archive: Path, name: str, format_: Format, folder: Path) -> dict[str,
                     with opened.open(members[source.name]) as packed:
                         files[source.name] = copy_checked(packed, folder / source.name, source, name)
             return files
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, OverflowError, struct.error) as error:
-        raise BadArchiveError(
-            f"{name}: not a whole ZIP archive ({printable(str(error))}); replace it by a fresh copy, then run again"
-        ) from error
+    except _DAMAGED as error:
+        raise _damaged(name, error) from error
+    except OSError as error:
+        # Offsets that lead nowhere and invalid bzip2 data are reported like this; anything else is the disk's fault.
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise _damaged(name, error) from error
     except RuntimeError as error:  # encrypted, or compressed with a method that Python does not support
         raise BadArchiveError(
             f"{name}: cannot be unpacked ({printable(str(error))}); pack its files again as a ZIP without password"
@@ -153,6 +158,12 @@ def require_space(folder: Path, needed: int) -> None:
             f"{folder.parent}: {needed / 1e6:,.1f} MB are needed and the disk has {free / 1e6:,.1f} MB left; free some "
             "space or point RECSYS_HOME at a larger disk, then run again (the previous state is untouched)"
         )
+
+
+def _damaged(name: str, error: Exception) -> BadArchiveError:
+    return BadArchiveError(
+        f"{name}: not a whole ZIP archive ({printable(str(error))}); replace it by a fresh copy, then run again"
+    )
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:

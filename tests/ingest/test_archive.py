@@ -213,3 +213,40 @@ def test_the_line_of_an_invalid_byte_is_right_for_any_block_size(rows, broken, s
     blocks = [content[start : start + size] for start in range(0, len(content), size)]
     with pytest.raises(BadArchiveError, match=rf"numbers\.csv, line {at + 1}: .* the byte 0xff"):
         examine(blocks, PLACE, NUMBERS, "x.zip")
+
+
+def damaged(content: bytes, random_: random.Random) -> bytes:
+    """Change, remove or insert bytes, more often near the end, where the directory of an archive is."""
+    result = bytearray(content)
+    for _ in range(random_.choice([1, 1, 2, 5, 20])):
+        at = random_.randrange(random_.choice([0, max(0, len(result) - 400)]), len(result))
+        kind = random_.random()
+        if kind < 0.6:
+            result[at] = random_.randrange(256)
+        elif kind < 0.75:
+            del result[at : at + random_.randrange(1, 40)]
+        elif kind < 0.9:
+            result[at:at] = random_.randbytes(random_.randrange(1, 30))
+        else:
+            result[at : at + 4] = random_.choice([b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f"])
+    return bytes(result)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_every_damaged_archive_is_read_or_refused_in_one_line(tmp_path, method):
+    random_ = random.Random(method)
+    archive, folder = tmp_path / "ml.zip", tmp_path / "unpacked"
+    folder.mkdir()
+    with zipfile.ZipFile(archive, "w", method) as packed:
+        for name, content in {**WHOLE, "ml/d\u00e9.txt": "x"}.items():
+            packed.writestr(name, content)
+    whole = archive.read_bytes()
+    messages = []
+    for _ in range(250):
+        archive.write_bytes(damaged(whole, random_))
+        try:
+            unpack(archive, "ml.zip", FORMATS["movielens"], folder)
+        except BadArchiveError as error:
+            messages.append(str(error))
+    assert len(messages) > 150
+    assert all(message.startswith("ml.zip") and message.isprintable() for message in messages)
