@@ -7,9 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.orchestration.active_runs import COMMAND_TAG, PARTITION, UNFINISHED
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import explaining_disk_full, replacing
+from recsys_dagster.runtime.text import printable
 
 CONFIG = Path(__file__).with_name("dagster.yaml")
 CODE_LOCATION = "recsys"
@@ -37,9 +39,31 @@ def prepare_home(layout: Layout) -> Path:
 
 @contextmanager
 def open_instance(layout: Layout) -> Iterator[dg.DagsterInstance]:
-    """Open the instance that keeps the history."""
-    with dg.DagsterInstance.from_config(str(prepare_home(layout))) as instance:
+    """Open the instance that keeps the history.
+
+    Raises:
+        RecsysError: its dagster.yaml is wrong, or the database that it names does not answer.
+    """
+    home = prepare_home(layout)
+    try:
+        instance = dg.DagsterInstance.from_config(str(home))
+    except Exception as error:  # each storage raises errors of its own
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise RecsysError(
+            f"{home}: Dagster's history cannot be opened ({_telling_line(cause)}); start its database and set the "
+            "variables that dagster.yaml reads, or unset DAGSTER_HOME"
+        ) from error
+    with instance:
         yield instance
+
+
+def _telling_line(error: BaseException) -> str:
+    """Return the line of an error's message that says what is wrong; Dagster's begins with a dump of its schema."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line.partition("PostProcessingError: ")[2] for line in lines if "environment variable" in line] or lines
+    return printable(telling[0])[:300] if telling else type(error).__name__
 
 
 def close_dead_runs(instance: dg.DagsterInstance, domain: str) -> None:

@@ -154,3 +154,31 @@ def test_the_ui_starts_on_the_history_without_a_warning_and_ends_on_a_signal(hom
     assert "warn" not in text.lower(), text
     assert "deprecat" not in text.lower(), text
     assert (Layout(home.path).dagster() / "dagster.yaml").is_file()
+
+
+@pytest.mark.parametrize("cause", ["no server", "no variables", "no yaml"])
+def test_a_history_that_cannot_be_opened_is_one_line_with_the_cure(
+    cause: str, layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    deployed = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+    text = "storage: [" if cause == "no yaml" else deployed.read_text(encoding="utf-8")
+    (folder / "dagster.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(folder))
+    monkeypatch.setenv("DAGSTER_LOGS", str(tmp_path / "logs"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening
+        port = str(taken.getsockname()[1])
+        settings = {"HOST": "127.0.0.1", "PORT": port, "DB": "dagster", "USER": "dagster", "PASSWORD": "S3CRET"}
+        for name, value in settings.items():
+            monkeypatch.delenv(f"DAGSTER_POSTGRES_{name}", raising=False)
+            if cause != "no variables":
+                monkeypatch.setenv(f"DAGSTER_POSTGRES_{name}", value)
+        with pytest.raises(RecsysError, match="Dagster's history cannot be opened") as caught, open_instance(layout):
+            pass
+    message = str(caught.value)
+    expected = {"no server": "Connection refused", "no variables": "DAGSTER_POSTGRES_", "no yaml": "dagster.yaml"}
+    assert expected[cause] in message
+    assert "\n" not in message
+    assert "S3CRET" not in message
