@@ -9,7 +9,6 @@ An item that is relevant counts also where no list can hold it because no user h
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
-from recsys_dagster.runtime.storage import replacing, write_json
+from recsys_dagster.runtime.storage import replacing, temporary_folder, write_json
 
 REPORTED_METRICS = (
     MetricKey("capped_recall", 20),
@@ -220,8 +219,8 @@ def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params, out
     by_seed = [result.values]
     for seed in range(task.seed + 1, task.seed + task.seeds):
         model = fit_on_all(model_class, task.split.data, seed=seed, params=params)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as folder:
-            metrics = _score(task, model, Path(folder))
+        with temporary_folder(out) as folder:
+            metrics = _score(task, model, folder)
         by_seed.append({str(metric.key): metric.value for metric in metrics})
         if by_seed[1] == by_seed[0]:
             return result

@@ -13,7 +13,6 @@ import os
 import shutil
 import sqlite3
 import tarfile
-import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Set
@@ -26,8 +25,7 @@ from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.runtime.storage import explaining_disk_full, replacing, sha256
-from recsys_dagster.runtime.units import DAY_SECONDS
+from recsys_dagster.runtime.storage import explaining_disk_full, remove_leftovers, replacing, sha256, temporary_folder
 from recsys_dagster.runtime.versions import code_version
 
 FORMAT_VERSION = 1
@@ -104,7 +102,7 @@ def restore_backup(archive: Path, layout: Layout, *, replace: bool = False) -> B
     with contextlib.ExitStack() as stack:
         for domain in DOMAINS:
             stack.enter_context(domain_lock(layout, domain))
-        unpacked = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".tmp-restore-", dir=home)))
+        unpacked = stack.enter_context(temporary_folder(home, "restore"))
         stack.enter_context(explaining_disk_full(home))
         backup = _unpack(archive, unpacked)
         entries = sorted(unpacked.iterdir())
@@ -139,17 +137,13 @@ def _of_domain(home: Path, domain: str) -> list[Path]:
 @contextlib.contextmanager
 def _staging_folder(home: Path, archive: Path) -> Iterator[Path]:
     """Give an empty folder, in RECSYS_HOME where files can be linked, else next to the archive."""
-    for leftover in home.glob(".tmp-backup-*"):
-        if time.time() - leftover.stat().st_mtime > DAY_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".tmp-backup-", dir=home))
-    except OSError:  # a home that is mounted read-only
-        folder = Path(tempfile.mkdtemp(prefix=".tmp-backup-", dir=archive.parent))
-    try:
+    remove_leftovers(home, "backup")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder(home, "backup"))
+        except OSError:  # a home that is mounted read-only
+            folder = stack.enter_context(temporary_folder(archive.parent, "backup"))
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stage_domain(home: Path, domain: str, staged: Path) -> None:

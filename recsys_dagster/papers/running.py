@@ -1,8 +1,6 @@
 """Run the papers of a domain on its warehouse, each under its own protocol and on the folds of the lineage."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.evaluation.protocols import Protocol
@@ -11,6 +9,7 @@ from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.protocols import PREFIX, paper_protocol, paper_protocols
 from recsys_dagster.papers.records import PaperConfusion, PaperRow
 from recsys_dagster.runtime.progress import announce
+from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.warehouse.arrays import load_fold, load_ids, load_training_data
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -23,8 +22,8 @@ def lineage_folds(warehouse: Warehouse, domain: Domain, dataset: str, *, seed: i
 
 def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol: Protocol, *, seed: int) -> Experiment:
     """Return the split of a paper's protocol as an experiment; raise RecsysError if a part of it is empty."""
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=warehouse.path.parent) as folder:
-        split = protocol.load(protocol.export(warehouse, domain, Path(folder)), domain)
+    with temporary_folder(warehouse.path.parent) as folder:
+        split = protocol.load(protocol.export(warehouse, domain, folder), domain)
     return Experiment(dataset, split.data, split.test, split.item_ids, seed)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -69,7 +70,7 @@ def replacing(path: Path) -> Iterator[Path]:
         RecsysError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unlocked(path.parent.glob(f"{TEMPORARY}{path.name}-*"))
+    remove_leftovers(path.parent, path.name)
     with explaining_disk_full(path), temporary_folder(path.parent, path.name) as folder:
         temporary = folder / path.name
         yield temporary
@@ -136,9 +137,15 @@ def read_json(path: Path, cure: str) -> dict[str, Any]:
     return value
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove all temporary folders that killed processes left in `folder`, at any depth."""
-    _remove_unlocked(list(folder.rglob(f"{TEMPORARY}*")))
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary folders that killed processes left.
+
+    Args:
+        folder: where to look, at any depth.
+        name: that of `temporary_folder`; only such folders are removed then, and only directly in `folder`. None: all.
+    """
+    leftovers = folder.rglob(f"{TEMPORARY}*") if name is None else folder.glob(f"{TEMPORARY}{glob.escape(name)}-*")
+    _remove_unlocked(list(leftovers))
 
 
 def _create_locked(parent: Path, prefix: str) -> tuple[Path, int]:

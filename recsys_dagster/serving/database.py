@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.serving.swap import logs, set_log_aside
 from recsys_dagster.warehouse.database import is_locked, lock_holder
 
@@ -68,10 +69,10 @@ def path_without_lock(path: Path) -> Iterator[Path]:
 
 def _copy(path: Path, stack: contextlib.ExitStack) -> Path:
     """Return a copy of the file, in its folder or else among the system's temporary files, that the stack removes."""
-    for parent in (path.parent, None):
+    for parent in (path.parent, Path(tempfile.gettempdir())):
         try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f".tmp-{path.name}-", dir=parent))
-            return Path(shutil.copyfile(path, Path(folder) / path.name))
+            folder = stack.enter_context(temporary_folder(parent, path.name))
+            return Path(shutil.copyfile(path, folder / path.name))
         except OSError as error:
             reason = error
     raise RecsysError(

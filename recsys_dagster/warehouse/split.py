@@ -4,7 +4,6 @@ The files take the places of `clean.items` and `clean.interactions` in a tempora
 pipeline numbers the users and items and lists the genres.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from recsys_dagster.data.split import Split
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.progress import announce
+from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_item_features, read_sizes
 from recsys_dagster.warehouse.database import Warehouse, quoted
 from recsys_dagster.warehouse.schemas import create_statements, tables_of
@@ -102,8 +102,8 @@ def load_split(
     """
     files = {"train": train, "test": test} | ({"fold_in": fold_in} if fold_in else {})
     with (
-        tempfile.TemporaryDirectory(prefix=".tmp-", dir=scratch) as folder,
-        Warehouse(Path(folder) / "files.duckdb", memory_limit).connect() as connection,
+        temporary_folder(scratch) as folder,
+        Warehouse(folder / "files.duckdb", memory_limit).connect() as connection,
     ):
         connection.execute("CREATE SCHEMA source; CREATE SCHEMA clean; CREATE SCHEMA features;")
         for name, path in files.items():

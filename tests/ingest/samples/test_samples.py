@@ -72,8 +72,8 @@ def gini(counts: np.ndarray) -> float:
 
 @pytest.mark.parametrize("format_name", HEADERS)
 def test_the_headers_are_the_publishers(format_name, samples):
-    found = {path.name: path.read_text(encoding="utf-8").split("\n", 1)[0] for path in samples[format_name].iterdir()}
-    assert found == HEADERS[format_name]
+    headers = {path.name: path.read_text(encoding="utf-8").split("\n", 1)[0] for path in samples[format_name].iterdir()}
+    assert headers == HEADERS[format_name]
 
 
 @pytest.mark.parametrize("format_name", HEADERS)
@@ -136,7 +136,7 @@ def test_taste_beats_popularity_and_the_damped_bias(format_name, samples):
     assert rmse_factors < rmse_bias < ratings.std()
 
 
-def test_people_come_back_over_years_and_the_clock_is_split_by_warm_users(movies):
+def test_users_come_back_over_years_so_that_a_split_by_time_has_known_users(movies):
     data = columns(movies / "ratings.csv")
     users, seconds = data["userId"], data["timestamp"]
     assert 1996 < 1970 + seconds.min() / 31_557_600 < 1999
@@ -145,7 +145,7 @@ def test_people_come_back_over_years_and_the_clock_is_split_by_warm_users(movies
     assert np.isin(users[late], users[~late]).mean() > 0.25
 
 
-def test_movies_carry_the_oddities_of_the_real_ones(tmp_path):
+def test_movies_have_the_irregularities_of_the_real_ones(tmp_path):
     write_sample("movielens", tmp_path, n_users=50, n_items=20_000, n_ratings=2_000, seed=3)
     titles = rows(tmp_path / "movies.csv")
     assert 30 < sum(row["genres"] == "(no genres listed)" for row in titles) < 120
@@ -156,14 +156,14 @@ def test_movies_carry_the_oddities_of_the_real_ones(tmp_path):
     assert 0 < sum(row["tmdbId"] == "" for row in rows(tmp_path / "links.csv")) < 60
 
 
-def test_tags_come_from_raters_after_their_rating(movies):
+def test_tags_are_given_by_raters_after_their_rating(movies):
     rated = {(row["userId"], row["movieId"]): int(row["timestamp"]) for row in rows(movies / "ratings.csv")}
     tags = rows(movies / "tags.csv")
     assert 0.01 < len(tags) / len(rated) < 0.08
     assert all(int(row["timestamp"]) > rated[row["userId"], row["movieId"]] for row in tags)
 
 
-def test_the_list_holds_what_is_rated_and_what_is_not(anime):
+def test_the_list_has_rated_and_unrated_items(anime):
     complete = columns(anime / "rating_complete.csv")
     watched = columns(anime / "animelist.csv")
     user, item, rating, status, progress = watched.values()
@@ -178,7 +178,7 @@ def test_the_list_holds_what_is_rated_and_what_is_not(anime):
     assert (progress[status == 6] == 0).all()
 
 
-def test_the_figures_of_an_anime_are_those_of_its_viewers(anime):
+def test_scores_and_counts_of_an_anime_are_those_of_its_users(anime):
     _, item, rating, status, _ = columns(anime / "animelist.csv").values()
     titles = rows(anime / "anime.csv")
     famous = next(row for row in titles if row["Popularity"] == "1")
@@ -207,7 +207,7 @@ def test_a_million_ratings_need_little_memory(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from recsys_dagster.ingest.samples.write import write_sample\n"
-        # Not getrusage: what that tells begins with the memory of the process that started this one.
+        # Not getrusage: its peak includes the memory of the process that started this one.
         "def peak(): return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024\n"
         "size = dict(n_users=100, n_items=3000, seed=1)\n"
         "write_sample('movielens', Path(sys.argv[1]) / 'a', **size, n_ratings=10_000)\n"
