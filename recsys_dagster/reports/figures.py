@@ -6,10 +6,12 @@ There is no pyplot: no global state is changed and no display is needed. Margins
 would draw every plot two more times.
 """
 
+import contextlib
 import functools
 import io
 import re
-from collections.abc import Callable, Hashable, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.runtime.text import printable
@@ -64,8 +66,7 @@ _STYLE: dict[str, Any] = {
 def to_png(figure: "Figure") -> bytes:
     """Return the figure as a PNG on white, at twice the resolution of a screen."""
     buffer = io.BytesIO()
-    _show_text_literally(figure)
-    with plot_style():
+    with _saving(figure):
         figure.savefig(buffer, format="png", dpi=160, facecolor="white")
     return buffer.getvalue()
 
@@ -77,8 +78,7 @@ def to_svg(figure: "Figure") -> str:
     --accent, --second and --card of the page.
     """
     buffer = io.StringIO()
-    _show_text_literally(figure)
-    with plot_style():
+    with _saving(figure):
         no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     svg = buffer.getvalue()
@@ -111,6 +111,16 @@ def cached_svg(plot: "Callable[..., Figure]", *data: Hashable, **options: Hashab
 def _rounded(number: re.Match[str]) -> str:
     """Round a coordinate to a hundredth of a point, which is invisible and saves a third of the size."""
     return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+
+@contextlib.contextmanager
+def _saving(figure: "Figure") -> Iterator[None]:
+    """Apply the style while the figure is saved, and show its texts literally."""
+    _show_text_literally(figure)
+    with plot_style(), warnings.catch_warnings():
+        # DejaVu Sans has no Japanese, for instance. An SVG is shown in the fonts of the browser.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def _show_text_literally(figure: "Figure") -> None:

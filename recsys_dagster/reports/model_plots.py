@@ -22,6 +22,7 @@ from recsys_dagster.reports.figures import (
     plot_style,
     set_margins,
 )
+from recsys_dagster.runtime.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +135,7 @@ def _label_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[flo
     low, high = dots - 3 * scale, dots + 3 * scale
     for name, dot, at in zip(points, dots, points.values(), strict=True):
         text = axes.annotate(
-            name, at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center",
+            printable(name), at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center",
             parse_math=False,
         )  # fmt: skip
         box = text.get_window_extent()

@@ -109,6 +109,13 @@ def test_names_are_shown_literally_never_as_formulas(name: str) -> None:
     assert any(printable(FORMULA) in text for text in texts)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_title_in_a_script_that_the_font_lacks_is_drawn_without_a_warning() -> None:
+    figure = plot_named_items([("銀魂", 9), ("Škola", 2)], label="members")
+    assert to_png(figure)
+    assert ">銀魂</text>" in to_svg(figure)
+
+
 def test_the_same_figure_is_the_same_svg() -> None:
     assert to_svg(FIGURES["learning curves"]()) == to_svg(FIGURES["learning curves"]())
 
