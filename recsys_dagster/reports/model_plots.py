@@ -135,8 +135,8 @@ def _label_points(figure: "Figure", axes: "Axes", points: Mapping[str, tuple[flo
     low, high = dots - 3 * scale, dots + 3 * scale
     for name, dot, at in zip(points, dots, points.values(), strict=True):
         text = axes.annotate(
-            printable(name), at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center", ha="center",
-            parse_math=False,
+            printable(name), at, xytext=(0, 0), textcoords="offset points", fontsize=8, color=INK, va="center",
+            ha="center", parse_math=False,
         )  # fmt: skip
         box = text.get_window_extent()
         half = np.array([box.width / 2 + scale, box.height / 2])
