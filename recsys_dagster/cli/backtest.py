@@ -39,7 +39,7 @@ def backtest(
     from recsys_dagster.experiments.backtest import backtest as run_backtest
     from recsys_dagster.models.selection import selected_models
     from recsys_dagster.reports.backtest_page import write_backtest
-    from recsys_dagster.runtime.progress import progress_bar
+    from recsys_dagster.runtime.progress import announce, progress_bar
     from recsys_dagster.warehouse.domain_run import DomainRun
 
     names = selected_models(settings)
@@ -47,6 +47,7 @@ def backtest(
         DomainRun(settings, chosen) as run,
         progress_bar(f"backtest of {chosen.name}", len(names) * windows) as advance,
     ):
+        announce(f"{domain}: dataset {run.origin.dataset_id}")
         result = run_backtest(run, names, windows, days=days, advance=advance)
     page = run.layout.backtest(chosen.name)
     write_backtest(page, chosen.name, result)

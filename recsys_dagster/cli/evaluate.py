@@ -108,6 +108,7 @@ def _by_protocol(
     from recsys_dagster.evaluation.protocols import get_protocol
     from recsys_dagster.models.registry import model_names
     from recsys_dagster.papers.protocols import paper_protocol
+    from recsys_dagster.runtime.progress import announce
     from recsys_dagster.warehouse.domain_run import DomainRun
 
     settings = read_settings()
@@ -119,6 +120,7 @@ def _by_protocol(
     else:
         protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
     with DomainRun(settings, domain) as run:
+        announce(f"{domain.name}: dataset {run.origin.dataset_id}")
         out = out or run.layout.protocol(domain.name, protocol.name)
         files = protocol.export(run.warehouse, domain, out / "split")
         split = protocol.load(files, domain, memory_limit=settings.memory_limit)

@@ -26,10 +26,14 @@ def tune(
     Example:
     [dim]recsys tune --model als --domain movie[/dim]
     """
+    from recsys_dagster.experiments.tuning import get_searchable
     from recsys_dagster.experiments.tuning import tune as search
+    from recsys_dagster.runtime.progress import announce
     from recsys_dagster.warehouse.domain_run import DomainRun
 
+    get_searchable(model)  # a name that does not exist is refused before anything is opened
     with DomainRun(read_settings(), get_domain(domain)) as run:
+        announce(f"{domain}: dataset {run.origin.dataset_id}")
         tuned = search(run, model, trials)
     table = Table("parameter", "best", box=None, pad_edge=False)
     for name, value in tuned.params.items():
