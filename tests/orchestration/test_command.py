@@ -4,11 +4,19 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+
+from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.orchestration.instance import open_instance
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.stopping import GRACE_SECONDS
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
 STEPS = ("raw/files", "features_tables", "models/item_knn", "recommendations")
@@ -44,6 +52,78 @@ def test_a_killed_run_leaves_the_lists_of_the_one_before(home: Any) -> None:
     home.environment |= {"RECSYS_SEED": "7", "RECSYS_MAX_DRIFT": "100"}  # another world, let through by the checks
     killed_after(home, "champion")
     assert home.lists("movie") == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_run_soon_and_nothing_more_is_published(home: Any, number: int, code: int) -> None:
+    command, environment = home.command("run")
+    lines = []
+    with subprocess.Popen(
+        command, env=environment, cwd=home.path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            lines.append(line)
+            if "features_tables" in line:
+                process.send_signal(number)
+                sent = time.monotonic()
+                break
+        lines += process.stderr.readlines()
+        assert process.stdout.read() == ""
+        process.wait(120)
+    assert process.returncode == code
+    assert time.monotonic() - sent < GRACE_SECONDS + 5, "the interpreter may take a moment to end"
+    assert not (home.path / "published").exists()
+    assert not any(line.startswith("movie: raw") for line in lines), "the next domain is not begun"
+    said = [line for line in lines if line.startswith("recsys: ")]
+    assert said == [
+        f"recsys: stopped by {signal.Signals(number).name}; what was published stays; run it again at any time\n"
+    ]
+    assert "Traceback" not in "".join(lines)
+    assert home.recsys("run", "--domain", "anime").returncode == 0
+
+
+def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3(home: Any, tmp_path: Path) -> None:
+    faulty = (
+        "from recsys_dagster.orchestration.assets import explore\n"
+        "def crash(*_): raise ValueError('the profile crashed')\n"
+        "explore.read_profile = crash\n"
+        "from recsys_dagster.cli.main import main\n"
+        "main(['run', '--domain', 'movie'])\n"
+    )
+    _, environment = home.command()
+    done = subprocess.run(
+        [sys.executable, "-c", faulty], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 3, done.stderr
+    assert "recsys: movie: explore/profile: ValueError: the profile crashed" in done.stderr
+    assert home.lists("movie")
+
+
+def test_a_failed_check_is_told_with_what_was_found_and_the_cure(home: Any, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
+    ratings = mirror / "files" / "ratings.csv"
+    header, *rows = ratings.read_text(encoding="utf-8").splitlines(keepends=True)
+    ratings.write_text(header + "".join(row.replace(",", ",x", 1) for row in rows), encoding="utf-8")
+    with zipfile.ZipFile(mirror / "ml-latest-small.zip", "w") as archive:
+        for file in sorted((mirror / "files").iterdir()):
+            archive.write(file, file.name)
+    home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
+    done = home.recsys("run", "--domain", "movie")
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if "ratings.csv: 100 % of 900 rows were rejected" in line]
+    assert told, done.stderr
+    assert (
+        told[0].removeprefix("recsys: ").startswith("movie: ratings.csv: 100 % of 900 rows were rejected (at most 5 %)")
+    )
+    assert "Cure: " in told[0]
+    assert "DagsterAssetCheckFailedError" not in done.stderr
+    with open_instance(Layout(home.path)) as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        (failure,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+        assert "movie: ratings.csv: 100 % of 900 rows were rejected" in str(failure.dagster_event.event_specific_data)
 
 
 def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Any) -> None:

@@ -87,6 +87,8 @@ class Recorder:
         for schema, table in re.findall(r"\b(?:FROM|JOIN)\s+(clean|features|evaluation)\.(\w+)", sql, re.IGNORECASE):
             if schema == "evaluation":
                 self.reads[self.step] |= {f"evaluation/{name}" for name in (*MODELS, "leaderboard")}
+            elif table == "origin":  # not an asset: it is replaced together with the clean tables
+                self.reads[self.step].add("clean/items")
             else:
                 self.reads[self.step].add(f"{schema}/{table}")
 
