@@ -1,7 +1,6 @@
 """Unpack the files of a format from a ZIP archive, and verify every byte of them."""
 
 import codecs
-import csv
 import errno
 import hashlib
 import lzma
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.csv_dialect import HeaderError, read_header
 from recsys_dagster.ingest.formats import Format, SourceFile
 from recsys_dagster.ingest.manifest import ManifestFile
 from recsys_dagster.runtime.storage import explaining_disk_full
@@ -119,19 +119,20 @@ def examine(blocks: Iterable[bytes], path: Path, source: SourceFile, origin: str
     where = f"{origin}: {source.name}"
     decoder = codecs.getincrementaldecoder("utf-8")()
     checksum = hashlib.sha256()
-    size = newlines = 0
+    size = newlines = returns = 0
     start = last = b""
     header: tuple[str, ...] | None = None
     try:
         for block in blocks:
-            decoder.decode(block)
             checksum.update(block)
             if header is None:
                 start += block
                 if b"\n" in block or len(start) > _LONGEST_HEADER:
                     header = _header(start, source, where)
+            decoder.decode(block)
             size += len(block)
             newlines += block.count(b"\n")
+            returns += 0 if newlines else block.count(b"\r")
             last = block[-1:]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
@@ -144,7 +145,8 @@ def examine(blocks: Iterable[bytes], path: Path, source: SourceFile, origin: str
         raise BadArchiveError(f"{where} is empty; replace the archive by a fresh copy, then run again")
     if header is None:
         header = _header(start, source, where)
-    lines = newlines + (last != b"\n")
+    # Without a single LF, lines end with CR, as old programs for the Macintosh wrote them.
+    lines = (newlines or returns) + (last != (b"\n" if newlines else b"\r"))
     if lines < 2 and source.required:
         raise BadArchiveError(f"{where} has a header but no rows; replace the archive by a fresh copy, then run again")
     return ManifestFile(path, size, checksum.hexdigest(), lines, header)
@@ -171,17 +173,11 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _header(start: bytes, source: SourceFile, where: str) -> tuple[str, ...]:
-    """Return the column names in the first line of `start`; raise BadArchiveError if a required one is missing."""
-    line = start[:_LONGEST_HEADER].decode("utf-8-sig", "replace").partition("\n")[0].partition("\r")[0]
-    header = tuple(column.strip() for column in next(csv.reader([line]), []))
-    spellings = source.spellings(header)
-    missing = [" or ".join((c.name, *c.aliases)) for c in source.columns if c.required and c.name not in spellings]
-    if missing:
-        raise BadArchiveError(
-            f"{where} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; its header is "
-            f"{', '.join(header)[:_SHOWN]!r}; use the archive of the right dataset, or rename the column in the header"
-        )
-    return header
+    """Return the column names in the first line of `start`; raise BadArchiveError if they cannot be used."""
+    try:
+        return read_header(start, source)
+    except HeaderError as error:
+        raise BadArchiveError(f"{where}{error}") from error
 
 
 def _find_members(opened: zipfile.ZipFile, name: str, format_: Format) -> dict[str, zipfile.ZipInfo]:

@@ -16,6 +16,7 @@ class Column:
         type: DuckDB type of the column; VARCHAR if the SQL files have to clean the values first.
         aliases: other spellings in the headers of some uploads.
         personal: whether the value identifies a person; such values are not stored in any table.
+        earliest: for a TIMESTAMP, the date before which a time is implausible and counts as unknown.
         required: whether a file without the column is refused; a missing optional column is NULL in every row.
     """
 
@@ -24,6 +25,7 @@ class Column:
     aliases: tuple[str, ...] = ()
     personal: bool = False
     required: bool = True
+    earliest: str = "1970-01-02"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ FORMATS: dict[str, Format] = {
                         Column("userId", "BIGINT"),
                         Column("movieId", "BIGINT"),
                         Column("rating", "FLOAT"),
-                        Column("timestamp", "BIGINT", required=False),
+                        # The oldest ratings of the site are of 1995.
+                        Column("timestamp", "TIMESTAMP", required=False, earliest="1995-01-01"),
                     ),
                     quoted=False,
                 ),
@@ -182,7 +185,8 @@ FORMATS: dict[str, Format] = {
                         Column("my_watched_episodes", "INTEGER"),
                         Column("my_score", "FLOAT"),
                         Column("my_status", "INTEGER"),
-                        Column("my_last_updated"),
+                        # The site opened in 2004.
+                        Column("my_last_updated", "TIMESTAMP", earliest="2004-01-01"),
                     ),
                 ),
             ),

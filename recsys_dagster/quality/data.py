@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from recsys_dagster.quality.findings import Finding, format_row, format_share, none_of
+from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, with_reference
+from recsys_dagster.runtime.formatting import format_row, format_share
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 

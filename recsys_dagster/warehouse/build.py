@@ -5,7 +5,7 @@ The tables of a group are replaced in one transaction: all of them or none.
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,14 +74,23 @@ class FileAccount:
     rejected: dict[str, int]
 
 
-def build_clean(warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Manifest) -> list[TableSummary]:
+def build_clean(
+    warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Manifest, *, max_rejected: float = 1.0
+) -> list[TableSummary]:
     """Replace the tables of the schema `clean` by those made of the files of the manifest.
+
+    Args:
+        warehouse: where the tables are.
+        domain: its scale is available to the SQL.
+        fmt: the format of the files.
+        manifest: the files.
+        max_rejected: share of the rows of a large file beyond which the reading of unparsable rows ends early.
 
     Raises:
         RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.
     """
     with warehouse.connect() as connection:
-        loaded = load_raw(connection, warehouse.scratch, fmt, manifest)
+        loaded = load_raw(connection, warehouse.scratch, fmt, manifest, max_rejected=max_rejected)
         with _replacing(connection, "clean"):
             _create_domain(connection, domain, seed=0)
             _create_accounts(connection, loaded)
@@ -228,34 +237,25 @@ def _create_domain(connection: duckdb.DuckDBPyConnection, domain: Domain, seed: 
 
 
 def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> None:
-    """Create the staging tables on the raw files: their rows, the unreadable ones, and the lines between the rows."""
-    _create_listed(
-        connection,
-        "source_files",
-        {"source_file": "VARCHAR", "rows_in": "BIGINT", "rows_read": "BIGINT"},
-        [(file.name, file.rows_read + len(file.unparsable), file.rows_read) for file in loaded],
+    """Create the staging tables on the raw files: their rows and times, the unparsable rows, and the line shifts."""
+    connection.execute(
+        "CREATE TABLE staging.source_files (source_file VARCHAR, rows_in BIGINT, rows_read BIGINT, times BIGINT,"
+        " times_lost BIGINT, lost_time VARCHAR)"
     )
-    _create_listed(
-        connection,
-        "unparsable",
-        {"source_file": "VARCHAR", "line": "BIGINT", "raw": "VARCHAR"},
-        [(file.name, bad.line, bad.raw) for file in loaded for bad in file.unparsable],
-    )
-    _create_listed(
-        connection,
-        "line_shifts",
-        {"source_file": "VARCHAR", "position": "BIGINT", "extra_lines": "BIGINT"},
-        [(file.name, position, extra) for file in loaded for position, extra in file.shifts],
-    )
-
-
-def _create_listed(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[tuple[object, ...]]
-) -> None:
-    """Create a staging table of the rows, passed as one list for each column."""
-    lists = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-    listed = ", ".join(f"unnest(?::{kind}[]) AS {column}" for column, kind in columns.items())
-    connection.execute(f"CREATE TABLE staging.{name} AS SELECT {listed}", lists)
+    for file in loaded:
+        connection.execute(
+            "INSERT INTO staging.source_files VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                file.name,
+                file.rows_read + file.rows_unparsable,
+                file.rows_read,
+                file.times,
+                file.times_lost,
+                file.lost_time,
+            ],
+        )
+    for name in ("unparsable", "line_shifts"):
+        connection.execute(f"CREATE VIEW staging.{name} AS SELECT * FROM raw.{name}")
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> TableSummary:

@@ -89,6 +89,7 @@ class Warehouse:
                 # it is off, and setting it is an error.
                 if connection.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
                     connection.execute("SET enable_progress_bar = false")
+                connection.execute("SET TimeZone = 'UTC'")
                 connection.execute(f"SET temp_directory = {quoted(self.scratch / 'spill')}")
                 connection.create_function("unescape_html", html.unescape, ["VARCHAR"], "VARCHAR")
                 connection.execute(_KNOWN_TEXT)

@@ -14,7 +14,7 @@ Column = tuple[str, str, str]
 
 _BOOKKEEPING = {
     "domain": ("scale_low", "scale_high", "seed"),
-    "source_files": ("source_file", "rows_in", "rows_read"),
+    "source_files": ("source_file", "rows_in", "rows_read", "times", "times_lost", "lost_time"),
     "unparsable": ("source_file", "line", "raw"),
     "line_shifts": ("source_file", "position", "extra_lines"),
 }
@@ -59,7 +59,9 @@ def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
     sources: dict[tuple[str, str], dict[str, list[Column]]] = {}
     columns: dict[str, dict[str, dict[str, str]]] = {
         "raw": {
-            table_name(file): dict.fromkeys(["position", "raw", *(column.name for column in file.columns)], "unknown")
+            table_name(file): dict.fromkeys(
+                ["position", "raw", "unreadable", *(column.name for column in file.columns)], "unknown"
+            )
             for file in fmt.files
         },
         "staging": {name: dict.fromkeys(names, "unknown") for name, names in _BOOKKEEPING.items()},

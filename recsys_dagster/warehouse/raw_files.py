@@ -1,194 +1,509 @@
-"""Raw CSV files → tables of the scratch catalogue `raw`, one to one, with the lines that cannot be read set aside.
+"""Load raw CSV files into tables of the temporary catalogue `raw`, and set aside the rows that cannot be read.
 
-For `ratings.csv` the catalogue has a view `raw.ratings`: the listed columns under their canonical names, `position`
-(which of the readable records it is, from 0) and `raw` (its fields, joined by commas, without personal ones).
+For a file such as `ratings.csv` the catalogue has a view `raw.ratings` with the columns
+
+- of the format, under their canonical names and with their types, NULL where a value is missing or cannot be read;
+- `position`: which of the loaded rows it is, from 0;
+- `unreadable`: whether a value other than a time cannot be read as its type;
+- `raw`: the text of the row without personal data; NULL where that is not known.
+
+`raw.unparsable` has the rows that could not be divided into fields, `raw.line_shifts` what is needed to compute the
+line of a row from its position. Memory is bounded whatever is in a file: what grows with the number of faults is kept
+in tables, which DuckDB spills.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.formats import Format, SourceFile
+from recsys_dagster.ingest.csv_dialect import SAMPLE_BYTES, Dialect, recognise
+from recsys_dagster.ingest.formats import Column, Format, SourceFile
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile
+from recsys_dagster.runtime.formatting import format_row, format_share
 from recsys_dagster.warehouse.database import quoted
 
+MIN_REJECTS = 100_000
+"""Unreadable rows of a file that are always read to the end; more of them end the reading if that is too large a share
+of the file."""
+
 _BLOCK_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True)
-class Unparsable:
-    """A record that could not be read.
-
-    Attributes:
-        line: where it begins, from 1.
-        height: how many lines it takes.
-        raw: its text; None where the file holds personal data.
-    """
-
-    line: int
-    height: int
-    raw: str | None
+_SHIFTS_AT_ONCE = 2**20
+_LATEST = "2100-01-01"
+"""Date from which on a time is implausible."""
+_UNKNOWN_TIME = r"^\s*(0+([.]0*)?|(0000|1970)-0[01]-0[01]([ T]00:00(:00([.]0*)?)?(Z|[+]00:?00)?)?)?\s*$"
+"""Zero, 0000-00-00 and the start of 1970: the time is unknown."""
+_EXACT = 2**53
+"""Whole numbers below this are exact as DOUBLE."""
 
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """What came of one raw file.
+    """What was read of one raw file.
 
     Attributes:
-        name: the file.
-        rows_read: records in its table.
-        unparsable: the others, in file order.
-        shifts: (position, lines) pairs: from that position on, records lie so many lines further down.
+        name: name of the file.
+        rows_read: rows in its table.
+        rows_unparsable: rows in `raw.unparsable`.
+        times: rows with a time, whether it can be read or not; None where the file has no column of times.
+        times_lost: rows with a time that cannot be read or is implausible.
+        lost_time: the text of such a time.
     """
 
     name: str
     rows_read: int
-    unparsable: list[Unparsable]
-    shifts: list[tuple[int, int]]
+    rows_unparsable: int
+    times: int | None = None
+    times_lost: int | None = None
+    lost_time: str | None = None
 
 
 def table_name(source: SourceFile) -> str:
-    """Return the name of the file's view in the catalogue `raw`."""
+    """Return the name of the view of a file in the catalogue `raw`."""
     return Path(source.name).stem
 
 
-def load_raw(connection: duckdb.DuckDBPyConnection, scratch: Path, fmt: Format, manifest: Manifest) -> list[LoadedFile]:
-    """Load every file of the format into the catalogue `raw`, a database file in the folder `scratch`.
+def load_raw(
+    connection: duckdb.DuckDBPyConnection, scratch: Path, fmt: Format, manifest: Manifest, *, max_rejected: float = 1.0
+) -> list[LoadedFile]:
+    """Load every file of a format into the catalogue `raw`, a temporary database file.
+
+    Args:
+        connection: gets the catalogue attached.
+        scratch: existing folder for temporary files.
+        fmt: the format.
+        manifest: the files.
+        max_rejected: share of the rows of a file that may be rejected; beyond it, reading ends early.
 
     Raises:
-        RecsysError: a quoted field is never closed, or DuckDB cannot make sense of the file.
+        RecsysError: a quoted field is never closed, too many rows cannot be read, or the file is not CSV at all.
     """
     connection.execute(f"ATTACH {quoted(scratch / 'raw.duckdb')} AS raw")
+    connection.execute("CREATE TABLE raw.unparsable (source_file VARCHAR, line BIGINT, raw VARCHAR)")
+    connection.execute("CREATE TABLE raw.line_shifts (source_file VARCHAR, position BIGINT, extra_lines BIGINT)")
     loaded = []
     for source in fmt.files:
         file = manifest.files.get(source.name)
         if file is None:
-            columns = ", ".join(f"{_name(column.name)} {column.type}" for column in source.columns)
-            connection.execute(f"CREATE TABLE raw.{_rows(source)} ({columns})")
-            result = LoadedFile(source.name, 0, [], [])
+            _create_empty(connection, source)
+            loaded.append(LoadedFile(source.name, 0, 0))
         else:
-            result = _load(connection, source, file)
-        _create_view(connection, source)
-        loaded.append(result)
+            loaded.append(_Loading(connection, scratch, source, file).load(max_rejected))
     return loaded
 
 
-def _load(connection: duckdb.DuckDBPyConnection, source: SourceFile, file: ManifestFile) -> LoadedFile:
-    spellings = {spelling: name for name, spelling in source.spellings(file.header).items()}
-    types = {column.name: column.type for column in source.columns}
-    canonical = [spellings.get(spelling, f"unused {n}") for n, spelling in enumerate(file.header)]
-    columns = ", ".join(f"{quoted(name)}: {quoted(types.get(name, 'VARCHAR'))}" for name in canonical)
-    quote = quoted('"' if source.quoted else "")
-    listed = ", ".join(
-        _name(column.name) if column.name in canonical else f"NULL::{column.type} AS {_name(column.name)}"
-        for column in source.columns
-    )
-    try:
-        # Everything is declared, so that DuckDB guesses nothing from the first rows. The order of the file is kept,
-        # and with it rowid counts the records: numbering them would take three times as long as reading them.
-        connection.execute(
-            f"CREATE TABLE raw.{_rows(source)} AS SELECT {listed} FROM read_csv({quoted(file.path)}, "
-            f"auto_detect = false, header = true, delim = ',', quote = {quote}, escape = {quote}, "
-            f"columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan')"
-        )
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        reason = str(error).splitlines()[0]
-        raise RecsysError(f"{file.path}: not readable as CSV ({reason}); mend the file or fetch it again") from error
-    rejects = connection.execute(
-        "SELECT DISTINCT ON (line_byte_position) line_byte_position, csv_line, error_type FROM rejects "
-        "ORDER BY line_byte_position"
-    ).fetchall()
-    connection.execute("DROP TABLE rejects")
-    connection.execute("DROP TABLE rejects_scan")
-    rows_read = connection.execute(f"SELECT count(*) FROM raw.{_rows(source)}").fetchall()[0][0]
+class _Loading:
+    """The loading of one file.
 
-    personal = any(column.personal for column in source.columns)
-    unparsable = []
-    for (_, text, error_type), newlines in zip(rejects, _newlines_before(file.path, rejects), strict=True):
-        record = text.lstrip("\r\n")
-        line = 1 + newlines + text[: len(text) - len(record)].count("\n")
-        record = record.rstrip("\r\n")
-        if error_type == "UNQUOTED VALUE" and "\n" in record:
-            raise RecsysError(
-                f"{file.path}, line {line}: a quoted field is never closed; mend the file or fetch it again"
+    Attributes:
+        connection: where the catalogue `raw` is.
+        scratch: folder for temporary files.
+        source: what the file should be.
+        file: the file.
+        path: the file that is read: `file.path`, or a copy with uniform line ends.
+        dialect: how the file is written.
+        present: the columns of the source that the file has.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, scratch: Path, source: SourceFile, file: ManifestFile
+    ) -> None:
+        self.connection, self.scratch, self.source, self.file = connection, scratch, source, file
+        self.path = file.path
+        with file.path.open("rb") as opened:
+            start = opened.read(SAMPLE_BYTES)
+        self.dialect: Dialect = recognise(start, source)
+        self.ends_with_cr_only = b"\n" not in start and b"\r" in start
+        spellings = source.spellings(file.header)
+        self.present = [column for column in source.columns if column.name in spellings]
+        self.is_personal = any(column.personal for column in source.columns)
+
+    def load(self, max_rejected: float) -> LoadedFile:
+        """Create the table and the view of the file and fill the tables of faults."""
+        limit = max(MIN_REJECTS, int(max_rejected * self.file.lines))
+        if self.ends_with_cr_only:
+            self._unify_line_ends()
+        try:
+            self._create_rows(limit)
+        except duckdb.InvalidInputException as error:
+            # DuckDB refuses files in which some lines end with LF and others with CRLF.
+            if "state machine reached an invalid state" not in str(error) or self.path != self.file.path:
+                raise self._not_csv(error) from error
+            self._unify_line_ends()
+            try:
+                self._create_rows(limit)
+            except duckdb.InvalidInputException as again:
+                raise self._not_csv(again) from again
+        rows_read = self._count(self._rows)
+        unparsable = self._keep_unparsable(limit, max_rejected)
+        self._keep_line_shifts(rows_read, unparsable)
+        self._create_view()
+        times = self._count_times()
+        if self.path != self.file.path:
+            self.path.unlink()
+        return LoadedFile(self.source.name, rows_read, len(unparsable), *times)
+
+    # -- the rows
+
+    @property
+    def _rows(self) -> str:
+        return f"raw.{_rows_table(self.source)}"
+
+    def _create_rows(self, limit: int) -> None:
+        """Create the table of the rows: all fields are read as text and converted, which takes no longer than DuckDB's
+        own conversion, and finds 1.5 where that rounds it to a whole number.
+        """
+        spellings = {spelling: name for name, spelling in self.source.spellings(self.file.header).items()}
+        names = [spellings.get(spelling, f"unused {n}") for n, spelling in enumerate(self.file.header)]
+        columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+        quote = quoted(self.dialect.quote)
+        texts = ", ".join(
+            f"{_name(column.name)} AS {_text(column)}"
+            + (
+                f", try_cast({self._plain(_name(column.name))} AS DOUBLE) AS {_number(column)}"
+                if _is_id(column)
+                else ""
             )
-        unparsable.append(Unparsable(line, 1 + record.count("\n"), None if personal else record))
+            for column in self.present
+        )
+        # Everything is declared, so that DuckDB guesses nothing from the first rows. The order of the file is kept,
+        # and with it rowid counts the rows: numbering them would take three times as long as reading them.
+        self.connection.execute("DROP TABLE IF EXISTS rejects; DROP TABLE IF EXISTS rejects_scan")
+        self.connection.execute(f"DROP TABLE IF EXISTS {self._rows}")
+        self.connection.execute(
+            f"CREATE TABLE {self._rows} AS SELECT {', '.join(self._stored())} FROM (SELECT {texts} FROM"
+            f" read_csv({quoted(self.path)}, auto_detect = false, header = true,"
+            f" delim = {quoted(self.dialect.delimiter)}, quote = {quote}, escape = {quote},"
+            f" columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan',"
+            # A row has an entry for each field that it lacks.
+            f" rejects_limit = {(limit + 1) * (len(names) + 2)}))"
+        )
 
-    tall = _tall_records(connection, source) if source.quoted else []
-    expected = 1 + rows_read + sum(bad.height for bad in unparsable) + sum(extra for _, extra in tall)
-    blank = [] if file.lines == expected else list(_blank_lines(file.path, source.quoted))
-    gaps = sorted([(bad.line, bad.height) for bad in unparsable] + [(line, 1) for line in blank])
-    return LoadedFile(source.name, rows_read, unparsable, _shifts(gaps, tall))
+    def _stored(self) -> list[str]:
+        """Return the expressions of the columns of the table of rows."""
+        selected = []
+        failures = []
+        for column in self.source.columns:
+            if column not in self.present:
+                stored = "BIGINT" if self._is_number_of_time(column) else column.type
+                selected.append(f"NULL::{stored} AS {_name(column.name)}")
+                continue
+            value = self._value(column)
+            selected.append(f"{value} AS {_name(column.name)}")
+            if column.type not in ("VARCHAR", "TIMESTAMP"):
+                failures.append(f"({_text(column)} IS NOT NULL AND {value} IS NULL)")
+        text = "concat_ws(',', " + ", ".join(f"coalesce({_text(c)}, '')" for c in self.present) + ")"
+        kept = "''" if self.is_personal else text
+        selected.append(
+            f"CASE WHEN {' OR '.join(failures)} THEN {kept} END AS unreadable_text"
+            if failures
+            else "NULL::VARCHAR AS unreadable_text"
+        )
+        lost = [
+            f"CASE WHEN {_text(column)} IS NOT NULL AND {self._value(column)} IS NULL THEN {_text(column)} END"
+            for column in self.present
+            if column.type == "TIMESTAMP"
+        ]
+        selected.append(f"{lost[0] if lost else 'NULL::VARCHAR'} AS lost_time")
+        return selected
+
+    def _value(self, column: Column) -> str:
+        """Return the SQL of a stored value, made of the text of the field."""
+        text = _text(column)
+        if column.type == "VARCHAR":
+            return text
+        if _is_id(column):
+            # Some programs write whole numbers as 1.0; 1.5 is none, and must not be rounded to another id.
+            number, plain = _number(column), self._plain(text)
+            return (
+                f"CASE WHEN abs({number}) < {_EXACT} AND {number} = floor({number}) THEN cast({number} AS BIGINT)"
+                f" WHEN abs({number}) >= {_EXACT} AND regexp_full_match({plain}, '\\s*[-+]?[0-9]+([.]0*)?\\s*')"
+                f" THEN try_cast({plain} AS BIGINT) END"
+            )
+        if self._is_number_of_time(column):
+            return f"try_cast({text} AS BIGINT)"
+        if column.type == "TIMESTAMP":
+            return f"coalesce({_time_of_number(f'try_cast({text} AS BIGINT)', column)}, {_time_of_text(text, column)})"
+        return f"try_cast({self._plain(text)} AS {column.type})"
+
+    def _plain(self, text: str) -> str:
+        """Return the SQL of the text of a number with a decimal point."""
+        return f"replace({text}, ',', '.')" if self.dialect.decimal_comma else text
+
+    def _is_number_of_time(self, column: Column) -> bool:
+        """Return whether a column is stored as a number that the view converts to a time."""
+        return column.type == "TIMESTAMP" and self.dialect.numeric_times
+
+    def _create_view(self) -> None:
+        columns, fields = [], []
+        for column in self.source.columns:
+            value = _name(column.name)
+            if not column.personal and column in self.present:
+                fields.append(f"coalesce({value}::VARCHAR, '')")
+            if self._is_number_of_time(column):
+                value = f"{_time_of_number(value, column)} AS {value}"
+            columns.append(value)
+        raw = f"concat_ws(',', {', '.join(fields)})" if fields else "NULL::VARCHAR"
+        self.connection.execute(
+            f"CREATE VIEW raw.{_name(table_name(self.source))} AS SELECT rowid AS position,"
+            f" CASE WHEN unreadable_text IS NULL THEN {raw} ELSE nullif(unreadable_text, '') END AS raw,"
+            f" unreadable_text IS NOT NULL AS unreadable, {', '.join(columns)} FROM {self._rows}"
+        )
+
+    def _count_times(self) -> tuple[int | None, int | None, str | None]:
+        """Return the number of times, the number of those that are lost, and the text of one of these."""
+        for column in self.present:
+            if column.type != "TIMESTAMP":
+                continue
+            time = name = _name(column.name)
+            lost = f"CASE WHEN NOT regexp_matches(lost_time, '{_UNKNOWN_TIME}') THEN lost_time END"
+            if self._is_number_of_time(column):
+                time = _time_of_number(name, column)
+                # A time of 0 is unknown.
+                lost = f"coalesce({lost}, CASE WHEN {time} IS NULL AND {name} <> 0 THEN {name}::VARCHAR END)"
+            read, n_lost, example = self.connection.execute(
+                f"SELECT count({time}), count({lost}), any_value({lost}) FROM {self._rows}"
+            ).fetchall()[0]
+            return read + n_lost, n_lost, example
+        return None, None, None
+
+    # -- the faults
+
+    def _keep_unparsable(self, limit: int, max_rejected: float) -> NDArray[np.int64]:
+        """Move the rows that could not be divided into fields to `raw.unparsable`; return their lines, rising."""
+        name = self.source.name
+        starts = self.connection.execute(
+            "SELECT DISTINCT line_byte_position AS start FROM rejects ORDER BY start"
+        ).fetchnumpy()["start"]
+        positions = np.ma.getdata(starts).astype(np.int64)
+        if not len(positions):
+            return positions
+        located = pa.table({"start": positions, "newlines": _newlines_before(self.path, positions)})
+        self.connection.register("located", located)
+        newlines = "(length({0}) - length(replace({0}, chr(10), '')))"
+        record = "ltrim(csv_line, chr(10) || chr(13))"
+        self.connection.execute(
+            f"CREATE TEMP TABLE faulty AS SELECT 1 + newlines + {newlines.format('csv_line')}"
+            f" - {newlines.format('record')} AS line, rtrim(record, chr(10) || chr(13)) AS record, error_type FROM ("
+            f" SELECT newlines, csv_line, {record} AS record, error_type FROM located"
+            " INNER JOIN (SELECT DISTINCT ON (line_byte_position) line_byte_position, csv_line, error_type"
+            " FROM rejects ORDER BY line_byte_position) AS rejected ON located.start = rejected.line_byte_position)"
+        )
+        self.connection.unregister("located")
+        self.connection.execute("DROP TABLE rejects; DROP TABLE rejects_scan")
+        try:
+            never_closed = self.connection.execute(
+                "SELECT min(line) FROM faulty"
+                " WHERE error_type IN ('UNQUOTED VALUE', 'LINE SIZE OVER MAXIMUM') AND contains(record, chr(10))"
+            ).fetchall()[0][0]
+            if never_closed is not None:
+                raise RecsysError(
+                    f"{self.file.path}, line {never_closed}: a quoted field is never closed; "
+                    "mend the file or fetch it again"
+                )
+            raw = "NULL::VARCHAR" if self.is_personal else "record"
+            self.connection.execute(
+                f"INSERT INTO raw.unparsable SELECT {quoted(name)}, line, {raw} FROM faulty ORDER BY line"
+            )
+            if len(positions) > limit:
+                line, text = self.connection.execute(
+                    "SELECT line, raw FROM raw.unparsable WHERE source_file = ? ORDER BY line LIMIT 1", [name]
+                ).fetchall()[0]
+                raise RecsysError(
+                    f"{self.file.path}: at least {len(positions):,} of {self.file.lines - 1:,} rows cannot be divided "
+                    f"into fields (at most {format_share(max_rejected)} may be rejected), such as "
+                    f"{format_row(line, text)}; mend the file or fetch it again, or set RECSYS_MAX_REJECTED higher"
+                )
+            lines = self.connection.execute("SELECT line FROM faulty ORDER BY line").fetchnumpy()["line"]
+        finally:
+            self.connection.execute("DROP TABLE faulty")
+        return np.ma.getdata(lines).astype(np.int64)
+
+    def _keep_line_shifts(self, rows_read: int, unparsable: NDArray[np.int64]) -> None:
+        """Fill `raw.line_shifts`: from which positions on the rows are how many lines further down."""
+        if self.file.lines == 1 + rows_read + len(unparsable):
+            # Every row has a line of its own, and no line is blank.
+            batches = iter([(unparsable - 2 - np.arange(len(unparsable)), np.ones(len(unparsable), np.int64))])
+        elif self.dialect.quote:
+            batches = _shifts_of_quoted(self.path, self.dialect, unparsable)
+        else:
+            batches = _shifts_of_lines(self.path, unparsable)
+        for positions, extra in batches:
+            if len(positions):
+                self.connection.register("shifts", pa.table({"position": positions, "extra_lines": extra}))
+                self.connection.execute(f"INSERT INTO raw.line_shifts SELECT {quoted(self.source.name)}, * FROM shifts")
+                self.connection.unregister("shifts")
+
+    # -- the file
+
+    def _unify_line_ends(self) -> None:
+        """Copy the file with LF as the end of every line, and read the copy from now on."""
+        copy = self.scratch / f"{self.source.name}.lf"
+        with self.file.path.open("rb") as original, copy.open("wb") as target:
+            pending = b""
+            while block := original.read(_BLOCK_BYTES):
+                block = pending + block
+                # A CR at the end of a block may belong to an LF in the next.
+                pending = b"\r" if block.endswith(b"\r") and not self.ends_with_cr_only else b""
+                block = block[: len(block) - len(pending)]
+                target.write(block.replace(b"\r", b"\n") if self.ends_with_cr_only else block.replace(b"\r\n", b"\n"))
+            target.write(pending)
+        self.path = copy
+
+    def _count(self, table: str) -> int:
+        return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+
+    def _not_csv(self, error: duckdb.Error) -> RecsysError:
+        reason = str(error).splitlines()[0]
+        return RecsysError(f"{self.file.path}: not readable as CSV ({reason}); mend the file or fetch it again")
 
 
-def _newlines_before(path: Path, rejects: list[tuple[int, str, str]]) -> Iterator[int]:
-    """Yield how many line ends the file has before each reject's byte position (from 1), reading it once."""
-    if not rejects:
-        return
+def _create_empty(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> None:
+    """Create the view of a file that is missing."""
+    columns = ", ".join(f"NULL::{column.type} AS {_name(column.name)}" for column in source.columns)
+    connection.execute(
+        f"CREATE VIEW raw.{_name(table_name(source))} AS SELECT 0::BIGINT AS position, NULL::VARCHAR AS raw,"
+        f" FALSE AS unreadable, {columns} WHERE FALSE"
+    )
+
+
+def _time_of_number(number: str, column: Column) -> str:
+    """Return the SQL of the time of a number; plausible seconds, milliseconds and microseconds differ in size."""
+    first, last = (int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) for day in _plausible_days(column))
+    cases = " ".join(
+        f"WHEN {number} BETWEEN {first * per_second} AND {last * per_second - 1}"
+        f" THEN make_timestamp({number} * {1_000_000 // per_second})"
+        for per_second in (1, 1_000, 1_000_000)
+    )
+    return f"CASE {cases} END"
+
+
+def _time_of_text(text: str, column: Column) -> str:
+    """Return the SQL of the time of a text such as 2013-03-03 10:52:53, in UTC unless it names another zone."""
+    first, last = _plausible_days(column)
+    time = f"timezone('UTC', try_cast(trim({text}) AS TIMESTAMPTZ))"
+    return f"CASE WHEN {time} >= TIMESTAMP '{first}' AND {time} < TIMESTAMP '{last}' THEN {time} END"
+
+
+def _plausible_days(column: Column) -> tuple[str, str]:
+    return column.earliest, _LATEST
+
+
+def _newlines_before(path: Path, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many line ends are in a file before each byte position (from 1, rising), reading it once."""
+    counts = np.zeros(len(positions), dtype=np.int64)
+    done = passed = offset = 0
     with path.open("rb") as file:
-        newlines = 0
-        for position, _, _ in rejects:
-            left = position - 1 - file.tell()
-            while left > 0:
-                block = file.read(min(left, _BLOCK_BYTES))
-                newlines += block.count(b"\n")
-                left -= len(block)
-            yield newlines
+        while done < len(positions) and (block := file.read(_BLOCK_BYTES)):
+            stop = int(np.searchsorted(positions, offset + len(block), side="right"))
+            ends = _newlines_of(block) + offset
+            counts[done:stop] = passed + np.searchsorted(ends, positions[done:stop] - 1)
+            done, passed, offset = stop, passed + len(ends), offset + len(block)
+    counts[done:] = passed
+    return counts
 
 
-def _tall_records(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> list[tuple[int, int]]:
-    """Return (position, further lines) of the records with line breaks inside their fields."""
-    texts = [_name(column.name) for column in source.columns if column.type == "VARCHAR"]
-    joined = f"concat({', '.join(texts)})"
-    return connection.execute(
-        f"SELECT rowid, length({joined}) - length(replace({joined}, chr(10), '')) AS breaks "
-        f"FROM raw.{_rows(source)} WHERE contains({joined}, chr(10)) ORDER BY rowid"
-    ).fetchall()
+def _newlines_of(block: bytes) -> NDArray[np.int64]:
+    return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
 
 
-def _blank_lines(path: Path, is_quoted: bool) -> Iterator[int]:
-    """Yield the lines, from 1, that hold nothing at all; DuckDB passes over them."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, quoting=csv.QUOTE_MINIMAL if is_quoted else csv.QUOTE_NONE)
-        for row in reader:
-            if not row:
-                yield reader.line_num
-
-
-def _shifts(gaps: Iterable[tuple[int, int]], tall: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return (position, lines) by which the records from each position on are moved down.
+def _shifts_of_lines(
+    path: Path, unparsable: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the line shifts of a file without quotes, in which every row is one line.
 
     Args:
-        gaps: (line, height) of the lines that are no readable record, in file order.
-        tall: (position, further lines) of the records with line breaks, in file order.
+        path: the file.
+        unparsable: lines of the rows that were not loaded, rising.
+
+    Yields:
+        (positions, extra lines), of equal length.
     """
-    shifts = [(position + 1, extra) for position, extra in tall]
-    passed = moved = 0
-    for line, height in gaps:
-        # A readable record at position p begins at line p + 2 + moved: the one before the gap is where they meet.
-        while passed < len(tall) and tall[passed][0] + 2 + moved < line:
-            moved += tall[passed][1]
-            passed += 1
-        shifts.append((line - 2 - moved, height))
-        moved += height
-    return shifts
+    line = 0  # lines before the block
+    extras = 0  # lines before the block that hold no loaded row, without the header
+    pending = b""
+    with path.open("rb") as file:
+        while True:
+            block = file.read(_BLOCK_BYTES)
+            data = pending + block if block else pending + (b"\n" if pending else b"")
+            ends = _newlines_of(data)
+            if len(ends):
+                starts = np.concatenate([[0], ends[:-1] + 1])
+                bytes_of = np.frombuffer(data, dtype=np.uint8)
+                lengths = ends - starts
+                is_blank = (lengths == 0) | ((lengths == 1) & (bytes_of[starts] == ord("\r")))
+                numbers = line + 1 + np.arange(len(ends))
+                first, last = np.searchsorted(unparsable, [numbers[0], numbers[-1] + 1])
+                is_blank[unparsable[first:last] - line - 1] = True
+                if line == 0:
+                    is_blank[0] = False
+                extra = np.flatnonzero(is_blank)
+                positions = numbers[extra] - 2 - extras - np.arange(len(extra))
+                yield np.unique(positions, return_counts=True)
+                line, extras = line + len(ends), extras + len(extra)
+                pending = data[int(ends[-1]) + 1 :]
+            else:
+                pending = data
+            if not block:
+                return
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> None:
-    fields = ", ".join(f"coalesce({_name(c.name)}::VARCHAR, '')" for c in source.columns if not c.personal)
-    raw = f"concat_ws(',', {fields})" if fields else "NULL::VARCHAR"
-    connection.execute(
-        f"CREATE VIEW raw.{_name(table_name(source))} AS "
-        f"SELECT rowid AS position, {raw} AS raw, * FROM raw.{_rows(source)}"
-    )
+def _shifts_of_quoted(
+    path: Path, dialect: Dialect, unparsable: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the line shifts of a file with quoted fields, in which a row can have several lines; see above."""
+    csv.field_size_limit(2**31 - 1)  # DuckDB's own limit for a line is 2 MB
+    positions: list[int] = []
+    extra: list[int] = []
+    position = -1  # of the last loaded row; the header counts as one
+    end = place = 0
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        reader = csv.reader(file, delimiter=dialect.delimiter)
+        # A row of the file that Python cannot read has no position, as DuckDB cannot read it either.
+        with suppress(csv.Error):
+            for row in reader:
+                start, end = end + 1, reader.line_num
+                while place < len(unparsable) and unparsable[place] < start:
+                    place += 1
+                is_loaded = bool(row) and not (place < len(unparsable) and unparsable[place] == start)
+                lines = end - start + 1
+                if is_loaded:
+                    position += 1
+                    lines -= 1
+                if lines and position >= 0:
+                    if positions and positions[-1] == position:
+                        extra[-1] += lines
+                    else:
+                        positions.append(position)
+                        extra.append(lines)
+                if len(positions) > _SHIFTS_AT_ONCE:
+                    yield np.array(positions, np.int64), np.array(extra, np.int64)
+                    positions, extra = [], []
+    yield np.array(positions, np.int64), np.array(extra, np.int64)
 
 
-def _rows(source: SourceFile) -> str:
+def _is_id(column: Column) -> bool:
+    return column.type == "BIGINT"
+
+
+def _rows_table(source: SourceFile) -> str:
     return _name(f"{table_name(source)} rows")
+
+
+def _text(column: Column) -> str:
+    return _name(f"text of {column.name}")
+
+
+def _number(column: Column) -> str:
+    return _name(f"number of {column.name}")
 
 
 def _name(name: str) -> str:

@@ -25,7 +25,10 @@ result AS (
         files.source_file,
         files.rows_in,
         -- A file that only completes others keeps every row that could be read.
-        cast(coalesce(kept.kept, files.rows_read) AS BIGINT) AS kept
+        cast(coalesce(kept.kept, files.rows_read) AS BIGINT) AS kept,
+        files.times,
+        files.times_lost,
+        files.lost_time
     FROM staging.source_files AS files
     LEFT JOIN kept ON files.source_file = kept.source_file
 )

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from handmade import MOVIES, RATINGS_HEADER, build
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.quality.checks import Check, all_checks
-from recsys_dagster.quality.findings import Finding, format_row, format_share
+from recsys_dagster.quality.findings import Finding
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -64,16 +63,3 @@ def test_only_failed_findings_are_in_the_message_of_a_red_check() -> None:
     good, bad = Finding("ratings", "1", "1", passed=True), Finding("users", "2", "0", passed=False)
     assert check.message("anime", [good, bad]) == "anime: users: expected 2, found 0. Cure: do this."
     assert check.message("anime", [good]) == "ratings: expected 1, found 1"
-
-
-@pytest.mark.parametrize(
-    ("share", "text"), [(1, "100 %"), (0.05, "5 %"), (0.123456, "12.3 %"), (0.00001, "0.001 %"), (0, "0 %")]
-)
-def test_a_share_is_a_percentage(share: float, text: str) -> None:
-    assert format_share(share) == text
-
-
-def test_a_row_is_shown_in_one_short_line_and_not_where_it_could_name_a_user() -> None:
-    assert format_row(2, "1,x\x1b[2J\n2") == "line 2: `1,x [2J 2`"
-    assert format_row(2, "x" * 500) == f"line 2: `{'x' * 99}…`"
-    assert format_row(12_345, None) == "line 12,345"

@@ -29,7 +29,7 @@ from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 def _clean(run: DomainRun) -> list[TableSummary]:
     dataset = run.dataset
-    return build_clean(run.warehouse, run.domain, dataset.format, run.manifest)
+    return build_clean(run.warehouse, run.domain, dataset.format, run.manifest, max_rejected=run.settings.max_rejected)
 
 
 def _features(run: DomainRun) -> list[TableSummary]:

@@ -13,7 +13,7 @@ WITH ratings AS (
         cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
         FALSE AS is_listing,
-        CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
+        CASE WHEN unreadable OR rating IS NULL THEN 'unparsable' END AS problem
     FROM raw.rating_complete
 ),
 
@@ -38,7 +38,7 @@ list_entries AS (
         cast(NULL AS TIMESTAMP) AS happened_at,
         -- The ratings of these anime are in the other file.
         TRUE AS is_listing,
-        cast(NULL AS VARCHAR) AS problem
+        CASE WHEN unreadable THEN 'unparsable' END AS problem
     FROM raw.animelist
 ),
 

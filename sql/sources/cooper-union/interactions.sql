@@ -6,7 +6,8 @@ WITH source AS (
         raw,
         user_id,
         anime_id AS item_id,
-        rating
+        rating,
+        unreadable
     FROM raw.rating
 ),
 
@@ -24,7 +25,7 @@ result AS (
         cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
         FALSE AS is_listing,
-        CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
+        CASE WHEN unreadable OR rating IS NULL THEN 'unparsable' END AS problem
     FROM source
 )
 

@@ -7,7 +7,8 @@ WITH source AS (
         "userId" AS user_id,
         "movieId" AS item_id,
         rating,
-        "timestamp" AS seconds
+        "timestamp" AS happened_at,
+        unreadable
     FROM raw.ratings
 ),
 
@@ -22,10 +23,9 @@ result AS (
         'completed' AS status,
         cast(NULL AS INTEGER) AS progress,
         cast(NULL AS FLOAT) AS weight,
-        -- The oldest ratings are of 1995: an earlier time, or one after 2100, is no time.
-        CASE WHEN seconds BETWEEN 788918400 AND 4102444800 THEN epoch_ms(seconds * 1000) END AS happened_at,
+        happened_at,
         FALSE AS is_listing,
-        CASE WHEN rating IS NULL THEN 'unparsable' END AS problem
+        CASE WHEN unreadable OR rating IS NULL THEN 'unparsable' END AS problem
     FROM source
 )
 

@@ -18,11 +18,8 @@ source AS (
         entries.my_score,
         entries.my_status,
         entries.my_watched_episodes,
-        -- Text in some uploads, seconds since 1970 in others.
-        coalesce(
-            try_cast(entries.my_last_updated AS TIMESTAMP),
-            epoch_ms(try_cast(entries.my_last_updated AS INTEGER) * cast(1000 AS BIGINT))
-        ) AS happened_at
+        entries.my_last_updated AS happened_at,
+        entries.unreadable
     FROM raw.animelists_cleaned AS entries
     LEFT JOIN users ON entries.username = users.username
 ),
@@ -45,11 +42,10 @@ result AS (
         END AS status,
         my_watched_episodes AS progress,
         cast(NULL AS FLOAT) AS weight,
-        -- The site opened in 2004: its 1970 stands for "unknown".
-        CASE WHEN happened_at >= TIMESTAMP '2004-01-01' THEN happened_at END AS happened_at,
+        happened_at,
         FALSE AS is_listing,
         CASE
-            WHEN username IS NULL THEN 'unparsable'
+            WHEN unreadable OR username IS NULL THEN 'unparsable'
             WHEN user_id IS NULL THEN 'unknown user'
         END AS problem
     FROM source
