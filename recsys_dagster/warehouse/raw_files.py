@@ -142,11 +142,12 @@ class _Loading:
                 self._create_rows(limit)
             except duckdb.InvalidInputException as again:
                 raise self._not_csv(again) from again
-        rows_read = self._count(self._rows)
+        rows_read, is_complete = self._count_rows()
         unparsable = self._keep_unparsable(limit, max_rejected)
         self._keep_line_shifts(rows_read, unparsable)
-        self._create_view()
-        times = self._count_times()
+        has_faults = not is_complete and self._find_faults()
+        self._create_view(has_faults)
+        times = self._count_times(has_faults)
         if self.path != self.file.path:
             self.path.unlink()
         return LoadedFile(self.source.name, rows_read, len(unparsable), *times)
@@ -155,17 +156,45 @@ class _Loading:
 
     @property
     def _rows(self) -> str:
-        return f"raw.{_rows_table(self.source)}"
+        return f"raw.{_name(f'{table_name(self.source)} rows')}"
+
+    @property
+    def _faults(self) -> str:
+        return f"raw.{_name(f'{table_name(self.source)} faults')}"
 
     def _create_rows(self, limit: int) -> None:
-        """Create the table of the rows: all fields are read as text and converted, which takes no longer than DuckDB's
-        own conversion, and finds 1.5 where that rounds it to a whole number.
+        """Create the table of the rows.
+
+        All fields are read as text and converted, which takes no longer than DuckDB's own conversion, and finds 1.5
+        where that rounds it to a whole number. A value that cannot be read is NULL.
+
+        Args:
+            limit: number of unparsable rows that are stored.
         """
+        values = ", ".join(
+            f"{self._value(column)} AS {_name(column.name)}"
+            if column in self.present
+            else f"NULL::{self._stored_type(column)} AS {_name(column.name)}"
+            for column in self.source.columns
+        )
+        # The order of the file is kept, and with it rowid counts the rows: numbering them would take three times as
+        # long as reading them. A row that lacks several fields has a reject for each.
+        rejects = (
+            "store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan',"
+            f" rejects_limit = {(limit + 1) * (len(self.file.header) + 2)}"
+        )
+        for table in ("rejects", "rejects_scan", self._rows):
+            self.connection.execute(f"DROP TABLE IF EXISTS {table}")
+        self.connection.execute(f"CREATE TABLE {self._rows} AS SELECT {values} FROM {self._texts(rejects)}")
+
+    def _texts(self, option: str) -> str:
+        """Return the SQL of the fields as text, and of the numbers that ids are made of."""
         spellings = {spelling: name for name, spelling in self.source.spellings(self.file.header).items()}
         names = [spellings.get(spelling, f"unused {n}") for n, spelling in enumerate(self.file.header)]
+        # Everything is declared, so that DuckDB guesses nothing from the first rows.
         columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
         quote = quoted(self.dialect.quote)
-        texts = ", ".join(
+        fields = ", ".join(
             f"{_name(column.name)} AS {_text(column)}"
             + (
                 f", try_cast({self._plain(_name(column.name))} AS DOUBLE) AS {_number(column)}"
@@ -174,46 +203,44 @@ class _Loading:
             )
             for column in self.present
         )
-        # Everything is declared, so that DuckDB guesses nothing from the first rows. The order of the file is kept,
-        # and with it rowid counts the rows: numbering them would take three times as long as reading them.
-        self.connection.execute("DROP TABLE IF EXISTS rejects; DROP TABLE IF EXISTS rejects_scan")
-        self.connection.execute(f"DROP TABLE IF EXISTS {self._rows}")
-        self.connection.execute(
-            f"CREATE TABLE {self._rows} AS SELECT {', '.join(self._stored())} FROM (SELECT {texts} FROM"
-            f" read_csv({quoted(self.path)}, auto_detect = false, header = true,"
+        return (
+            f"(SELECT {fields} FROM read_csv({quoted(self.path)}, auto_detect = false, header = true,"
             f" delim = {quoted(self.dialect.delimiter)}, quote = {quote}, escape = {quote},"
-            f" columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan',"
-            # A row has an entry for each field that it lacks.
-            f" rejects_limit = {(limit + 1) * (len(names) + 2)}))"
+            f" columns = {{{columns}}}, {option}))"
         )
 
-    def _stored(self) -> list[str]:
-        """Return the expressions of the columns of the table of rows."""
-        selected = []
-        failures = []
-        for column in self.source.columns:
-            if column not in self.present:
-                stored = "BIGINT" if self._is_number_of_time(column) else column.type
-                selected.append(f"NULL::{stored} AS {_name(column.name)}")
-                continue
-            value = self._value(column)
-            selected.append(f"{value} AS {_name(column.name)}")
-            if column.type not in ("VARCHAR", "TIMESTAMP"):
-                failures.append(f"({_text(column)} IS NOT NULL AND {value} IS NULL)")
-        text = "concat_ws(',', " + ", ".join(f"coalesce({_text(c)}, '')" for c in self.present) + ")"
-        kept = "''" if self.is_personal else text
-        selected.append(
-            f"CASE WHEN {' OR '.join(failures)} THEN {kept} END AS unreadable_text"
-            if failures
-            else "NULL::VARCHAR AS unreadable_text"
-        )
+    def _count_rows(self) -> tuple[int, bool]:
+        """Return the number of rows, and whether no value is NULL that had to be converted."""
+        typed = [column for column in self.present if column.type != "VARCHAR"]
+        counts = ", ".join(["count(*)", *(f"count({_name(column.name)})" for column in typed)])
+        rows, *known = self.connection.execute(f"SELECT {counts} FROM {self._rows}").fetchall()[0]
+        return rows, all(count == rows for count in known)
+
+    def _find_faults(self) -> bool:
+        """Create the table of rows with values that cannot be read by reading the file again; return if there are any.
+
+        A column for these in the table of rows would be NULL almost everywhere, and still take a third of its time.
+        """
+        typed = [column for column in self.present if column.type != "VARCHAR"]
+        failures = {
+            column: f"({_text(column)} IS NOT NULL AND {self._value(column)} IS NULL)"
+            for column in typed
+            if column.type != "TIMESTAMP"
+        }
         lost = [
-            f"CASE WHEN {_text(column)} IS NOT NULL AND {self._value(column)} IS NULL THEN {_text(column)} END"
-            for column in self.present
+            f"CASE WHEN {self._value(column)} IS NULL THEN {_text(column)} END"
+            for column in typed
             if column.type == "TIMESTAMP"
         ]
-        selected.append(f"{lost[0] if lost else 'NULL::VARCHAR'} AS lost_time")
-        return selected
+        text = "concat_ws(',', " + ", ".join(f"coalesce({_text(column)}, '')" for column in self.present) + ")"
+        self.connection.execute(
+            f"CREATE TABLE {self._faults} AS FROM (SELECT row_number() OVER () - 1 AS position,"
+            f" {' OR '.join(failures.values()) or 'FALSE'} AS unreadable,"
+            f" {'NULL::VARCHAR' if self.is_personal else text} AS text,"
+            f" {lost[0] if lost else 'NULL::VARCHAR'} AS lost_time FROM {self._texts('ignore_errors = true')})"
+            " WHERE unreadable OR lost_time IS NOT NULL"
+        )
+        return bool(self.connection.execute(f"SELECT count(*) FROM {self._faults}").fetchall()[0][0])
 
     def _value(self, column: Column) -> str:
         """Return the SQL of a stored value, made of the text of the field."""
@@ -238,11 +265,14 @@ class _Loading:
         """Return the SQL of the text of a number with a decimal point."""
         return f"replace({text}, ',', '.')" if self.dialect.decimal_comma else text
 
+    def _stored_type(self, column: Column) -> str:
+        return "BIGINT" if self._is_number_of_time(column) else column.type
+
     def _is_number_of_time(self, column: Column) -> bool:
         """Return whether a column is stored as a number that the view converts to a time."""
         return column.type == "TIMESTAMP" and self.dialect.numeric_times
 
-    def _create_view(self) -> None:
+    def _create_view(self, has_faults: bool) -> None:
         columns, fields = [], []
         for column in self.source.columns:
             value = _name(column.name)
@@ -251,29 +281,38 @@ class _Loading:
             if self._is_number_of_time(column):
                 value = f"{_time_of_number(value, column)} AS {value}"
             columns.append(value)
-        raw = f"concat_ws(',', {', '.join(fields)})" if fields else "NULL::VARCHAR"
+        raw, unreadable, joined = f"concat_ws(',', {', '.join(fields)})" if fields else "NULL::VARCHAR", "FALSE", ""
+        if has_faults:
+            raw = f"CASE WHEN faults.position IS NULL THEN {raw} ELSE faults.text END"
+            unreadable = "coalesce(faults.unreadable, FALSE)"
+            joined = f"LEFT JOIN {self._faults} AS faults ON rows.rowid = faults.position"
         self.connection.execute(
-            f"CREATE VIEW raw.{_name(table_name(self.source))} AS SELECT rowid AS position,"
-            f" CASE WHEN unreadable_text IS NULL THEN {raw} ELSE nullif(unreadable_text, '') END AS raw,"
-            f" unreadable_text IS NOT NULL AS unreadable, {', '.join(columns)} FROM {self._rows}"
+            f"CREATE VIEW raw.{_name(table_name(self.source))} AS SELECT rows.rowid AS position, {raw} AS raw,"
+            f" {unreadable} AS unreadable, {', '.join(columns)} FROM {self._rows} AS rows {joined}"
         )
 
-    def _count_times(self) -> tuple[int | None, int | None, str | None]:
+    def _count_times(self, has_faults: bool) -> tuple[int | None, int | None, str | None]:
         """Return the number of times, the number of those that are lost, and the text of one of these."""
-        for column in self.present:
-            if column.type != "TIMESTAMP":
-                continue
-            time = name = _name(column.name)
-            lost = f"CASE WHEN NOT regexp_matches(lost_time, '{_UNKNOWN_TIME}') THEN lost_time END"
-            if self._is_number_of_time(column):
-                time = _time_of_number(name, column)
-                # A time of 0 is unknown.
-                lost = f"coalesce({lost}, CASE WHEN {time} IS NULL AND {name} <> 0 THEN {name}::VARCHAR END)"
-            read, n_lost, example = self.connection.execute(
-                f"SELECT count({time}), count({lost}), any_value({lost}) FROM {self._rows}"
+        column = next((column for column in self.present if column.type == "TIMESTAMP"), None)
+        if column is None:
+            return None, None, None
+        name = _name(column.name)
+        if self._is_number_of_time(column):
+            time = _time_of_number(name, column)
+            # A time of 0 is unknown.
+            implausible = f"CASE WHEN {name} <> 0 AND {time} IS NULL THEN {name} END"
+        else:
+            time, implausible = name, "NULL"
+        read, lost, example = self.connection.execute(
+            f"SELECT count({time}), count({implausible}), any_value({implausible})::VARCHAR FROM {self._rows}"
+        ).fetchall()[0]
+        if has_faults:
+            unread, text = self.connection.execute(
+                f"SELECT count(*), any_value(lost_time) FROM {self._faults}"
+                f" WHERE lost_time IS NOT NULL AND NOT regexp_matches(lost_time, '{_UNKNOWN_TIME}')"
             ).fetchall()[0]
-            return read + n_lost, n_lost, example
-        return None, None, None
+            lost, example = lost + unread, text or example
+        return read + lost, lost, example
 
     # -- the faults
 
@@ -357,9 +396,6 @@ class _Loading:
                 target.write(block.replace(b"\r", b"\n") if self.ends_with_cr_only else block.replace(b"\r\n", b"\n"))
             target.write(pending)
         self.path = copy
-
-    def _count(self, table: str) -> int:
-        return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
     def _not_csv(self, error: duckdb.Error) -> RecsysError:
         reason = str(error).splitlines()[0]
@@ -492,10 +528,6 @@ def _shifts_of_quoted(
 
 def _is_id(column: Column) -> bool:
     return column.type == "BIGINT"
-
-
-def _rows_table(source: SourceFile) -> str:
-    return _name(f"{table_name(source)} rows")
 
 
 def _text(column: Column) -> str:
