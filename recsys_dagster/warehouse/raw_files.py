@@ -35,6 +35,8 @@ MIN_REJECTS = 100_000
 """Unreadable rows of a file that are always read to the end; more of them end the reading if that is too large a share
 of the file."""
 
+_FEW_REJECTS = 1000
+"""Rejects up to which a file can be faultless but for rows that cannot be divided into fields."""
 _BLOCK_BYTES = 16 * 2**20
 _SHIFTS_AT_ONCE = 2**20
 _LATEST = "2100-01-01"
@@ -111,6 +113,7 @@ class _Loading:
         path: the file that is read: `file.path`, or a copy with uniform line ends.
         dialect: how the file is written.
         present: the columns of the source that the file has.
+        is_text: whether fields are read as text and converted in SQL.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class _Loading:
         self.ends_with_cr_only = b"\n" not in start and b"\r" in start
         spellings = source.spellings(file.header)
         self.present = [column for column in source.columns if column.name in spellings]
+        self.is_text = True
         self.is_personal = any(column.personal for column in source.columns)
 
     def load(self, max_rejected: float) -> LoadedFile:
@@ -132,20 +136,19 @@ class _Loading:
         if self.ends_with_cr_only:
             self._unify_line_ends()
         try:
-            self._create_rows(limit)
+            has_faults = self._create_tables(limit)
         except duckdb.InvalidInputException as error:
             # DuckDB refuses files in which some lines end with LF and others with CRLF.
             if "state machine reached an invalid state" not in str(error) or self.path != self.file.path:
                 raise self._not_csv(error) from error
             self._unify_line_ends()
             try:
-                self._create_rows(limit)
+                has_faults = self._create_tables(limit)
             except duckdb.InvalidInputException as again:
                 raise self._not_csv(again) from again
-        rows_read, is_complete = self._count_rows()
+        rows_read = int(self.connection.execute(f"SELECT count(*) FROM {self._rows}").fetchall()[0][0])
         unparsable = self._keep_unparsable(limit, max_rejected)
         self._keep_line_shifts(rows_read, unparsable)
-        has_faults = not is_complete and self._find_faults()
         self._create_view(has_faults)
         times = self._count_times(has_faults)
         if self.path != self.file.path:
@@ -162,59 +165,76 @@ class _Loading:
     def _faults(self) -> str:
         return f"raw.{_name(f'{table_name(self.source)} faults')}"
 
-    def _create_rows(self, limit: int) -> None:
-        """Create the table of the rows.
+    def _create_tables(self, limit: int) -> bool:
+        """Create the table of the rows and, if values cannot be read, the table of these; return if there is one.
 
-        All fields are read as text and converted, which takes no longer than DuckDB's own conversion, and finds 1.5
-        where that rounds it to a whole number. A value that cannot be read is NULL.
+        DuckDB converts the fields of a file without faults. Otherwise they are read as text, and what cannot be
+        converted is NULL.
 
         Args:
             limit: number of unparsable rows that are stored.
         """
+        self.is_text = self.dialect.decimal_comma or not self.dialect.numeric_times
+        if not self.is_text:
+            self._create_rows(_FEW_REJECTS)
+            self.is_text = not self._is_faultless()
+            if not self.is_text:
+                return False
+        self._create_rows((limit + 1) * (len(self.file.header) + 2))  # a row has a reject for each field that it lacks
+        return self._find_faults()
+
+    def _create_rows(self, rejects: int) -> None:
+        """Create the table of the rows and that of so many rejects."""
         values = ", ".join(
             f"{self._value(column)} AS {_name(column.name)}"
             if column in self.present
             else f"NULL::{self._stored_type(column)} AS {_name(column.name)}"
             for column in self.source.columns
         )
-        # The order of the file is kept, and with it rowid counts the rows: numbering them would take three times as
-        # long as reading them. A row that lacks several fields has a reject for each.
-        rejects = (
-            "store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan',"
-            f" rejects_limit = {(limit + 1) * (len(self.file.header) + 2)}"
-        )
         for table in ("rejects", "rejects_scan", self._rows):
             self.connection.execute(f"DROP TABLE IF EXISTS {table}")
-        self.connection.execute(f"CREATE TABLE {self._rows} AS SELECT {values} FROM {self._texts(rejects)}")
+        # The order of the file is kept, and with it rowid counts the rows: numbering them would take three times as
+        # long as reading them.
+        options = (
+            f"store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan', rejects_limit = {rejects}"
+        )
+        self.connection.execute(f"CREATE TABLE {self._rows} AS SELECT {values} FROM {self._fields(options)}")
 
-    def _texts(self, option: str) -> str:
-        """Return the SQL of the fields as text, and of the numbers that ids are made of."""
+    def _is_faultless(self) -> bool:
+        """Return whether DuckDB could convert all values, and every id is an exact whole number."""
+        rejects, faulty = self.connection.execute(
+            "SELECT count(*), count(*) FILTER (error_type = 'CAST') FROM rejects"
+        ).fetchall()[0]
+        if faulty or rejects >= _FEW_REJECTS:
+            return False
+        ids = [_name(column.name) for column in self.present if _is_id(column)]
+        checks = ", ".join(f"count({name}) = count(*) AND coalesce(max(abs({name})), 0) < {_EXACT}" for name in ids)
+        return not ids or all(self.connection.execute(f"SELECT {checks} FROM {self._rows}").fetchall()[0])
+
+    def _fields(self, options: str) -> str:
+        """Return the SQL of the fields, and in text of the numbers that ids are made of."""
         spellings = {spelling: name for name, spelling in self.source.spellings(self.file.header).items()}
         names = [spellings.get(spelling, f"unused {n}") for n, spelling in enumerate(self.file.header)]
+        types = {} if self.is_text else {column.name: self._read_type(column) for column in self.present}
         # Everything is declared, so that DuckDB guesses nothing from the first rows.
-        columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+        columns = ", ".join(f"{quoted(name)}: {quoted(types.get(name, 'VARCHAR'))}" for name in names)
         quote = quoted(self.dialect.quote)
-        fields = ", ".join(
-            f"{_name(column.name)} AS {_text(column)}"
-            + (
-                f", try_cast({self._plain(_name(column.name))} AS DOUBLE) AS {_number(column)}"
-                if _is_id(column)
-                else ""
-            )
-            for column in self.present
-        )
+        fields = []
+        for column in self.present:
+            name = _name(column.name)
+            fields.append(f"{name} AS {_text(column)}")
+            if _is_id(column):
+                number = f"try_cast({self._plain(name)} AS DOUBLE)" if self.is_text else name
+                fields.append(f"{number} AS {_number(column)}")
         return (
-            f"(SELECT {fields} FROM read_csv({quoted(self.path)}, auto_detect = false, header = true,"
+            f"(SELECT {', '.join(fields)} FROM read_csv({quoted(self.path)}, auto_detect = false, header = true,"
             f" delim = {quoted(self.dialect.delimiter)}, quote = {quote}, escape = {quote},"
-            f" columns = {{{columns}}}, {option}))"
+            f" columns = {{{columns}}}, {options}))"
         )
 
-    def _count_rows(self) -> tuple[int, bool]:
-        """Return the number of rows, and whether no value is NULL that had to be converted."""
-        typed = [column for column in self.present if column.type != "VARCHAR"]
-        counts = ", ".join(["count(*)", *(f"count({_name(column.name)})" for column in typed)])
-        rows, *known = self.connection.execute(f"SELECT {counts} FROM {self._rows}").fetchall()[0]
-        return rows, all(count == rows for count in known)
+    def _read_type(self, column: Column) -> str:
+        """Return the type that DuckDB converts a field to: DOUBLE for ids, as it would round 1.5 to a whole number."""
+        return "DOUBLE" if _is_id(column) else self._stored_type(column)
 
     def _find_faults(self) -> bool:
         """Create the table of rows with values that cannot be read by reading the file again; return if there are any.
@@ -222,6 +242,9 @@ class _Loading:
         A column for these in the table of rows would be NULL almost everywhere, and still take a third of its time.
         """
         typed = [column for column in self.present if column.type != "VARCHAR"]
+        missing = " OR ".join(f"count({_name(column.name)}) < count(*)" for column in typed) or "FALSE"
+        if not self.connection.execute(f"SELECT {missing} FROM {self._rows}").fetchall()[0][0]:
+            return False
         failures = {
             column: f"({_text(column)} IS NOT NULL AND {self._value(column)} IS NULL)"
             for column in typed
@@ -234,10 +257,10 @@ class _Loading:
         ]
         text = "concat_ws(',', " + ", ".join(f"coalesce({_text(column)}, '')" for column in self.present) + ")"
         self.connection.execute(
-            f"CREATE TABLE {self._faults} AS FROM (SELECT row_number() OVER () - 1 AS position,"
+            f"CREATE OR REPLACE TABLE {self._faults} AS FROM (SELECT row_number() OVER () - 1 AS position,"
             f" {' OR '.join(failures.values()) or 'FALSE'} AS unreadable,"
             f" {'NULL::VARCHAR' if self.is_personal else text} AS text,"
-            f" {lost[0] if lost else 'NULL::VARCHAR'} AS lost_time FROM {self._texts('ignore_errors = true')})"
+            f" {lost[0] if lost else 'NULL::VARCHAR'} AS lost_time FROM {self._fields('ignore_errors = true')})"
             " WHERE unreadable OR lost_time IS NOT NULL"
         )
         return bool(self.connection.execute(f"SELECT count(*) FROM {self._faults}").fetchall()[0][0])
@@ -245,7 +268,9 @@ class _Loading:
     def _value(self, column: Column) -> str:
         """Return the SQL of a stored value, made of the text of the field."""
         text = _text(column)
-        if column.type == "VARCHAR":
+        if _is_id(column) and not self.is_text:
+            return f"CASE WHEN {_number(column)} = floor({_number(column)}) THEN try_cast({text} AS BIGINT) END"
+        if column.type == "VARCHAR" or not self.is_text:
             return text
         if _is_id(column):
             # Some programs write whole numbers as 1.0; 1.5 is none, and must not be rounded to another id.

@@ -1,15 +1,19 @@
 -- Every row of the raw files that is in no table, and why.
 -- materialised as: table
 WITH rejected AS (
-    SELECT
-        source_file,
-        position,
-        reason,
-        raw
-    FROM staging.items_with_reason
-    WHERE reason IS NOT NULL
-    UNION ALL
     -- The text of a row is put together for these few only.
+    SELECT
+        items_with_reason.source_file,
+        items_with_reason.position,
+        items_with_reason.reason,
+        items.raw
+    FROM staging.items_with_reason
+    INNER JOIN staging.items
+        ON
+            items_with_reason.source_file = items.source_file
+            AND items_with_reason.position = items.position
+    WHERE items_with_reason.reason IS NOT NULL
+    UNION ALL
     SELECT
         rejected_interactions.source_file,
         rejected_interactions.position,

@@ -1,5 +1,5 @@
 -- Raw items, each with the reason why it is rejected; NULL where it is kept.
--- materialised as: view
+-- materialised as: table
 WITH source AS (
     SELECT
         *,

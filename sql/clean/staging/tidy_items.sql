@@ -1,10 +1,9 @@
 -- Raw items with ids as whole numbers and NULL for whatever is unknown.
--- materialised as: table
+-- materialised as: view
 WITH result AS (
     SELECT
         items.source_file,
         items.position,
-        items.raw,
         -- Some programs write whole numbers as 1.0; 1.5 is no id.
         CASE
             WHEN regexp_matches(trim(items.item), '^-?[0-9]+([.]0*)?$')
@@ -16,8 +15,8 @@ WITH result AS (
         known_text(items.title_english) AS title_english,
         known_text(items.kind) AS kind,
         items.year,
-        genres.names AS genres,
-        creators.names AS creators,
+        genre_lists.tidy_genres AS genres,
+        items.creators,
         known_text(items.language) AS language,
         items.episodes,
         items.members,
@@ -26,10 +25,7 @@ WITH result AS (
         known_text(items.image_url) AS image_url,
         items.is_adult
     FROM staging.items
-    LEFT JOIN staging.item_lists AS genres
-        ON items.position = genres.position AND genres.list = 'genre'
-    LEFT JOIN staging.item_lists AS creators
-        ON items.position = creators.position AND creators.list = 'creator'
+    LEFT JOIN staging.genre_lists ON items.genres = genre_lists.genres
 )
 
 SELECT * FROM result

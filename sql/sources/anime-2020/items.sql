@@ -1,5 +1,5 @@
 -- Anime of anime.csv, with the synopsis of anime_with_synopsis.csv.
--- materialised as: table
+-- materialised as: view
 WITH synopses AS (
     SELECT
         trim("MAL_ID") AS anime_id,
@@ -32,7 +32,7 @@ result AS (
         -- "Apr 3, 1998 to Apr 24, 1999", "2021 to ?": the first year is that of the first airing.
         try_cast(nullif(regexp_extract(source."Aired", '([0-9]{4})', 1), '') AS SMALLINT) AS year,
         string_split(source.listed_genres, ',') AS genres,
-        string_split(unescape_html(source."Studios"), ',') AS creators,
+        string_split_regex(known_text(unescape_html(source."Studios")), '\s*,\s*') AS creators,
         cast(NULL AS VARCHAR) AS language,
         -- A number of 0 means that it is unknown.
         nullif(try_cast(source."Episodes" AS INTEGER), 0) AS episodes,

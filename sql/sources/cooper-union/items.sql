@@ -1,5 +1,5 @@
 -- Anime of anime.csv.
--- materialised as: table
+-- materialised as: view
 WITH result AS (
     SELECT
         'anime.csv' AS source_file,

@@ -1,5 +1,5 @@
 -- Films of movies.csv.
--- materialised as: table
+-- materialised as: view
 WITH source AS (
     SELECT
         position,

@@ -1,5 +1,5 @@
 -- Anime of anime_cleaned.csv.
--- materialised as: table
+-- materialised as: view
 WITH source AS (
     SELECT
         *,
@@ -24,7 +24,7 @@ result AS (
             try_cast(nullif(regexp_extract(aired_string, '([0-9]{4})', 1), '') AS SMALLINT)
         ) AS year,
         string_split(genres, ',') AS genres,
-        string_split(unescape_html(studio), ',') AS creators,
+        string_split_regex(known_text(unescape_html(studio)), '\s*,\s*') AS creators,
         cast(NULL AS VARCHAR) AS language,
         -- A number of 0 means that it is unknown.
         nullif(try_cast(episodes AS INTEGER), 0) AS episodes,
