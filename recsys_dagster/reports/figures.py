@@ -135,7 +135,7 @@ def _show_text_literally(figure: "Figure") -> None:
         text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
 
 
-def plot_style() -> Any:
+def plot_style() -> contextlib.AbstractContextManager[None]:
     """Return a context manager that applies the style of all plots."""
     import matplotlib
 
