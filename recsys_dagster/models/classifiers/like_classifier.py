@@ -57,7 +57,7 @@ class LikeClassifierParams(NeuralParams, LikeParams):
 
 
 class LikeClassifier(NeuralModel, LikeModel):
-    """Malik et al. 2021: five embedded inputs through one hidden layer to the probability of a like.
+    """Five embedded inputs through one hidden layer to the probability of a like (Malik et al. 2021).
 
     Embedding(50) of user, item, genre 1, genre 2 and year → concatenate 250 → dropout → Dense 10 → ReLU → dropout →
     Dense 1 → sigmoid.

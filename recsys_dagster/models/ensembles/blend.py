@@ -61,6 +61,7 @@ class Blend(FoldIn, Ensemble):
     """
 
     name = "blend"
+    kinds = ("scipy",)
     params_type = BlendParams
     params: BlendParams
 

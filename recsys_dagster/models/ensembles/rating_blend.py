@@ -51,6 +51,7 @@ class RatingBlend(Ensemble, RatingModel):
     """
 
     name = "rating_blend"
+    kinds = ("scikitlearn",)
     params_type = RatingBlendParams
     params: RatingBlendParams
 

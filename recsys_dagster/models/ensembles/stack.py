@@ -81,6 +81,7 @@ class Stack(Ensemble, RatingModel):
         intercept_: the prediction if all members predict 0.
     """
 
+    kinds = ("scikitlearn",)
     params_type = StackParams
     params: StackParams
 

@@ -81,6 +81,7 @@ class Als(EarlyStopping, FoldInRatingModel):
     """
 
     name = "als"
+    kinds = ("numba",)
     params_type = AlsParams
     params: AlsParams
     presets: ClassVar[Mapping[str, Params]] = {

@@ -61,12 +61,13 @@ class BayesianFm(RatingModel):
     its users, genres, kind and year. Each element of a set of n counts 1/√n. Each family of features has its own prior.
 
     No feature depends on both sides. A draw is therefore a bias per side and an inner product of two vectors (see
-    `side_of`), and so is the mean of all draws, with vectors as long as those of all draws together. Kept is an
-    approximation of length `kept_factors` that is nearly the best in least squares over all pairs. It is updated while
-    drawing, so that memory, disk and the time of a prediction do not grow with the number of draws. What is lost is
-    mostly the noise of single draws, and with it the uncertainty of a prediction.
+    `side_of`), and so is the mean of all draws, with vectors as long as those of all draws together. The
+    model keeps an approximation of length `kept_factors`, nearly the best in least squares over all pairs. It is
+    updated while drawing, so that memory, disk and the time of a prediction do not grow with the number of draws. What
+    is lost is mostly the noise of single draws, and with it the uncertainty of a prediction.
 
-    A chain stays near the mode that it finds first. Several chains are therefore better than one of the same length.
+    A chain stays near the mode that it finds first. Several chains, of different rank, are therefore better than a
+    single long one.
 
     Attributes:
         mean_, deviation_: of the training ratings; the machine learns standardised ratings.
@@ -78,6 +79,7 @@ class BayesianFm(RatingModel):
     """
 
     name = "bayesian_fm"
+    kinds = ("myfm",)
     params_type = BayesianFmParams
     params: BayesianFmParams
     presets: ClassVar[Mapping[str, Params]] = {REHEARSAL: BayesianFmParams(ranks=[16], draws=30)}

@@ -45,6 +45,7 @@ class Bpr(PositivesModel):
     """
 
     name = "bpr"
+    kinds = ("implicit",)
     params_type = BprParams
     params: BprParams
 

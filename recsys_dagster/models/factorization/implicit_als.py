@@ -51,6 +51,7 @@ class ImplicitAls(FoldInPositivesModel):
     """
 
     name = "implicit_als"
+    kinds = ("implicit",)
     params_type = ImplicitAlsParams
     params: ImplicitAlsParams
 

@@ -62,6 +62,7 @@ class Ease(FoldInPositivesModel):
     """
 
     name = "ease"
+    kinds = ("scipy", "numba")
     params_type = EaseParams
     params: EaseParams
     presets: ClassVar = {

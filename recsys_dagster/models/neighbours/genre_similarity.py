@@ -49,6 +49,7 @@ class GenreSimilarity(StatedTastes, FoldIn, Model):
     """
 
     name = "genre_similarity"
+    kinds = ("scipy",)
     params_type = GenreSimilarityParams
     params: GenreSimilarityParams
     presets: ClassVar = {"paper_004": GenreSimilarityParams(similarity="dot", rarity=False, popularity_power=0)}

@@ -59,6 +59,7 @@ class ItemKnn(FoldInPositivesModel):
     """
 
     name = "item_knn"
+    kinds = ("scipy", "numba")
     params_type = ItemKnnParams
     params: ItemKnnParams
 

@@ -53,7 +53,7 @@ class NeuralParams(Params):
 class NeuralModel(EarlyStopping, Model):
     """A Keras model that stops early, and is refitted with the number of epochs that was best."""
 
-    kinds = ("keras",)
+    kinds = ("keras", "tensorflow")
     params: NeuralParams
 
     best_epoch_: int
