@@ -11,6 +11,7 @@ from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
+from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
@@ -56,7 +57,11 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             if reason := active_run(context.instance, recsys.layout, domain.name):
                 reasons.append(reason)
                 continue
-            run = recsys.look_at(domain.name)
+            try:
+                run = recsys.look_at(domain.name)
+            except DatasetSwitchError as error:  # a run would say the same; only a user switches the dataset
+                reasons.append(str(error))
+                continue
             archive = archive_in_mirror(run.dataset, run.settings)
             identity = watched_identity(archive, SETTLED_SECONDS) if archive is not None else None
             if archive is not None and identity is None:

@@ -1,7 +1,8 @@
 """One evaluation for each model, in the group of the model; and the group `evaluation`: the leaderboard over all."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import dagster as dg
 
@@ -11,6 +12,7 @@ from recsys_dagster.evaluation.importance import Importance, permutation_importa
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import (
+    CHOOSING_FOLD,
     CONSTANT,
     HOLDOUT,
     REPORTED_FOLD,
@@ -23,7 +25,7 @@ from recsys_dagster.evaluation.store import (
 from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.attempt import State, attempt
+from recsys_dagster.models.attempt import attempt
 from recsys_dagster.models.registry import model_family, model_names
 from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, stage_tags, usage_metadata
@@ -33,18 +35,67 @@ from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.figures import cached_svg, to_svg
 from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
 from recsys_dagster.runtime.resource_usage import track_resources
-from recsys_dagster.warehouse.arrays import load_holdout
+from recsys_dagster.warehouse.arrays import Holdout, load_holdout
+from recsys_dagster.warehouse.domain_run import DomainRun
 
 
-def _pictures(
-    confusion: Sequence[ConfusionRow], parts: Sequence[SliceRow], importances: Sequence[Importance]
-) -> dict[str, dg.MarkdownMetadataValue]:
-    """Where a model errs on the test fold, for whom it works, and what matters to it; as on the page."""
+@dataclass(frozen=True)
+class _Results:
+    """The results of a model on both folds."""
+
+    folds: dict[str, Evaluation]
+    lists: list[ListedItem]
+    importances: list[Importance]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of the tables in the schema `evaluation`."""
+
+    metrics: list[MetricRow]
+    slices: list[SliceRow]
+    confusion: list[ConfusionRow]
+
+
+def _evaluate(run: DomainRun, name: str, holdout: Holdout) -> _Results:
+    """Evaluate the current version of a model on the validation and the test fold."""
+    data, test, threshold, seed = holdout.data, holdout.test, run.domain.like_threshold, run.settings.seed
+    model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=holdout.id_map_hash)
+    excluded = {CHOOSING_FOLD: None, REPORTED_FOLD: data.validation.matrix(data.n_users, data.n_items)}
+    folds = {
+        fold: evaluate(model, pairs, excluded[fold], like_threshold=threshold, data=data, seed=seed)
+        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, test))
+    }
+    examples = pick_example_users(data.train, test, threshold)
+    lists = example_lists(model, examples, excluded[REPORTED_FOLD], holdout.item_ids)
+    return _Results(folds, list(lists), list(permutation_importance(model, test, threshold, seed=seed)))
+
+
+def _store(run: DomainRun, name: str, version: str, results: _Results) -> _Rows:
+    """Store the results of a version: tables in the warehouse, one file for each fold, and the record of the model."""
+    layout, domain = run.layout, run.domain.name
+    rows = _Rows([], [], [])
+    for fold, result in results.folds.items():
+        rows.metrics.extend(result.rows(name, version, HOLDOUT, fold))
+        rows.slices.extend(result.slice_rows(name, version, HOLDOUT, fold))
+        rows.confusion.extend(result.confusion_rows(name, version, HOLDOUT, fold))
+    with run.warehouse.connect() as connection:
+        store_metrics(connection, rows.metrics, rows.slices, rows.confusion)
+    for fold, result in results.folds.items():
+        result.write_per_user(layout.per_user(domain, fold, name))
+    write_example_lists(results.lists, layout.example_lists(domain, name))
+    write_importance(results.importances, layout.importance(domain, name))
+    ModelStore(layout).record_metrics(domain, name, version, headline(rows.metrics))
+    return rows
+
+
+def _plots(rows: _Rows, importances: Sequence[Importance]) -> dict[str, dg.MarkdownMetadataValue]:
+    """Return the plots of the report: errors on the test fold, parts of the users and items, importance of inputs."""
     figures = {}
-    cells = [row for row in confusion if row.fold == REPORTED_FOLD]
+    cells = [row for row in rows.confusion if row.fold == REPORTED_FOLD]
     if cells:
         figures["confusion"] = cached_svg(plot_confusion, tuple(cells))
-    figures |= dict(slice_figures([row for row in parts if row.fold == REPORTED_FOLD]))
+    figures |= dict(slice_figures([row for row in rows.slices if row.fold == REPORTED_FOLD]))
     if importances:
         figures["importance"] = cached_svg(plot_importance, tuple(importances))
     return {title: picture(svg) for title, svg in figures.items()}
@@ -55,7 +106,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         key=["evaluation", name],
         group_name=f"models_{model_family(name)}",
         partitions_def=domain_partitions,
-        description=f"How well `{name}` predicts and ranks what it has not seen, on the validation and the test fold.",
+        description=f"Metrics of `{name}` on the validation fold and the test fold, for ratings and for lists.",
         kinds={"numpy", "duckdb"},
         tags=stage_tags("evaluation", family=model_family(name)),
         metadata={"dagster/table_name": "evaluation.metrics"},
@@ -64,60 +115,32 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
     )
     def evaluation(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         run = recsys.hold(context.partition_key)
-        warehouse = run.warehouse
         fit = read_outcome(run.layout, run.domain.name, name)
         if fit is not None and not fit.version:
             return conclude(run, fit, {})
-        holdout = load_holdout(warehouse, run.domain)
-        data, test, index = holdout.data, holdout.test, holdout.id_map_hash
-        owned = {"validation": None, "test": data.validation.matrix(data.n_users, data.n_items)}
-        examples = pick_example_users(data.train, test, run.domain.like_threshold)
-        found: dict[str, Evaluation] = {}
-        lists: list[ListedItem] = []
-        importances: list[Importance] = []
-
-        def judge() -> None:
-            model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=index)
-            for fold, pairs in {"validation": data.validation, "test": test}.items():
-                found[fold] = evaluate(
-                    model,
-                    pairs,
-                    owned[fold],
-                    like_threshold=run.domain.like_threshold,
-                    data=data,
-                    seed=run.settings.seed,
-                )
-            lists.extend(example_lists(model, examples, owned["test"], holdout.item_ids))
-            importances.extend(permutation_importance(model, test, run.domain.like_threshold, seed=run.settings.seed))
-
+        holdout = load_holdout(run.warehouse, run.domain)
         with track_resources() as usage:
-            outcome = attempt(name, judge, seconds=run.settings.model_seconds, id_map_hash=index).outcome
-        if outcome.state is not State.FITTED:
-            outcome = replace(outcome, version=fit.version if fit else "")
-            return conclude(run, outcome, usage_metadata(usage))
-        record = ModelStore(run.layout).record(run.domain.name, name)
-        rows, parts, confusion = [], [], []
-        for fold, result in found.items():
-            rows += result.rows(name, record.version, HOLDOUT, fold)
-            parts += result.slice_rows(name, record.version, HOLDOUT, fold)
-            confusion += result.confusion_rows(name, record.version, HOLDOUT, fold)
-        with warehouse.connect() as connection:
-            store_metrics(connection, rows, parts, confusion)
-        for fold, result in found.items():
-            result.write_per_user(run.layout.per_user(run.domain.name, fold, name))
-        write_example_lists(lists, run.layout.example_lists(run.domain.name, name))
-        write_importance(importances, run.layout.importance(run.domain.name, name))
-        ModelStore(run.layout).record_metrics(run.domain.name, name, record.version, headline(rows))
-        table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows]
+            attempted = attempt(
+                name,
+                partial(_evaluate, run, name, holdout),
+                seconds=run.settings.model_seconds,
+                id_map_hash=holdout.id_map_hash,
+            )
+        results, outcome = attempted.value, attempted.outcome
+        if results is None:
+            return conclude(run, replace(outcome, version=fit.version if fit else ""), usage_metadata(usage))
+        version = ModelStore(run.layout).record(run.domain.name, name).version
+        rows = _store(run, name, version, results)
+        table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows.metrics]
         return conclude(
             run,
-            replace(outcome, version=record.version),
+            replace(outcome, version=version),
             {
-                "version": record.version,
-                **headline(rows),
-                **_pictures(confusion, parts, importances),
+                "version": version,
+                **headline(rows.metrics),
+                **_plots(rows, results.importances),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
-                **usage_metadata(usage, len(data.validation) + len(test)),
+                **usage_metadata(usage, len(holdout.data.validation) + len(holdout.test)),
             },
         )
 
@@ -137,14 +160,14 @@ evaluations = [_evaluation_asset(name) for name in model_names()]
     deps=[*MODEL_RESULTS, *TRAINING_DATA],
 )
 def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """All models side by side, the constant among them, with intervals and plain words on who beats whom."""
+    """All models and the constant in one table, with 95 % intervals, and sentences on which model beats which."""
     run = recsys.hold(context.partition_key)
     warehouse = run.warehouse
     holdout = load_holdout(warehouse, run.domain)
     data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
     with track_resources() as usage:
-        for fold, pairs in {"validation": data.validation, "test": test}.items():
+        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, test)):
             constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
             rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
         with warehouse.connect() as connection:
