@@ -173,9 +173,9 @@ def open_domain(name: str) -> OpenDomain:
 def _indices(ids: Sequence[int], known: NDArray[np.integer], kind: str) -> NDArray[np.int32]:
     """Return the index of each id; raise UsageError if one is unknown."""
     index = pd.Index(known)
-    found = index.get_indexer(pd.Index(ids))
-    if (found < 0).any():
-        unknown = [one for one, place in zip(ids, found, strict=True) if place < 0]
+    places = index.get_indexer(pd.Index(ids))
+    if (places < 0).any():
+        unknown = [one for one, place in zip(ids, places, strict=True) if place < 0]
         raise UsageError(f"unknown {kind} {unknown[0]}; such as {', '.join(map(str, sorted(known)[:3]))} are known")
-    indices: NDArray[np.int32] = found.astype(np.int32)
+    indices: NDArray[np.int32] = places.astype(np.int32)
     return indices

@@ -8,19 +8,26 @@ from recsys_dagster.settings import read_settings
 
 
 def datasets() -> None:
-    """List the datasets that a domain can run on, and which of them are here.
+    """List the datasets of each domain: which is chosen, published, and on disk.
 
-    Choose one with RECSYS_MOVIE_DATASET or RECSYS_ANIME_DATASET; `recsys run` fetches it.
+    Choose one with RECSYS_MOVIE_DATASET or RECSYS_ANIME_DATASET; `recsys run`
+    fetches it. Replacing published lists takes `recsys run --switch-dataset`.
     """
     settings = read_settings()
     from recsys_dagster.ingest.catalogue import CATALOGUE
     from recsys_dagster.ingest.manifest import read_manifest
+    from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 
-    chosen = {settings.dataset_of(domain) for domain in DOMAINS.values()}
+    choices = [choose_dataset(settings, domain, switch=True) for domain in DOMAINS.values()]
+    chosen, published = {one.dataset for one in choices}, {one.published for one in choices}
     table = Table("dataset", "domain", "format", "source", "state", "holds", box=None, pad_edge=False)
     licences: dict[str, list[str]] = {}
     for dataset in CATALOGUE.values():
-        state = {"chosen": dataset.id in chosen, "on disk": read_manifest(dataset, settings) is not None}
+        state = {
+            "chosen": dataset.id in chosen,
+            "published": dataset.id in published,
+            "on disk": read_manifest(dataset, settings) is not None,
+        }
         table.add_row(
             dataset.id,
             dataset.domain,

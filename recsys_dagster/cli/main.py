@@ -92,8 +92,8 @@ def _print_error(message: str) -> None:
     typer.echo("\n".join(map(printable, f"recsys: {message}".split("\n"))), err=True)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_set: bool) -> None:
+    if is_set:
         from importlib.metadata import version
 
         typer.echo(f"recsys {version('recsys-dagster')}")

@@ -14,14 +14,17 @@ def promote(
     domain: DomainOption,
     model: Annotated[str, typer.Option("--model", "-m", help="Name of the model.", show_default=False)],
     reason: Annotated[str, typer.Option("--reason", help="For the history.", show_default=False)],
-    version: Annotated[str | None, typer.Option("--version", help="Which; else the current one.")] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", help="Version of the model; default: the current one.")
+    ] = None,
 ) -> None:
-    """Make a model the champion by hand and publish its lists.
+    """Make a model the champion by hand, and publish its lists.
 
-    What the gate of a run does, without asking whether it is better. The lists
-    go through the same checks; `recsys rollback` undoes it. Example:
+    The gate of a run does the same, but only if the model is significantly better.
+    The lists go through the same checks; if one fails, nothing is changed.
+    `recsys rollback` undoes it. Example:
 
-    [dim]recsys promote --domain movie --model ease --reason "wider lists wanted"[/dim]
+    [dim]recsys promote --domain movie --model ease --reason "longer tail"[/dim]
     """
     chosen = get_domain(domain)
     from recsys_dagster.lifecycle.promotion import promote as promote_version

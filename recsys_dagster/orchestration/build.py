@@ -49,7 +49,7 @@ def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.
         serving.recommendations,
         serving.report,
         serving.domain_comparison,
-        papers.as_published,
+        *papers.papers,
         papers.faults,
     ]
     defaults: dict[str, Any] = {

@@ -31,8 +31,8 @@ class ChosenParams:
 def config_schema(model_class: type[Model]) -> dict[str, dg.Field]:
     """Return the Launchpad's fields of a model: a preset, and every parameter.
 
-    No parameter has a default here. So a value that somebody sets is told from one that nobody set, also where it
-    equals the model's default, and it takes precedence over the preset.
+    The parameters have no defaults here. So a value that is set explicitly can be distinguished from one that is not
+    set, even if it equals the model's default, and takes precedence over the preset.
     """
     params = model_class.params_type.model_fields
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in params.items()}

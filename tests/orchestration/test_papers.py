@@ -11,11 +11,14 @@ from recsys_dagster.warehouse.database import Warehouse
 def test_the_job_stores_the_papers_figures_and_what_a_fault_does(movie_run: Run) -> None:
     job = build_definitions(movie_run.settings).resolve_job_def("papers")
     ops = {
-        "papers__as_published": {"config": {"papers": ["000"]}},
         "papers__faults": {"config": {"faults": ["ids-by-largest", "masked-below-6"]}},
     }
     with dg.DagsterInstance.ephemeral() as instance:
-        assert job.execute_in_process(partition_key="movie", instance=instance, run_config={"ops": ops}).success
+        keys = [dg.AssetKey(["papers", name]) for name in ("paper_000", "faults")]
+        result = job.execute_in_process(
+            partition_key="movie", instance=instance, run_config={"ops": ops}, asset_selection=keys
+        )
+        assert result.success
     with Warehouse(movie_run.layout.warehouse("movie")).connect() as connection:
         papers, faults = read_records(connection, PaperRow), read_records(connection, FaultRow)
     printed = {row.metric: row.printed for row in papers if row.system == "embedding_mlp"}

@@ -1,5 +1,6 @@
-"""The group `papers`: the papers as published and what their faults do; in no weekly retrain, for it takes long."""
+"""The group `papers`: replications of the papers, and the effects of their faults. No retrain includes them."""
 
+import inspect
 from collections.abc import Sequence
 
 import dagster as dg
@@ -9,16 +10,12 @@ from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.resource import Recsys
+from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.papers.faults import describe_fault, show_faults
+from recsys_dagster.papers.protocols import PREFIX, paper_protocols
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
 from recsys_dagster.runtime.resource_usage import track_resources
-
-
-class PapersConfig(dg.Config):
-    """Which papers to run."""
-
-    papers: list[str] = Field([], description="Numbers, such as 000; empty: all that are about the domain.")
 
 
 class FaultsConfig(dg.Config):
@@ -27,49 +24,64 @@ class FaultsConfig(dg.Config):
     faults: list[str] = Field([], description="Names, such as leaky-tastes; empty: all.")
 
 
-@dg.asset(
-    key=["papers", "as_published"],
-    group_name="papers",
-    partitions_def=domain_partitions,
-    kinds={"numpy", "duckdb"},
-    tags=stage_tags("papers"),
-    metadata={"dagster/table_name": "evaluation.papers"},
-    deps=[*TRAINING_DATA, *keys("clean", ("ratings", "interactions"))],
-)
-def as_published(context: dg.AssetExecutionContext, config: PapersConfig, recsys: Recsys) -> Materialized:
-    """Each paper's figures as printed, ours under its own protocol on the data that are here, and ours honestly."""
-    run = recsys.hold(context.partition_key)
-    dataset, seed = run.origin.dataset_id, run.settings.seed
-    warehouse = run.warehouse
-    with track_resources() as usage:
-        found = list(run_papers(warehouse, run.domain, dataset, config.papers or None, seed=seed))
-    papers = [row for row in found if isinstance(row, PaperRow)]
-    with warehouse.connect() as connection:
-        store_records(connection, PaperRow, dataset, papers)
-        store_records(connection, PaperConfusion, dataset, [row for row in found if isinstance(row, PaperConfusion)])
-    return dg.MaterializeResult(
-        metadata={
-            "figures": markdown_table(
-                ["paper", "system", "metric", "printed", "as published", "trivial", "honest", "trivial, honest"],
-                [
-                    [
-                        row.paper,
-                        row.system,
-                        row.metric,
-                        row.printed,
-                        row.as_published,
-                        row.as_published_trivial,
-                        row.honest,
-                        row.honest_trivial,
-                    ]
-                    for row in papers
-                ],
-            ),
-            "dataset": dataset,
-            "dagster/row_count": len(papers),
-            **usage_metadata(usage),
-        }
+def paper_key(paper: str) -> str:
+    """Return the last part of the asset key of a paper, such as `paper_000`."""
+    return f"paper_{paper}"
+
+
+def _paper_asset(paper: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["papers", paper_key(paper)],
+        group_name="papers",
+        partitions_def=domain_partitions,
+        description=f"Paper {paper}: the figures as printed, ours under the paper's own protocol, and ours on the "
+        f"folds of the lineage.\n\n{inspect.getdoc(PAPERS[paper])}",
+        kinds={"numpy", "duckdb"},
+        tags=stage_tags("papers"),
+        metadata={"dagster/table_name": "evaluation.papers"},
+        deps=[*TRAINING_DATA, *keys("clean", ("ratings", "interactions"))],
     )
+    def replicate(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
+        run = recsys.hold(context.partition_key)
+        if f"{PREFIX}{paper}" not in paper_protocols(run.domain):
+            return dg.MaterializeResult(
+                metadata={"skipped": f"the paper is not about {run.domain.name}", "dagster/row_count": 0}
+            )
+        dataset = run.origin.dataset_id
+        with track_resources() as usage:
+            results = list(run_papers(run.warehouse, run.domain, dataset, [paper], seed=run.settings.seed))
+        rows = [row for row in results if isinstance(row, PaperRow)]
+        confusion = [row for row in results if isinstance(row, PaperConfusion)]
+        with run.warehouse.connect() as connection:
+            store_records(connection, PaperRow, dataset, rows)
+            store_records(connection, PaperConfusion, dataset, confusion)
+        return dg.MaterializeResult(
+            metadata={
+                "figures": markdown_table(
+                    ["system", "metric", "printed", "as published", "trivial", "honest", "trivial, honest"],
+                    [
+                        [
+                            row.system,
+                            row.metric,
+                            row.printed,
+                            row.as_published,
+                            row.as_published_trivial,
+                            row.honest,
+                            row.honest_trivial,
+                        ]
+                        for row in rows
+                    ],
+                ),
+                "dataset": dataset,
+                "dagster/row_count": len(rows),
+                **usage_metadata(usage),
+            }
+        )
+
+    return replicate
+
+
+papers = [_paper_asset(paper) for paper in PAPERS]
 
 
 @dg.asset(
@@ -78,11 +90,11 @@ def as_published(context: dg.AssetExecutionContext, config: PapersConfig, recsys
     partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
     tags=stage_tags("papers"),
-    metadata={"dagster/table_name": "evaluation.papers"},
+    metadata={"dagster/table_name": "evaluation.faults"},
     deps=TRAINING_DATA,
 )
 def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recsys) -> Materialized:
-    """Each fault of the papers switched on and off, all else equal: by how much does the score lie?"""
+    """The effect of each fault of the papers: the same experiment with the fault and without it."""
     run = recsys.hold(context.partition_key)
     dataset, warehouse = run.origin.dataset_id, run.warehouse
     folds = lineage_folds(warehouse, run.domain, dataset, seed=run.settings.seed)

@@ -17,6 +17,7 @@ from recsys_dagster.orchestration.asset_keys import (
     model_keys,
     table_keys,
 )
+from recsys_dagster.orchestration.assets.papers import paper_key
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     challengers_table,
@@ -32,6 +33,7 @@ from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.step_usage import step_usage
+from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.quality.lists import overlap_with_published
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
@@ -155,7 +157,7 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
     tags=stage_tags("serving"),
     deps=[
         *keys("serving", ("champion", "recommendations")),
-        *keys("papers", ("as_published", "faults")),
+        *keys("papers", (*map(paper_key, PAPERS), "faults")),
         LEADERBOARD,
         *MODEL_RESULTS,
         PROFILE,
