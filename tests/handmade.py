@@ -1,12 +1,13 @@
 """Raw files written out by hand, built into a warehouse."""
 
-import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recsys_dagster.domains import DOMAINS, Domain
+from recsys_dagster.ingest.archive import examine
 from recsys_dagster.ingest.formats import FORMATS, Format
-from recsys_dagster.ingest.manifest import Manifest, ManifestFile
+from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -25,9 +26,8 @@ def manifest_of(folder: Path, fmt: Format, files: dict[str, str | bytes]) -> Man
         data = content.encode() if isinstance(content, str) else content
         path = folder / source.name
         path.write_bytes(data)
-        header = next(csv.reader([data.decode("utf-8-sig").splitlines()[0]]))
-        lines = data.count(b"\n") + (not data.endswith(b"\n"))
-        entries[source.name] = ManifestFile(path, len(data), "", lines, tuple(header))
+        # A file without rows is refused when it is fetched, and fine here.
+        entries[source.name] = examine([data], path, replace(source, required=False), "handmade")
     return Manifest("handmade", "", "", "", "", entries, folder)
 
 
@@ -41,6 +41,21 @@ def build(
     build_clean(warehouse, domain, fmt, manifest_of(folder / "raw", fmt, files))
     if features:
         build_features(warehouse, domain, seed)
+    return warehouse
+
+
+def build_large(folder: Path, line: str, times: int) -> Warehouse:
+    """Build the clean tables of a ratings.csv with one good row and so many copies of another line."""
+    fmt = FORMATS["movielens"]
+    manifest = manifest_of(folder / "raw", fmt, {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER})
+    file = manifest.files["ratings.csv"]
+    with file.path.open("a") as opened:
+        for _ in range(times // 1000):
+            opened.write(f"{line}\n" * 1000)
+        opened.write("2,2,4,1000000000\n")
+    manifest.files["ratings.csv"] = replace(file, bytes=file.path.stat().st_size, lines=times // 1000 * 1000 + 2)
+    warehouse = Warehouse(folder / "warehouse" / "movie.duckdb", "500MB")
+    build_clean(warehouse, DOMAINS["movie"], fmt, manifest, max_rejected=0.05)
     return warehouse
 
 

@@ -23,7 +23,7 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
         check.name,
         asset=list(check.asset),
         description=check.description,
-        blocking=True,
+        blocking=check.blocking,
         partitions_def=domain_partitions,
     )
 
@@ -37,13 +37,14 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
             passed=not failed,
             check_name=check.name,
             asset_key=spec.asset_key,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
             description=message,
             metadata={
                 "findings": markdown_table(["what", "expected", "found", "passed"], rows),
                 **({"cure": check.cure} if failed else {}),
             },
         )
-        if failed:
+        if failed and check.blocking:
             # Else Dagster would fail the step with "1 blocking asset check failed", and only the check would say why.
             raise dg.Failure(message, allow_retries=False)
 

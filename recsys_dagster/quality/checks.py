@@ -15,19 +15,21 @@ Find = Callable[[DomainRun], list[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """A check of one asset. If it fails, nothing downstream of the asset is made.
+    """A check of one asset. If a blocking check fails, nothing downstream of the asset is made.
 
     Attributes:
         name: name of the function that performs it.
         asset: (group, name) of the asset that it examines.
         find: performs it.
         description: what it means and, after "Cure:", what to do when it fails.
+        blocking: whether its failure stops the domain; otherwise it is a warning.
     """
 
     name: str
     asset: tuple[str, str]
     find: Find
     description: str
+    blocking: bool = True
 
     @property
     def cure(self) -> str:
@@ -42,8 +44,9 @@ class Check:
         return f"{domain}: {'; '.join(failed)}. Cure: {self.cure}"
 
 
-def _check(asset: tuple[str, str], find: Callable[..., list[Finding]], **bound: str) -> Check:
-    return Check(find.__name__, asset, partial(find, **bound), " ".join((find.__doc__ or "").split()))
+def _check(asset: tuple[str, str], find: Callable[..., list[Finding]], *, blocking: bool = True, **bound: str) -> Check:
+    description = " ".join((find.__doc__ or "").split())
+    return Check(find.__name__, asset, partial(find, **bound), description, blocking)
 
 
 def all_checks() -> tuple[Check, ...]:
@@ -52,6 +55,7 @@ def all_checks() -> tuple[Check, ...]:
     return (
         _check(("clean", "ratings"), data.every_row_is_kept_or_rejected),
         _check(("clean", "ratings"), data.few_rows_are_rejected),
+        _check(("clean", "ratings"), data.few_times_are_lost, blocking=False),
         _check(("clean", "ratings"), data.ratings_are_on_the_scale),
         _check(("clean", "ratings"), data.nothing_is_orphaned),
         _check(("clean", "ratings"), data.volumes_are_as_before),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, with_reference
 from recsys_dagster.runtime.formatting import format_row, format_share
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -62,6 +63,34 @@ def few_rows_are_rejected(run: DomainRun) -> list[Finding]:
         findings.append(
             Finding(
                 f"rejected rows of {account.file}", f"at most {format_share(limit)}", found, share <= limit, message
+            )
+        )
+    return findings
+
+
+def few_times_are_lost(run: DomainRun) -> list[Finding]:
+    """The share of times that cannot be read, or are implausible, is at most RECSYS_MAX_REJECTED in every raw file.
+
+    Cure: write times as seconds, milliseconds or microseconds since 1970, or as text such as 2013-03-03 10:52:53, and
+    fetch again. Without it the run goes on: these ratings have no time and, if they are more than 1 %, folds are cut by
+    hash.
+    """
+    limit = run.settings.max_rejected
+    with run.warehouse.connect() as connection:
+        files = connection.execute(
+            "SELECT source_file, times, times_lost, lost_time FROM clean.source_files WHERE times > 0 ORDER BY ALL"
+        ).fetchall()
+    findings = []
+    for file, times, lost, example in files:
+        message = f"{file}: {format_share(lost / times)} of {times:,} times were lost (at most {format_share(limit)})"
+        message += f", such as `{printable(example[:100])}`" if example else ""
+        findings.append(
+            Finding(
+                f"lost times of {file}",
+                f"at most {format_share(limit)}",
+                format_share(lost / times),
+                lost / times <= limit,
+                message,
             )
         )
     return findings

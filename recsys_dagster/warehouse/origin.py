@@ -1,11 +1,13 @@
 """Remember which files a warehouse was built of: the table `clean.origin`, replaced together with the clean tables."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.schemas import ORIGIN
+from recsys_dagster.warehouse.table_rows import create_table, insert_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,8 +35,8 @@ class Origin:
 def write_origin(connection: "duckdb.DuckDBPyConnection", manifest: Manifest) -> None:
     """Write the origin into the schema `clean`; part of the caller's transaction."""
     origin = Origin(manifest.dataset_id, manifest.data_version, manifest.licence, manifest.url, manifest.fetched_at)
-    columns = ", ".join(f"?::VARCHAR AS {name}" for name in asdict(origin))
-    connection.execute(f"CREATE TABLE clean.origin AS SELECT {columns}", list(asdict(origin).values()))
+    create_table(connection, ORIGIN)
+    insert_rows(connection, ORIGIN, [origin])
 
 
 def read_origin(warehouse: Warehouse) -> Origin:

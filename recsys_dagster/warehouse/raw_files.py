@@ -208,7 +208,10 @@ class _Loading:
         if faulty or rejects >= _FEW_REJECTS:
             return False
         ids = [_name(column.name) for column in self.present if _is_id(column)]
-        checks = ", ".join(f"count({name}) = count(*) AND coalesce(max(abs({name})), 0) < {_EXACT}" for name in ids)
+        checks = ", ".join(
+            f"count({name}) = count(*) AND coalesce(min({name}) > -{_EXACT} AND max({name}) < {_EXACT}, TRUE)"
+            for name in ids
+        )
         return not ids or all(self.connection.execute(f"SELECT {checks} FROM {self._rows}").fetchall()[0])
 
     def _fields(self, options: str) -> str:

@@ -118,7 +118,21 @@ _INTERVAL_COLUMNS = (
 )
 _METRIC = Column("metric", "VARCHAR", nullable=False)
 
+ORIGIN = Table(
+    "clean",
+    "origin",
+    (
+        Column("dataset_id", "VARCHAR", "id in the dataset catalogue"),
+        Column("data_version", "VARCHAR", "hash of the files"),
+        Column("licence", "VARCHAR", "licence of the data"),
+        Column("url", "VARCHAR", "where the files were fetched from, without secrets"),
+        Column("fetched_at", "VARCHAR", "time of the fetch in UTC, ISO 8601"),
+    ),
+)
+"""Which files the clean tables were built of: one row, replaced together with them."""
+
 CLEAN = (
+    ORIGIN,
     Table("clean", "items", _ITEM_COLUMNS, key=("item_id",)),
     Table(
         "clean",

@@ -63,3 +63,11 @@ def test_only_failed_findings_are_in_the_message_of_a_red_check() -> None:
     good, bad = Finding("ratings", "1", "1", passed=True), Finding("users", "2", "0", passed=False)
     assert check.message("anime", [good, bad]) == "anime: users: expected 2, found 0. Cure: do this."
     assert check.message("anime", [good]) == "ratings: expected 1, found 1"
+
+
+def test_lost_times_are_a_warning_with_their_share_and_an_example(tmp_path: Path) -> None:
+    passed, message = result_of("few_times_are_lost", tmp_path, [*GOOD, "1,2,4,64982703", "2,2,4,yesterday", "3,2,4,0"])
+    assert not passed
+    assert not check_named("few_times_are_lost").blocking
+    assert message.startswith("movie: ratings.csv: 9.52 % of 21 times were lost (at most 5 %), such as `")
+    assert result_of("few_times_are_lost", tmp_path, GOOD)[0]
