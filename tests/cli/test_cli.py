@@ -192,7 +192,7 @@ def test_datasets_are_listed_with_licence_and_whether_they_are_chosen_and_here(
     assert "no commercial use without permission" in typed.out
 
 
-def test_the_report_is_named_by_its_path_and_opened_if_asked_for(
+def test_the_path_of_the_report_is_printed_and_the_report_opened_on_request(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "empty" / "reports" / "movie" / "index.html"

@@ -135,7 +135,7 @@ def test_the_same_model_with_other_parameters_is_a_challenger_like_any_other() -
     assert decide(candidate("als", 0.3, version="w")).version == "w"
 
 
-def test_popularity_is_never_left_out_and_all_must_be_of_the_same_users() -> None:
+def test_popularity_is_required_and_all_models_must_have_the_same_users() -> None:
     with pytest.raises(RecsysError, match="popularity was not evaluated"):
         evaluate_challengers(CHAMPION, [candidate("ease", 0.3)], ACTIVITY, TOLERANCES, seed=1)
     other = candidate("ease", np.where(np.arange(USERS) == 3, np.nan, 0.3))

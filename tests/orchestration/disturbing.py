@@ -1,4 +1,4 @@
-"""Disturbs a real run at points spread over all that it writes, and looks at what is left; a program of its own.
+"""Disturb a real run at points spread over all of its writes, and examine what is left. Run it as a program.
 
     python tests/orchestration/disturbing.py kill FOLDER POINTS
     python tests/orchestration/disturbing.py fill FOLDER POINTS
@@ -49,7 +49,7 @@ def settings(folder: Path, home: str) -> Settings:
 
 
 def drop(folder: Path, without: int) -> None:
-    """Put ratings into the mirror, the last so many left out: as many others as the checks of drift let through."""
+    """Put ratings into the mirror without the last `without` of them: so few that the drift checks pass."""
     write_sample("movielens", folder / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
     ratings = folder / "files" / "ratings.csv"
     lines = ratings.read_text(encoding="utf-8").splitlines(keepends=True)

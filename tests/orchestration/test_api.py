@@ -33,8 +33,8 @@ def test_a_model_recommends_and_predicts_in_the_ids_of_the_source(movie: OpenDom
     lists = movie.recommend("ease", users, n=5)
     assert list(lists.columns) == ["user_id", "rank", "item_id", "title", "score"]
     assert lists["user_id"].tolist() == [user for user in users for _ in range(5)]
-    owned = movie.table("clean.interactions")[["user_id", "item_id"]].drop_duplicates()
-    assert lists.merge(owned, on=["user_id", "item_id"]).empty
+    excluded = movie.table("clean.interactions")[["user_id", "item_id"]].drop_duplicates()
+    assert lists.merge(excluded, on=["user_id", "item_id"]).empty
     known = movie.table("clean.ratings").head(20)
     predicted = movie.predict("user_item_bias", known)
     assert predicted.between(0.5, 5).all()
@@ -43,7 +43,7 @@ def test_a_model_recommends_and_predicts_in_the_ids_of_the_source(movie: OpenDom
     assert published["rank"].tolist() == [1, 2, 3, 4, 5]
 
 
-def test_what_is_unknown_is_said_with_what_is_known(movie: OpenDomain) -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones(movie: OpenDomain) -> None:
     with pytest.raises(UsageError, match=r"unknown table 'clean.films'; known: clean.interactions, clean.items"):
         movie.table("clean.films")
     with pytest.raises(UsageError, match="unknown user -1; such as"):

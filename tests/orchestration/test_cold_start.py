@@ -1,4 +1,4 @@
-"""`recsys recommend` for somebody new, as a user types it, on what a small real run left."""
+"""`recsys recommend` for a new user, as typed, on the results of a small real run."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def test_an_answer_imports_nothing_that_trains(
         (["--user", "1", "--model", "ease"], "'--model' is for new users"),
     ],
 )
-def test_what_cannot_be_understood_is_told_in_one_line(movie_run: Any, words: list[str], said: str) -> None:
+def test_an_input_that_cannot_be_parsed_is_an_error_in_one_line(movie_run: Any, words: list[str], said: str) -> None:
     done = recommend(movie_run, *words)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr

@@ -101,7 +101,7 @@ def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3
     assert home.lists("movie")
 
 
-def test_a_failed_check_is_told_with_what_was_found_and_the_cure(home: Any, tmp_path: Path) -> None:
+def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
     ratings = mirror / "files" / "ratings.csv"
@@ -148,7 +148,7 @@ def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Any) ->
         ("RECSYS_MODELS", "oracle", "popularity"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line_before_anything_runs(
+def test_a_wrong_setting_is_an_error_in_one_line_before_anything_runs(
     home: Any, variable: str, value: str, said: str
 ) -> None:
     home.environment[variable] = value
@@ -159,7 +159,7 @@ def test_a_wrong_setting_is_told_in_one_line_before_anything_runs(
     assert said in done.stderr
 
 
-def test_a_failing_step_is_told_in_one_line_and_the_other_domain_goes_through(home: Any, tmp_path: Path) -> None:
+def test_a_failing_step_is_reported_in_one_line_and_the_other_domain_is_published(home: Any, tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "ml-latest-small.zip").write_bytes(b"PK\x03\x04 cut short")
     home.environment |= {"RECSYS_MIRROR": str(tmp_path / "mirror"), "RECSYS_MOVIE_DATASET": "ml-latest-small"}

@@ -149,7 +149,7 @@ def test_the_launchpad_offers_each_parameter_of_a_model_and_says_its_default(
     assert set(fields) == {*type(params).model_fields, "preset"}
     for parameter, value in params.model_dump().items():
         assert not fields[parameter].is_required
-        assert not fields[parameter].default_provided, "what nobody sets must be told from what somebody sets"
+        assert not fields[parameter].default_provided, "a value that is set has to differ from one that is not"
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         assert fields[parameter].description.endswith(f"Unset: from the preset; default {shown}.")
     assert fields["preset"].default_value == "tuned"

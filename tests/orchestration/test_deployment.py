@@ -176,7 +176,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is asked to end, by its id, when the block does."""
+    """Run a process during the block, then terminate it by its id."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, **options) as process:
         try:
             yield process

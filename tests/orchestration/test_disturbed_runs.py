@@ -61,6 +61,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_disk_that_is_full_from_any_write_on_harms_nobody_and_is_told(small_disk: Path) -> None:
+def test_a_disk_that_is_full_from_any_write_on_harms_nothing_and_is_reported(small_disk: Path) -> None:
     for point in disturbed("fill", small_disk, int(POINTS or 4)):
         assert point["ended"] == 0 or point["said_why"], point

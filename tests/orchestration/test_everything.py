@@ -90,7 +90,7 @@ def test_a_neural_model_shows_its_learning_curve(movie_run: Any) -> None:
     )
 
 
-def test_every_check_passed_and_shows_what_was_expected_beside_what_was_found(movie_run: Any) -> None:
+def test_every_check_passed_and_shows_expected_and_actual_values(movie_run: Any) -> None:
     evaluations = {e.check_name: e for e in movie_run.result.get_asset_check_evaluations()}
     assert all(e.passed for e in evaluations.values())
     assert {"every_row_is_kept_or_rejected", "no_pair_is_in_two_folds", "lists_hold_nothing_seen"} <= set(evaluations)
@@ -99,7 +99,7 @@ def test_every_check_passed_and_shows_what_was_expected_beside_what_was_found(mo
     assert "| rows of ratings.csv | 16,000 | 16,000 kept + 0 rejected | yes |" in rows.metadata["findings"].value
 
 
-def test_everybody_gets_a_whole_list_without_what_they_have(movie_run: Any) -> None:
+def test_every_user_gets_a_full_list_without_items_that_they_have(movie_run: Any) -> None:
     users = movie_run.rows("SELECT count(*) FROM features.users")[0][0]
     rows = published(movie_run, "SELECT count(DISTINCT user_id), count(*), max(rank) FROM recommendations")
     assert rows == [(users, users * 100, 100)]

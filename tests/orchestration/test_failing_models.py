@@ -1,4 +1,4 @@
-"""A model that raises, gives no numbers, takes too long or is left out: the others go on, and everybody is told."""
+"""A model that raises, returns NaN, takes too long or is skipped: the others go on, and the outcome is reported."""
 
 import signal
 import subprocess
@@ -106,7 +106,7 @@ def test_each_outcome_is_on_record_with_its_reason(lame: Lame) -> None:
     assert "boom" in missing["item_knn"].trace
 
 
-def test_the_asset_is_red_where_it_failed_and_yellow_where_it_was_left_out(lame: Lame) -> None:
+def test_the_asset_of_a_failed_model_is_red_and_of_a_skipped_one_yellow(lame: Lame) -> None:
     checks = lame.checks()
     assert checks["models/popularity"].passed
     assert checks["evaluation/popularity"].passed
@@ -135,7 +135,9 @@ def test_a_model_that_is_well_again_is_back_on_the_leaderboard(lame: Lame) -> No
     assert not EvaluationResults(lame.run).missing()
 
 
-def test_a_model_that_fails_now_is_not_judged_by_its_older_version(lame: Lame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_fails_now_is_not_evaluated_by_its_older_version(
+    lame: Lame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(get_model_class("ease"), "_fit", boom)
     assert run(lame.run.settings).success
     assert lame.board()["ease"]["reason"] == "ValueError: boom"

@@ -55,7 +55,7 @@ def fitted_with(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], str]
     return shown["params"].value, shown["params_from"].value
 
 
-def test_what_is_above_the_budget_is_left_out_by_fit_and_evaluation_and_is_fitted_when_named(home: Path) -> None:
+def test_a_model_above_the_budget_is_skipped_unless_it_is_named(home: Path) -> None:
     selection = 'key:"models/item_knn" or key:"evaluation/item_knn" or key:"models/popularity"'
     result = materialise(home, selection, budget_seconds=0.5)
     assert result.success
@@ -72,7 +72,7 @@ def test_what_is_above_the_budget_is_left_out_by_fit_and_evaluation_and_is_fitte
     assert EvaluationResults(run).missing() == []
 
 
-def test_a_retrain_goes_by_what_the_search_found_unless_told_otherwise(home: Path) -> None:
+def test_a_retrain_uses_the_tuned_parameters_unless_others_are_chosen(home: Path) -> None:
     run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
     selection = 'key:"models/item_knn"'
     tuned = Tuned(

@@ -161,7 +161,7 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(sam
     assert sample.lists() == first
 
 
-def test_a_champion_that_the_run_left_out_or_gave_other_parameters_is_fitted_anew_and_defends_itself(
+def test_a_champion_that_the_run_skipped_or_gave_other_parameters_is_fitted_again(
     home: Retraining,
 ) -> None:
     store, index = ModelStore(home.run.layout), id_map_hash(home.run.warehouse)

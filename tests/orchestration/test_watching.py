@@ -1,4 +1,4 @@
-"""What starts runs without anybody asking, and what tells somebody of trouble."""
+"""Schedules and sensors: what starts runs, and what raises alarms."""
 
 import json
 import logging
@@ -146,7 +146,7 @@ def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.Da
     assert "is active" in found.skip_message
 
 
-def test_a_tick_starts_no_run_beside_a_command_that_is_at_work(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_tick_starts_no_run_while_a_command_holds_the_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     with holding_movie(tmp_path) as other:
         assert domains_of(tick(settings(tmp_path), instance)) == ["anime"]
         assert f"the process {other.pid} holds it" in look(settings(tmp_path), instance).skip_message
@@ -215,7 +215,7 @@ def mirrored(tmp_path: Path) -> Settings:
 
 
 def drop(chosen: Settings, without: int = 0, age_seconds: float = 3600) -> None:
-    """Put ratings into the mirror, the last so many left out."""
+    """Put ratings into the mirror without the last `without` of them."""
     mirror = Path(chosen.mirror.get_secret_value())
     write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
     ratings = mirror / "files" / "ratings.csv"
@@ -375,7 +375,7 @@ def boom(*_: object) -> None:
     raise ValueError("boom")
 
 
-def test_a_failed_run_is_told_with_its_cause(
+def test_a_failed_run_raises_an_alarm_with_its_cause(
     tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(tmp_path, webhook=webhook.url)
@@ -389,7 +389,7 @@ def test_a_failed_run_is_told_with_its_cause(
     ]
 
 
-def test_a_failed_model_is_told_though_the_run_went_through_and_a_good_run_is_not(
+def test_a_failed_model_raises_an_alarm_although_the_run_succeeded_and_a_good_run_does_not(
     tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(tmp_path, webhook=webhook.url, models=("item_knn",))
