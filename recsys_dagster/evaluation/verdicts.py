@@ -111,7 +111,7 @@ def _comparison_sentence(comparison: Comparison) -> str:
         return line + "."
     line += f" (difference {difference.value:+.4f}, 95 % {difference.low:+.4f} to {difference.high:+.4f})"
     chance = comparison.p is None or comparison.p >= SIGNIFICANT
-    return line + (", which may be chance." if chance else ".")
+    return line + (", which may be chance after Holm's correction." if chance else ".")
 
 
 def _format_value(row: MetricRow) -> str:

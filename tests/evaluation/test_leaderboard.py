@@ -139,7 +139,7 @@ def test_a_lead_that_may_be_chance_is_called_that():
     results = {"user_item_bias": per_user(bias, bias), "als": per_user(model, model)}
     *_, sentence = verdicts(build_leaderboard(rows, results, seed=0))
     assert sentence.startswith("als beats the damped bias: RMSE")
-    assert sentence.endswith("which may be chance.")
+    assert sentence.endswith("which may be chance after Holm's correction.")
 
 
 def test_results_over_different_users_are_not_compared():
