@@ -84,7 +84,7 @@ def build_clean(
         domain: its scale is available to the SQL.
         fmt: the format of the files.
         manifest: the files.
-        max_rejected: share of the rows of a large file beyond which the reading of unparsable rows ends early.
+        max_rejected: share of the rows of a file that may be rejected, for messages.
 
     Raises:
         RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.

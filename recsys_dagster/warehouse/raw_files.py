@@ -31,12 +31,9 @@ from recsys_dagster.ingest.manifest import Manifest, ManifestFile
 from recsys_dagster.runtime.formatting import format_row, format_share
 from recsys_dagster.warehouse.database import quoted
 
-MIN_REJECTS = 100_000
-"""Unreadable rows of a file that are always read to the end; more of them end the reading if that is too large a share
-of the file."""
+MAX_UNPARSABLE = 100_000
+"""Rows of a file that may be impossible to divide into fields; their text is kept, and reading ends at more of them."""
 
-_FEW_REJECTS = 1000
-"""Rejects up to which a file can be faultless but for rows that cannot be divided into fields."""
 _BLOCK_BYTES = 16 * 2**20
 _SHIFTS_AT_ONCE = 2**20
 _LATEST = "2100-01-01"
@@ -83,7 +80,7 @@ def load_raw(
         scratch: existing folder for temporary files.
         fmt: the format.
         manifest: the files.
-        max_rejected: share of the rows of a file that may be rejected; beyond it, reading ends early.
+        max_rejected: share of the rows of a file that may be rejected, for messages.
 
     Raises:
         RecsysError: a quoted field is never closed, too many rows cannot be read, or the file is not CSV at all.
@@ -114,6 +111,7 @@ class _Loading:
         dialect: how the file is written.
         present: the columns of the source that the file has.
         is_text: whether fields are read as text and converted in SQL.
+        has_rejects: whether DuckDB stored the rows that it could not divide into fields.
     """
 
     def __init__(
@@ -128,26 +126,26 @@ class _Loading:
         spellings = source.spellings(file.header)
         self.present = [column for column in source.columns if column.name in spellings]
         self.is_text = True
+        self.has_rejects = False
         self.is_personal = any(column.personal for column in source.columns)
 
     def load(self, max_rejected: float) -> LoadedFile:
         """Create the table and the view of the file and fill the tables of faults."""
-        limit = max(MIN_REJECTS, int(max_rejected * self.file.lines))
         if self.ends_with_cr_only:
             self._unify_line_ends()
         try:
-            has_faults = self._create_tables(limit)
+            has_faults = self._create_tables(max_rejected)
         except duckdb.InvalidInputException as error:
             # DuckDB refuses files in which some lines end with LF and others with CRLF.
             if "state machine reached an invalid state" not in str(error) or self.path != self.file.path:
                 raise self._not_csv(error) from error
             self._unify_line_ends()
             try:
-                has_faults = self._create_tables(limit)
+                has_faults = self._create_tables(max_rejected)
             except duckdb.InvalidInputException as again:
                 raise self._not_csv(again) from again
-        rows_read = int(self.connection.execute(f"SELECT count(*) FROM {self._rows}").fetchall()[0][0])
-        unparsable = self._keep_unparsable(limit, max_rejected)
+        rows_read = self._count_rows()
+        unparsable = self._keep_unparsable()
         self._keep_line_shifts(rows_read, unparsable)
         self._create_view(has_faults)
         times = self._count_times(has_faults)
@@ -165,26 +163,31 @@ class _Loading:
     def _faults(self) -> str:
         return f"raw.{_name(f'{table_name(self.source)} faults')}"
 
-    def _create_tables(self, limit: int) -> bool:
+    def _create_tables(self, max_rejected: float) -> bool:
         """Create the table of the rows and, if values cannot be read, the table of these; return if there is one.
 
         DuckDB converts the fields of a file without faults. Otherwise they are read as text, and what cannot be
         converted is NULL.
-
-        Args:
-            limit: number of unparsable rows that are stored.
         """
+        is_small = self.file.lines <= MAX_UNPARSABLE
         self.is_text = self.dialect.decimal_comma or not self.dialect.numeric_times
         if not self.is_text:
-            self._create_rows(_FEW_REJECTS)
+            self._create_rows(rejects=is_small)
             self.is_text = not self._is_faultless()
             if not self.is_text:
                 return False
-        self._create_rows((limit + 1) * (len(self.file.header) + 2))  # a row has a reject for each field that it lacks
+        self._create_rows(rejects=is_small)
+        if not is_small and self._count_rows() < self.file.lines - 1:
+            self._refuse_too_many_unparsable(max_rejected)
+            self._create_rows(rejects=True)
         return self._find_faults()
 
-    def _create_rows(self, rejects: int) -> None:
-        """Create the table of the rows and that of so many rejects."""
+    def _create_rows(self, *, rejects: bool) -> None:
+        """Create the table of the rows.
+
+        Args:
+            rejects: whether to store the rows that cannot be divided into fields; DuckDB needs 2 kB for each of them.
+        """
         values = ", ".join(
             f"{self._value(column)} AS {_name(column.name)}"
             if column in self.present
@@ -195,17 +198,58 @@ class _Loading:
             self.connection.execute(f"DROP TABLE IF EXISTS {table}")
         # The order of the file is kept, and with it rowid counts the rows: numbering them would take three times as
         # long as reading them.
-        options = (
-            f"store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan', rejects_limit = {rejects}"
-        )
+        stored = "store_rejects = true, rejects_table = 'rejects', rejects_scan = 'rejects_scan'"
+        options = stored if rejects else "ignore_errors = true"
         self.connection.execute(f"CREATE TABLE {self._rows} AS SELECT {values} FROM {self._fields(options)}")
+        self.has_rejects = rejects
+
+    def _refuse_too_many_unparsable(self, max_rejected: float) -> None:
+        """Raise RecsysError if more rows cannot be divided into fields than can be kept."""
+        missing = self.file.lines - 1 - self._count_rows()
+        if missing <= MAX_UNPARSABLE:
+            return
+        # Blank lines are no rows, and a row can have several lines.
+        nothing = np.empty(0, np.int64)
+        if self.dialect.quote:
+            shifts = _shifts_of_quoted(self.path, self.dialect, nothing)
+        else:
+            shifts = _shifts_of_lines(self.path, nothing)
+        unparsable = missing - sum(int(extra.sum()) for _, extra in shifts)
+        if unparsable <= MAX_UNPARSABLE:
+            return
+        example = self._first_unparsable()
+        rows = self.file.lines - 1
+        raise RecsysError(
+            f"{self.file.path}: {format_share(unparsable / rows)} of {rows:,} rows cannot be divided into fields "
+            f"(at most {format_share(max_rejected)} may be rejected, and {MAX_UNPARSABLE:,} of this kind)"
+            f"{f', such as {example}' if example else ''}; mend the file or fetch it again"
+        )
+
+    def _first_unparsable(self) -> str | None:
+        """Return the first row in the start of the file that cannot be divided into fields, for a message."""
+        sample = self.scratch / f"{self.source.name}.start"
+        with self.path.open("rb") as file:
+            start = file.read(SAMPLE_BYTES)
+        sample.write_bytes(start[: start.rfind(b"\n") + 1])
+        whole, self.path = self.path, sample
+        try:
+            self._create_rows(rejects=True)
+            lines = self._keep_unparsable()
+        finally:
+            self.path = whole
+        text = self.connection.execute("SELECT raw FROM raw.unparsable ORDER BY line LIMIT 1").fetchall()
+        return format_row(int(lines[0]), text[0][0]) if len(lines) else None
+
+    def _count_rows(self) -> int:
+        return int(self.connection.execute(f"SELECT count(*) FROM {self._rows}").fetchall()[0][0])
 
     def _is_faultless(self) -> bool:
         """Return whether DuckDB could convert all values, and every id is an exact whole number."""
-        rejects, faulty = self.connection.execute(
-            "SELECT count(*), count(*) FILTER (error_type = 'CAST') FROM rejects"
-        ).fetchall()[0]
-        if faulty or rejects >= _FEW_REJECTS:
+        if self.has_rejects:
+            failed = "SELECT count(*) FROM rejects WHERE error_type = 'CAST'"
+            if self.connection.execute(failed).fetchall()[0][0]:
+                return False
+        elif self._count_rows() < self.file.lines - 1:
             return False
         ids = [_name(column.name) for column in self.present if _is_id(column)]
         checks = ", ".join(
@@ -344,9 +388,11 @@ class _Loading:
 
     # -- the faults
 
-    def _keep_unparsable(self, limit: int, max_rejected: float) -> NDArray[np.int64]:
+    def _keep_unparsable(self) -> NDArray[np.int64]:
         """Move the rows that could not be divided into fields to `raw.unparsable`; return their lines, rising."""
         name = self.source.name
+        if not self.has_rejects:
+            return np.empty(0, np.int64)
         starts = self.connection.execute(
             "SELECT DISTINCT line_byte_position AS start FROM rejects ORDER BY start"
         ).fetchnumpy()["start"]
@@ -380,15 +426,6 @@ class _Loading:
             self.connection.execute(
                 f"INSERT INTO raw.unparsable SELECT {quoted(name)}, line, {raw} FROM faulty ORDER BY line"
             )
-            if len(positions) > limit:
-                line, text = self.connection.execute(
-                    "SELECT line, raw FROM raw.unparsable WHERE source_file = ? ORDER BY line LIMIT 1", [name]
-                ).fetchall()[0]
-                raise RecsysError(
-                    f"{self.file.path}: at least {len(positions):,} of {self.file.lines - 1:,} rows cannot be divided "
-                    f"into fields (at most {format_share(max_rejected)} may be rejected), such as "
-                    f"{format_row(line, text)}; mend the file or fetch it again, or set RECSYS_MAX_REJECTED higher"
-                )
             lines = self.connection.execute("SELECT line FROM faulty ORDER BY line").fetchnumpy()["line"]
         finally:
             self.connection.execute("DROP TABLE faulty")

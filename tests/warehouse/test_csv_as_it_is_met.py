@@ -222,8 +222,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         ("", False),
         ("x,y,z,never", False),
         ("1,1,4,yesterday", False),
+        ("1,1", True),
     ],
-    ids=["blank lines", "values that cannot be read", "times that cannot be read"],
+    ids=["blank lines", "values that cannot be read", "times that cannot be read", "rows without all fields"],
 )
 def test_memory_is_bounded_whatever_is_in_a_file(tmp_path: Path, line: str, ends: bool) -> None:
     command = [sys.executable, "-c", BOUNDED, str(Path(__file__).parents[1]), str(tmp_path), line, "3000000"]
@@ -233,7 +234,8 @@ def test_memory_is_bounded_whatever_is_in_a_file(tmp_path: Path, line: str, ends
     assert int(peak) < 1000, "megabytes"
     assert bool(message) == ends
     if ends:
-        assert "rows cannot be divided into fields (at most 5 % may be rejected), such as line 2: `1,1`" in message[0]
+        assert "100 % of 3,000,001 rows cannot be divided into fields (at most 5 % may be rejected" in message[0]
+        assert "such as line 2: `1,1`; mend the file or fetch it again" in message[0]
 
 
 def test_a_quoted_field_that_is_never_closed_is_still_named(tmp_path: Path) -> None:

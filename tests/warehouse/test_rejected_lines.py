@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.warehouse import raw_files
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.database import pseudonym
 
@@ -57,6 +58,18 @@ def test_each_reason_names_the_line_it_is_on(tmp_path: Path, newline: str, last:
     assert (movies.rows_in, movies.kept, movies.rejected) == (3, 3, {})
     assert (ratings.rows_in, ratings.kept) == (15, 3)
     assert ratings.rejected == {"duplicate": 2, "out of scale": 3, "unknown item": 1, "unparsable": 6}
+
+
+def test_a_file_with_more_lines_than_may_be_unparsable_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_files, "MAX_UNPARSABLE", 4)
+    text = RATINGS_HEADER + "\n".join(LINES) + "\n"
+    warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": text})
+    assert rows(warehouse, REJECTED) == EXPECTED
+    monkeypatch.setattr(raw_files, "MAX_UNPARSABLE", 1)
+    with pytest.raises(RecsysError, match=r"ratings\.csv: 13\.3 % of 15 rows cannot be divided .* line 8: `1,2,3\.0`"):
+        build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": text})
 
 
 def test_blank_lines_are_no_rows_but_count_as_lines(tmp_path: Path) -> None:
