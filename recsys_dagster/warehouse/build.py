@@ -15,6 +15,7 @@ from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import Format
 from recsys_dagster.ingest.manifest import Manifest
+from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.origin import write_origin
 from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
@@ -119,7 +120,19 @@ def build_features(warehouse: Warehouse, domain: Domain, seed: int) -> list[Tabl
             _create_domain(connection, domain, seed)
             for table in sql_tables("features"):
                 _materialise(connection, table, [])
-            return [_summary(connection, table) for table in sql_tables("features")]
+            summaries = [_summary(connection, table) for table in sql_tables("features")]
+        announce(f"{domain.name}: {format_fold_cuts(connection)}")
+    return summaries
+
+
+def format_fold_cuts(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return how the folds are cut and why, in one line."""
+    method, reason, train_until, validation_until = connection.execute(
+        "SELECT method, reason, train_until, validation_until FROM features.fold_cuts"
+    ).fetchall()[0]
+    if method == "hash":
+        return f"folds are cut by hash, as {reason}"
+    return f"folds are cut by time, at {train_until} and {validation_until}: {reason}"
 
 
 def reconcile(warehouse: Warehouse) -> list[FileAccount]:

@@ -76,8 +76,11 @@ def test_ratings_with_one_time_stay_in_one_fold_and_no_fold_is_empty(
         ([0] * 2 + [T + time for time in range(98)], "fewer than 99 % of the ratings have a time"),
     ],
 )
-def test_where_times_cannot_cut_the_folds_a_hash_does(tmp_path: Path, times: list[int], reason: str) -> None:
+def test_where_times_cannot_cut_the_folds_a_hash_does(
+    tmp_path: Path, times: list[int], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     warehouse = movies(tmp_path, times)
+    assert f"movie: folds are cut by hash, as {reason}" in " ".join(capsys.readouterr().err.split())
     by_hash = {item: fold for _, item, fold in rows(movies(tmp_path / "untimed", [0] * 100), FOLDS)}
     assert {item: fold for _, item, fold in rows(warehouse, FOLDS)} == by_hash
     assert set(by_hash.values()) == {"train", "validation", "test"}
