@@ -76,9 +76,9 @@ bench: .venv/installed-dev ## speed and memory beside peers, into benchmarks/RES
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --extra postgres --group build --universal --python-version 3.11 --quiet \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
-# The other two hold only what requirements.lock does not, in the same versions.
+# The other two hold only what requirements.lock does not, in the same versions. What that holds for Windows only is missing elsewhere.
 BEYOND = --constraint requirements.lock \
-	$$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock | sort -u)
+	$$(sed -n "/sys_platform == 'win32'/! s/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p" requirements.lock | sort -u)
 
 lock: .venv/installed-dev ## resolve pyproject.toml into the three lock files; UPGRADE=1: to the newest versions
 	$(COMPILE) --output-file requirements.lock

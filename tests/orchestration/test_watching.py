@@ -196,7 +196,7 @@ def test_the_cause_of_a_failed_download_is_named_after_all_retries(
         raise TransientError("the line is down; try again later")
 
     monkeypatch.setattr(raw, "fetch", fail)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(raw.raw_files.op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
     job = build_definitions(settings(tmp_path)).resolve_job_def("ingest")
     result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
     assert failed_steps(result.all_events) == ["raw/files: the line is down; try again later"]
