@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.params import Params
 
 
 class BestRatedParams(Params):

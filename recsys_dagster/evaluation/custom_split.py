@@ -27,8 +27,9 @@ from recsys_dagster.evaluation.ranking import ListBlock, lists_of_known_users, l
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.attempt import attempt
-from recsys_dagster.models.base import DEFAULT, Model, Params
+from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.progress import announce

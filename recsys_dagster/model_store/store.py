@@ -30,7 +30,8 @@ from recsys_dagster.model_store.decisions import (
     read_decisions,
     record_decision,
 )
-from recsys_dagster.models.base import STATE_FILE, Model, Params
+from recsys_dagster.models.base import STATE_FILE, Model
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.files import refuse_links_outside
 from recsys_dagster.runtime.layout import Layout

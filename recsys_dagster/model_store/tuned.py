@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.params import Params
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import write_json
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.tastes import mean_genre_ratings
@@ -21,7 +20,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.capabilities import FoldIn
-from recsys_dagster.models.search_space import Range
+from recsys_dagster.models.params import Params
 from recsys_dagster.runtime.blocks import SCORE_BYTES
 
 STATE_FILE = "state.json"
@@ -31,31 +30,6 @@ ARRAYS_FILE = "state.npz"
 
 DEFAULT = "default"
 """Name of the preset with the default parameters, which every model has."""
-
-
-class Params(BaseModel):
-    """Base of each model's parameters: immutable, documented, unknown names refused.
-
-    `model_fields_set` holds the names of those that were given, also where the value equals the default.
-
-    Attributes:
-        searched: the range of each parameter that `recsys tune` searches; the others keep their defaults.
-        aliases: other spellings of parameters that are accepted, such as those of Spark and scikit-learn.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    searched: ClassVar[Mapping[str, Range]] = {}
-    aliases: ClassVar[Mapping[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_aliases(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or not cls.aliases.keys() & values.keys():
-            return values
-        for alias, name in cls.aliases.items():
-            if alias in values and name in values:
-                raise ValueError(f"{alias} is another spelling of {name}: give one of them")
-        return {cls.aliases.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True)

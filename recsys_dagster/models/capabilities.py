@@ -6,7 +6,7 @@ bases. Callers ask `isinstance(model, RatingPredictor)` or `issubclass(model_cla
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-
-if TYPE_CHECKING:
-    from recsys_dagster.models.base import Params
+from recsys_dagster.models.params import Params
 
 
 class RatingPredictor(ABC):
@@ -106,7 +104,7 @@ class EarlyStopping(ABC):
     """A model that learns from the validation fold for how long to train."""
 
     @abstractmethod
-    def refit_params(self) -> "Params":
+    def refit_params(self) -> Params:
         """Return the parameters for a fit without a validation fold, for as long as the last fit found best."""
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, Params, TopN
+from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, TopN
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor, SeparableInputs
 from recsys_dagster.models.contract_data import (
     COLD_ITEMS,
@@ -36,6 +36,7 @@ from recsys_dagster.models.contract_data import (
     UNRATED_USER,
     contract_data,
 )
+from recsys_dagster.models.params import Params
 
 ALL_USERS = np.arange(N_USERS, dtype=np.int32)
 

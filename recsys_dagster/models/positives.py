@@ -14,8 +14,9 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn
+from recsys_dagster.models.params import Params
 
 
 class PositivesParams(Params):

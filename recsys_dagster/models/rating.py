@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
+from recsys_dagster.models.params import Params
 
 
 class RatingParams(Params):

@@ -6,8 +6,9 @@ import numpy as np
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import EarlyStopping
+from recsys_dagster.models.params import Params
 
 VALIDATION_SHARE = 0.1
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError, create_model
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.tuned import read_tuned, tuned_path
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.params import Params
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 TUNED, DEFAULT = "tuned", "default"

@@ -11,7 +11,7 @@ from recsys_dagster.evaluation.metrics.classification import classification_sums
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.evaluation.metrics.registry import user_ratio
-from recsys_dagster.models.base import Params
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER

@@ -14,7 +14,8 @@ from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import Statistic, root_mean
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.records import FaultRow

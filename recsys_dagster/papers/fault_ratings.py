@@ -10,8 +10,8 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import predictions
 from recsys_dagster.evaluation.metrics.ratios import Statistic, mean, root_mean
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.classifiers.likes import LikeModel
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.records import FaultRow

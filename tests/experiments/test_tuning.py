@@ -16,7 +16,7 @@ from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.experiments import tuning
 from recsys_dagster.experiments.tuning import tune
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.models.base import Params
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import RatingModel
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.models.search_space import Real

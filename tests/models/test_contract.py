@@ -11,10 +11,11 @@ from pydantic import Field
 
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models import contract
-from recsys_dagster.models.base import Model, Params, TopN
+from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.models.baselines.popularity import Popularity
 from recsys_dagster.models.baselines.user_item_bias import UserItemBias
 from recsys_dagster.models.contract import CHECKS, Case, ContractError, check_contract
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import model_names
 
 

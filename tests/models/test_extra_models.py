@@ -18,7 +18,8 @@ MODULE = '''
 import numpy as np
 from pydantic import Field
 
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
+from recsys_dagster.models.params import Params
 
 
 class RecentParams(Params):

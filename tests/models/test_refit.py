@@ -6,8 +6,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import EarlyStopping
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.refit import fit_on_all
 
 

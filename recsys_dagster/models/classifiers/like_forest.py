@@ -9,10 +9,10 @@ from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.classifiers.likes import ItemInputs, LikeModel, LikeParams, sample_of
 from recsys_dagster.models.kernels.tree_grid import MOST_LEAVES, flat_trees, grid_sums, reachable, row_sums
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.search_space import Real, Whole
 
 FOLDS = 5

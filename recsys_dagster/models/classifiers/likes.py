@@ -17,8 +17,9 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, SeparableInputs
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import relative_popularity
 from recsys_dagster.runtime.progress import announce
 

@@ -11,12 +11,13 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.models.base import DEFAULT, Model, Params
+from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.ensembles.candidates import Weights, candidates_of
 from recsys_dagster.models.ensembles.conditional_logit import Examples, logit_weights, mean_ndcg
 from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.blocks import SCORE_BYTES

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from recsys_dagster.models.base import STATE_FILE, Model, Params
+from recsys_dagster.models.base import STATE_FILE, Model
 from recsys_dagster.models.budget import Estimate, Size
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 
 REHEARSAL = "rehearsal"

@@ -11,11 +11,11 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.factorization.factors import pair_products
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
 from recsys_dagster.models.search_space import Real, Whole
 

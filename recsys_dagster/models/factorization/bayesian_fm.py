@@ -18,10 +18,10 @@ from pydantic import Field
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL
 from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.runtime.progress import progress_bar
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, StatedTastes
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.search_space import Real
 
 

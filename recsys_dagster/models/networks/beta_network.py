@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.networks.rating_network import RatingNetwork, RatingNetworkParams
+from recsys_dagster.models.params import Params
 
 
 class BetaNetworkParams(RatingNetworkParams):

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.networks.rating_network import RatingNetwork, RatingNetworkParams
+from recsys_dagster.models.params import Params
 
 
 class DropoutMlpParams(RatingNetworkParams):

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recsys_dagster.models.base import Model, Params
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.networks.loops import Loop, Score, build_loop
+from recsys_dagster.models.params import Params
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.progress import progress_bar
 

@@ -15,7 +15,6 @@ from scipy.special import expit, log_softmax
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Params
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.networks.neural import (
@@ -26,6 +25,7 @@ from recsys_dagster.models.networks.neural import (
     seed_everything,
     train,
 )
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.search_space import Real, Whole
 from recsys_dagster.models.sequences.histories import Histories
 
