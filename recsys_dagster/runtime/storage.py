@@ -29,7 +29,12 @@ FULL_SIGNS = (
 )
 """What the texts of errors of DuckDB, SQLite and the system contain when the disk is full."""
 _UNWRITABLE = "make it writable, or set RECSYS_HOME to another folder"
-_CURES = {errno.EACCES: _UNWRITABLE, errno.EPERM: _UNWRITABLE, errno.EROFS: _UNWRITABLE}
+_CURES = {
+    errno.EACCES: _UNWRITABLE,
+    errno.EPERM: _UNWRITABLE,
+    errno.EROFS: _UNWRITABLE,
+    errno.ENAMETOOLONG: "set RECSYS_HOME to a folder with a shorter name",
+}
 
 
 def sha256(path: Path) -> str:
