@@ -12,11 +12,7 @@ line of a row from its position. Memory is bounded whatever is in a file: what g
 in tables, which DuckDB spills.
 """
 
-import csv
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -29,19 +25,21 @@ from recsys_dagster.ingest.csv_dialect import SAMPLE_BYTES, Dialect, recognise
 from recsys_dagster.ingest.formats import Column, Format, SourceFile
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile
 from recsys_dagster.runtime.formatting import format_row, format_share
+from recsys_dagster.warehouse.csv_values import (
+    EXACT,
+    UNKNOWN_TIME,
+    is_id,
+    number_column,
+    quoted_name,
+    text_column,
+    time_of_number,
+    time_of_text,
+)
 from recsys_dagster.warehouse.database import quoted
+from recsys_dagster.warehouse.line_numbers import BLOCK_BYTES, newlines_before, shifts_of_lines, shifts_of_quoted
 
 MAX_UNPARSABLE = 100_000
 """Rows of a file that may be impossible to divide into fields; their text is kept, and reading ends at more of them."""
-
-_BLOCK_BYTES = 16 * 2**20
-_SHIFTS_AT_ONCE = 2**20
-_LATEST = "2100-01-01"
-"""Date from which on a time is implausible."""
-_UNKNOWN_TIME = r"^\s*(0+([.]0*)?|(0000|1970)-0[01]-0[01]([ T]00:00(:00([.]0*)?)?(Z|[+]00:?00)?)?)?\s*$"
-"""Zero, 0000-00-00 and the start of 1970: the time is unknown."""
-_EXACT = 2**53
-"""Whole numbers below this are exact as DOUBLE."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +155,11 @@ class _Loading:
 
     @property
     def _rows(self) -> str:
-        return f"raw.{_name(f'{table_name(self.source)} rows')}"
+        return f"raw.{quoted_name(f'{table_name(self.source)} rows')}"
 
     @property
     def _faults(self) -> str:
-        return f"raw.{_name(f'{table_name(self.source)} faults')}"
+        return f"raw.{quoted_name(f'{table_name(self.source)} faults')}"
 
     def _create_tables(self, max_rejected: float) -> bool:
         """Create the table of the rows and, if values cannot be read, the table of these; return if there is one.
@@ -189,9 +187,9 @@ class _Loading:
             rejects: whether to store the rows that cannot be divided into fields; DuckDB needs 2 kB for each of them.
         """
         values = ", ".join(
-            f"{self._value(column)} AS {_name(column.name)}"
+            f"{self._value(column)} AS {quoted_name(column.name)}"
             if column in self.present
-            else f"NULL::{self._stored_type(column)} AS {_name(column.name)}"
+            else f"NULL::{self._stored_type(column)} AS {quoted_name(column.name)}"
             for column in self.source.columns
         )
         for table in ("rejects", "rejects_scan", self._rows):
@@ -211,9 +209,9 @@ class _Loading:
         # Blank lines are no rows, and a row can have several lines.
         nothing = np.empty(0, np.int64)
         if self.dialect.quote:
-            shifts = _shifts_of_quoted(self.path, self.dialect, nothing)
+            shifts = shifts_of_quoted(self.path, self.dialect, nothing)
         else:
-            shifts = _shifts_of_lines(self.path, nothing)
+            shifts = shifts_of_lines(self.path, nothing)
         unparsable = missing - sum(int(extra.sum()) for _, extra in shifts)
         if unparsable <= MAX_UNPARSABLE:
             return
@@ -251,9 +249,9 @@ class _Loading:
                 return False
         elif self._count_rows() < self.file.lines - 1:
             return False
-        ids = [_name(column.name) for column in self.present if _is_id(column)]
+        ids = [quoted_name(column.name) for column in self.present if is_id(column)]
         checks = ", ".join(
-            f"count({name}) = count(*) AND coalesce(min({name}) > -{_EXACT} AND max({name}) < {_EXACT}, TRUE)"
+            f"count({name}) = count(*) AND coalesce(min({name}) > -{EXACT} AND max({name}) < {EXACT}, TRUE)"
             for name in ids
         )
         return not ids or all(self.connection.execute(f"SELECT {checks} FROM {self._rows}").fetchall()[0])
@@ -268,11 +266,11 @@ class _Loading:
         quote = quoted(self.dialect.quote)
         fields = []
         for column in self.present:
-            name = _name(column.name)
-            fields.append(f"{name} AS {_text(column)}")
-            if _is_id(column):
+            name = quoted_name(column.name)
+            fields.append(f"{name} AS {text_column(column)}")
+            if is_id(column):
                 number = f"try_cast({self._plain(name)} AS DOUBLE)" if self.is_text else name
-                fields.append(f"{number} AS {_number(column)}")
+                fields.append(f"{number} AS {number_column(column)}")
         return (
             f"(SELECT {', '.join(fields)} FROM read_csv({quoted(self.path)}, auto_detect = false, header = true,"
             f" delim = {quoted(self.dialect.delimiter)}, quote = {quote}, escape = {quote},"
@@ -281,7 +279,7 @@ class _Loading:
 
     def _read_type(self, column: Column) -> str:
         """Return the type that DuckDB converts a field to: DOUBLE for ids, as it would round 1.5 to a whole number."""
-        return "DOUBLE" if _is_id(column) else self._stored_type(column)
+        return "DOUBLE" if is_id(column) else self._stored_type(column)
 
     def _find_faults(self) -> bool:
         """Create the table of rows with values that cannot be read by reading the file again; return if there are any.
@@ -289,20 +287,20 @@ class _Loading:
         A column for these in the table of rows would be NULL almost everywhere, and still take a third of its time.
         """
         typed = [column for column in self.present if column.type != "VARCHAR"]
-        missing = " OR ".join(f"count({_name(column.name)}) < count(*)" for column in typed) or "FALSE"
+        missing = " OR ".join(f"count({quoted_name(column.name)}) < count(*)" for column in typed) or "FALSE"
         if not self.connection.execute(f"SELECT {missing} FROM {self._rows}").fetchall()[0][0]:
             return False
         failures = {
-            column: f"({_text(column)} IS NOT NULL AND {self._value(column)} IS NULL)"
+            column: f"({text_column(column)} IS NOT NULL AND {self._value(column)} IS NULL)"
             for column in typed
             if column.type != "TIMESTAMP"
         }
         lost = [
-            f"CASE WHEN {self._value(column)} IS NULL THEN {_text(column)} END"
+            f"CASE WHEN {self._value(column)} IS NULL THEN {text_column(column)} END"
             for column in typed
             if column.type == "TIMESTAMP"
         ]
-        text = "concat_ws(',', " + ", ".join(f"coalesce({_text(column)}, '')" for column in self.present) + ")"
+        text = "concat_ws(',', " + ", ".join(f"coalesce({text_column(column)}, '')" for column in self.present) + ")"
         self.connection.execute(
             f"CREATE OR REPLACE TABLE {self._faults} AS FROM (SELECT row_number() OVER () - 1 AS position,"
             f" {' OR '.join(failures.values()) or 'FALSE'} AS unreadable,"
@@ -314,23 +312,24 @@ class _Loading:
 
     def _value(self, column: Column) -> str:
         """Return the SQL of a stored value, made of the text of the field."""
-        text = _text(column)
-        if _is_id(column) and not self.is_text:
-            return f"CASE WHEN {_number(column)} = floor({_number(column)}) THEN try_cast({text} AS BIGINT) END"
+        text = text_column(column)
+        if is_id(column) and not self.is_text:
+            number = number_column(column)
+            return f"CASE WHEN {number} = floor({number}) THEN try_cast({text} AS BIGINT) END"
         if column.type == "VARCHAR" or not self.is_text:
             return text
-        if _is_id(column):
+        if is_id(column):
             # Some programs write whole numbers as 1.0; 1.5 is none, and must not be rounded to another id.
-            number, plain = _number(column), self._plain(text)
+            number, plain = number_column(column), self._plain(text)
             return (
-                f"CASE WHEN abs({number}) < {_EXACT} AND {number} = floor({number}) THEN cast({number} AS BIGINT)"
-                f" WHEN abs({number}) >= {_EXACT} AND regexp_full_match({plain}, '\\s*[-+]?[0-9]+([.]0*)?\\s*')"
+                f"CASE WHEN abs({number}) < {EXACT} AND {number} = floor({number}) THEN cast({number} AS BIGINT)"
+                f" WHEN abs({number}) >= {EXACT} AND regexp_full_match({plain}, '\\s*[-+]?[0-9]+([.]0*)?\\s*')"
                 f" THEN try_cast({plain} AS BIGINT) END"
             )
         if self._is_number_of_time(column):
             return f"try_cast({text} AS BIGINT)"
         if column.type == "TIMESTAMP":
-            return f"coalesce({_time_of_number(f'try_cast({text} AS BIGINT)', column)}, {_time_of_text(text, column)})"
+            return f"coalesce({time_of_number(f'try_cast({text} AS BIGINT)', column)}, {time_of_text(text, column)})"
         return f"try_cast({self._plain(text)} AS {column.type})"
 
     def _plain(self, text: str) -> str:
@@ -347,11 +346,11 @@ class _Loading:
     def _create_view(self, has_faults: bool) -> None:
         columns, fields = [], []
         for column in self.source.columns:
-            value = _name(column.name)
+            value = quoted_name(column.name)
             if not column.personal and column in self.present:
                 fields.append(f"coalesce({value}::VARCHAR, '')")
             if self._is_number_of_time(column):
-                value = f"{_time_of_number(value, column)} AS {value}"
+                value = f"{time_of_number(value, column)} AS {value}"
             columns.append(value)
         raw, unreadable, joined = f"concat_ws(',', {', '.join(fields)})" if fields else "NULL::VARCHAR", "FALSE", ""
         if has_faults:
@@ -359,7 +358,7 @@ class _Loading:
             unreadable = "coalesce(faults.unreadable, FALSE)"
             joined = f"LEFT JOIN {self._faults} AS faults ON rows.rowid = faults.position"
         self.connection.execute(
-            f"CREATE VIEW raw.{_name(table_name(self.source))} AS SELECT rows.rowid AS position, {raw} AS raw,"
+            f"CREATE VIEW raw.{quoted_name(table_name(self.source))} AS SELECT rows.rowid AS position, {raw} AS raw,"
             f" {unreadable} AS unreadable, {', '.join(columns)} FROM {self._rows} AS rows {joined}"
         )
 
@@ -368,9 +367,9 @@ class _Loading:
         column = next((column for column in self.present if column.type == "TIMESTAMP"), None)
         if column is None:
             return None, None, None
-        name = _name(column.name)
+        name = quoted_name(column.name)
         if self._is_number_of_time(column):
-            time = _time_of_number(name, column)
+            time = time_of_number(name, column)
             # A time of 0 is unknown.
             implausible = f"CASE WHEN {name} <> 0 AND {time} IS NULL THEN {name} END"
         else:
@@ -381,7 +380,7 @@ class _Loading:
         if has_faults:
             unread, text = self.connection.execute(
                 f"SELECT count(*), any_value(lost_time) FROM {self._faults}"
-                f" WHERE lost_time IS NOT NULL AND NOT regexp_matches(lost_time, '{_UNKNOWN_TIME}')"
+                f" WHERE lost_time IS NOT NULL AND NOT regexp_matches(lost_time, '{UNKNOWN_TIME}')"
             ).fetchall()[0]
             lost, example = lost + unread, text or example
         return read + lost, lost, example
@@ -399,7 +398,7 @@ class _Loading:
         positions = np.ma.getdata(starts).astype(np.int64)
         if not len(positions):
             return positions
-        located = pa.table({"start": positions, "newlines": _newlines_before(self.path, positions)})
+        located = pa.table({"start": positions, "newlines": newlines_before(self.path, positions)})
         self.connection.register("located", located)
         newlines = "(length({0}) - length(replace({0}, chr(10), '')))"
         record = "ltrim(csv_line, chr(10) || chr(13))"
@@ -437,9 +436,9 @@ class _Loading:
             # Every row has a line of its own, and no line is blank.
             batches = iter([(unparsable - 2 - np.arange(len(unparsable)), np.ones(len(unparsable), np.int64))])
         elif self.dialect.quote:
-            batches = _shifts_of_quoted(self.path, self.dialect, unparsable)
+            batches = shifts_of_quoted(self.path, self.dialect, unparsable)
         else:
-            batches = _shifts_of_lines(self.path, unparsable)
+            batches = shifts_of_lines(self.path, unparsable)
         for positions, extra in batches:
             if len(positions):
                 self.connection.register("shifts", pa.table({"position": positions, "extra_lines": extra}))
@@ -453,7 +452,7 @@ class _Loading:
         copy = self.scratch / f"{self.source.name}.lf"
         with self.file.path.open("rb") as original, copy.open("wb") as target:
             pending = b""
-            while block := original.read(_BLOCK_BYTES):
+            while block := original.read(BLOCK_BYTES):
                 block = pending + block
                 # A CR at the end of a block may belong to an LF in the next.
                 pending = b"\r" if block.endswith(b"\r") and not self.ends_with_cr_only else b""
@@ -469,139 +468,8 @@ class _Loading:
 
 def _create_empty(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> None:
     """Create the view of a file that is missing."""
-    columns = ", ".join(f"NULL::{column.type} AS {_name(column.name)}" for column in source.columns)
+    columns = ", ".join(f"NULL::{column.type} AS {quoted_name(column.name)}" for column in source.columns)
     connection.execute(
-        f"CREATE VIEW raw.{_name(table_name(source))} AS SELECT 0::BIGINT AS position, NULL::VARCHAR AS raw,"
+        f"CREATE VIEW raw.{quoted_name(table_name(source))} AS SELECT 0::BIGINT AS position, NULL::VARCHAR AS raw,"
         f" FALSE AS unreadable, {columns} WHERE FALSE"
     )
-
-
-def _time_of_number(number: str, column: Column) -> str:
-    """Return the SQL of the time of a number; plausible seconds, milliseconds and microseconds differ in size."""
-    first, last = (int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) for day in _plausible_days(column))
-    cases = " ".join(
-        f"WHEN {number} BETWEEN {first * per_second} AND {last * per_second - 1}"
-        f" THEN make_timestamp({number} * {1_000_000 // per_second})"
-        for per_second in (1, 1_000, 1_000_000)
-    )
-    return f"CASE {cases} END"
-
-
-def _time_of_text(text: str, column: Column) -> str:
-    """Return the SQL of the time of a text such as 2013-03-03 10:52:53, in UTC unless it names another zone."""
-    first, last = _plausible_days(column)
-    time = f"timezone('UTC', try_cast(trim({text}) AS TIMESTAMPTZ))"
-    return f"CASE WHEN {time} >= TIMESTAMP '{first}' AND {time} < TIMESTAMP '{last}' THEN {time} END"
-
-
-def _plausible_days(column: Column) -> tuple[str, str]:
-    return column.earliest, _LATEST
-
-
-def _newlines_before(path: Path, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many line ends are in a file before each byte position (from 1, rising), reading it once."""
-    counts = np.zeros(len(positions), dtype=np.int64)
-    done = passed = offset = 0
-    with path.open("rb") as file:
-        while done < len(positions) and (block := file.read(_BLOCK_BYTES)):
-            stop = int(np.searchsorted(positions, offset + len(block), side="right"))
-            ends = _newlines_of(block) + offset
-            counts[done:stop] = passed + np.searchsorted(ends, positions[done:stop] - 1)
-            done, passed, offset = stop, passed + len(ends), offset + len(block)
-    counts[done:] = passed
-    return counts
-
-
-def _newlines_of(block: bytes) -> NDArray[np.int64]:
-    return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
-
-
-def _shifts_of_lines(
-    path: Path, unparsable: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the line shifts of a file without quotes, in which every row is one line.
-
-    Args:
-        path: the file.
-        unparsable: lines of the rows that were not loaded, rising.
-
-    Yields:
-        (positions, extra lines), of equal length.
-    """
-    line = 0  # lines before the block
-    extras = 0  # lines before the block that hold no loaded row, without the header
-    pending = b""
-    with path.open("rb") as file:
-        while True:
-            block = file.read(_BLOCK_BYTES)
-            data = pending + block if block else pending + (b"\n" if pending else b"")
-            ends = _newlines_of(data)
-            if len(ends):
-                starts = np.concatenate([[0], ends[:-1] + 1])
-                bytes_of = np.frombuffer(data, dtype=np.uint8)
-                lengths = ends - starts
-                is_blank = (lengths == 0) | ((lengths == 1) & (bytes_of[starts] == ord("\r")))
-                numbers = line + 1 + np.arange(len(ends))
-                first, last = np.searchsorted(unparsable, [numbers[0], numbers[-1] + 1])
-                is_blank[unparsable[first:last] - line - 1] = True
-                if line == 0:
-                    is_blank[0] = False
-                extra = np.flatnonzero(is_blank)
-                positions = numbers[extra] - 2 - extras - np.arange(len(extra))
-                yield np.unique(positions, return_counts=True)
-                line, extras = line + len(ends), extras + len(extra)
-                pending = data[int(ends[-1]) + 1 :]
-            else:
-                pending = data
-            if not block:
-                return
-
-
-def _shifts_of_quoted(
-    path: Path, dialect: Dialect, unparsable: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the line shifts of a file with quoted fields, in which a row can have several lines; see above."""
-    csv.field_size_limit(2**31 - 1)  # DuckDB's own limit for a line is 2 MB
-    positions: list[int] = []
-    extra: list[int] = []
-    position = -1  # of the last loaded row; the header counts as one
-    end = place = 0
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=dialect.delimiter)
-        # A row of the file that Python cannot read has no position, as DuckDB cannot read it either.
-        with suppress(csv.Error):
-            for row in reader:
-                start, end = end + 1, reader.line_num
-                while place < len(unparsable) and unparsable[place] < start:
-                    place += 1
-                is_loaded = bool(row) and not (place < len(unparsable) and unparsable[place] == start)
-                lines = end - start + 1
-                if is_loaded:
-                    position += 1
-                    lines -= 1
-                if lines and position >= 0:
-                    if positions and positions[-1] == position:
-                        extra[-1] += lines
-                    else:
-                        positions.append(position)
-                        extra.append(lines)
-                if len(positions) > _SHIFTS_AT_ONCE:
-                    yield np.array(positions, np.int64), np.array(extra, np.int64)
-                    positions, extra = [], []
-    yield np.array(positions, np.int64), np.array(extra, np.int64)
-
-
-def _is_id(column: Column) -> bool:
-    return column.type == "BIGINT"
-
-
-def _text(column: Column) -> str:
-    return _name(f"text of {column.name}")
-
-
-def _number(column: Column) -> str:
-    return _name(f"number of {column.name}")
-
-
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,56 @@
+"""SQL expressions that read the text of a CSV field as an id, a number or a time."""
+
+from datetime import UTC, datetime
+
+from recsys_dagster.ingest.formats import Column
+
+_LATEST = "2100-01-01"
+"""Date from which on a time is implausible."""
+
+UNKNOWN_TIME = r"^\s*(0+([.]0*)?|(0000|1970)-0[01]-0[01]([ T]00:00(:00([.]0*)?)?(Z|[+]00:?00)?)?)?\s*$"
+"""Zero, 0000-00-00 and the start of 1970: the time is unknown."""
+
+EXACT = 2**53
+"""Whole numbers below this are exact as DOUBLE."""
+
+
+def time_of_number(number: str, column: Column) -> str:
+    """Return the SQL of the time of a number; plausible seconds, milliseconds and microseconds differ in size."""
+    first, last = (int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) for day in _plausible_days(column))
+    cases = " ".join(
+        f"WHEN {number} BETWEEN {first * per_second} AND {last * per_second - 1}"
+        f" THEN make_timestamp({number} * {1_000_000 // per_second})"
+        for per_second in (1, 1_000, 1_000_000)
+    )
+    return f"CASE {cases} END"
+
+
+def time_of_text(text: str, column: Column) -> str:
+    """Return the SQL of the time of a text such as 2013-03-03 10:52:53, in UTC unless it names another zone."""
+    first, last = _plausible_days(column)
+    time = f"timezone('UTC', try_cast(trim({text}) AS TIMESTAMPTZ))"
+    return f"CASE WHEN {time} >= TIMESTAMP '{first}' AND {time} < TIMESTAMP '{last}' THEN {time} END"
+
+
+def _plausible_days(column: Column) -> tuple[str, str]:
+    return column.earliest, _LATEST
+
+
+def is_id(column: Column) -> bool:
+    """Return whether the column holds ids."""
+    return column.type == "BIGINT"
+
+
+def text_column(column: Column) -> str:
+    """Return the identifier of the column that holds the text of the field."""
+    return quoted_name(f"text of {column.name}")
+
+
+def number_column(column: Column) -> str:
+    """Return the identifier of the column that holds the field as a number."""
+    return quoted_name(f"number of {column.name}")
+
+
+def quoted_name(name: str) -> str:
+    """Return the name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
