@@ -42,7 +42,7 @@ def test_a_run_killed_anywhere_is_made_good_by_the_next(home: Any, tmp_path: Pat
         killed_after(home, step)
     again = home.recsys("run", "--domain", "movie")
     assert again.returncode == 0, again.stderr
-    assert f"; see {home.path / 'reports' / 'movie' / 'index.html'}\n" in again.stderr
+    assert f"report: {home.path / 'reports' / 'movie' / 'index.html'}\n" in again.stdout
     assert home.lists("movie") == undisturbed.lists("movie")
 
 
