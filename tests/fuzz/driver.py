@@ -172,9 +172,10 @@ def _opens(path: Path) -> bool:
 
 
 def _in_a_process(work: Callable[[], int], environment: dict[str, str], folder: Path) -> tuple[int, float, int]:
-    """Do the work in a fork of this process; return its exit code, processor time and peak memory in bytes."""
+    """Do the work in a fork of this process; return its exit code, processor time and the bytes of memory it took."""
     sys.stdout.flush()
     sys.stderr.flush()
+    shared = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     child = os.fork()
     if child == 0:
         code = 99
@@ -197,7 +198,7 @@ def _in_a_process(work: Callable[[], int], environment: dict[str, str], folder: 
                 sys.stderr.flush()
             os._exit(code)
     _, status, usage = os.wait4(child, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 - shared
 
 
 def _perform(command: Sequence[str]) -> int:
