@@ -175,11 +175,14 @@ def _in_a_process(work: Callable[[], int], environment: dict[str, str], folder: 
     """Do the work in a fork of this process; return its exit code, processor time and the bytes of memory it took."""
     sys.stdout.flush()
     sys.stderr.flush()
-    shared = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         code = 99
         try:
+            inherited = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+            os.write(writing, str(inherited).encode())
+            os.close(writing)
             resource.setrlimit(resource.RLIMIT_DATA, (6 * BYTES, 6 * BYTES))
             signal.alarm(LONGEST_WAIT)
             os.chdir(folder)
@@ -197,7 +200,10 @@ def _in_a_process(work: Callable[[], int], environment: dict[str, str], folder: 
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(code)
+    os.close(writing)
     _, status, usage = os.wait4(child, 0)
+    shared = int(os.read(reading, 32))
+    os.close(reading)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 - shared
 
 
