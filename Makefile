@@ -74,7 +74,7 @@ fuzz: .venv/installed-dev ## damage archives, tables, settings, models, publishe
 bench: .venv/installed-dev ## speed and memory beside peers, into benchmarks/RESULTS.md; SIZE=small takes minutes, the full size hours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --size $(or $(SIZE),full)
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --extra postgres --group build --universal --python-version 3.11 --quiet \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra postgres --extra serve --group build --universal --python-version 3.11 --quiet \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 # The other two hold only what requirements.lock does not, in the same versions. What that holds for Windows only is missing elsewhere.
 BEYOND = --constraint requirements.lock \

@@ -1,0 +1,264 @@
+"""Read the declaration of a dataset: a YAML file that says where its files are and what their columns mean.
+
+A declaration is `RECSYS_HOME/datasets/<id>.yaml`; `recsys import` writes it, or a user by hand:
+
+    id: shop
+    domain: shop
+    licence: our own
+    ratings: {scale: [1, 5], liked_from: 4}
+    interactions:
+      files: orders/*.csv
+      user: customer
+      item: sku
+      rating: stars
+      time: created_at
+    items:
+      files: products.csv
+      item: sku
+      title: name
+      genres: {column: categories, separator: "|"}
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from recsys_dagster.domains import default_like_threshold
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.text import printable
+
+IMPLICIT = "implicit"
+"""Value of `ratings` of a dataset without ratings."""
+
+_NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+
+
+class DeclarationError(RecsysError):
+    """A declaration cannot be used; the message names the file, the field and the cure."""
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ratings(_Strict):
+    """The rating scale.
+
+    Attributes:
+        scale: lowest and highest possible rating.
+        liked_from: a rating at or above it counts as liked; default: see `default_like_threshold`.
+    """
+
+    scale: tuple[float, float]
+    liked_from: float | None = None
+
+    @property
+    def like_threshold(self) -> float:
+        """The rating from which on an item counts as liked."""
+        return default_like_threshold(self.scale) if self.liked_from is None else self.liked_from
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        low, high = self.scale
+        if not low < high:
+            raise ValueError(f"scale: [{low:g}, {high:g}]: the first number has to be below the second")
+        if not low <= self.like_threshold <= high:
+            raise ValueError(f"liked_from: {self.like_threshold:g} is outside of the scale from {low:g} to {high:g}")
+        return self
+
+
+class ListColumn(_Strict):
+    """A column with several values, such as genres.
+
+    Attributes:
+        column: name of the column.
+        separator: text between two values; None: the column has lists, or JSON lists.
+    """
+
+    column: str
+    separator: str | None = None
+
+
+class FlagColumns(_Strict):
+    """Several columns of zeros and ones; the name of each column whose value is one is a value.
+
+    Attributes:
+        flags: names of the columns.
+    """
+
+    flags: tuple[str, ...] = Field(min_length=1)
+
+
+class Files(_Strict):
+    """Where the rows are, and how they are written.
+
+    Attributes:
+        files: paths, folders or patterns such as orders/*.csv, or URLs. Relative ones are relative to the folder of the
+            declaration or, where the declaration names an archive, in the archive (where a base name is enough).
+        format: of the files; None: by their endings.
+        columns: names of the columns of a CSV file without header, in order; None: the first row has them.
+        delimiter: text between the fields of a CSV file; None: recognised.
+        encoding: of a CSV file.
+        database: address of a database that is read instead of files; see `query`.
+        query: SELECT that gives the rows.
+    """
+
+    files: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    format: Literal["csv", "jsonl", "parquet"] | None = None
+    columns: tuple[str, ...] | None = None
+    delimiter: str | None = Field(None, min_length=1, max_length=4)
+    encoding: str = "utf-8"
+    database: str | None = None
+    query: str | None = None
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if bool(self.files) == (self.database is not None):
+            raise ValueError("name either files or a database")
+        if (self.database is None) != (self.query is None):
+            raise ValueError("database and query belong together: the query is the SELECT that gives the rows")
+        return self
+
+
+class InteractionSource(Files):
+    """The interactions: the names of their columns.
+
+    Attributes:
+        user, item: ids of any type.
+        rating: on the scale of `ratings`; a missing value is an interaction without a rating.
+        weight: strength of an interaction, above zero; several rows of a pair add up.
+        time: date, ISO text, or seconds, milliseconds or microseconds since 1970.
+        status: watching, completed, on_hold, dropped or plan_to_watch.
+        progress: how far the user got, such as episodes watched.
+        unrated: values of `rating` that stand for no rating, such as 0.
+        user_ids, item_ids: type of the ids; None: integers where every id is a whole number, else text.
+    """
+
+    user: str
+    item: str
+    rating: str | None = None
+    weight: str | None = None
+    time: str | None = None
+    status: str | None = None
+    progress: str | None = None
+    unrated: tuple[float, ...] = ()
+    user_ids: Literal["integer", "text"] | None = None
+    item_ids: Literal["integer", "text"] | None = None
+
+
+class ItemSource(Files):
+    """The items: the names of their columns, each the same as in `clean.items`.
+
+    Attributes:
+        item: id, of the same type as in the interactions.
+        year_in_title: whether the year stands in parentheses at the end of the title, which it then leaves.
+    """
+
+    item: str
+    title: str | None = None
+    title_english: str | None = None
+    kind: str | None = None
+    year: str | None = None
+    genres: str | ListColumn | FlagColumns | None = None
+    creators: str | ListColumn | None = None
+    language: str | None = None
+    episodes: str | None = None
+    members: str | None = None
+    site_score: str | None = None
+    synopsis: str | None = None
+    image_url: str | None = None
+    is_adult: str | None = None
+    year_in_title: bool = False
+
+
+class Declaration(_Strict):
+    """A dataset as a user declares it.
+
+    Attributes:
+        id: name of the dataset.
+        domain: name of its domain.
+        licence, homepage, summary: as of `Dataset`.
+        archive: ZIP archive that has the files: a path, a URL, or `kaggle:owner/name`; None: they are not packed.
+        ratings: the rating scale, or `implicit`.
+        pseudonymise: whether user ids are replaced by pseudonyms and stored nowhere.
+        interactions: where the interactions are.
+        items: where the items are; None: nothing is known of them but their ids.
+    """
+
+    id: str = Field(pattern=f"^{_NAME}$")
+    domain: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
+    licence: str = "not stated"
+    homepage: str = ""
+    summary: str = ""
+    archive: str | None = None
+    ratings: Ratings | Literal["implicit"]
+    pseudonymise: bool = False
+    interactions: InteractionSource
+    items: ItemSource | None = None
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Lowest and highest rating; None for implicit feedback."""
+        return self.ratings.scale if isinstance(self.ratings, Ratings) else None
+
+    @model_validator(mode="after")
+    def _check_rating(self) -> Self:
+        if self.scale is not None and self.interactions.rating is None:
+            raise ValueError(
+                f"interactions.rating: name the column of the ratings, or say `ratings: {IMPLICIT}` if there are none"
+            )
+        if self.scale is None and self.interactions.rating is not None:
+            raise ValueError("ratings: give the scale, such as {scale: [1, 5]}, as interactions.rating names a column")
+        return self
+
+
+def read_declaration(path: Path) -> Declaration:
+    """Read a declaration.
+
+    Raises:
+        DeclarationError: the file cannot be read, is no YAML, or a field is unknown, missing or has an invalid value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read ({error.strerror}); name an existing file") from None
+    except UnicodeDecodeError:
+        raise DeclarationError(f"{path}: expected UTF-8; save the file in that encoding") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        reason = printable(getattr(error, "problem", None) or "damaged")
+        raise DeclarationError(f"{path}{line}: not readable as YAML ({reason}); mend it") from None
+    if not isinstance(content, dict):
+        raise DeclarationError(f"{path}: expected lines such as `id: {path.stem}`; see `recsys import --help`")
+    try:
+        declaration = Declaration.model_validate({"id": path.stem, **content})
+    except ValidationError as error:
+        faults = dict.fromkeys(_describe(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        raise DeclarationError(f"{path}: {'; '.join(faults)}") from None
+    if declaration.id != path.stem:
+        raise DeclarationError(f"{path}: id: {declaration.id} differs from the file's name; call it {path.stem}")
+    return declaration
+
+
+def _describe(place: Sequence[int | str], kind: str, message: str) -> str:
+    """Describe a fault of a field in a few words, with the nearest known name where a field is unknown."""
+    parts = [str(part) for part in place if not re.fullmatch(r"[A-Z]\w*|literal\[.*\]", str(part))]
+    name = printable(".".join(parts))
+    if kind == "missing":
+        return f"{name} is missing"
+    if kind == "extra_forbidden":
+        models: dict[str, type[BaseModel]] = {"interactions": InteractionSource, "items": ItemSource}
+        known = models.get(parts[0], Declaration).model_fields if len(parts) > 1 else Declaration.model_fields
+        nearest = difflib.get_close_matches(parts[-1], known, n=1)
+        return f"{name} is not a field" + (f" (did you mean {nearest[0]}?)" if nearest else "")
+    return ": ".join(part for part in (name, printable(message.removeprefix("Value error, "))) if part)
