@@ -22,6 +22,7 @@ from recsys_dagster.cli.backup import backup, restore
 from recsys_dagster.cli.datasets import datasets
 from recsys_dagster.cli.evaluate import evaluate
 from recsys_dagster.cli.history import history
+from recsys_dagster.cli.papers import papers
 from recsys_dagster.cli.promote import promote
 from recsys_dagster.cli.recommend import recommend
 from recsys_dagster.cli.report import report
@@ -122,6 +123,7 @@ _COMMANDS = (
     datasets,
     recommend,
     evaluate,
+    papers,
     tune,
     report,
     history,

@@ -15,6 +15,7 @@ def build_jobs(skipped: Iterable[str]) -> list[Any]:
     """
     prefix = dg.AssetSelection.key_prefixes
     comparison = dg.AssetSelection.assets(["serving", "domain_comparison"])
+    page = dg.AssetSelection.assets(["serving", "report"])
     skipped = list(skipped)
     unwanted = comparison | dg.AssetSelection.assets(*keys("models", skipped), *keys("evaluation", skipped))
     pipeline = ("raw", "clean", "explore", "features", "models", "evaluation", "serving")
@@ -39,8 +40,9 @@ def build_jobs(skipped: Iterable[str]) -> list[Any]:
         ),
         dg.define_asset_job(
             "papers",
-            selection=prefix("papers"),
-            description="Replicate the papers as published, and measure the effect of each fault. Takes long.",
+            selection=prefix("papers") | page,
+            description="Replicate the papers as published, measure the effect of each fault, and remake the page. "
+            "Takes long.",
             tags={"recsys/writes": "reports"},
         ),
         dg.define_asset_job(

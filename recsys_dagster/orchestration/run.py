@@ -100,7 +100,7 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: b
         resource = Recsys.of(settings, switch_dataset=switch_dataset)
         for name, run in runs.items():
             close_dead_runs(instance, name)
-            executed = _execute(resource, "retrain", name, instance, console, stop)
+            executed = execute(resource, "retrain", name, instance, console, stop)
             lines = failed_steps(executed.all_events) + failed_checks(executed.all_events)
             result.failures += [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in lines]
             if executed.asset_materializations_for_node(PUBLISHING_STEP):
@@ -108,31 +108,33 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: b
             else:
                 result.unpublished.append(name)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
-            result.failures += failed_steps(_execute(resource, "compare", None, instance, console, stop).all_events)
+            result.failures += failed_steps(execute(resource, "compare", None, instance, console, stop).all_events)
     return result
 
 
-def _execute(
+def execute(
     recsys: Recsys,
     job_name: str,
     domain: str | None,
     instance: dg.DagsterInstance,
     console: Console,
     stop: Stop,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, over a domain or over all of them; raise StoppedError if it was interrupted."""
+    """Run a job, or some assets of it, over a domain or over all of them; raise StoppedError if it was interrupted."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         handler = _StepHandler(domain or job_name, progress)
         loggers = {"steps": _logger(handler)}
         definitions = build_definitions(recsys.settings, loggers=loggers, resources={"recsys": recsys})
         job = definitions.resolve_job_def(job_name)
-        handler.expect(len(job.graph.nodes))
+        handler.expect(len(job.graph.nodes) if assets is None else len(assets))
         result = job.execute_in_process(
             run_config={"loggers": {"steps": {}}},
             partition_key=domain,
             instance=instance,
             raise_on_error=False,
+            asset_selection=assets,
             tags={COMMAND_TAG: "run", "recsys/process": str(os.getpid()), **REPOSITORY_TAG},
         )
     stop.check()

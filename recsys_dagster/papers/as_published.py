@@ -11,6 +11,7 @@ from recsys_dagster.evaluation.metrics.classification import classification_sums
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.evaluation.metrics.registry import user_ratio
+from recsys_dagster.models.base import Model
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.experiment import Experiment, parameters
@@ -19,7 +20,7 @@ from recsys_dagster.papers.fault_inputs import scaled, substring_genres
 from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none, predicted_likes
 from recsys_dagster.papers.orders import next_item_scores, next_items, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
-from recsys_dagster.papers.records import PaperConfusion, PaperRow
+from recsys_dagster.papers.records import TRAINING, PaperConfusion, PaperRow
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
 from recsys_dagster.runtime.progress import announce
 
@@ -143,6 +144,22 @@ def paper_000(trial: Trial) -> Iterator[PaperRow]:
     for system, params in (("embedding_mlp", preset), ("embedding_mlp (our training)", None)):
         published = predicted_ratings(trial.published, "embedding_mlp", params)
         yield from trial.errors(system, ("mse", "mae"), published, honest)
+        yield from training_errors(trial, system, "embedding_mlp", params)
+
+
+def training_errors(trial: Trial, system: str, name: str, params: Params | None) -> Iterator[PaperRow]:
+    """Give the errors of a model, and of the constant, on the ratings that were learnt from."""
+    published = _training_errors(trial.published, trial.published.fitted(name, params))
+    return trial.rows(system, "constant", published, _training_errors(trial.honest, trial.honest.fitted(name)))
+
+
+def _training_errors(experiment: Experiment, model: Model) -> tuple[Values, Values]:
+    seen = experiment.on(experiment.data.train)
+    ours, constant = (
+        {f"{name}{TRAINING}": value for name, value in _errors(ratings, seen, ("mse", "mae")).items()}
+        for ratings in (predictions(model, seen.test.rated), mean_rating(seen))
+    )
+    return ours, constant
 
 
 def paper_001(trial: Trial) -> Iterator[PaperRow]:

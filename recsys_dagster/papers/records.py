@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
+TRAINING = "_training"
+"""Ends the name of a metric of the ratings that were learnt from."""
+
+
 @dataclass(frozen=True)
 class PaperRow:
     """One printed metric of a paper with our values.
@@ -23,8 +27,9 @@ class PaperRow:
         paper: `000` to `004`.
         system: name of the model in the registry, what was changed in brackets, such as `bilstm (shuffled order)`.
         dataset: id of the dataset that our values are measured on.
-        metric: `rmse`, `mse`, `mae`, `mse_scaled` (of ratings mapped to [-1, 1]), `accuracy`, `precision`, `recall`,
-            `ndcg@5`, `recall@20`, `mrr@20`, `cross_entropy`.
+        metric: `rmse`, `mse`, `mae`, `mse_scaled` (of ratings mapped to [-1, 1]), `mse_training` and `mae_training` (on
+            the ratings that were learnt from), `accuracy`, `precision`, `recall`, `f1`, `auc`, `ndcg@5`, `recall@20`,
+            `mrr@20`, `cross_entropy`.
         printed_dataset: id of the dataset that the paper uses.
         printed: the value that the paper prints; None if it prints none.
         as_published: our value under the paper's protocol: its filters, split, parameters and faults.

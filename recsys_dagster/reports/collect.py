@@ -11,6 +11,7 @@ from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import selected_models
+from recsys_dagster.papers.figures import paper_figures
 from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
 from recsys_dagster.reports.data_profile import read_folds, read_profile
 from recsys_dagster.reports.example_users import describe_users, read_listed_items
@@ -59,7 +60,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             skipped=_skipped(run, {card.name for card in cards} | {outcome.model for outcome in leaderboard.missing}),
             example_users=describe_users(connection, examples, user_ids, item_ids),
             items=read_listed_items(connection, {card.name: card.lists for card in cards}),
-            papers=read_records(connection, PaperRow),
+            papers=paper_figures(run.domain.name, read_records(connection, PaperRow)),
             faults=read_records(connection, FaultRow),
             usage=usage,
         )

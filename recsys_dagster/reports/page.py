@@ -11,6 +11,7 @@ from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
 from recsys_dagster.papers.faults import FAULTS, describe_fault
+from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS
 from recsys_dagster.reports.figures import cached_svg, to_svg
@@ -60,6 +61,7 @@ def write_report(path: Path, report: Report) -> None:
             if card.importances
         },
         diagnostics_by_model={row.model: row.diagnostics for row in report.leaderboard.rows},
+        not_measured=NOT_MEASURED,
         fault_figure=_fault_figure(report.faults),
         fault_explanations={row.fault: describe_fault(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
@@ -96,7 +98,7 @@ def _environment(script: str) -> "Environment":
     )
     environment.filters |= {
         "metric_label": label_of,
-        "written_metric_label": lambda text: label_of(MetricKey.parse(text)),
+        "written_metric_label": metric_label,
         "score": format_score,
         "count": lambda n: f"{n:,}",
         "metric": lambda value: f"{value:.4f}",

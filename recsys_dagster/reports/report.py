@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
     from recsys_dagster.model_store.store import ModelRecord
-    from recsys_dagster.papers.records import FaultRow, PaperRow
+    from recsys_dagster.papers.figures import PaperFigure
+    from recsys_dagster.papers.records import FaultRow
     from recsys_dagster.runtime.resource_usage import StepUsage
     from recsys_dagster.warehouse.build import FileAccount
 
@@ -62,7 +63,7 @@ class Report:
         skipped: the reason why a model is not on the leaderboard, by name.
         example_users: the users whose lists are shown for every model.
         items: the items on any of these lists, by id.
-        papers: the papers' results and ours.
+        papers: the figures of the papers about the domain, with ours where they were measured.
         faults: the effect of each fault of the papers on a score.
         usage: resource usage of the last run of each step, in the order of the runs.
     """
@@ -79,6 +80,6 @@ class Report:
     skipped: Mapping[str, str]
     example_users: Sequence[ExampleUser]
     items: Mapping[int, ItemSummary]
-    papers: "Sequence[PaperRow]" = ()
+    papers: "Sequence[PaperFigure]" = ()
     faults: "Sequence[FaultRow]" = ()
     usage: "Sequence[StepUsage]" = ()

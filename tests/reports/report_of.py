@@ -13,6 +13,7 @@ from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
 from recsys_dagster.model_store.store import ModelRecord
+from recsys_dagster.papers.figures import paper_figures
 from recsys_dagster.papers.records import FaultRow, PaperRow
 from recsys_dagster.reports.data_profile import Fold, read_profile
 from recsys_dagster.reports.example_users import ExampleUser, describe_users, read_listed_items
@@ -157,11 +158,11 @@ def report(**changes: Any) -> Report:
             for row in board.rows if row.model in lists
         ],
         "skipped": {"blend": "is not selected"},
-        "papers": [
+        "papers": paper_figures("anime", [
             PaperRow(
                 "003", "two_tower", "here", "mse_scaled", "all", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30
             )
-        ],
+        ]),
         "faults": [
             FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.08, -0.2, -0.05),
             FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),

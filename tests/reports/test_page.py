@@ -158,7 +158,17 @@ def test_time_and_memory_of_each_step_are_shown_with_the_largest(page: Outline) 
 
 def test_results_of_papers_are_shown_with_ours_and_with_a_trivial_baseline(page: Outline) -> None:
     text = " ".join(page.text.split())
-    assert "two_tower paper 003, MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 test 30" in text
+    measured = (
+        "two_tower paper 003, MSE on [-1, 1] 0.0646 all 0.0710 constant 0.1200 – here 70 training and 30 test pairs"
+    )
+    assert measured in text
+
+
+def test_a_printed_figure_that_was_not_measured_is_shown_and_says_what_to_do(page: Outline) -> None:
+    text = " ".join(page.text.split())
+    unmeasured = "anime-recommendation-database-2020 not measured here yet: `recsys papers` –"
+    assert f"embedding_mlp paper 000, MSE 0.8872 {unmeasured}" in text
+    assert f"embedding_mlp paper 000, MAE, training 0.7431 {unmeasured}" in text
 
 
 def test_faults_are_shown_with_their_effect(path: Path, page: Outline) -> None:
