@@ -126,6 +126,17 @@ class Settings(BaseSettings):
     pages_url: str | None = Field(
         None, description="URL under which the folder `reports` is served; the Dagster UI links to the pages there."
     )
+    serve_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Token that `recsys serve` asks for; needed when it listens on another address than 127.0.0.1.",
+    )
+    serve_cors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may ask `recsys serve`, such as https://shop.example, separated by commas."
+    )
+    feedback: bool = Field(
+        False, description="Whether `recsys serve` stores feedback and which lists it served, under RECSYS_HOME."
+    )
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
         5, ge=1, description="Number of versions kept of each model, and of champions before the present one."
@@ -161,7 +172,7 @@ class Settings(BaseSettings):
         0.1, ge=0, le=1, description="Share of the NDCG@10 of the least active users that a challenger may lose."
     )
 
-    @field_validator("models", "extra_models", mode="before")
+    @field_validator("models", "extra_models", "serve_cors", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value

@@ -21,6 +21,7 @@ from recsys_dagster.cli.backtest import backtest
 from recsys_dagster.cli.backup import backup, restore
 from recsys_dagster.cli.datasets import datasets
 from recsys_dagster.cli.evaluate import evaluate
+from recsys_dagster.cli.feedback import feedback
 from recsys_dagster.cli.history import history
 from recsys_dagster.cli.papers import papers
 from recsys_dagster.cli.promote import promote
@@ -28,6 +29,7 @@ from recsys_dagster.cli.recommend import recommend
 from recsys_dagster.cli.report import report
 from recsys_dagster.cli.rollback import rollback
 from recsys_dagster.cli.run import run
+from recsys_dagster.cli.serve import serve
 from recsys_dagster.cli.tune import tune
 from recsys_dagster.cli.ui import ui
 from recsys_dagster.errors import RecsysError, UsageError
@@ -122,6 +124,8 @@ _COMMANDS = (
     run,
     datasets,
     recommend,
+    serve,
+    feedback,
     evaluate,
     papers,
     tune,

@@ -136,6 +136,10 @@ class Layout:
         folder = self.home / "published" / "previous"
         return (folder if step == 1 else folder / str(step)) / f"{domain}.duckdb"
 
+    def feedback(self, domain: str) -> Path:
+        """Folder of what `recsys serve` was told about the use of a domain's lists."""
+        return self.home / "feedback" / domain
+
     def promotion(self, domain: str) -> Path:
         """Promotion by hand that has begun and not ended."""
         return self.models(domain) / "promotion.json"

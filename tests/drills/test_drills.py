@@ -1,5 +1,6 @@
 """The changes that CONTRIBUTING.md describes work as they are described there."""
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -9,6 +10,19 @@ import pytest
 from drills.drill import Repository, apply_edit, copy_repository
 
 from recsys_dagster.ingest.samples.write import write_sample
+
+ASK_FOR_KINDS = """
+import os
+from pathlib import Path
+import httpx
+from running_service import running
+from small_publication import publish_small
+from recsys_dagster.settings import Settings
+home = Path(os.environ["RECSYS_HOME"])
+publish_small(home / "published" / "anime.duckdb")
+with running(Settings(home=home, _env_file=None), home / "cache") as url:
+    print(httpx.get(url + "/v1/anime/kinds").text)
+"""
 
 
 @pytest.fixture
@@ -65,6 +79,12 @@ def test_a_dataset_in_a_known_format_is_one_entry(repository: Repository, tmp_pa
     printed = repository.run("-c", FETCH_AND_CLEAN, "movie", **settings)
     assert printed.split() == ["ml-latest", "300"]
     assert "ml-latest " in repository.recsys("datasets", COLUMNS="200")
+
+
+def test_an_endpoint_is_one_function(repository: Repository) -> None:
+    assert repository.perform("Add an HTTP endpoint") == ["recsys_dagster/serving/service/app.py"]
+    answers = repository.run("-c", ASK_FOR_KINDS, PYTHONPATH=f"{repository.root}:{repository.root / 'tests'}")
+    assert json.loads(answers) == {"kinds": ["Movie", "TV", "OVA"]}
 
 
 def test_a_domain_is_an_entry_a_setting_and_a_dataset(repository: Repository) -> None:

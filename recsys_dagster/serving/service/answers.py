@@ -1,0 +1,96 @@
+"""Compose the JSON of the answers from parts that were encoded when the lists were read."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_dagster.serving.item_finder import normalise
+from recsys_dagster.serving.service.problems import ProblemError
+from recsys_dagster.serving.service.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which items an answer may contain.
+
+    Attributes:
+        kind: items of this kind only, in any case of letters.
+        genre: items of this genre only, likewise.
+        year_from: items of this year or later only.
+        include_adult: whether items for adults may be listed.
+        exclude: ids that must not be listed.
+    """
+
+    kind: str | None = None
+    genre: str | None = None
+    year_from: int | None = None
+    include_adult: bool = False
+    exclude: Sequence[str] = field(default=())
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether only items for adults are left out."""
+        return self.kind is None and self.genre is None and self.year_from is None and not self.exclude
+
+    def allow(self, snapshot: Snapshot, items: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which of the (n,) item positions may be listed.
+
+        Raises:
+            ProblemError: the kind or the genre is unknown (422).
+        """
+        allowed = np.ones(len(items), np.bool_) if self.include_adult else ~snapshot.adult[items]
+        if self.kind is not None:
+            allowed &= snapshot.kinds[items] == _place(self.kind, snapshot.kind_names, "kind")
+        if self.genre is not None:
+            allowed &= snapshot.genres[items, _place(self.genre, snapshot.genre_names, "genre")]
+        if self.year_from is not None:
+            allowed &= snapshot.years[items] >= self.year_from
+        if self.exclude:
+            excluded = [place for place in map(snapshot.items.find, self.exclude) if place is not None]
+            allowed &= ~np.isin(items, excluded)
+        return allowed
+
+
+def _place(name: str, known: Sequence[str], parameter: str) -> int:
+    names = [normalise(one) for one in known]
+    if normalise(name) not in names:
+        shown = ", ".join(known[:50])
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"unknown {parameter} {name!r}; known: {shown}", parameter)
+    return names.index(normalise(name))
+
+
+def new_list_id() -> str:
+    """Return a random id by which clicks are laid to the list that they came from."""
+    return secrets.token_hex(8)
+
+
+def list_answer(
+    snapshot: Snapshot, head: dict[str, Any], items: NDArray[np.int32], scores: NDArray[np.float32] | None
+) -> bytes:
+    """Return a JSON object with the head and, as `recommendations`, the items in order with rank, fields and score.
+
+    Args:
+        snapshot: where the items are described.
+        head: the other fields of the object.
+        items: positions of the items.
+        scores: score of each; None: without.
+    """
+    opening = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    numbers = [b""] * len(items) if scores is None else [b',"score":%.7g' % score for score in scores.tolist()]
+    entries = [
+        b'{"rank":%d,%b%b}' % (rank, snapshot.fields(item), number)
+        for rank, (item, number) in enumerate(zip(items.tolist(), numbers, strict=True), 1)
+    ]
+    return b'%b,"recommendations":[%b]}' % (opening, b",".join(entries))
+
+
+def items_answer(snapshot: Snapshot, head: dict[str, Any], items: Sequence[int]) -> bytes:
+    """Return a JSON object with the head and, as `items`, the fields of the items in order."""
+    opening = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    return b'%b,"items":[%b]}' % (opening, b",".join(b"{%b}" % snapshot.fields(item) for item in items))

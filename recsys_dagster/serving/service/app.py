@@ -1,0 +1,343 @@
+"""The application: one function for each endpoint."""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import FastAPI, Query, Response
+from fastapi.middleware.cors import CORSMiddleware
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from recsys_dagster.errors import UsageError
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.versions import code_version
+from recsys_dagster.serving.feedback import FeedbackSpool
+from recsys_dagster.serving.item_finder import normalise
+from recsys_dagster.serving.service.answers import Filters, items_answer, list_answer, new_list_id
+from recsys_dagster.serving.service.limits import Guard
+from recsys_dagster.serving.service.live import LiveModels, Ranking
+from recsys_dagster.serving.service.measures import Measures
+from recsys_dagster.serving.service.problems import ProblemError, install_problems
+from recsys_dagster.serving.service.publications import Publications
+from recsys_dagster.serving.service.snapshot import Id, Snapshot
+from recsys_dagster.settings import Settings, read_settings
+
+MAX_N = 100
+"""Longest list that one request may ask for."""
+MAX_HISTORY = 1000
+MAX_EXCLUDED = 1000
+
+JSON = "application/json"
+_ROUTE = "route"
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
+
+
+class RatedItem(BaseModel):
+    """An item of a history, by its id or its name, with the rating if there is one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item: Id
+    rating: float | None = None
+
+
+class NewUser(BaseModel):
+    """A user who is not in the data: a history, or ratings of genres."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    history: list[RatedItem] = Field(default=[], max_length=MAX_HISTORY)
+    tastes: dict[str, float] = Field(default={}, max_length=100)
+    n: int = Field(10, ge=1, le=MAX_N)
+    kind: str | None = None
+    genre: str | None = None
+    year_from: int | None = None
+    exclude: list[Id] = Field(default=[], max_length=MAX_EXCLUDED)
+    include_adult: bool = False
+
+
+class Event(BaseModel):
+    """What a user did with an item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Id
+    item_id: Id
+    event: str = Field(min_length=1, max_length=32, pattern=r"^[a-z_]+$")
+    list_id: str | None = Field(None, max_length=32, pattern=r"^[0-9a-f]+$")
+    time: datetime | None = None
+
+
+def create_app(settings: Settings | None = None, cache: Path | None = None) -> FastAPI:
+    """Return the application.
+
+    Args:
+        settings: of the deployment; None: those of the environment.
+        cache: folder for the snapshots; None: a temporary one.
+    """
+    settings = settings or read_settings()
+    with contextlib.ExitStack() as stack:
+        folder = cache or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recsys-serve-")))
+        publications = Publications(Layout(settings.home), folder)
+        resources = stack.pop_all()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with resources, publications:
+            yield
+
+    app = FastAPI(
+        title="recsys",
+        version=code_version(),
+        summary="Published recommendations, and lists for new users.",
+        lifespan=lifespan,
+    )
+    measures = Measures(publications)
+    install_problems(app)
+    _add_operations(app, publications, measures)
+    _Endpoints(settings, publications, measures).add_to(app)
+    if settings.serve_cors:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.serve_cors, allow_methods=["GET", "POST"])
+    token = settings.serve_token.get_secret_value() if settings.serve_token else None
+    app.add_middleware(Guard, measures=measures, token=token)
+    return app
+
+
+def _add_operations(app: FastAPI, publications: Publications, measures: Measures) -> None:
+    @app.get("/healthz", tags=["operations"])
+    async def healthz() -> dict[str, str]:
+        """Whether the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operations"])
+    async def readyz() -> dict[str, list[str]]:
+        """Whether there is a publication that can be read."""
+        if not publications.snapshots:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing is published yet; run `recsys run`")
+        return {"domains": sorted(publications.snapshots)}
+
+    @app.get("/metrics", tags=["operations"])
+    async def metrics() -> Response:
+        """Requests, latencies, fallbacks, and the age and version of the lists, for Prometheus."""
+        return Response(measures.text(), media_type="text/plain; version=0.0.4")
+
+
+def endpoint(method: str, path: str) -> Callable[[_Endpoint], _Endpoint]:
+    """Mark a method of `_Endpoints` as the one that answers these requests."""
+
+    def mark(function: _Endpoint) -> _Endpoint:
+        setattr(function, _ROUTE, (method, path))
+        return function
+
+    return mark
+
+
+class _Endpoints:
+    """The endpoints under /v1; each method with the mark `endpoint` is one."""
+
+    def __init__(self, settings: Settings, publications: Publications, measures: Measures) -> None:
+        layout = Layout(settings.home)
+        self._publications = publications
+        self._measures = measures
+        self._live = LiveModels(layout)
+        self._spool = FeedbackSpool(layout) if settings.feedback else None
+
+    def add_to(self, app: FastAPI) -> None:
+        """Register every endpoint."""
+        for name, function in vars(type(self)).items():
+            if route := getattr(function, _ROUTE, None):
+                method, path = route
+                app.add_api_route(
+                    path, getattr(self, name), methods=[method], tags=["recommendations"], response_class=Response
+                )
+
+    @endpoint("GET", "/v1/domains")
+    async def domains(self) -> Response:
+        """The published domains, with the champion, the data and the time of each."""
+        listed = [
+            {
+                "domain": domain,
+                "model": snapshot.provenance.model,
+                "version": snapshot.provenance.version,
+                "dataset": snapshot.provenance.dataset,
+                "licence": snapshot.provenance.licence,
+                "scale": snapshot.provenance.scale,
+                "published_at": f"{snapshot.provenance.created_at.isoformat()}Z",
+                "users": len(snapshot.users),
+                "items": len(snapshot.items),
+                "kinds": snapshot.kind_names,
+                "genres": snapshot.genre_names,
+            }
+            for domain, snapshot in sorted(self._publications.snapshots.items())
+        ]
+        return Response(json.dumps({"domains": listed}, ensure_ascii=False), media_type=JSON)
+
+    @endpoint("GET", "/v1/{domain}/users/{user_id:path}/recommendations")
+    async def user_recommendations(
+        self,
+        domain: str,
+        user_id: str,
+        n: Number = 10,
+        kind: str | None = None,
+        genre: str | None = None,
+        year_from: int | None = None,
+        exclude: Annotated[list[str], Query(max_length=MAX_EXCLUDED)] = [],  # noqa: B006 - FastAPI copies it
+        include_adult: bool = False,
+    ) -> Response:
+        """The published list of a user. An unknown user gets the most popular items, and `fallback` says so."""
+        snapshot = self._snapshot(domain)
+        filters = Filters(kind, genre, year_from, include_adult, exclude)
+        user = snapshot.users.find(user_id)
+        items, scores = snapshot.lists.of(user) if user is not None else (snapshot.popular, None)
+        allowed = filters.allow(snapshot, items)
+        items = items[allowed][:n]
+        head: dict[str, Any] = {"domain": domain, "user_id": user_id if user is None else snapshot.users[user]}
+        if user is None:
+            head["fallback"] = "popular"
+            self._measures.fallbacks.labels(domain).inc()
+        return self._list(snapshot, head, items, None if scores is None else scores[allowed][:n])
+
+    @endpoint("POST", "/v1/{domain}/recommendations")
+    async def recommendations(self, domain: str, user: NewUser) -> Response:
+        """A list for a user who is not in the data, by ratings or a history of items, or by ratings of genres."""
+        snapshot = self._snapshot(domain)
+        filters = Filters(user.kind, user.genre, user.year_from, user.include_adult, [str(id_) for id_ in user.exclude])
+        _check_ratings(snapshot, [entry.rating for entry in user.history], "history.rating")
+        _check_ratings(snapshot, list(user.tastes.values()), "tastes")
+        ranking = await asyncio.to_thread(self._rank, snapshot, user)
+        allowed = filters.allow(snapshot, ranking.items)
+        head = {"domain": domain, "model": ranking.model, "version": ranking.version}
+        return self._list(snapshot, head, ranking.items[allowed][: user.n], ranking.scores[allowed][: user.n])
+
+    def _rank(self, snapshot: Snapshot, user: NewUser) -> Ranking:
+        """Return the ranking for a new user; it may take a while, so it runs in a thread."""
+        if user.history:
+            places = [_find_item(snapshot, entry.item, "history.item") for entry in user.history]
+            return self._live.by_history(snapshot, places, [entry.rating for entry in user.history])
+        if user.tastes:
+            known = {normalise(genre): genre for genre in snapshot.model_genres}
+            unknown = [genre for genre in user.tastes if normalise(genre) not in known]
+            if unknown:
+                names = ", ".join(known.values())
+                detail = f"unknown genre {unknown[0]!r}; known: {names}"
+                raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "tastes")
+            return self._live.by_tastes(
+                snapshot, {known[normalise(genre)]: value for genre, value in user.tastes.items()}
+            )
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "give `history` or `tastes`", "history")
+
+    @endpoint("GET", "/v1/{domain}/items/popular")
+    async def popular(
+        self,
+        domain: str,
+        n: Number = 10,
+        kind: str | None = None,
+        genre: str | None = None,
+        year_from: int | None = None,
+        include_adult: bool = False,
+    ) -> Response:
+        """The items with the most interactions."""
+        snapshot = self._snapshot(domain)
+        allowed = Filters(kind, genre, year_from, include_adult).allow(snapshot, snapshot.popular)
+        return Response(
+            items_answer(snapshot, {"domain": domain}, snapshot.popular[allowed][:n].tolist()), media_type=JSON
+        )
+
+    @endpoint("GET", "/v1/{domain}/items")
+    async def search(self, domain: str, query: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+        """The items whose names match best."""
+        snapshot = self._snapshot(domain)
+        found = await asyncio.to_thread(snapshot.finder.similar, query)
+        places = [snapshot.items.find(str(item.item_id)) for item in found]
+        return Response(
+            items_answer(snapshot, {"domain": domain}, [place for place in places if place is not None]),
+            media_type=JSON,
+        )
+
+    @endpoint("GET", "/v1/{domain}/leaderboard")
+    async def leaderboard(self, domain: str) -> Response:
+        """The metrics of every model, with 95 % intervals; the champion was chosen on validation."""
+        snapshot = self._snapshot(domain)
+        board = {"domain": domain, "champion": snapshot.provenance.model, "metrics": snapshot.leaderboard}
+        return Response(json.dumps(board), media_type=JSON)
+
+    @endpoint("POST", "/v1/{domain}/feedback")
+    async def feedback(self, domain: str, event: Event) -> Response:
+        """Store what a user did with an item; the answer comes when it is on the disk."""
+        snapshot = self._snapshot(domain)
+        if self._spool is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, "feedback is off; the operator sets RECSYS_FEEDBACK=on")
+        place = snapshot.items.find(str(event.item_id))
+        if place is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {event.item_id!r}", "item_id")
+        time = event.time or datetime.now(UTC)
+        record = {
+            "user_id": event.user_id,
+            "item_id": snapshot.items[place],
+            "event": event.event,
+            "time": (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat(),
+            "list_id": event.list_id,
+        }
+        await asyncio.to_thread(self._spool.add_event, domain, record)
+        self._measures.feedback.labels(domain).inc()
+        return Response(b'{"stored":true}', HTTPStatus.CREATED, media_type=JSON)
+
+    def _snapshot(self, domain: str) -> Snapshot:
+        snapshots = self._publications.snapshots
+        snapshot = snapshots.get(domain)
+        if snapshot is None:
+            if not snapshots:
+                raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing is published yet; run `recsys run`")
+            known = ", ".join(sorted(snapshots))
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown domain {domain!r}; published: {known}", "domain")
+        return snapshot
+
+    def _list(
+        self, snapshot: Snapshot, head: dict[str, Any], items: NDArray[np.int32], scores: NDArray[np.float32] | None
+    ) -> Response:
+        """Return the answer with a list, and note the list if feedback is collected."""
+        origin = snapshot.provenance
+        head = {"model": origin.model, "version": origin.version, **head, "list_id": new_list_id()}
+        if self._spool is not None:
+            served = {"list_id": head["list_id"], "model": "popular" if "fallback" in head else head["model"]}
+            ids = [snapshot.items[item] for item in items.tolist()]
+            time = datetime.now(UTC).isoformat()
+            self._spool.add_list(origin.domain, served | {"version": head["version"], "time": time, "items": ids})
+        return Response(list_answer(snapshot, head, items, scores), media_type=JSON)
+
+
+def _find_item(snapshot: Snapshot, item: Id, field: str) -> int:
+    """Return the position of an item that is given by its id or its name."""
+    place = snapshot.items.find(str(item))
+    if place is not None:
+        return place
+    try:
+        found = snapshot.finder.find(str(item))
+    except UsageError as error:
+        raise ProblemError(HTTPStatus.NOT_FOUND, str(error), field) from None
+    place = snapshot.items.find(str(found.item_id))
+    if place is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {item!r}", field)
+    return place
+
+
+def _check_ratings(snapshot: Snapshot, ratings: Sequence[float | None], field: str) -> None:
+    """Refuse ratings outside of the scale of the domain."""
+    scale = snapshot.provenance.scale
+    for rating in ratings:
+        if rating is None:
+            continue
+        if scale is None:
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "this domain has no ratings; leave them out", field)
+        if not scale[0] <= rating <= scale[1]:
+            detail = f"{rating:g} is outside of the scale from {scale[0]:g} to {scale[1]:g}"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field)

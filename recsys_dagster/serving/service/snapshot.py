@@ -1,0 +1,322 @@
+"""Hold one publication as memory-mapped arrays, which all processes of the service share.
+
+A published file is read once into a folder of arrays. Whoever needs the same publication later maps the same folder. An
+open snapshot stays whole when its folder is removed.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.locks import file_lock
+from recsys_dagster.runtime.storage import temporary_folder
+from recsys_dagster.serving.database import path_without_lock
+from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
+from recsys_dagster.serving.item_names import name_sql
+from recsys_dagster.serving.lookup import Provenance, PublishedFile
+
+Id = int | str
+"""Id of a user or item, as the source writes it."""
+
+_ROWS_PER_BATCH = 2**20
+_BUILD_SECONDS = 600
+_MEMORY_LIMIT = "512MB"
+
+_ITEMS = f"""
+SELECT item_id, {name_sql()} AS title, title_english, kind, year, genres, creators, image_url, is_adult
+FROM items ORDER BY item_id
+"""
+
+
+@dataclass(frozen=True)
+class IdIndex:
+    """The position of each id.
+
+    Attributes:
+        values: (n,) rising ids: int64, or UTF-8 text as bytes.
+    """
+
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the ids are text."""
+        return self.values.dtype.kind == "S"
+
+    def find(self, text: str) -> int | None:
+        """Return the position of an id as a URL or a user writes it; None if it is unknown."""
+        key: bytes | int
+        try:
+            key = text.encode() if self.is_text else int(text)
+        except ValueError:
+            return None
+        if isinstance(key, int) and not -(2**63) <= key < 2**63:
+            return None
+        position = int(np.searchsorted(self.values, np.array(key)))
+        return position if position < len(self.values) and self.values[position] == key else None
+
+    def __getitem__(self, position: int) -> Id:
+        value = self.values[position]
+        return value.decode() if self.is_text else int(value)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists of several owners in two long arrays.
+
+    Attributes:
+        offsets: (n + 1,) int64; the list of owner i is from offsets[i] to offsets[i + 1].
+        items: int32 positions of the items, best first.
+        scores: float32 score of each.
+    """
+
+    offsets: NDArray[np.int64]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def of(self, owner: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the item positions and the scores of one list."""
+        start, stop = self.offsets[owner], self.offsets[owner + 1]
+        return self.items[start:stop], self.scores[start:stop]
+
+
+class Snapshot:
+    """One publication of a domain.
+
+    Attributes:
+        folder: the arrays.
+        provenance: origin of the lists.
+        genre_names, kind_names: what the columns of `genres`, and the numbers in `kinds`, stand for.
+        users, items: ids; a user or item is referred to by its position there.
+        lists: the published list of each user.
+        kinds: (n_items,) int16 position in `kind_names`; -1 where unknown.
+        years: (n_items,) int16; 0 where unknown.
+        adult: (n_items,) bool; false where unknown.
+        genres: (n_items, n_genres) bool.
+        popular: (n_items,) int32 positions of the items, those with the most ratings first.
+        model_items: (n_model_items,) int32 position of the item of each index of the models.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        self.provenance: Provenance = _provenance(meta["provenance"])
+        self.genre_names: tuple[str, ...] = tuple(meta["genre_names"])
+        self.model_genres: tuple[str, ...] = tuple(meta["model_genres"])
+        self.kind_names: tuple[str, ...] = tuple(meta["kind_names"])
+        self.models: dict[str, str] = meta["models"]
+        self.leaderboard: list[dict[str, Any]] = meta["leaderboard"]
+        self.users, self.items = IdIndex(self._map("users")), IdIndex(self._map("items"))
+        self.lists = Lists(self._map("offsets"), self._map("list_items"), self._map("list_scores"))
+        self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
+        self.genres, self.popular, self.model_items = (
+            self._map("genres"),
+            self._map("popular"),
+            self._map("model_items"),
+        )
+        self._fields, self._field_offsets = self._map("fields"), self._map("field_offsets")
+
+    @cached_property
+    def finder(self) -> ItemFinder:
+        """Finds items by name; built when it is first needed."""
+        known = ("title", "title_english", "kind", "year")
+        rows = ({name: fields[name] for name in known} for fields in map(self.item, range(len(self.items))))
+        # Ids are whole numbers as long as the published file has no others.
+        return ItemFinder(NamedItem(item_id=int(self.items[place]), **row) for place, row in enumerate(rows))
+
+    @cached_property
+    def index_of_model_item(self) -> NDArray[np.int32]:
+        """(n_items,) int32 index of each item in the models; -1 where they do not know it."""
+        index = np.full(len(self.items), -1, np.int32)
+        index[self.model_items] = np.arange(len(self.model_items), dtype=np.int32)
+        return index
+
+    def fields(self, item: int) -> bytes:
+        """Return the fields of an item as the inside of a JSON object, without braces."""
+        return self._fields[self._field_offsets[item] : self._field_offsets[item + 1]].tobytes()
+
+    def item(self, item: int) -> dict[str, Any]:
+        """Return the fields of an item."""
+        fields: dict[str, Any] = json.loads(b"{" + self.fields(item) + b"}")
+        return fields
+
+    def _map(self, name: str) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return array
+
+
+def open_snapshot(path: Path, cache: Path) -> Snapshot:
+    """Return the snapshot of a published file; read the file into the cache unless another process has done so.
+
+    Args:
+        path: the published file.
+        cache: folder of the snapshots of this domain; those of earlier publications are removed from it.
+
+    Raises:
+        RecsysError: the file does not exist or cannot be read.
+    """
+    name = publication_name(path)
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / name
+    with file_lock(cache / ".lock", "another process reading the lists", wait_seconds=_BUILD_SECONDS):
+        if not folder.is_dir():
+            with temporary_folder(cache, name) as unfinished:
+                written = unfinished / "snapshot"
+                written.mkdir()
+                with path_without_lock(path) as readable:
+                    _write(readable, written)
+                written.rename(folder)
+        snapshot = Snapshot(folder)
+        for other in cache.iterdir():
+            if other.is_dir() and other != folder and not other.name.startswith("."):
+                shutil.rmtree(other)
+    return snapshot
+
+
+def publication_name(path: Path) -> str:
+    """Return a name that differs between any two publications at the path.
+
+    Raises:
+        RecsysError: nothing is published.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise RecsysError(f"{path}: nothing is published yet ({error.strerror}); run `recsys run` first") from error
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _provenance(stored: dict[str, Any]) -> Provenance:
+    scale = None if stored["scale"] is None else tuple(stored["scale"])
+    return Provenance(**stored | {"scale": scale, "created_at": datetime.fromisoformat(stored["created_at"])})
+
+
+def _write(path: Path, folder: Path) -> None:
+    """Write the arrays of a published file."""
+    with PublishedFile(path) as published:
+        described = asdict(published.provenance())
+        meta: dict[str, Any] = {
+            "provenance": described | {"created_at": described["created_at"].isoformat()},
+            "models": published.models(),
+            "model_genres": list(published.indices().genre_names),
+        }
+    with duckdb.connect(path, read_only=True) as connection:
+        connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+        users = connection.sql("SELECT user_id FROM users ORDER BY user_id").to_arrow_table().column(0).combine_chunks()
+        items = connection.sql(_ITEMS).to_arrow_table()
+        item_ids = items.column("item_id").combine_chunks()
+        _save(folder, users=_ids(users), items=_ids(item_ids))
+        _write_lists(connection, folder, users, item_ids)
+        meta |= _write_items(folder, items)
+        _write_order(connection, folder, item_ids)
+        board = connection.sql("SELECT * FROM leaderboard ORDER BY ALL").to_arrow_table().to_pylist()
+        meta["leaderboard"] = [{name: _known(value) for name, value in row.items()} for row in board]
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _write_lists(connection: duckdb.DuckDBPyConnection, folder: Path, users: pa.Array, items: pa.Array) -> None:
+    """Write the list of each user; the published table is in the order of user and rank."""
+    rows = connection.execute("SELECT count(*) FROM recommendations").fetchall()[0][0]
+    listed = np.lib.format.open_memmap(folder / "list_items.npy", "w+", np.int32, (rows,))
+    scores = np.lib.format.open_memmap(folder / "list_scores.npy", "w+", np.float32, (rows,))
+    lengths = np.zeros(len(users) + 1, np.int64)
+    place = last = 0
+    rows_in_order = connection.sql("SELECT user_id, item_id, score FROM recommendations")
+    for batch in rows_in_order.to_arrow_reader(_ROWS_PER_BATCH):
+        owners = _places(batch.column(0), users)
+        if len(owners) and (owners[0] < last or (np.diff(owners) < 0).any()):
+            raise RecsysError("the published lists are not in the order of the users; publish again")
+        last = owners[-1] if len(owners) else last
+        lengths[1:] += np.bincount(owners, minlength=len(users))
+        listed[place : place + len(batch)] = pc.index_in(batch.column(1), value_set=items).to_numpy(
+            zero_copy_only=False
+        )
+        scores[place : place + len(batch)] = batch.column(2).to_numpy()
+        place += len(batch)
+    _save(folder, offsets=np.cumsum(lengths))
+
+
+def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
+    """Write what filters need of the items, and their fields as JSON; return the names of kinds and genres."""
+    kinds = items.column("kind").combine_chunks().dictionary_encode()
+    lists = items.column("genres").combine_chunks()
+    names = sorted(pc.unique(lists.flatten()).to_pylist())
+    genres = np.zeros((len(items), len(names)), np.bool_)
+    genres[pc.list_parent_indices(lists).to_numpy(), _places(lists.flatten(), pa.array(names, pa.string()))] = True
+    blobs = [_as_fields(row) for row in _rows(items)]
+    _save(
+        folder,
+        kinds=kinds.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int16),
+        years=items.column("year").fill_null(0).to_numpy().astype(np.int16),
+        adult=items.column("is_adult").fill_null(False).to_numpy(),
+        genres=genres,
+        fields=np.frombuffer(b"".join(blobs), np.uint8),
+        field_offsets=np.cumsum([0, *map(len, blobs)]),
+    )
+    return {"kind_names": kinds.dictionary.to_pylist(), "genre_names": names}
+
+
+def _write_order(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+    """Write the items by popularity, and the position of the item of each index of the models."""
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    counts = np.zeros(len(items), np.int64)
+    if "item_ratings" in tables:
+        counted = connection.sql("SELECT item_id, ratings FROM item_ratings").to_arrow_table()
+        counts[_places(counted.column(0).combine_chunks(), items)] = counted.column(1).to_numpy()
+    index = connection.sql("SELECT item_id FROM item_index ORDER BY item_idx").to_arrow_table().column(0)
+    _save(
+        folder,
+        popular=np.argsort(-counts, kind="stable").astype(np.int32),
+        model_items=pc.index_in(index.combine_chunks(), value_set=items)
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int32),
+    )
+
+
+def _places(values: pa.Array, known: pa.Array) -> NDArray[np.int32]:
+    """Return the position of each value among the known ones; all of them must be known."""
+    places: NDArray[np.int32] = pc.index_in(values, value_set=known).to_numpy(zero_copy_only=False).astype(np.int32)
+    return places
+
+
+def _ids(ids: pa.Array) -> NDArray[Any]:
+    if pa.types.is_integer(ids.type):
+        values: NDArray[np.int64] = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+        return values
+    encoded = [text.encode() for text in ids.to_pylist()]
+    return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1)}")
+
+
+def _rows(items: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in items.to_batches(max_chunksize=10_000):
+        yield from batch.to_pylist()
+
+
+def _known(value: Any) -> Any:
+    """Return the value, or None for NaN, which JSON does not have."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _as_fields(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
+
+
+def _save(folder: Path, **arrays: NDArray[Any] | Sequence[int]) -> None:
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", np.asarray(array))

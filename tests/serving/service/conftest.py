@@ -1,0 +1,31 @@
+"""A home with a small publication, and the service over it."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from running_service import Serve, running
+from small_publication import publish_small
+
+from recsys_dagster.settings import Settings
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with a publication of the domain anime."""
+    publish_small(tmp_path / "home" / "published" / "anime.duckdb")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def serve(home: Path, tmp_path: Path) -> Iterator[Serve]:
+    """Start a service over the home with these settings, and return a client of it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**settings: object) -> httpx.Client:
+            url = stack.enter_context(running(Settings(home=home, _env_file=None, **settings), tmp_path / "cache"))
+            return stack.enter_context(httpx.Client(base_url=url))
+
+        yield start
