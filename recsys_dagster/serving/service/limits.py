@@ -89,7 +89,9 @@ async def _read(receive: Receive) -> Receive:
             raise _BodyTooLargeError
         if message["type"] != "http.request" or not message.get("more_body", False):
             break
-    messages = [message | {"body": body} if message["type"] == "http.request" else message]
+    messages: list[Message] = (
+        [{"type": "http.request", "body": body}] if message["type"] == "http.request" else [message]
+    )
 
     async def receive_again() -> Message:
         return messages.pop() if messages else await receive()
