@@ -24,6 +24,7 @@ class BestRated(Model):
 
     name = "best_rated"
     params_type = BestRatedParams
+    needs_ratings = True
 
     scores_: NDArray[np.float32]
 

@@ -18,12 +18,17 @@ class Interactions:
         ratings: (n,) float32 on the scale of the domain; NaN for an interaction without a rating.
         times: (n,) int64 seconds since 1970 in UTC; the smallest int64 where a time is unknown. None where no time is
             known.
+        weights: (n,) float32 strength of each pair, such as a number of plays, above 0; 1 where it is unknown. None
+            where no strength is known.
+
+    Where a method takes a like threshold, None stands for feedback without ratings: every pair counts as a like.
     """
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
     ratings: NDArray[np.float32]
     times: NDArray[np.int64] | None = None
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -38,33 +43,45 @@ class Interactions:
         if mask.all():
             return self
         times = None if self.times is None else self.times[mask]
-        return Interactions(self.users[mask], self.items[mask], self.ratings[mask], times)
+        weights = None if self.weights is None else self.weights[mask]
+        return Interactions(self.users[mask], self.items[mask], self.ratings[mask], times, weights)
 
-    def positive(self, like_threshold: float) -> "Interactions":
+    def positive(self, like_threshold: float | None) -> "Interactions":
         """Return the pairs that are rated at or above the threshold, or have no rating."""
-        return self.where(~(self.ratings < like_threshold))
+        return self if like_threshold is None else self.where(~(self.ratings < like_threshold))
 
-    def liked(self, like_threshold: float) -> "Interactions":
+    def liked(self, like_threshold: float | None) -> "Interactions":
         """Return the pairs that are rated at or above the threshold."""
-        return self.where(self.ratings >= like_threshold)
+        return self if like_threshold is None else self.where(self.ratings >= like_threshold)
 
-    def matrix(self, n_users: int, n_items: int) -> sp.csr_array:
-        """Return the pairs as a (n_users, n_items) CSR matrix of float32 ones, with sorted columns in each row."""
-        ones = np.ones(len(self), dtype=np.float32)
-        matrix = sp.csr_array((ones, (self.users, self.items)), shape=(n_users, n_items))
+    def matrix(self, n_users: int, n_items: int, values: NDArray[np.float32] | None = None) -> sp.csr_array:
+        """Return the pairs as a (n_users, n_items) CSR matrix with sorted columns in each row.
+
+        Args:
+            n_users, n_items: its shape.
+            values: (n,) float32 value of each pair; None: ones.
+        """
+        values = np.ones(len(self), dtype=np.float32) if values is None else values
+        matrix = sp.csr_array((values, (self.users, self.items)), shape=(n_users, n_items))
         matrix.sum_duplicates()
         return matrix
 
     @staticmethod
     def concatenate(*parts: "Interactions") -> "Interactions":
-        """Return the pairs of all parts in order, with times if every part that is not empty has times."""
+        """Return the pairs of all parts in order.
+
+        They have times if every part that is not empty has times, and weights if any part has weights.
+        """
         times = [part.times for part in parts if part.times is not None]
         timed = times and all(part.times is not None for part in parts if len(part))
+        weights = [np.ones(len(part), np.float32) if part.weights is None else part.weights for part in parts]
+        weighted = any(part.weights is not None for part in parts)
         return Interactions(
             np.concatenate([part.users for part in parts]),
             np.concatenate([part.items for part in parts]),
             np.concatenate([part.ratings for part in parts]),
             np.concatenate(times) if timed else None,
+            np.concatenate(weights) if weighted else None,
         )
 
     @staticmethod

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 
+TASTE_SCALE = (0.0, 1.0)
+"""Scale of stated tastes where there are no ratings; 1 stands for a genre that a user likes."""
+
 
 def mean_genre_ratings(interactions: Interactions, genres: sp.csr_array, n_users: int) -> NDArray[np.float32]:
     """Compute the mean rating that each user gives to the items of each genre.

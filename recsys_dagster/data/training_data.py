@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.tastes import mean_genre_ratings
+from recsys_dagster.errors import RecsysError
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class TrainingData:
         validation: pairs for early stopping and the choice of parameters; empty in a refit on all folds.
         n_users, n_items: sizes of the index spaces; a user or item may have no training pair.
         item_features: features of the items.
-        scale: lowest and highest rating.
-        like_threshold: rating from which on an item counts as liked.
+        scale: lowest and highest rating; None for implicit feedback, which has no ratings.
+        like_threshold: rating from which on an item counts as liked; None for implicit feedback, where every item that
+            a user has counts as liked.
     """
 
     train: Interactions
@@ -29,8 +31,8 @@ class TrainingData:
     n_users: int
     n_items: int
     item_features: ItemFeatures
-    scale: tuple[float, float]
-    like_threshold: float
+    scale: tuple[float, float] | None
+    like_threshold: float | None
 
     @cached_property
     def user_genre_taste(self) -> NDArray[np.float32]:
@@ -50,10 +52,18 @@ class TrainingData:
         vars(data)["user_genre_taste"] = tastes
         return data
 
+    def require_ratings(self) -> tuple[tuple[float, float], float]:
+        """Return the scale and the like threshold; raise RecsysError if the feedback is implicit."""
+        if self.scale is None or self.like_threshold is None:
+            raise RecsysError("there are no ratings, only implicit feedback; choose a dataset with ratings")
+        return self.scale, self.like_threshold
+
     @property
     def contents(self) -> list[object]:
         """Arrays and numbers that determine the data: equal data have equal contents."""
-        folds = [(fold.users, fold.items, fold.ratings, fold.times) for fold in (self.train, self.validation)]
+        folds = [
+            (fold.users, fold.items, fold.ratings, fold.times, fold.weights) for fold in (self.train, self.validation)
+        ]
         return [*folds, self.n_users, self.n_items, vars(self.item_features), self.scale, self.like_threshold]
 
     def with_all(self, test: Interactions) -> "TrainingData":

@@ -121,7 +121,7 @@ class _Task:
             "train_users": len(np.unique(data.train.users)),
             "test_users": len(np.unique(split.test.users)),
             "items": data.n_items,
-            "scale": list(data.scale),
+            "scale": None if data.scale is None else list(data.scale),
             "like_threshold": data.like_threshold,
             "relevance": str(self.relevance),
         }

@@ -93,7 +93,7 @@ def evaluate(
     fold: Interactions,
     exclude: sp.csr_array | None,
     *,
-    like_threshold: float,
+    like_threshold: float | None,
     relevance: Relevance = Relevance.LIKED,
     data: TrainingData | None = None,
     ks: Sequence[int] = LIST_LENGTHS,
@@ -107,7 +107,8 @@ def evaluate(
         fold: the interactions to evaluate on.
         exclude: (n_users, n_items) CSR of pairs of further folds to leave out of the lists, such as validation when
             testing.
-        like_threshold: an item rated at or above it is relevant.
+        like_threshold: an item rated at or above it is relevant; None with implicit feedback, where every item of the
+            fold is.
         relevance: which other interactions make an item relevant.
         data: what the model was fitted on; without it metrics beyond accuracy and of likes, and slices, are skipped.
         ks: lengths of the lists.
@@ -118,7 +119,7 @@ def evaluate(
         RecsysError: no item of the fold is relevant; the fold overlaps what the lists leave out, so that the result
             would be falsely low; or the model's predictions are not numbers.
     """
-    pairs = relevance.evaluated(fold)
+    pairs = relevance.evaluated(fold, like_threshold)
     relevant_pairs = relevance.relevant(fold, like_threshold)
     if len(relevant_pairs) == 0:
         raise RecsysError(f"{model.name}: {nothing_relevant(fold, like_threshold)}")
@@ -136,7 +137,7 @@ def evaluate(
         errors = predicted.astype(np.float64) - rated.ratings
         per_user |= error_sums(rows, errors, len(users))
         contributions.append(Contribution(MetricKey("rmse"), rows, rated.users, rated.items, errors**2, root=True))
-    if data is not None and len(rated):
+    if data is not None and len(rated) and like_threshold is not None:
         like_scores = _like_scores(model, rated, predicted, like_threshold)
         if like_scores is not None:
             scores, probabilities, predicted_likes = like_scores
@@ -171,15 +172,15 @@ def constant_rating_metrics(
     return Evaluation(with_intervals(per_user, rating_ratios(), seed, resamples), per_user)
 
 
-def nothing_relevant(fold: Interactions, like_threshold: float, name: str = "fold") -> str:
+def nothing_relevant(fold: Interactions, like_threshold: float | None, name: str = "fold") -> str:
     """Return why no item of a fold is relevant, and what can be done about it.
 
     Args:
         fold: interactions that make no item relevant.
-        like_threshold: a rating at or above it is a like.
+        like_threshold: a rating at or above it is a like; None with implicit feedback.
         name: what to call the fold.
     """
-    if len(fold) == 0:
+    if len(fold) == 0 or like_threshold is None:
         return (
             f"the {name} is empty, so there is no ranking to evaluate; the split left no interaction for it, which "
             "happens with few interactions or with many at one time: choose a dataset with more"

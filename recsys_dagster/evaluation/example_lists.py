@@ -63,12 +63,12 @@ class ListedItem:
     liked: bool
 
 
-def pick_example_users(train: Interactions, test: Interactions, like_threshold: float) -> list[Example]:
+def pick_example_users(train: Interactions, test: Interactions, like_threshold: float | None) -> list[Example]:
     """Return the five example users, the same for the same folds; fewer if there are not as many users.
 
     light, average, heavy: at 5, 50 and 95 % of the users by number of training pairs. new: at 35 %, whose history is
-    the five items that the user rated highest. niche: of the middle half by that number, the user whose items have the
-    lowest mean log popularity.
+    the five items that the user rated highest or, without ratings, those of the largest weights. niche: of the middle
+    half by that number, the user whose items have the lowest mean log popularity.
     """
     activity = np.bincount(train.users)
     liked = test.liked(like_threshold)
@@ -103,10 +103,11 @@ def _candidates(activity: NDArray[np.integer], users_who_like: NDArray[np.int32]
     return candidates[np.argsort(activity[candidates], kind="stable")]
 
 
-def _new_user(user: int, train: Interactions, liked: Interactions, like_threshold: float) -> Example:
+def _new_user(user: int, train: Interactions, liked: Interactions, like_threshold: float | None) -> Example:
     """Return a user as a new one, who likes also what is left of the training pairs."""
     pairs = train.where(train.users == user)
-    highest = np.argsort(-np.nan_to_num(pairs.ratings), kind="stable")[:HISTORY_OF_NEW]
+    strength = np.zeros(len(pairs), np.float32) if pairs.weights is None else pairs.weights
+    highest = np.lexsort((-strength, -np.nan_to_num(pairs.ratings)))[:HISTORY_OF_NEW]
     is_history = np.isin(np.arange(len(pairs)), highest)
     liked_before = pairs.where(~is_history).liked(like_threshold).items
     liked_later = liked.items[liked.users == user]

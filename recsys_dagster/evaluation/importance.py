@@ -48,19 +48,19 @@ class Importance:
 
 
 def permutation_importance(
-    model: Model, fold: Interactions, like_threshold: float, *, seed: int, repeats: int = REPEATS
+    model: Model, fold: Interactions, like_threshold: float | None, *, seed: int, repeats: int = REPEATS
 ) -> list[Importance]:
     """Return the importance of each input of a fitted model, largest first; none for a model without separable inputs.
 
     Args:
         model: fitted.
         fold: pairs that it was not fitted on; at most 50,000 of the rated ones, drawn by the seed, are used.
-        like_threshold: a rating at or above it is a like.
+        like_threshold: a rating at or above it is a like; None with implicit feedback, where nothing can be measured.
         seed: of the drawn pairs, the permutations and the bootstrap.
         repeats: permutations of each input; the loss of a pair is its mean over them.
     """
     rated = fold.rated
-    if not isinstance(model, SeparableInputs) or not len(rated):
+    if not isinstance(model, SeparableInputs) or not len(rated) or like_threshold is None:
         return []
     random = np.random.default_rng(seed)
     if len(rated) > MAX_PAIRS:

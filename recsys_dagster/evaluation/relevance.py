@@ -14,16 +14,18 @@ class Relevance(StrEnum):
 
     LIKED: rated at or above the like threshold. Interactions without a rating are not evaluated at all.
     POSITIVE: rated at or above the like threshold, or without a rating.
+
+    With implicit feedback, which has no threshold, every interaction makes its item relevant under both.
     """
 
     LIKED = "liked"
     POSITIVE = "positive"
 
-    def evaluated(self, fold: Interactions) -> Interactions:
+    def evaluated(self, fold: Interactions, like_threshold: float | None) -> Interactions:
         """Return the interactions that are evaluated, relevant or not."""
-        return fold.rated if self is Relevance.LIKED else fold
+        return fold.rated if self is Relevance.LIKED and like_threshold is not None else fold
 
-    def relevant(self, fold: Interactions, like_threshold: float) -> Interactions:
+    def relevant(self, fold: Interactions, like_threshold: float | None) -> Interactions:
         """Return the interactions that make an item relevant."""
         return fold.liked(like_threshold) if self is Relevance.LIKED else fold.positive(like_threshold)
 

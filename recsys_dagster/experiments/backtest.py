@@ -157,13 +157,16 @@ def backtest(
 def _make_windows(run: DomainRun, n_windows: int, days: int | None) -> _Windows:
     warehouse = run.warehouse
     data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
-    times = _times(data.train, run.domain.name)
-    liked = data.train.ratings >= data.like_threshold
-    if not liked.any():
-        raise RecsysError(
-            f"{run.domain.name}: no rating reaches the like threshold of {data.like_threshold:g}, so no item is "
-            "relevant in any window"
-        )
+    times = _times(data.train, data.scale is None, run.domain.name)
+    if data.like_threshold is None:
+        liked = np.ones(len(data.train), dtype=bool)
+    else:
+        liked = data.train.ratings >= data.like_threshold
+        if not liked.any():
+            raise RecsysError(
+                f"{run.domain.name}: no rating reaches the like threshold of {data.like_threshold:g}, so no item is "
+                "relevant in any window"
+            )
     if days is None:
         days = _shortest_window(times[liked], data.train.users[liked], int(times.max()), n_windows)
     cuts = int(times.max()) + 1 - days * DAY_SECONDS * np.arange(n_windows, -1, -1, dtype=np.int64)
@@ -174,17 +177,16 @@ def _make_windows(run: DomainRun, n_windows: int, days: int | None) -> _Windows:
     return _Windows(data, times, cuts, steps)
 
 
-def _times(pairs: Interactions, domain: str) -> NDArray[np.int64]:
+def _times(pairs: Interactions, is_implicit: bool, domain: str) -> NDArray[np.int64]:
     """Return the time of each pair, unknown ones as the distant past."""
     times = pairs.times
-    is_rated = ~np.isnan(pairs.ratings)
-    if times is not None and is_rated.any():
-        timed_share = float((times[is_rated] != np.iinfo(np.int64).min).mean())
-    else:
-        timed_share = 0.0
+    counts = is_implicit | ~np.isnan(pairs.ratings)
+    has_time = np.zeros(len(pairs), bool) if times is None else times != np.iinfo(np.int64).min
+    timed_share = float(has_time[counts].mean()) if counts.any() else 0.0
     if times is None or timed_share < MIN_TIMED_SHARE:
+        what = "interactions" if is_implicit else "ratings"
         raise RecsysError(
-            f"{domain}: {timed_share:.0%} of the ratings have a time, so there are no past windows to go back to; a "
+            f"{domain}: {timed_share:.0%} of the {what} have a time, so there are no past windows to go back to; a "
             "backtest needs a dataset with times, such as ml-latest-small"
         )
     return times

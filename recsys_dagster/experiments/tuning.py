@@ -103,6 +103,7 @@ class _Search:
         import optuna
 
         data, index = load_training_data(run.warehouse, run.domain), id_map_hash(run.warehouse)
+        model_class.require(data)
         seed, predicts_ratings = run.settings.seed, issubclass(model_class, RatingPredictor)
         metric = RATING_METRIC if predicts_ratings else RANKING_METRIC
         if predicts_ratings and not len(data.validation.rated):

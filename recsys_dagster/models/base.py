@@ -6,7 +6,7 @@ Capabilities that only some models have are in `capabilities`. Nothing that a si
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,9 +15,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.data.tastes import mean_genre_ratings
+from recsys_dagster.data.tastes import TASTE_SCALE, mean_genre_ratings
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.params import Params
@@ -59,11 +60,12 @@ class Model(ABC):
         params_type: class of its parameters.
         presets: named parameters, such as those of a paper.
         needs_item_features: whether it cannot work without the genres of the items.
+        needs_ratings: whether it cannot work with implicit feedback; true of every `RatingPredictor`.
         reads_user_genre_taste: whether it learns from `TrainingData.user_genre_taste`, the feature table of that name.
         params: the parameters of this instance.
         seed: seed of everything random; two fits on the same data with the same seed are equal.
         n_users_, n_items_: sizes of the index spaces.
-        scale_: lowest and highest rating.
+        scale_: lowest and highest rating; that of stated tastes, 0 to 1, if it was fitted on implicit feedback.
         seen_: (n_users, n_items) CSR, 1 where the user has the item in the training fold.
         popularity_: (n_items,) float32, number of training pairs of each item.
         genres_: (n_items, n_genres) CSR of ones.
@@ -76,6 +78,7 @@ class Model(ABC):
     params_type: ClassVar[type[Params]] = Params
     presets: ClassVar[Mapping[str, Params]] = {}
     needs_item_features: ClassVar[bool] = False
+    needs_ratings: ClassVar[bool] = False
     reads_user_genre_taste: ClassVar[bool] = False
 
     params: Params
@@ -114,18 +117,29 @@ class Model(ABC):
         """Learn from `data.train`, with `data.validation` for early stopping if it is not empty; return self.
 
         Raises:
+            SkippedError: the model needs ratings or genres, and there are none.
             RecsysError: the data do not suffice for this model; the message says what is missing.
         """
+        self.require(data)
         if len(data.train) == 0:
             raise RecsysError(
                 f"{self.name}: the training fold is empty; clean.rejected lists the rows that were dropped"
             )
-        self.n_users_, self.n_items_, self.scale_ = data.n_users, data.n_items, data.scale
+        self.n_users_, self.n_items_ = data.n_users, data.n_items
+        self.scale_ = TASTE_SCALE if data.scale is None else data.scale
         self.seen_ = data.train.matrix(data.n_users, data.n_items)
         self.popularity_ = np.bincount(data.train.items, minlength=data.n_items).astype(np.float32)
         self.genres_ = data.item_features.genres
         self._fit(data)
         return self
+
+    @classmethod
+    def require(cls, data: TrainingData) -> None:
+        """Raise SkippedError, whose message says what is missing, if the model cannot work with data of this sort."""
+        if cls.needs_ratings and data.scale is None:
+            raise SkippedError(f"{cls.name}: needs ratings, and these data are implicit feedback")
+        if cls.needs_item_features and not data.item_features.genres.nnz:
+            raise SkippedError(f"{cls.name}: needs the genres of the items, and none is known")
 
     @abstractmethod
     def _fit(self, data: TrainingData) -> None:
@@ -187,7 +201,8 @@ class Model(ABC):
         Args:
             k: length of the lists.
             history: interactions of the new users; `users` holds numbers from 0.
-            tastes: (n_users, n_genres) rating of each genre on the domain's scale, NaN where not stated.
+            tastes: (n_users, n_genres) rating of each genre on the scale, NaN where not stated; with implicit feedback
+                1 for a genre that the user likes.
         """
         history = Interactions.empty() if history is None else history
         n_users = int(history.users.max(initial=0)) + 1 if tastes is None else len(tastes)
@@ -201,7 +216,7 @@ class Model(ABC):
             folded = has_history[start:stop]
             if isinstance(self, FoldIn) and folded.any():
                 part = history.where((history.users >= start) & (history.users < stop))
-                moved = Interactions(part.users - np.int32(start), part.items, part.ratings, part.times)
+                moved = replace(part, users=part.users - np.int32(start))
                 scores[folded] = self._scores_for(moved, stop - start)[folded]
             scores[exclude[start:stop].nonzero()] = -np.inf
             return scores

@@ -21,6 +21,7 @@ class RatingPredictor(ABC):
     """A model that predicts ratings."""
 
     name: ClassVar[str]
+    needs_ratings: ClassVar[bool] = True
     scale_: tuple[float, float]
 
     def predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -72,7 +73,7 @@ class StatedTastes(ABC):
         """Score all items for users who rate genres.
 
         Args:
-            tastes: (n_users, n_genres) ratings on the domain's scale; NaN where none is stated.
+            tastes: (n_users, n_genres), as for `Model.recommend_for`.
 
         Returns:
             (n_users, n_items) float32.

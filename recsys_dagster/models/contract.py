@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, TopN
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor, SeparableInputs
 from recsys_dagster.models.contract_data import (
@@ -35,6 +36,7 @@ from recsys_dagster.models.contract_data import (
     N_USERS,
     UNRATED_USER,
     contract_data,
+    implicit_contract_data,
 )
 from recsys_dagster.models.params import Params
 
@@ -224,7 +226,7 @@ def predictions_are_on_the_scale(case: Case) -> None:
     ratings = model.predict(users, items)
     _require(ratings.shape == (N_USERS * N_ITEMS,), f"the predictions have the shape {ratings.shape}")
     _require(ratings.dtype == np.float32, f"the predictions are {ratings.dtype}, expected float32")
-    low, high = data.scale
+    low, high = model.scale_
     _require(bool(((ratings >= low) & (ratings <= high)).all()), f"predictions are not all from {low:g} to {high:g}")
     unknown = ratings[np.isin(users, COLD_USERS) & np.isin(items, COLD_ITEMS)]
     mean = data.train.rated.ratings.mean()
@@ -297,6 +299,27 @@ def it_can_be_refitted_on_all_folds(case: Case) -> None:
     _require_well_formed(again.recommend(ALL_USERS, 5), again, N_USERS, 5)
 
 
+def implicit_feedback_is_learnt_or_refused(case: Case) -> None:
+    """Without ratings it gives well-formed lists or, if it declares that it needs ratings, is skipped with a reason."""
+    data = implicit_contract_data()
+    try:
+        model = case.new().fit(data)
+    except SkippedError as error:
+        _require(
+            case.model_class.needs_ratings, f"it refuses implicit feedback without `needs_ratings = True`: {error}"
+        )
+        return
+    _require(not case.model_class.needs_ratings, "it needs ratings, and is fitted without any")
+    _require_well_formed(model.recommend(ALL_USERS, 10), model, N_USERS, 10)
+    known = data.train.where(data.train.users == 10)
+    for weights in (known.weights, None):
+        history = replace(known, users=np.zeros_like(known.users), weights=weights)
+        _require_well_formed(model.recommend_for(10, history=history), model, 1, 10)
+    tastes = np.full((1, N_GENRES), np.nan, dtype=np.float32)
+    tastes[0, 0] = 1
+    _require_well_formed(model.recommend_for(10, tastes=tastes), model, 1, 10)
+
+
 def an_empty_training_fold_is_refused(case: Case) -> None:
     """Fitting on no pairs raises a RecsysError."""
     try:
@@ -328,6 +351,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     a_new_user_without_history_is_served_next_to_one_with,
     unknown_users_get_the_most_popular_items,
     it_can_be_refitted_on_all_folds,
+    implicit_feedback_is_learnt_or_refused,
     an_empty_training_fold_is_refused,
 )
 """All checks, in the order in which they run."""

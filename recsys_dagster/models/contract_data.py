@@ -1,4 +1,6 @@
-"""Generate the small data set on which a model is held to the contract."""
+"""Generate the small data sets on which a model is held to the contract."""
+
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -60,3 +62,15 @@ def contract_data() -> TrainingData:
         scale=(1, 10),
         like_threshold=8,
     )
+
+
+def implicit_contract_data() -> TrainingData:
+    """Return the same data as implicit feedback: no ratings, but weights from 1 on, with a median of 3."""
+    data = contract_data()
+
+    def without_ratings(pairs: Interactions) -> Interactions:
+        weights = np.random.default_rng(8).geometric(0.2, len(pairs)).astype(np.float32)
+        return replace(pairs, ratings=np.full(len(pairs), np.nan, np.float32), weights=weights)
+
+    train, validation = without_ratings(data.train), without_ratings(data.validation)
+    return replace(data, train=train, validation=validation, scale=None, like_threshold=None)

@@ -1,10 +1,15 @@
-"""Learn from positive pairs alone: what all rankers on a matrix of ones share.
+"""Learn from positive pairs alone: what all rankers on a matrix of positives share.
 
-A positive is a rating at or above the domain's like threshold, or an interaction without a rating. An item with too few
+A positive is a rating at or above the like threshold, or an interaction without a rating. An item with too few
 positives has no column in the matrix: it takes no memory, and is ranked after all items that have one.
+
+The value of a positive in the matrix is its strength, log₂(1 + w / w̃), with w its weight, such as a number of plays, and
+w̃ the median weight of the training positives. It is 1 at the median, whatever the unit, and grows slowly beyond it (the
+logarithm and a scale for w are those of Hu, Koren and Volinsky 2008, §4). Without weights it is 1.
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,12 +33,13 @@ class PositivesParams(Params):
 
 
 class PositivesModel(Model):
-    """A ranker that learns from a users × columns matrix of ones.
+    """A ranker that learns from a users × columns matrix of positives.
 
     A subclass implements `_learn` and `_column_scores`.
 
     Attributes:
-        like_threshold_: a rating at or above it is a positive.
+        like_threshold_: a rating at or above it is a positive; None: every pair is one.
+        typical_weight_: median weight of the training positives; 1 where no weight is known.
         columns_: (n_columns,) int32, the item of each column, ascending.
         known_: (n_users,) bool, whether the user has a positive in a column; other users get popularity.
     """
@@ -41,7 +47,8 @@ class PositivesModel(Model):
     params_type = PositivesParams
     params: PositivesParams
 
-    like_threshold_: float
+    like_threshold_: float | None
+    typical_weight_: float
     columns_: NDArray[np.int32]
     known_: NDArray[np.bool_]
 
@@ -52,29 +59,30 @@ class PositivesModel(Model):
         self.columns_ = np.flatnonzero(counts >= self.params.min_positives).astype(np.int32)
         if not len(self.columns_):
             raise RecsysError(
-                f"{self.name}: no item has {self.params.min_positives} positives in the training fold (rated at "
-                f"least {self.like_threshold_:g}, or without a rating); lower min_positives or add data"
+                f"{self.name}: no item has {self.params.min_positives} positives in the training fold"
+                f"{describe_positives(self.like_threshold_)}; lower min_positives or add data"
             )
+        self.typical_weight_ = 1.0 if positives.weights is None else float(np.median(positives.weights))
         matrix = self._matrix(positives, self.n_users_)
         self.known_ = np.diff(matrix.indptr) > 0
         self._learn(matrix)
 
     @abstractmethod
     def _learn(self, positives: sp.csr_array) -> None:
-        """Learn from the (n_users, n_columns) CSR of float32 ones."""
+        """Learn from the (n_users, n_columns) CSR of the float32 strengths of the positives."""
 
     @abstractmethod
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return (len(users), n_columns) float32 scores; any finite values for a user without a positive."""
 
     def _matrix(self, positives: Interactions, n_users: int) -> sp.csr_array:
-        """Return the pairs that have a column as a (n_users, n_columns) CSR of float32 ones."""
+        """Return the strengths of the pairs that have a column as a (n_users, n_columns) CSR of float32."""
         column_of = np.full(self.n_items_, -1, dtype=np.int32)
         column_of[self.columns_] = np.arange(len(self.columns_), dtype=np.int32)
         columns = column_of[positives.items]
-        inside = columns >= 0
-        kept = Interactions(positives.users[inside], columns[inside], positives.ratings[inside])
-        return kept.matrix(n_users, len(self.columns_))
+        kept = replace(positives, items=columns).where(columns >= 0)
+        strengths = None if kept.weights is None else np.log2(1 + kept.weights / np.float32(self.typical_weight_))
+        return kept.matrix(n_users, len(self.columns_), strengths)
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._item_scores(self._column_scores(users), self.known_[users])
@@ -98,11 +106,16 @@ class FoldInPositivesModel(FoldIn, PositivesModel):
 
     @abstractmethod
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
-        """Return (n_users, n_columns) float32 scores of new users with these (n_users, n_columns) positives."""
+        """Return (n_users, n_columns) float32 scores of new users, by the (n_users, n_columns) strengths of positives."""
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         positives = self._matrix(history.positive(self.like_threshold_), n_users)
         return self._item_scores(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
+
+
+def describe_positives(like_threshold: float | None) -> str:
+    """Return what a positive is, in brackets after a space; nothing with implicit feedback, where every pair is one."""
+    return "" if like_threshold is None else f" (rated at least {like_threshold:g}, or without a rating)"
 
 
 def activity_weights(positives: sp.csr_array, power: float) -> NDArray[np.float32]:

@@ -47,7 +47,7 @@ def _mae(ratings: Ratings, experiment: Experiment) -> Score:
 
 
 def _mse_scaled(ratings: Ratings, experiment: Experiment) -> Score:
-    return scaled(_mse(ratings, experiment), experiment.data.scale)
+    return scaled(_mse(ratings, experiment), experiment.scale)
 
 
 _ERRORS: dict[str, Callable[[Ratings, Experiment], Score]] = {
@@ -179,7 +179,7 @@ def paper_001(trial: Trial) -> Iterator[PaperRow]:
 
 def is_liked(ratings: NDArray[np.float32], experiment: Experiment) -> NDArray[np.bool_]:
     """Return (n,) whether each rating is a like."""
-    return ratings >= experiment.data.like_threshold
+    return ratings >= experiment.like_threshold
 
 
 def like_metrics(likes: NDArray[np.bool_], experiment: Experiment) -> Values:
@@ -210,8 +210,8 @@ def _explicit(trial: Trial) -> Iterator[PaperRow]:
     for column, name in enumerate(members):
         yield from trial.errors(name, ("rmse",), ours.test[:, column], fair.test[:, column])
     for name, alpha in (("stack_linear", 0.0), ("stack_ridge", RIDGE_ALPHA)):
-        published = ours.stacked(ours.in_sample, trial.published.data.scale, alpha)
-        honest = fair.stacked(fair.out_of_fold, trial.honest.data.scale, alpha)
+        published = ours.stacked(ours.in_sample, trial.published.scale, alpha)
+        honest = fair.stacked(fair.out_of_fold, trial.honest.scale, alpha)
         yield from trial.errors(name, ("rmse",), published, honest)
     spark = predicted_ratings(trial.published, "als", get_model_class("als").presets["spark"])
     yield from trial.errors("als", ("rmse",), spark, predicted_ratings(trial.honest, "als"))
@@ -263,7 +263,9 @@ def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
     """The MLP with dropout, with a rating of -1 where there is none; once more on equally frequent ratings."""
     data, presets = trial.published.data, get_model_class("dropout_mlp").presets
     with_minus_one = trial.published.on(
-        minus_one_for_none(trial.published.test), train=minus_one_for_none(data.train), scale=(-1.0, data.scale[1])
+        minus_one_for_none(trial.published.test),
+        train=minus_one_for_none(data.train),
+        scale=(-1.0, trial.published.scale[1]),
     )
     minus_one_trial = Trial(trial.paper, trial.domain, with_minus_one, trial.honest)
     honest = predicted_ratings(trial.honest, "dropout_mlp")

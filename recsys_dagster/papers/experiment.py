@@ -46,6 +46,16 @@ class Experiment:
         """Size of the index space of users."""
         return self.data.n_users
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Lowest and highest rating."""
+        return self.data.require_ratings()[0]
+
+    @property
+    def like_threshold(self) -> float:
+        """A rating at or above it is a like."""
+        return self.data.require_ratings()[1]
+
     def on(self, test: Interactions | None = None, seed: int | None = None, **changes: Any) -> "Experiment":
         """Return the experiment with another test fold, another seed, or other fields of `data`."""
         data = replace(self.data, **changes)
@@ -88,7 +98,7 @@ class Experiment:
             model,
             self.test,
             self.data.validation.matrix(self.n_users, self.data.n_items),
-            like_threshold=self.data.like_threshold,
+            like_threshold=self.like_threshold,
             ks=(SHORT_LIST,),
             seed=self.seed,
             resamples=1,

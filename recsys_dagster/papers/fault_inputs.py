@@ -76,7 +76,7 @@ def two_towers(experiment: Experiment, **on: bool) -> Model:
 
 def scaled_mse(experiment: Experiment, model: Model) -> Score:
     """Return the MSE of ratings mapped from the scale to [-1, 1], as the paper prints it."""
-    return scaled(experiment.errors(model, mean), experiment.data.scale)
+    return scaled(experiment.errors(model, mean), experiment.scale)
 
 
 def scaled(squared: Score, scale: tuple[float, float]) -> Score:

@@ -26,7 +26,7 @@ STACKS = (("beta_network_100", "beta_network_128", "beta_network_150"), ("user_i
 
 def masked_below_six(experiment: Experiment) -> list[FaultRow]:
     """Ratings below 6 are dropped before the error is measured: the others are easier to predict."""
-    if experiment.data.scale[1] != 10:
+    if experiment.scale[1] != 10:
         return []
     narrow = experiment.where(lambda pairs: ~(pairs.ratings < MASKED_BELOW))
     honest, faulty = (one.errors(one.fitted("embedding_mlp"), mean) for one in (experiment, narrow))
@@ -61,7 +61,7 @@ def unrated_as_minus_one(experiment: Experiment) -> list[FaultRow]:
     """An interaction without a rating counts as a rating of -1 in training and evaluation."""
     if not np.isnan(experiment.data.train.ratings).any():
         return []
-    low, high = experiment.data.scale
+    low, high = experiment.scale
     averaged = experiment.on(
         train=minus_one_for_none(experiment.data.train),
         validation=minus_one_for_none(experiment.data.validation),
@@ -99,7 +99,7 @@ def stack_in_sample(experiment: Experiment) -> list[FaultRow]:
     for members in STACKS:
         predicted = member_ratings(experiment, members)
         honest, faulty = (
-            squared_errors(predicted.stacked(learnt, experiment.data.scale), experiment.test.rated, experiment.n_users)
+            squared_errors(predicted.stacked(learnt, experiment.scale), experiment.test.rated, experiment.n_users)
             for learnt in (predicted.out_of_fold, predicted.in_sample)
         )
         rows.append(experiment.row("stack-in-sample", "002", f"stack of {', '.join(members)}", "rmse", honest, faulty))
@@ -231,7 +231,7 @@ def accuracy(experiment: Experiment, name: str) -> Score:
 
 def majority_accuracy(experiment: Experiment) -> Score:
     """Return the accuracy of always giving the more frequent answer of the training fold."""
-    liked = experiment.data.train.rated.ratings >= experiment.data.like_threshold
+    liked = experiment.data.train.rated.ratings >= experiment.like_threshold
     return _accuracy(experiment, np.full(len(experiment.test.rated), liked.mean() >= 0.5))
 
 
@@ -245,5 +245,5 @@ def predicted_likes(experiment: Experiment, name: str, params: Params | None = N
 
 def _accuracy(experiment: Experiment, likes: NDArray[np.bool_]) -> Score:
     rated = experiment.test.rated
-    is_right = likes == (rated.ratings >= experiment.data.like_threshold)
+    is_right = likes == (rated.ratings >= experiment.like_threshold)
     return per_pair(is_right, rated.users, experiment.n_users, mean)

@@ -83,12 +83,13 @@ class LikeModel(SeparableInputs, FoldIn, Model):
 
     params_type = LikeParams
     params: LikeParams
+    needs_ratings = True
     inputs = ("user", "item", "genre", "year")
 
     like_threshold_: float
 
     def _fit(self, data: TrainingData) -> None:
-        self.like_threshold_ = data.like_threshold
+        _, self.like_threshold_ = data.require_ratings()
         rated = data.train.rated
         if len(np.unique(self._liked(rated))) < 2:
             raise RecsysError(

@@ -18,6 +18,7 @@ from recsys_dagster.models.ensembles.conditional_logit import Examples, logit_we
 from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
 from recsys_dagster.models.params import Params
+from recsys_dagster.models.positives import describe_positives
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.blocks import SCORE_BYTES
@@ -103,8 +104,8 @@ class Blend(FoldIn, Ensemble):
         ]
         if not examples:
             raise RecsysError(
-                f"{self.name}: no user has both a positive to learn the weights on (rated at least "
-                f"{data.like_threshold:g}, or without a rating) and other items; give more data"
+                f"{self.name}: no user has both a positive to learn the weights on"
+                f"{describe_positives(data.like_threshold)} and other items; give more data"
             )
         return Examples.concatenate(examples)
 

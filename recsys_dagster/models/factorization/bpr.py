@@ -38,6 +38,7 @@ class Bpr(PositivesModel):
     It maximises Σ ln σ(x̂_ui − x̂_uj), where i is a positive of user u and j is not, and x̂_ui = x_u·y_i + b_i, by
     gradient ascent on random triples (Rendle et al. 2009, "BPR: Bayesian Personalized Ranking from Implicit Feedback",
     §4). The library draws j in proportion to its popularity and skips it if the user has it.
+    The strengths of positives are ignored.
 
     Attributes:
         user_factors_: (n_users, factors + 1) float32; the last column is one.

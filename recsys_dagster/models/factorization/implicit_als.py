@@ -39,8 +39,9 @@ class ImplicitAls(FoldInPositivesModel):
 
     Minimises Σ c_ui (p_ui − x_u·y_i)² + λ (Σ ||x_u||² + Σ ||y_i||²) over all pairs.
 
-    At a positive, p is 1 and c is alpha; elsewhere p is 0 and c is 1 (Hu, Koren and Volinsky 2008, "Collaborative
-    Filtering for Implicit Feedback Datasets"). λ is `regularisation` times `penalty_scale`. Each row is solved on its
+    At a positive, p is 1 and c is 1 + (alpha − 1) s, with s its strength, which is 1 without weights (see `positives`);
+    elsewhere p is 0 and c is 1 (Hu, Koren and Volinsky 2008, "Collaborative Filtering for Implicit Feedback Datasets",
+    §4). λ is `regularisation` times `penalty_scale`. Each row is solved on its
     own by three steps of conjugate gradients, so that the number of threads does not change the result. A new user is
     solved exactly, given the factors of the items.
 
@@ -74,7 +75,7 @@ class ImplicitAls(FoldInPositivesModel):
         self.penalty_ = self.params.regularisation * penalty_scale(positives, self.params.alpha)
         solver = self._solver()
         with threadpool_limits(1, "blas"):
-            solver.fit(sp.csr_matrix(positives), show_progress=False)
+            solver.fit(self._confidences(positives), show_progress=False)
         self.user_factors_, self.item_factors_ = solver.user_factors, solver.item_factors
 
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -85,9 +86,16 @@ class ImplicitAls(FoldInPositivesModel):
         solver = self._solver()
         solver.item_factors = self.item_factors_
         with threadpool_limits(1, "blas"):
-            factors = solver.recalculate_user(np.arange(positives.shape[0]), sp.csr_matrix(positives))
+            factors = solver.recalculate_user(np.arange(positives.shape[0]), self._confidences(positives))
         scores: NDArray[np.float32] = factors @ self.item_factors_.T
         return scores
+
+    def _confidences(self, strengths: sp.csr_array) -> sp.csr_matrix:
+        """Return the confidence in each positive divided by alpha, by which the library multiplies it."""
+        alpha = np.float32(self.params.alpha)
+        confidences = sp.csr_matrix(strengths, copy=True)
+        confidences.data = (1 + (alpha - 1) * confidences.data) / alpha
+        return confidences
 
     def _solver(self) -> "AlternatingLeastSquares":
         from implicit.cpu.als import AlternatingLeastSquares
@@ -112,7 +120,7 @@ def penalty_scale(positives: sp.csr_array, alpha: float) -> float:
     users and items matters. With ν = ½ the same default suits data with 4 and with 43 positives per item.
 
     Args:
-        positives: (n_users, n_items) CSR of ones.
+        positives: (n_users, n_items) CSR of which only the number of entries counts.
         alpha: as in the model's parameters.
     """
     n_users, n_items = positives.shape

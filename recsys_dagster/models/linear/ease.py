@@ -46,7 +46,8 @@ class EaseParams(PositivesParams):
 class Ease(FoldInPositivesModel):
     """Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020).
 
-    B minimises ||WX − WXB||² + ||Λ^½ B||² under the constraint of a zero diagonal. A user's scores are x·B.
+    B minimises ||WX − WXB||² + ||Λ^½ B||² under the constraint of a zero diagonal, where X is ones. A user's scores are
+    x·B, where x are the strengths of the user's positives.
 
     With P = (XᵀW²X + Λ)⁻¹, B_ij = −P_ij / P_jj off the diagonal (Steck 2019, "Embarrassingly Shallow Autoencoders for
     Sparse Data", eq. 8). W divides each user's row by n_u to the power `activity_power`, and scales all rows so that
@@ -57,7 +58,7 @@ class Ease(FoldInPositivesModel):
     The defaults were chosen on validation users of MovieLens latest-small and of the Cooper Union data.
 
     Attributes:
-        positives_: (n_users, n_columns) CSR of ones, X.
+        positives_: (n_users, n_columns) CSR of the strengths of the positives.
         weights_: (n_columns, n_columns) float32, B after its columns are scaled.
     """
 
@@ -97,7 +98,7 @@ class Ease(FoldInPositivesModel):
         penalty = self.params.regularisation + dropout / (1 - dropout) * diagonal
         np.fill_diagonal(gram, diagonal + penalty)
         invert_in_place(gram)
-        popularity: NDArray[np.float32] = positives.sum(axis=0)
+        popularity = np.bincount(positives.indices, minlength=n).astype(np.float32)
         gram *= -(popularity**-self.params.popularity_power) / gram.diagonal()
         np.fill_diagonal(gram, 0)
         self.weights_ = gram

@@ -41,8 +41,9 @@ class GenreSimilarity(StatedTastes, FoldIn, Model):
     The score is the similarity of an item's one-hot genres and kind to the user's profile, times a power of the item's
     popularity. The profile is the sum of the features of the user's items, weighted by their ratings and scaled to sum
     to one (published as "content-based recommendations" for the Cooper Union data, with the dot product: preset
-    `paper_004`). An item without a rating counts as the user's mean rating. A stated taste weights its genre by the
-    distance of the rating from the middle of the scale, so that a disliked genre lowers the score.
+    `paper_004`). An item without a rating counts as the user's mean rating; without any rating, all count alike. A
+    stated taste weights its genre by the distance of the rating from the middle of the scale, so that a disliked genre
+    lowers the score.
 
     Attributes:
         features_: (n_items, n_genres + n_kinds) CSR float32, one-hot, weighted by rarity if `rarity` is set.

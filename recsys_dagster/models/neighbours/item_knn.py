@@ -45,7 +45,7 @@ class ItemKnn(FoldInPositivesModel):
     """Items that the same users like, by cosine or conditional probability (Deshpande and Karypis 2004).
 
     The score of an item is the sum of its similarities to those of the user's items that have it among their
-    neighbours.
+    neighbours, each times the strength of the positive.
 
     Let c_ij be the number of users who have both i and j, where each user counts n_u^(−2·`activity_power`) times
     (scaled so that the c_ii sum to the number of positives), and let c_i = c_ii. The similarity of j to i is the cosine
@@ -54,7 +54,7 @@ class ItemKnn(FoldInPositivesModel):
     eqs. 1 and 3).
 
     Attributes:
-        positives_: (n_users, n_columns) CSR of ones.
+        positives_: (n_users, n_columns) CSR of the strengths of the positives.
         similarities_: (n_columns, n_columns) CSR; row i holds the similarities to i, each column at most `neighbours`.
     """
 
@@ -93,7 +93,7 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
     Co-occurrences are counted and ranked for one block of items at a time, so that no dense n × n matrix is needed.
 
     Args:
-        positives: (n_users, n) CSR of ones.
+        positives: (n_users, n) CSR whose entries count as ones.
         params: the similarity and the number of neighbours.
     """
     from recsys_dagster.models.kernels.columns import cooccurrences
@@ -101,6 +101,7 @@ def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_a
     n = positives.shape[1]
     weights = activity_weights(positives, params.activity_power)
     left = positives.T.tocsr()
+    left.data[:] = 1
     totals: NDArray[np.float32] = left @ weights
     rows = max(1, SCORE_BYTES // (4 * n))
     blocks = []

@@ -78,6 +78,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
         }
 
         def fit() -> None:
+            model.require(data)
             estimate = model.estimate(Size.of(data))
             metadata["expected"] = str(estimate)
             if budget is not None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from small_world import pairs_of, random_likes, world_of
 from threadpoolctl import threadpool_limits
@@ -77,3 +78,10 @@ def test_blas_keeps_its_threads_after_a_fit(likes: NDArray[np.float64]) -> None:
     with threadpool_limits(2, "blas") as limits:
         ImplicitAls(SMALL).fit(world_of(likes))
         assert {pool["num_threads"] for pool in limits._controller.info() if pool["user_api"] == "blas"} == {2}
+
+
+def test_confidence_grows_with_strength_from_that_in_an_absent_pair() -> None:
+    strengths = sp.csr_array(np.array([[0.5, 1, 2]], dtype=np.float32))
+    confidences = SMALL.alpha * ImplicitAls(SMALL)._confidences(strengths).toarray()
+    np.testing.assert_allclose(confidences, [[1 + 4 * 0.5, 5, 1 + 4 * 2]], rtol=1e-6)
+    np.testing.assert_array_equal(strengths.toarray(), [[0.5, 1, 2]], "the strengths stay")
