@@ -3,9 +3,9 @@
 A positive is a rating at or above the like threshold, or an interaction without a rating. An item with too few
 positives has no column in the matrix: it takes no memory, and is ranked after all items that have one.
 
-The value of a positive in the matrix is its strength, log₂(1 + w / w̃), with w its weight, such as a number of plays, and
-w̃ the median weight of the training positives. It is 1 at the median, whatever the unit, and grows slowly beyond it (the
-logarithm and a scale for w are those of Hu, Koren and Volinsky 2008, §4). Without weights it is 1.
+The value of a positive in the matrix is its strength, log₂(1 + w / w̃): w is its weight, such as a number of plays, and w̃
+the median weight of the training positives. It is 1 at the median, whatever the unit, and grows slowly beyond it (Hu,
+Koren and Volinsky 2008, §4, have the logarithm and a unit to choose). Without weights it is 1.
 """
 
 from abc import abstractmethod
@@ -106,7 +106,7 @@ class FoldInPositivesModel(FoldIn, PositivesModel):
 
     @abstractmethod
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
-        """Return (n_users, n_columns) float32 scores of new users, by the (n_users, n_columns) strengths of positives."""
+        """Return (n_users, n_columns) float32 scores of new users, by the (n_users, n_columns) CSR of strengths."""
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         positives = self._matrix(history.positive(self.like_threshold_), n_users)

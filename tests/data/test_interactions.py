@@ -25,9 +25,8 @@ def test_empty_parts_have_no_times() -> None:
 def weighted(weights: list[float] | None) -> Interactions:
     n = 2 if weights is None else len(weights)
     column = None if weights is None else np.array(weights, np.float32)
-    return Interactions(
-        np.arange(n, dtype=np.int32), np.zeros(n, np.int32), np.full(n, np.nan, np.float32), None, column
-    )
+    unrated = np.full(n, np.nan, np.float32)
+    return Interactions(np.arange(n, dtype=np.int32), np.zeros(n, np.int32), unrated, None, column)
 
 
 def test_pairs_without_a_weight_count_once_next_to_others() -> None:

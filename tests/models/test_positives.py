@@ -90,10 +90,8 @@ def test_equal_weights_are_as_good_as_none(model: Ease | ItemKnn | ImplicitAls) 
 
 @pytest.mark.parametrize("model_class", [Ease, ItemKnn])
 def test_what_is_learnt_of_items_does_not_depend_on_weights(model_class: type[Ease] | type[ItemKnn]) -> None:
-    weighted, plain = (model_class().fit(implicit(PLAYS, weighted=one)) for one in (True, False))
-    learnt = [
-        model.weights_ if isinstance(model, Ease) else model.similarities_.toarray() for model in (weighted, plain)
-    ]
+    models = [model_class().fit(implicit(PLAYS, weighted=one)) for one in (True, False)]
+    learnt = [one.weights_ if isinstance(one, Ease) else one.similarities_.toarray() for one in models]
     np.testing.assert_array_equal(*learnt)
 
 
