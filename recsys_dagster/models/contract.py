@@ -305,9 +305,7 @@ def implicit_feedback_is_learnt_or_refused(case: Case) -> None:
     try:
         model = case.new().fit(data)
     except SkippedError as error:
-        _require(
-            case.model_class.needs_ratings, f"it refuses implicit feedback without `needs_ratings = True`: {error}"
-        )
+        _require(case.model_class.needs_ratings, f"it does not need ratings, but is skipped without any: {error}")
         return
     _require(not case.model_class.needs_ratings, "it needs ratings, and is fitted without any")
     _require_well_formed(model.recommend(ALL_USERS, 10), model, N_USERS, 10)

@@ -3,8 +3,8 @@
 A positive is a rating at or above the like threshold, or an interaction without a rating. An item with too few
 positives has no column in the matrix: it takes no memory, and is ranked after all items that have one.
 
-The value of a positive in the matrix is its strength, log₂(1 + w / w̃): w is its weight, such as a number of plays, and w̃
-the median weight of the training positives. It is 1 at the median, whatever the unit, and grows slowly beyond it (Hu,
+The value of a positive in the matrix is its strength, log₂(1 + w / m): w is its weight, such as a number of plays, and
+m the median weight of the training positives. It is 1 at the median, whatever the unit, and grows slowly beyond it (Hu,
 Koren and Volinsky 2008, §4, have the logarithm and a unit to choose). Without weights it is 1.
 """
 
