@@ -5,8 +5,10 @@ Exit codes:
     1: something outside the code is wrong; one line says what, and how to fix it. `recsys run` has not published the
         lists of a domain; the previous ones stay.
     2: an option or a setting names something that does not exist; the line lists what exists.
-    3: `recsys run` has published the lists of every domain, but something else failed; each failure has a line.
+    3: `recsys run` has published the lists of every domain, but something else failed.
     130, 143: stopped by Ctrl-C or SIGTERM.
+
+The last line on standard error says why, after `recsys: `; of several failures, each has a line above it.
 """
 
 import os
@@ -91,8 +93,13 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _print_error(message: str) -> None:
-    """Print a message, whose names from outside must not control the terminal."""
-    typer.echo("\n".join(map(printable, f"recsys: {message}".split("\n"))), err=True)
+    """Print a line for each failure; the last line names the first failure and how many there are besides.
+
+    Names from outside must not control the terminal.
+    """
+    first, *others = message.split("\n")
+    besides = f" (and {len(others)} more, above)" if others else ""
+    typer.echo("\n".join(map(printable, [*others, f"recsys: {first}{besides}"])), err=True)
 
 
 def _print_version(is_set: bool) -> None:

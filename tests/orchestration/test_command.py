@@ -171,6 +171,23 @@ def test_a_failing_step_is_reported_in_one_line_and_the_other_domain_is_publishe
     assert home.lists("anime")
 
 
+def test_of_several_failures_each_has_a_line_and_the_last_says_how_many(home: Any, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    for dataset in ("ml-latest-small", "myanimelist"):
+        (tmp_path / "mirror" / f"{dataset}.zip").write_bytes(b"PK\x03\x04 cut short")
+    home.environment |= {
+        "RECSYS_MIRROR": str(tmp_path / "mirror"),
+        "RECSYS_ANIME_DATASET": "myanimelist",
+        "RECSYS_MOVIE_DATASET": "ml-latest-small",
+    }
+    done = home.recsys("run")
+    assert done.returncode == 1
+    *_, second, last = done.stderr.splitlines()
+    assert second.startswith("movie: raw/files: ")
+    assert last.startswith("recsys: anime: raw/files: ")
+    assert last.endswith(" (and 1 more, above)")
+
+
 @pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
 @pytest.mark.parametrize(
     ("domain", "dataset", "counts"),
