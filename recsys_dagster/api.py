@@ -21,6 +21,7 @@ from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.lifecycle.pending import published_history
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor
@@ -86,7 +87,7 @@ class OpenDomain:
 
     def history(self) -> pd.DataFrame:
         """Return every decision on the champion, the oldest first."""
-        return pd.DataFrame([asdict(row) for row in ModelStore(self.run.layout).history(self.run.domain.name)])
+        return pd.DataFrame([asdict(row) for row in published_history(self.run.layout, self.run.domain.name)])
 
     # -- recommendations
 

@@ -22,9 +22,9 @@ def history(
     Example: [dim]recsys history --domain movie[/dim]
     """
     name = get_domain(domain).name
-    from recsys_dagster.model_store.store import ModelStore
+    from recsys_dagster.lifecycle.pending import published_history
 
-    decisions = ModelStore(Layout(read_settings().home)).history(name)
+    decisions = published_history(Layout(read_settings().home), name)
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in reversed(decisions)], ensure_ascii=False, indent=2))
     elif decisions:

@@ -1,4 +1,6 @@
-"""Decide who is the champion of a domain: by the gate of a run, or by hand. Each decision goes into the history.
+"""Decide who is the champion of a domain: by the gate of a run, or by hand.
+
+Each decision goes into the history once its lists are published.
 
 The caller holds the domain (`with DomainRun(…)`).
 """
@@ -17,8 +19,8 @@ from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, HOLDOUT, headline, read_per_user
 from recsys_dagster.lifecycle.dataset_choice import published_dataset
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Challenge, Tolerances, evaluate_challengers
+from recsys_dagster.lifecycle.pending import settle, write_pending
 from recsys_dagster.lifecycle.publication import build_lists, checked_provenance, remove_old_versions, swap_in_built
-from recsys_dagster.lifecycle.unfinished import begin_promotion, finish_promotion
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelRecord, ModelStore, params_of
 from recsys_dagster.models.attempt import State, attempt
@@ -34,7 +36,7 @@ class ChampionUpdate:
     """The decision of a run on the champion.
 
     Attributes:
-        decision: the new row of the history.
+        decision: the row of the history, once its lists are published.
         challenges: each challenger compared with the champion; empty if there was no champion to challenge.
     """
 
@@ -43,7 +45,7 @@ class ChampionUpdate:
 
 
 def update_champion(run: DomainRun) -> ChampionUpdate:
-    """Let the gate decide who is champion after a run, and record the decision.
+    """Let the gate decide whose lists are published next, and who is champion then; the decision becomes pending.
 
     The model with the best validation result becomes champion without a comparison if there is no champion yet, if the
     champion was fitted on another dataset, or if it cannot be fitted on today's data.
@@ -51,7 +53,13 @@ def update_champion(run: DomainRun) -> ChampionUpdate:
     Raises:
         RecsysError: popularity was not evaluated.
     """
-    finish_promotion(run.layout, run.domain.name)
+    settle(run.layout, run.domain.name)
+    update = _decide(run)
+    write_pending(run.layout, run.domain.name, update.decision)
+    return update
+
+
+def _decide(run: DomainRun) -> ChampionUpdate:
     candidates = _candidates(run)
     champion, reason = _champion_or_reason(run, candidates)
     if champion is None:
@@ -70,7 +78,7 @@ def update_champion(run: DomainRun) -> ChampionUpdate:
         ),
         seed=settings.seed,
     )
-    decision = ModelStore(run.layout).set_champion(
+    decision = ModelStore(run.layout).decide(
         run.domain.name,
         result.model,
         result.version,
@@ -91,14 +99,12 @@ def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Pro
         RecsysError: the version cannot be loaded, or its lists fail a check; champion and lists stay as they were.
     """
     layout, domain, store = run.layout, run.domain.name, ModelStore(run.layout)
-    finish_promotion(layout, domain)
+    settle(layout, domain)
     _, record = store.load(domain, model, version, id_map_hash=id_map_hash(run.warehouse))
     decision = store.decide(domain, model, record.version, reason=reason, by="hand")
     build_lists(run, decision)
     provenance = checked_provenance(run)
-    begin_promotion(layout, domain, decision)
-    swap_in_built(run)
-    finish_promotion(layout, domain)
+    swap_in_built(run, decision, provenance)
     remove_old_versions(run)
     return provenance
 
@@ -136,7 +142,7 @@ def _choose_best(run: DomainRun, candidates: Sequence[Candidate], reason: str) -
     name = choose_champion([row for one in candidates for row in one.metrics])
     version = next(one.version for one in candidates if one.model == name)
     reason = f"{reason}: {name} has the highest NDCG@10 on validation"
-    return ModelStore(run.layout).set_champion(run.domain.name, name, version, reason=reason, by="gate")
+    return ModelStore(run.layout).decide(run.domain.name, name, version, reason=reason, by="gate")
 
 
 def _champion_today(run: DomainRun, candidates: Sequence[Candidate]) -> Candidate:

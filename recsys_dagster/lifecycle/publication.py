@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.lifecycle.pending import choice_of_gate, settle, write_pending
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
@@ -32,13 +33,15 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
 
     Args:
         run: the domain.
-        decision: makes another version the champion and is not recorded yet; None: the recorded champion.
+        decision: makes another version the champion and is not recorded yet; None: that of the gate, or else the
+            recorded one.
 
     Raises:
         RecsysError: there is no champion, it cannot be loaded, or its lists cannot be written.
     """
     warehouse, store = run.warehouse, ModelStore(run.layout)
     origin, history = run.origin, store.history(run.domain.name)
+    decision = decision or choice_of_gate(run.layout, run.domain.name)
     if decision is None:
         name, version = store.champion(run.domain.name)
     else:
@@ -80,16 +83,20 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
 
 
 def publish_built(run: DomainRun) -> Provenance:
-    """Swap in the built lists of the champion, and remove old model versions; return the origin of the lists.
+    """Swap in the built lists, record the gate's decision on their model, and remove old model versions.
+
+    Returns:
+        The origin of the lists.
 
     Raises:
         RecsysError: no lists were built, they are not the champion's, or they fail a check; what is published stays.
     """
-    provenance = checked_provenance(run)
-    if (provenance.model, provenance.version) != ModelStore(run.layout).champion(run.domain.name):
-        built = run.layout.built(run.domain.name)
-        raise RecsysError(f"{built}: not the champion's lists; materialise serving/lists again")
-    swap_in_built(run)
+    layout, domain = run.layout, run.domain.name
+    provenance, decision = checked_provenance(run), choice_of_gate(layout, domain)
+    chosen = (decision.model, decision.version) if decision else ModelStore(layout).champion(domain)
+    if (provenance.model, provenance.version) != chosen:
+        raise RecsysError(f"{layout.built(domain)}: not the champion's lists; materialise serving/lists again")
+    swap_in_built(run, decision, provenance)
     remove_old_versions(run)
     return provenance
 
@@ -107,10 +114,19 @@ def checked_provenance(run: DomainRun) -> Provenance:
         return lists.provenance()
 
 
-def swap_in_built(run: DomainRun) -> None:
-    """Put the built lists in the place of the published ones, which are kept for `recsys rollback`."""
+def swap_in_built(run: DomainRun, decision: Decision | None, provenance: Provenance) -> None:
+    """Put the built lists in the place of the published ones, which are kept for `recsys rollback`.
+
+    Args:
+        run: the domain.
+        decision: is recorded with it; None: the champion is as before.
+        provenance: of the built lists.
+    """
     domain, layout = run.domain.name, run.layout
+    if decision is not None:
+        write_pending(layout, domain, decision, provenance)
     swap_in(layout.built(domain), layout.published(domain), *previous_files(layout, domain, run.settings.keep_lists))
+    settle(layout, domain)
 
 
 def previous_files(layout: Layout, domain: str, steps: int) -> list[Path]:

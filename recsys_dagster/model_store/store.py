@@ -248,28 +248,9 @@ class ModelStore:
                 curves[name] = history
         return curves
 
-    def set_champion(
-        self,
-        domain: str,
-        name: str,
-        version: str,
-        *,
-        reason: str,
-        by: By,
-        metrics: Mapping[str, float] | None = None,
-        objections: Mapping[str, str] | None = None,
-    ) -> Decision:
-        """Make an existing version the domain's champion, and add the decision to the history.
-
-        Args:
-            domain, name, version: the version.
-            reason, by: for the history.
-            metrics: the champion's main metrics; None: those of its record.
-            objections: why each other model was not chosen, by name.
-        """
-        decision = self.decide(domain, name, version, reason=reason, by=by, metrics=metrics, objections=objections)
+    def set_champion(self, domain: str, decision: Decision) -> None:
+        """Make the version of a decision the domain's champion, and add the decision to the history."""
         record_decision(self._layout, domain, decision)
-        return decision
 
     def decide(
         self,
@@ -282,7 +263,17 @@ class ModelStore:
         metrics: Mapping[str, float] | None = None,
         objections: Mapping[str, str] | None = None,
     ) -> Decision:
-        """Return the decision that `set_champion` would record, without recording it."""
+        """Return the decision that makes an existing version the domain's champion, without recording it.
+
+        Args:
+            domain, name, version: the version.
+            reason, by: for the history.
+            metrics: the champion's main metrics; None: those of its record.
+            objections: why each other model was not chosen, by name.
+
+        Raises:
+            RecsysError: there is no such version.
+        """
         record = self.record(domain, name, version)
         known = record.metrics if metrics is None else metrics
         return make_decision(

@@ -48,15 +48,19 @@ def _record(instance: dg.DagsterInstance, run: DomainRun) -> None:
     domain = run.domain.name
     history = ModelStore(run.layout).history(domain)
     decision = history[-1]
-    version = {"model": decision.model, "version": decision.version}
     assets = {
         "champion": {
-            **version,
+            "chosen_model": decision.model,
+            "chosen_version": decision.version,
             "reason": f"by hand: {decision.reason}",
             **location(run.layout.champion(domain)),
+        },
+        "recommendations": {
+            "model": decision.model,
+            "version": decision.version,
+            **location(run.layout.published(domain)),
             "history": markdown_table(*history_table(history)),
         },
-        "recommendations": {**version, **location(run.layout.published(domain))},
     }
     for name, metadata in assets.items():
         instance.report_runless_asset_event(

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.lifecycle.dataset_choice import with_chosen_dataset
+from recsys_dagster.lifecycle.pending import settle
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.settings import Settings
@@ -86,5 +87,6 @@ class Recsys(_Resource):
         log = dg.get_dagster_logger()
         lock = domain_lock(self.layout, domain, wait_seconds=self.settings.wait_seconds, on_wait=log.warning)
         self._held.enter_context(lock)
+        settle(self.layout, domain)
         # Only now: the run that held the domain may have published another dataset.
         return self._held.enter_context(self.look_at(domain))

@@ -140,9 +140,9 @@ class Layout:
         """Folder of what `recsys serve` was told about the use of a domain's lists."""
         return self.home / "feedback" / domain
 
-    def promotion(self, domain: str) -> Path:
-        """Promotion by hand that has begun and not ended."""
-        return self.models(domain) / "promotion.json"
+    def pending_decision(self, domain: str) -> Path:
+        """Decision on the champion whose lists are not published yet."""
+        return self.models(domain) / "pending.json"
 
     def built(self, domain: str) -> Path:
         """File that is published once it has passed its checks."""

@@ -31,8 +31,6 @@ SECONDS = 60
 LONGEST_WAIT = 600
 """Wall time after which a case hangs, on a machine that does much else."""
 BYTES = 2**30
-STOPPED = (-signal.SIGTERM, 128 + signal.SIGTERM)
-"""Exit codes of a case that SIGTERM ended."""
 LONGEST_LINE = 1500
 OUTSIDE = {"home", "mirror", ".env", "out", "err", "backup.tar", "backup.tar.gz"}
 """What a case's folder holds besides nothing at all."""
@@ -120,8 +118,6 @@ def run_case(number: int, seed: int, base: Path, members: dict[str, bytes], fold
             "RECSYS_HOME": str(home), "RECSYS_MOVIE_DATASET": DATASET, "RECSYS_DOWNLOAD_SECONDS": "3"
         } | attack.settings | settings  # fmt: skip
         code, seconds, peak = _in_a_process(lambda: _perform(attack.command), environment, folder)
-        if code in STOPPED:  # Nothing here sends SIGTERM: it came from another process and says nothing of the case.
-            code, seconds, peak = _in_a_process(lambda: _perform(attack.command), environment, folder)
     output, errors = ((folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
     faults = [*_faults_of_ending(code, seconds, peak, output, errors), *_faults_outside(folder)]
     if _digest(published) != before:
@@ -266,7 +262,11 @@ def _alarm() -> None:
 
 
 def run_cases(numbers: Sequence[int], seed: int, report: Callable[[Outcome], None], runs: int = 2) -> list[Outcome]:
-    """Run the cases after so many runs and return those that broke a promise; their folders are kept."""
+    """Run the cases after so many runs and return those that broke a promise; their folders are kept.
+
+    Each case is a fork of this process, which must not have run a parallel kernel: numba would end the fork's first one
+    with SIGTERM.
+    """
     import recsys_dagster.cli.main
     import recsys_dagster.orchestration.build
     import recsys_dagster.quality.checks

@@ -9,6 +9,7 @@ from pathlib import Path
 from small_publication import provenance, publish_small
 from small_world import world_of
 
+from recsys_dagster.lifecycle.pending import settle, write_pending
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.baselines.popularity import Popularity
 from recsys_dagster.runtime.layout import Layout
@@ -23,9 +24,11 @@ def retrain(layout: Layout, domain: str = "anime") -> str:
     with domain_lock(layout, domain):
         model = Popularity().fit(world_of([[8, 9], [7, 0]]))
         version = store.save(domain, model, data_version="d", id_map_hash="i", usage=ResourceUsage())
-        store.set_champion(domain, model.name, version, reason="newer", by="gate")
-        publish_small(layout.built(domain), provenance=provenance(version))
+        decision, lists = store.decide(domain, model.name, version, reason="newer", by="gate"), provenance(version)
+        publish_small(layout.built(domain), provenance=lists)
+        write_pending(layout, domain, decision, lists)
         swap_in(layout.built(domain), layout.published(domain), layout.previous(domain))
+        settle(layout, domain)
         store.prune(domain, keep=1)
     return version
 

@@ -30,7 +30,7 @@ def version(store: ModelStore, fitted: Callable[[str], Model]) -> str:
     """A stored model, which is the champion."""
     model = fitted(NAME)
     saved = store.save("movie", model, data_version="data", id_map_hash="ids", usage=ResourceUsage(1.5, 2.0, 123))
-    store.set_champion("movie", NAME, saved, reason="the first", by="gate")
+    store.set_champion("movie", store.decide("movie", NAME, saved, reason="the first", by="gate"))
     return saved
 
 

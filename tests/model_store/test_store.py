@@ -162,11 +162,13 @@ def test_a_model_that_was_never_fitted_or_does_not_exist_is_named(store: ModelSt
 
 def test_the_champion_is_a_version_that_exists(store: ModelStore, model: Model) -> None:
     version = save(store, model)
-    store.set_champion("movie", "user_item_bias", version, reason="the first", by="gate")
+    store.set_champion("movie", store.decide("movie", "user_item_bias", version, reason="the first", by="gate"))
     save(store, model)
     assert store.champion("movie") == ("user_item_bias", version)
     with pytest.raises(RecsysError, match="not there"):
-        store.set_champion("movie", "user_item_bias", "20200101T000000-000000", reason="", by="hand")
+        store.set_champion(
+            "movie", store.decide("movie", "user_item_bias", "20200101T000000-000000", reason="", by="hand")
+        )
     assert store.champion("movie") == ("user_item_bias", version)
 
 
@@ -268,8 +270,11 @@ def test_each_decision_is_a_row_of_the_history(store: ModelStore, model: Model) 
     assert store.history("movie") == []
     first, second = save(store, model), save(store, model)
     store.record_metrics("movie", "user_item_bias", first, {"validation_ndcg_10": 0.25})
-    store.set_champion("movie", "user_item_bias", first, reason="the first", by="gate")
-    store.set_champion("movie", "user_item_bias", second, reason="looks better", by="hand", metrics={"ndcg": 0.5})
+    store.set_champion("movie", store.decide("movie", "user_item_bias", first, reason="the first", by="gate"))
+    store.set_champion(
+        "movie",
+        store.decide("movie", "user_item_bias", second, reason="looks better", by="hand", metrics={"ndcg": 0.5}),
+    )
     rows = [
         (row.previous_model, row.previous_version, row.version, row.reason, row.by, row.metrics)
         for row in store.history("movie")
@@ -297,7 +302,7 @@ def ordered_versions(store: ModelStore, model: Model, tmp_path: Path) -> list[st
 def test_as_many_earlier_champions_stay_as_versions_are_kept(store: ModelStore, model: Model, tmp_path: Path) -> None:
     versions = ordered_versions(store, model, tmp_path)
     for version in (*versions[:4], versions[1]):
-        store.set_champion("movie", "user_item_bias", version, reason="", by="gate")
+        store.set_champion("movie", store.decide("movie", "user_item_bias", version, reason="", by="gate"))
     earlier = [version for _, version in previous_champions(store.history("movie"))]
     assert earlier == [versions[3], versions[2], versions[0]], "the most recent first, without the present one"
     assert store.prune("movie", 2) == [("user_item_bias", versions[0])]
@@ -310,9 +315,9 @@ def test_old_versions_go_but_never_the_champion_nor_those_before_it(
     versions = ordered_versions(store, model, tmp_path)
     home = folder_of(tmp_path, "x").parent
     (home / "tuned.json").write_text("{}")
-    store.set_champion("movie", "user_item_bias", versions[0], reason="", by="gate")
-    store.set_champion("movie", "user_item_bias", versions[1], reason="", by="gate")
-    store.set_champion("movie", "user_item_bias", versions[1], reason="stays", by="gate")
+    store.set_champion("movie", store.decide("movie", "user_item_bias", versions[0], reason="", by="gate"))
+    store.set_champion("movie", store.decide("movie", "user_item_bias", versions[1], reason="", by="gate"))
+    store.set_champion("movie", store.decide("movie", "user_item_bias", versions[1], reason="stays", by="gate"))
 
     gone = store.prune("movie", 2, also=[("user_item_bias", versions[3])])
 

@@ -101,7 +101,7 @@ class Recorder:
         if not isinstance(path, str | Path) or not str(path).startswith(home):
             return
         parts = Path(path).relative_to(home).parts
-        if parts[0] == "models" and parts[-1] == "champion.json":
+        if parts[0] == "models" and parts[-1] in ("champion.json", "pending.json"):
             self.reads[self.step].add("serving/champion")
         elif parts[0] == "models":
             self.reads[self.step].add(f"models/{parts[2]}")

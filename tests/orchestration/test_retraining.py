@@ -16,10 +16,10 @@ import pytest
 from recsys_dagster.cli import main as cli
 from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.lifecycle import promotion
+from recsys_dagster.lifecycle import publication
+from recsys_dagster.lifecycle.pending import choice_of_gate, published_history, settle
 from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
-from recsys_dagster.lifecycle.unfinished import finish_promotion
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirro
 MOVIE = get_domain("movie")
 TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
 FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
-ASSETS = ("champion", "recommendations")
+ASSETS = (("champion", "chosen_model"), ("recommendations", "model"))
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 
 
@@ -141,7 +141,7 @@ def test_a_worse_challenger_is_refused_a_better_one_promoted_and_rolled_back(sam
     reason = metadata(promoted, "serving/champion")["reason"].value
     assert reason.startswith("ease beats user_item_bias on validation")
     assert "after Holm's correction for 3 challengers" in reason
-    assert "user_item_bias stays; of " in metadata(promoted, "serving/champion")["history"].value
+    assert "user_item_bias stays; of " in metadata(promoted, "serving/recommendations")["history"].value
     assert 0 < metadata(promoted, "serving/lists")["overlap_with_published_top_10"].value < 1
     assert sample.lists() != first
 
@@ -173,9 +173,9 @@ def test_a_champion_that_the_run_skipped_or_gave_other_parameters_is_fitted_agai
         return store.save("movie", model, data_version="d", id_map_hash=index, usage=ResourceUsage())
 
     champion = save(kind.params_type())
-    store.set_champion("movie", "item_knn", champion, reason="for the test", by="hand")
+    store.set_champion("movie", store.decide("movie", "item_knn", champion, reason="for the test", by="hand"))
     challenger = save(kind.params_type(neighbours=1))
-    assert home.materialize("evaluation/item_knn", "evaluation/leaderboard", "serving/champion").success
+    assert home.materialize("evaluation/item_knn", *PUBLISHING).success
     name, version = store.champion("movie")
     assert name == "item_knn"
     assert version not in (champion, challenger)
@@ -194,9 +194,10 @@ def test_a_champion_that_fails_on_the_new_data_gives_way_to_the_best_that_is_lef
         patched.setattr(get_model_class("user_item_bias"), "_fit", fail)
         home.materialize("models/user_item_bias", "evaluation/user_item_bias")
         assert home.materialize("serving/champion").success
-    last = ModelStore(home.run.layout).history("movie")[-1]
-    assert last.model == "popularity"
-    assert last.reason.startswith("the champion could not be fitted on today's data (user_item_bias failed: ")
+    chosen = choice_of_gate(home.run.layout, "movie")
+    assert chosen is not None
+    assert chosen.model == "popularity"
+    assert chosen.reason.startswith("the champion could not be fitted on today's data (user_item_bias failed: ")
 
 
 def test_by_hand_any_version_can_be_promoted_and_its_reason_is_published(home: Retraining) -> None:
@@ -254,26 +255,59 @@ def test_a_promotion_whose_lists_fail_a_check_changes_nothing(
 def test_a_promotion_that_is_killed_has_happened_or_not(
     home: Retraining, monkeypatch: pytest.MonkeyPatch, killed_after_the_swap: bool
 ) -> None:
-    before, decisions = home.lists(), home.said()
-    swap = promotion.swap_in_built
+    before, decisions, layout = home.lists(), home.said(), home.run.layout
+    swap = publication.swap_in
 
-    def die(run: DomainRun) -> None:
+    def die(*paths: Path) -> None:
         if killed_after_the_swap:
-            swap(run)
+            swap(*paths)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), home.run as run:
-        patched.setattr(promotion, "swap_in_built", die)
+        patched.setattr(publication, "swap_in", die)
         promote(run, "popularity", None, "for the test")
+    (published,) = {row[-2] for row in home.lists()}
+    assert published_history(layout, "movie")[-1].model == published
     with home.run as run:
-        finish_promotion(run.layout, "movie")
-        finish_promotion(run.layout, "movie")
+        settle(run.layout, "movie")
+        settle(run.layout, "movie")
     if killed_after_the_swap:
         assert home.said() == [*decisions, ("user_item_bias", "popularity", "hand")]
         assert home.lists() != before
         assert rollback(home.run.layout, "movie", "back").model == "user_item_bias"
     else:
         assert (home.lists(), home.said()) == (before, decisions)
+
+
+def test_a_choice_of_the_gate_counts_only_once_its_lists_are_published(
+    sample: Retraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, before = sample.run.layout, sample.lists()
+    keys = ("models/ease", "evaluation/ease", "evaluation/leaderboard", "serving/champion", "serving/lists")
+    assert sample.materialize(*keys).success
+    chosen = choice_of_gate(layout, "movie")
+    assert chosen is not None
+    assert chosen.model == "ease"
+    spoil(sample, "built", FAULTY_LISTS["every_user_has_a_list"])
+    assert not sample.materialize("serving/recommendations").success
+    assert [row.model for row in published_history(layout, "movie")] == ["user_item_bias"]
+    assert ModelStore(layout).champion("movie")[0] == "user_item_bias"
+    assert sample.lists() == before
+
+    assert sample.materialize("serving/lists").success
+    with monkeypatch.context() as patched:
+        patched.setattr(publication, "settle", lambda *_: None)  # as if the process was killed after the swap
+        assert sample.materialize("serving/recommendations").success
+    assert sample.lists() != before
+    assert published_history(layout, "movie")[-1] == chosen
+    assert rollback(layout, "movie", "for the test").model == "user_item_bias"
+    assert sample.lists() == before
+    assert sample.said() == [
+        (None, "user_item_bias", "gate"),
+        ("user_item_bias", "ease", "gate"),
+        ("ease", "user_item_bias", "hand"),
+    ]
+    assert published_history(layout, "movie")[-1].reason == "for the test"
 
 
 def spoil(home: Retraining, file: str, statement: str) -> None:
@@ -401,8 +435,11 @@ def test_the_commands_do_it_too(home: Retraining, monkeypatch: pytest.MonkeyPatc
         (badge,) = re.findall(r'<tr class="champion">.*?data-value="(\w+)"', page, re.DOTALL)
         (compared,) = re.findall(r"<dt>Champion</dt><dd><strong>(\w+)", comparison)
         with open_instance(layout) as instance, open_without_lock(layout.published("movie")) as published:
-            events = [instance.get_latest_materialization_event(dg.AssetKey(["serving", name])) for name in ASSETS]
-            shown = [str(event.asset_materialization.metadata["model"].value) for event in events if event]
+            shown = []
+            for name, key in ASSETS:
+                event = instance.get_latest_materialization_event(dg.AssetKey(["serving", name]))
+                assert event is not None
+                shown.append(str(event.asset_materialization.metadata[key].value))
             return {badge, compared, *shown, published.provenance().model}
 
     assert home.materialize("explore/profile").success

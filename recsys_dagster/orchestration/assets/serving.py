@@ -55,11 +55,12 @@ SHOWN_USERS, SHOWN_ITEMS = 3, 10
     pool=FITTING,
 )
 def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The model whose lists are published. A challenger replaces it only if it is significantly better on validation.
+    """The choice of the next champion: a challenger only if it is significantly better on validation.
 
     It must beat the champion and popularity by NDCG@10, paired over users, corrected for the number of challengers by
     Holm's method; and its coverage, its RMSE and its NDCG@10 of the least active users must be within the tolerances.
-    Otherwise the champion stays, fitted on the new data.
+    Otherwise the champion stays, fitted on the new data. The choice counts once its lists have passed their checks and
+    are published.
     """
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
@@ -67,12 +68,11 @@ def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     decision = update.decision
     return dg.MaterializeResult(
         metadata={
-            "model": decision.model,
-            "version": decision.version,
+            "chosen_model": decision.model,
+            "chosen_version": decision.version,
             "reason": decision.reason,
-            **location(run.layout.champion(run.domain.name)),
+            **location(run.layout.pending_decision(run.domain.name)),
             "challengers": markdown_table(*challengers_table(update.challenges)),
-            "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
             **usage_metadata(usage),
         }
     )
@@ -135,7 +135,10 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     ],
 )
 def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The checked lists, in the one file that readers open; earlier files are kept for `recsys rollback`."""
+    """The checked lists, in the one file that readers open; their model is the champion from then on.
+
+    Earlier files are kept for `recsys rollback`.
+    """
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
         provenance = publish_built(run)
@@ -144,6 +147,7 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
             "model": provenance.model,
             "version": provenance.version,
             **location(run.layout.published(run.domain.name)),
+            "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
             **usage_metadata(usage),
         }
     )
