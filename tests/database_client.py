@@ -11,8 +11,11 @@ import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
 print("open", flush=True)
 for number, _ in enumerate(sys.stdin):
-    connection.execute(f"CREATE TABLE note_{number} AS SELECT 1 AS i")
-    print("written", flush=True)
+    try:
+        connection.execute(f"CREATE TABLE note_{number} AS SELECT 1 AS i")
+        print("written", flush=True)
+    except duckdb.Error:
+        print("refused", flush=True)
 """
 
 
@@ -27,10 +30,17 @@ class Client:
 
     def write(self) -> None:
         """Change the database, which begins a write-ahead log or goes on with it."""
+        self._try_to_write("written\n")
+
+    def write_in_vain(self) -> None:
+        """Try to change the database, and expect that DuckDB refuses it."""
+        self._try_to_write("refused\n")
+
+    def _try_to_write(self, answer: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        self._wait_for("written\n")
+        self._wait_for(answer)
 
     def _wait_for(self, line: str) -> None:
         assert self.process.stdout is not None

@@ -1,15 +1,22 @@
 """Put a finished file in the place of the published one, and restore the previous one; each step is one rename.
 
-Readers see the old file or the new one, whenever a process is killed.
+Readers see the old file or the new one, whenever a process is killed, and whatever other programs have open.
 """
 
 import contextlib
+import errno
+import fcntl
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
+
+_NOWHERE = "an-earlier-file-is-open-for-writing/until-the-next-publication"
+"""A path in a folder that does not exist, so that nothing can be created there; `ls -l` shows it."""
 
 
 def swap_in(built: Path, published: Path, *previous: Path) -> None:
@@ -33,7 +40,7 @@ def swap_in(built: Path, published: Path, *previous: Path) -> None:
         with replacing(previous[0]) as unfinished:
             _link(published, unfinished)
         set_log_aside(previous[0])
-    replace_database(built, published)
+    _publish(built, published, previous)
 
 
 def restore_previous(published: Path, *previous: Path) -> None:
@@ -45,7 +52,7 @@ def restore_previous(published: Path, *previous: Path) -> None:
     earlier = earlier_files(published, *previous)
     if not earlier:
         raise RecsysError(f"{previous[0]}: there are no previous lists to go back to")
-    replace_database(earlier[0], published)
+    _publish(earlier[0], published, earlier[1:])
 
 
 def earlier_files(published: Path, *previous: Path) -> list[Path]:
@@ -78,12 +85,55 @@ def set_log_aside(path: Path) -> None:
     """
     for log in logs(path):
         with contextlib.suppress(FileNotFoundError):
-            os.replace(log, log.with_name(f"{log.name}.set-aside"))
+            if log.is_symlink():  # by which an earlier swap kept a log away
+                log.unlink()
+            else:
+                os.replace(log, log.with_name(f"{log.name}.set-aside"))
 
 
 def logs(path: Path) -> list[Path]:
     """Return the paths at which DuckDB keeps the write-ahead log of a file, and its states during a checkpoint."""
     return [path.with_name(f"{path.name}.wal{state}") for state in ("", ".checkpoint", ".recovery")]
+
+
+def _publish(source: Path, published: Path, earlier: Sequence[Path]) -> None:
+    """Rename a file to the published one, and keep programs that have a replaced one open from leaving a log there.
+
+    Such a program knows its log by name only. It could begin one at any time, until it ends, and no other program could
+    open the published file any more.
+    """
+    with contextlib.ExitStack() as stack:
+        replaced = [stack.enter_context(path.open("rb")) for path in (published, *earlier) if path.exists()]
+        replace_database(source, published)
+        if any(map(_is_open_for_writing, replaced)):
+            _keep_logs_away(published)
+
+
+def _is_open_for_writing(file: IO[bytes]) -> bool:
+    """Return whether another process has a DuckDB file open for writing, which DuckDB locks then."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN)
+    fcntl.lockf(file, fcntl.LOCK_UN)
+    return False
+
+
+def _keep_logs_away(path: Path) -> None:
+    """Put a link to nowhere in the place of each log: readers find no log there, and writers cannot make one.
+
+    The next swap removes it. Until then nobody can write to the published file; reading is not affected.
+    """
+    for log in logs(path):
+        while True:
+            try:
+                log.symlink_to(_NOWHERE)
+            except FileExistsError:  # begun since the rename
+                set_log_aside(path)
+            except OSError:  # a file system without links
+                return
+            else:
+                break
 
 
 def _move(source: Path, target: Path) -> None:

@@ -25,7 +25,17 @@ def layout(tmp_path: Path) -> Layout:
 
 def publish_version(layout: Layout, version: str) -> None:
     publish_small(layout.built("anime"), provenance=provenance(version))
-    swap_in(layout.built("anime"), layout.published("anime"), layout.previous("anime"))
+    swap_in(layout.built("anime"), layout.published("anime"), layout.previous("anime"), layout.previous("anime", 2))
+
+
+def leave_a_foreign_log(layout: Layout) -> None:
+    """Leave the log of version one next to version two, as where a swap could not put links."""
+    log, kept = logs(layout.published("anime"))[0], layout.home / "kept"
+    with connected(layout.published("anime")) as client:
+        client.write()
+    log.rename(kept)
+    publish_version(layout, "two")
+    kept.rename(log)
 
 
 def version_by_any_reader(path: Path) -> str:
@@ -59,12 +69,33 @@ def test_a_swap_needs_no_lock_and_a_client_that_is_killed_later_does_no_harm(lay
     assert version_by_any_reader(path) == "two"
 
 
-def test_a_log_that_is_begun_after_the_swap_is_set_aside_by_a_look_up(layout: Layout) -> None:
+def test_a_client_that_is_connected_since_before_a_swap_cannot_begin_a_log_next_to_the_new_file(layout: Layout) -> None:
     path = layout.published("anime")
     with connected(path) as client:
         publish_version(layout, "two")
+        client.write_in_vain()
+        assert version_by_any_reader(path) == "two"
+        publish_version(layout, "three")
+        client.write_in_vain()
+        assert version_by_any_reader(path) == "three"
+    assert version_by_any_reader(path) == "three"
+    publish_version(layout, "four")
+    with connected(path) as client:
         client.write()
-    assert logs(path)[0].exists(), "the client wrote next to a file that is not its own"
+
+
+def test_going_back_leaves_no_room_for_the_log_of_a_client_of_the_newer_file(layout: Layout) -> None:
+    path = layout.published("anime")
+    publish_version(layout, "two")
+    with connected(path) as client:
+        restore_previous(path, layout.previous("anime"))
+        client.write_in_vain()
+        assert version_by_any_reader(path) == "one"
+
+
+def test_a_log_of_another_file_is_set_aside_by_a_look_up(layout: Layout) -> None:
+    path = layout.published("anime")
+    leave_a_foreign_log(layout)
     with PublishedFile(path) as published:
         assert published.provenance().version == "two"
     assert version_by_any_reader(path) == "two"
@@ -81,9 +112,7 @@ def test_going_back_sets_the_log_aside_too(layout: Layout) -> None:
 
 def test_a_log_that_cannot_be_set_aside_is_named_with_the_cure(layout: Layout) -> None:
     path = layout.published("anime")
-    with connected(path) as client:
-        publish_version(layout, "two")
-        client.write()
+    leave_a_foreign_log(layout)
     path.with_name("anime.duckdb.wal.set-aside").mkdir()
     with pytest.raises(RecsysError, match=r"anime\.duckdb\.wal: another program left this log .*; delete it, then try"):
         PublishedFile(path)
