@@ -17,10 +17,12 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine_file, unpack
 from recsys_dagster.ingest.catalogue import Dataset, Download, Generated, Kaggle
 from recsys_dagster.ingest.download import Limits, NotThereError, discard, download
+from recsys_dagster.ingest.kaggle import KaggleError, NotInDatasetError, download_file
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile, data_version, read_manifest, write_manifest
 from recsys_dagster.ingest.mirror import archive_identity, archive_in_mirror, archive_url
 from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.runtime.files import check_home, refuse_links_outside
+from recsys_dagster.runtime.http_client import Deadline
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import file_lock
 from recsys_dagster.runtime.progress import announce
@@ -106,7 +108,7 @@ def _deliver(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery:
     announce(f"{dataset.id}: licence: {dataset.licence}. {dataset.homepage}")
     if isinstance(dataset.source, Download):
         return _from_url(dataset.source.url, dataset, settings, folder)
-    return _from_kaggle(dataset.source, dataset, folder)
+    return _from_kaggle(dataset.source, dataset, settings, folder)
 
 
 def _from_mirror(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery | None:
@@ -168,36 +170,24 @@ def _from_url(url: str, dataset: Dataset, settings: Settings, folder: Path) -> _
     return _Delivery(name, archive_identity(part), files)
 
 
-def _from_kaggle(source: Kaggle, dataset: Dataset, folder: Path) -> _Delivery:
+def _from_kaggle(source: Kaggle, dataset: Dataset, settings: Settings, folder: Path) -> _Delivery:
     """Download the format's files one by one into `folder`, so that other files of the dataset are not downloaded."""
-    import kagglehub  # slow to import, and only needed by Kaggle datasets
-    from kagglehub import exceptions
-
     url = f"https://www.kaggle.com/datasets/{source.handle}"
     files = {}
-    for file in dataset.format.files:
-        try:
-            path = Path(kagglehub.dataset_download(source.handle, path=file.name))
-        except (
-            OSError,  # the base class of all errors of its HTTP library
-            ValueError,
-            exceptions.BackendError,
-            exceptions.CredentialError,
-            exceptions.DataCorruptionError,
-            exceptions.NotFoundError,
-            exceptions.UnauthenticatedError,
-        ) as error:
-            response = getattr(error, "response", None)
-            if not file.required and response is not None and response.status_code == 404:
-                continue
-            reason = " ".join(str(error).split())[:300]
-            raise RecsysError(
-                f"{url}: {file.name} could not be downloaded ({type(error).__name__}: {reason}); check the network and "
-                "your Kaggle API token (KAGGLE_API_TOKEN or ~/.kaggle), or download the dataset with a browser, put it "
-                f"as {dataset.id}.zip into a folder and set RECSYS_MIRROR to that folder"
-            ) from error
-        with path.open("rb") as stream:
-            files[file.name] = copy_checked(stream, folder / file.name, file, url)
+    with Deadline(settings.download_seconds) as deadline:
+        for file in dataset.format.files:
+            try:
+                path = download_file(source.handle, file.name, deadline, settings.download_bytes)
+            except KaggleError as error:
+                if isinstance(error, NotInDatasetError) and not file.required:
+                    continue
+                raise RecsysError(
+                    f"{url}: {file.name} could not be downloaded ({error}); check the network and your Kaggle API "
+                    "token (KAGGLE_API_TOKEN or ~/.kaggle), or download the dataset with a browser, put it as "
+                    f"{dataset.id}.zip into a folder and set RECSYS_MIRROR to that folder"
+                ) from error
+            with path.open("rb") as stream:
+                files[file.name] = copy_checked(stream, folder / file.name, file, url)
     return _Delivery(url, f"kaggle:{data_version(files)}", files)
 
 

@@ -15,7 +15,7 @@ from tiny import MOVIES, PATH, RATINGS, SMALL, WHOLE
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError
-from recsys_dagster.ingest.catalogue import Generated, Kaggle, get_dataset
+from recsys_dagster.ingest.catalogue import Generated, get_dataset
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
@@ -446,42 +446,3 @@ def test_a_sample_is_generated_again_only_when_its_parameters_change(home, datas
     larger = replace(dataset, source=Generated(n_users=30, n_items=60, n_ratings=500))
     ratings = next(name for name in manifest.files if name in ("ratings.csv", "rating_complete.csv"))
     assert fetch(larger, Settings(home=home, seed=2)).files[ratings].lines == 501
-
-
-# -- Kaggle
-
-
-@pytest.fixture
-def kaggle_cache(monkeypatch, tmp_path):
-    """A cache of its own, no credentials, and no way to the network."""
-    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
-    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "no-credentials"))
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the discard port: nobody listens
-    return tmp_path / "kagglehub"
-
-
-def test_kaggle_without_network_or_token_is_an_error_with_the_cure(kaggle_cache, home):
-    message = r"anime\.csv could not be downloaded .*KAGGLE_API_TOKEN.* as anime-recommendations-database\.zip .*MIRROR"
-    with pytest.raises(RecsysError, match=message) as caught:
-        fetch(get_dataset("anime-recommendations-database"), Settings(home=home))
-    assert "\n" not in str(caught.value)
-
-
-def test_files_in_the_cache_of_kagglehub_are_verified_and_used(kaggle_cache, home):
-    from kagglehub.cache import Cache
-    from kagglehub.handle import parse_dataset_handle
-
-    handle = "CooperUnion/anime-recommendations-database/versions/1"
-    anime = "anime_id,name,genre,type,episodes,rating,members\n1,Cowboy Bebop,Action,TV,26,8.8,486824\n"
-    for name, content in (("anime.csv", anime), ("rating.csv", "user_id,anime_id,rating\n1,1,-1\n")):
-        path = Path(Cache().get_path(parse_dataset_handle(handle), name))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        Cache().mark_as_complete(parse_dataset_handle(handle), name)
-    dataset = replace(get_dataset("anime-recommendations-database"), source=Kaggle(handle))
-    manifest = fetch(dataset, Settings(home=home))
-    assert manifest.files["anime.csv"].path.read_text() == anime
-    assert manifest.url == f"https://www.kaggle.com/datasets/{handle}"

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from webhook import listening
 
 from recsys_dagster.ingest import catalogue, download
 from recsys_dagster.ingest.catalogue import Download
+from recsys_dagster.orchestration.assets import raw
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_steps
 from recsys_dagster.settings import Settings
@@ -28,7 +28,7 @@ ARCHIVE = "/mirror/ml-latest-small.zip"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that takes the place of the mirror and of the publisher."""
     monkeypatch.setattr(download, "FIRST_WAIT", 0.002)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(raw.raw_files.op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running = Server()
     published = replace(catalogue.get_dataset("ml-latest-small"), source=Download(running.url("/publisher.zip")))
