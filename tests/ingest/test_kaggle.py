@@ -117,9 +117,7 @@ def test_a_download_that_takes_too_long_is_given_up(
 
     kaggle(answer)
     try:
-        with pytest.raises(
-            TransientError, match=r"anime\.csv not complete within RECSYS_DOWNLOAD_SECONDS=8; run"
-        ):
+        with pytest.raises(TransientError, match=r"anime\.csv not complete within RECSYS_DOWNLOAD_SECONDS=8; run"):
             fetch(dataset, Settings(home=home, download_seconds=8))
     finally:
         stalled.set()
