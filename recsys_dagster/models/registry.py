@@ -42,6 +42,8 @@ REGISTRY: dict[str, str] = {
     "ease": "linear.ease:Ease",
     "implicit_als": "factorization.implicit_als:ImplicitAls",
     "bpr": "factorization.bpr:Bpr",
+    "item_transitions": "sequences.item_transitions:ItemTransitions",
+    "next_item_ridge": "sequences.next_item_ridge:NextItemRidge",
     "bilstm": "sequences.bilstm:BiLstm",
     "blend": "ensembles.blend:Blend",
 }
