@@ -108,8 +108,8 @@ class Protocol:
         name: as on the command line and in `evaluation.metrics`.
         split: how the interactions that are kept are split.
         items: SQL condition on the columns of `clean.items` that an item has to meet to be kept.
-        pairs: SQL condition that an interaction has to meet to be kept, on `user_id`, `item_id`, `rating`, `at`, and on
-            `draw` and `user_draw`, which are uniform in [0, 1) by interaction and by user.
+        pairs: SQL condition that an interaction has to meet to be kept, on `user_id`, `item_id`, `rating`, `weight` and
+            `at`, and on `draw` and `user_draw`, which are uniform in [0, 1) by interaction and by user.
         scale, like_threshold: where they differ from the domain's.
         relevance: which interactions of the test make an item relevant.
         metrics: ranking metrics that `evaluate_split` reports.

@@ -169,14 +169,19 @@ def read_sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
     """Return the pairs of a fold, in the order of `features.interactions`."""
     # The table is stored in the order of user and item, and a scan keeps this order.
-    timed = connection.execute('SELECT count("at") > 0 FROM features.interactions').fetchall()[0][0]
+    timed, weighted = connection.execute(
+        'SELECT count("at") > 0, count(weight) > 0 FROM features.interactions'
+    ).fetchall()[0]
     time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
+    weight = ", coalesce(weight, 1::FLOAT) AS weight" if weighted else ""
     columns = _arrays(
         connection,
-        f"SELECT user_idx, item_idx, coalesce(rating, 'nan'::FLOAT) AS rating {time} "
+        f"SELECT user_idx, item_idx, coalesce(rating, 'nan'::FLOAT) AS rating {time} {weight} "
         f"FROM features.interactions WHERE fold = '{fold}'",
     )
-    return Interactions(columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"))
+    return Interactions(
+        columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"), columns.get("weight")
+    )
 
 
 def read_item_features(connection: duckdb.DuckDBPyConnection, n_items: int) -> ItemFeatures:

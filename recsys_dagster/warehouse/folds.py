@@ -20,7 +20,7 @@ class FoldFiles:
     """The Parquet files of a split, as `load_split` reads them.
 
     Attributes:
-        train, test: columns `user_id`, `item_id`, `rating` and `at`, ordered by user and item.
+        train, test: columns `user_id`, `item_id`, `rating`, `weight` and `at`, ordered by user and item.
         fold_in: the same for the history of new users; None where the test users are those of `train`.
         items: columns `item_id`, `kind`, `year`, `genres` and `site_score` of the items that the protocol keeps.
     """
@@ -34,7 +34,7 @@ class FoldFiles:
 def export_folds(
     warehouse: Warehouse,
     method: str,
-    parameters: Mapping[str, float],
+    parameters: Mapping[str, float | None],
     folder: Path,
     *,
     items: str = "TRUE",
@@ -48,7 +48,8 @@ def export_folds(
     Args:
         warehouse: where the clean tables are.
         method: name of a file in `sql/protocol`.
-        parameters: values that its SQL finds in `protocol.parameters`; `seed` is always required.
+        parameters: values that its SQL finds in `protocol.parameters`; `seed` is always required, and the like
+            threshold is None with implicit feedback.
         folder: gets `train.parquet`, `test.parquet`, `items.parquet` and, if the method has a fold-in,
             `fold_in.parquet`; each file is replaced atomically.
         items: SQL condition on the columns of `clean.items`; other items are dropped.
@@ -78,7 +79,7 @@ def export_folds(
                 )
         files = {fold: folder / f"{fold}.parquet" for fold in FOLDS}
         queries = {
-            files[fold]: 'SELECT user_id, item_id, rating, "at" FROM protocol.folds'
+            files[fold]: 'SELECT user_id, item_id, rating, weight, "at" FROM protocol.folds'
             f" WHERE fold = '{fold}' ORDER BY user_id, item_id"
             for fold in FOLDS
             if fold in sizes

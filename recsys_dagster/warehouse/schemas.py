@@ -193,10 +193,10 @@ FEATURES = (
         (
             Column("method", "VARCHAR", "`time` or `hash`", nullable=False),
             Column("reason", "VARCHAR", "why this method", nullable=False),
-            Column("train_until", "TIMESTAMP", "time of the last training rating; NULL for `hash`"),
-            Column("validation_until", "TIMESTAMP", "time of the last validation rating; NULL for `hash`"),
-            Column("ratings", "BIGINT", "number of ratings", nullable=False),
-            Column("ratings_with_time", "BIGINT", "number of ratings that have a time", nullable=False),
+            Column("train_until", "TIMESTAMP", "time of the last training pair; NULL for `hash`"),
+            Column("validation_until", "TIMESTAMP", "time of the last validation pair; NULL for `hash`"),
+            Column("pairs", "BIGINT", "ratings or, with implicit feedback, interactions", nullable=False),
+            Column("pairs_with_time", "BIGINT", "those that have a time", nullable=False),
         ),
     ),
     Table(
@@ -206,6 +206,7 @@ FEATURES = (
             _USER_INDEX,
             _ITEM_INDEX,
             Column("rating", "FLOAT", "rating; NULL for an interaction without one"),
+            Column("weight", "FLOAT", "strength of an interaction without a rating; NULL if unknown"),
             Column("at", "TIMESTAMP", "time of the interaction in UTC"),
             Column("fold", "VARCHAR", "train, validation or test", nullable=False),
         ),

@@ -62,6 +62,7 @@ _INTERACTIONS = (
     _Column("user_id", "BIGINT", "which user", _INTEGERS),
     _Column("item_id", "BIGINT", "which item", _INTEGERS),
     _Column("rating", "FLOAT", "NULL for a like without a rating", _NUMBERS),
+    _Column("weight", "FLOAT", "strength of an interaction, above 0", _NUMBERS, required=False),
     _Column("at", "TIMESTAMP", "when", _TIMES, required=False),
 )
 _ITEMS = (
@@ -254,7 +255,8 @@ def _create_features(connection: duckdb.DuckDBPyConnection, folds: Sequence[str]
         # Predictions keep the order of the test file; what a model learns must not depend on the order of its pairs.
         order = "file_row_number" if fold == "test" else "user_idx, item_idx"
         connection.execute(
-            f"INSERT INTO features.interactions SELECT user_idx, item_idx, rating, \"at\", '{fold}' FROM source.{fold}"
+            f"INSERT INTO features.interactions SELECT user_idx, item_idx, rating, weight, \"at\", '{fold}'"
+            f" FROM source.{fold}"
             f" INNER JOIN features.{'users' if fold == 'train' else 'test_users'} USING (user_id)"
             f" INNER JOIN features.items USING (item_id) ORDER BY {order}"
         )

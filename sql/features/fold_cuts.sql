@@ -1,15 +1,32 @@
--- How the ratings are divided into folds: the times at which they are cut or, failing that, by hash; and why.
+-- How the pairs are divided into folds: the times at which they are cut or, failing that, by hash; and why.
 -- materialised as: table
-WITH counted AS (
-    SELECT
-        count(*) AS ratings,
-        count(rated_at) AS timed,
-        max(rated_at) AS latest
-    FROM clean.ratings
+-- The ratings decide or, with implicit feedback, the interactions; see features.interactions.
+WITH source AS (
+    SELECT rated_at AS happened_at FROM clean.ratings
+    UNION ALL
+    SELECT interactions."at" AS happened_at
+    FROM clean.interactions
+    CROSS JOIN staging.domain
+    WHERE
+        domain.scale_low IS NULL
+        AND coalesce(interactions.status, 'completed') IN ('watching', 'completed')
 ),
 
--- The times that 50, 60, 70, 80 and 90 % of the ratings are not later than. Counting the days first finds them without
--- sorting all ratings, and exactly, which the percentile functions of some engines do not.
+counted AS (
+    SELECT
+        count(*) AS pairs,
+        count(happened_at) AS timed,
+        max(happened_at) AS latest
+    FROM source
+),
+
+words AS (
+    SELECT CASE WHEN scale_low IS NULL THEN 'interactions' ELSE 'ratings' END AS noun
+    FROM staging.domain
+),
+
+-- The times that 50, 60, 70, 80 and 90 % of the pairs are not later than. Counting the days first finds them without
+-- sorting all pairs, and exactly, which the percentile functions of some engines do not.
 tenths AS (
     SELECT listed.tenth
     FROM (VALUES (5), (6), (7), (8), (9)) AS listed (tenth)
@@ -17,18 +34,18 @@ tenths AS (
 
 days AS (
     SELECT
-        date_trunc('day', rated_at) AS day,
-        count(*) AS ratings
-    FROM clean.ratings
-    WHERE rated_at IS NOT NULL
-    GROUP BY date_trunc('day', rated_at)
+        date_trunc('day', happened_at) AS day,
+        count(*) AS pairs
+    FROM source
+    WHERE happened_at IS NOT NULL
+    GROUP BY date_trunc('day', happened_at)
 ),
 
 summed_days AS (
     SELECT
         day,
-        ratings,
-        sum(ratings) OVER (ORDER BY day) AS until_day
+        pairs,
+        sum(pairs) OVER (ORDER BY day) AS until_day
     FROM days
 ),
 
@@ -36,12 +53,12 @@ days_of_tenths AS (
     SELECT
         tenths.tenth,
         summed_days.day,
-        summed_days.until_day - summed_days.ratings AS before_day
+        summed_days.until_day - summed_days.pairs AS before_day
     FROM summed_days
     CROSS JOIN counted
     INNER JOIN tenths
         ON
-            10 * (summed_days.until_day - summed_days.ratings) < tenths.tenth * counted.timed
+            10 * (summed_days.until_day - summed_days.pairs) < tenths.tenth * counted.timed
             AND 10 * summed_days.until_day >= tenths.tenth * counted.timed
 ),
 
@@ -49,20 +66,20 @@ moments AS (
     SELECT
         days_of_tenths.tenth,
         days_of_tenths.before_day,
-        ratings.rated_at,
-        count(*) AS ratings
-    FROM clean.ratings
-    INNER JOIN days_of_tenths ON date_trunc('day', ratings.rated_at) = days_of_tenths.day
-    GROUP BY days_of_tenths.tenth, days_of_tenths.before_day, ratings.rated_at
+        source.happened_at,
+        count(*) AS pairs
+    FROM source
+    INNER JOIN days_of_tenths ON date_trunc('day', source.happened_at) = days_of_tenths.day
+    GROUP BY days_of_tenths.tenth, days_of_tenths.before_day, source.happened_at
 ),
 
 summed_moments AS (
     SELECT
         tenth,
-        rated_at,
-        before_day + sum(ratings) OVER (
+        happened_at,
+        before_day + sum(pairs) OVER (
             PARTITION BY tenth
-            ORDER BY rated_at
+            ORDER BY happened_at
         ) AS until_moment
     FROM moments
 ),
@@ -70,7 +87,7 @@ summed_moments AS (
 moments_of_tenths AS (
     SELECT
         summed_moments.tenth,
-        min(summed_moments.rated_at) AS moment
+        min(summed_moments.happened_at) AS moment
     FROM summed_moments
     CROSS JOIN counted
     WHERE 10 * summed_moments.until_moment >= summed_moments.tenth * counted.timed
@@ -85,17 +102,17 @@ quantiles AS (
     FROM moments_of_tenths
 ),
 
--- Validation ends at 90 % or, where nothing is later than that, before the ratings that share this last time.
+-- Validation ends at 90 % or, where nothing is later than that, before the pairs that share this last time.
 before_last AS (
-    SELECT max(ratings.rated_at) AS moment
-    FROM clean.ratings
+    SELECT max(source.happened_at) AS moment
+    FROM source
     CROSS JOIN quantiles
-    WHERE ratings.rated_at < quantiles.p90
+    WHERE source.happened_at < quantiles.p90
 ),
 
 ends AS (
     SELECT
-        counted.ratings,
+        counted.pairs,
         counted.timed,
         quantiles.p50,
         quantiles.p80,
@@ -109,13 +126,13 @@ ends AS (
     CROSS JOIN before_last
 ),
 
--- Training ends at 80 % or, where validation would be empty then, before the ratings that share its last time; where
+-- Training ends at 80 % or, where validation would be empty then, before the pairs that share its last time; where
 -- validation ends early as well, at the last tenth that leaves something to it.
 before_end AS (
-    SELECT max(ratings.rated_at) AS moment
-    FROM clean.ratings
+    SELECT max(source.happened_at) AS moment
+    FROM source
     CROSS JOIN ends
-    WHERE ratings.rated_at < ends.validation_until
+    WHERE source.happened_at < ends.validation_until
 ),
 
 tenth_before_end AS (
@@ -140,15 +157,19 @@ cuts AS (
 
 decided AS (
     SELECT
-        *,
+        cuts.*,
+        words.noun,
         CASE
-            WHEN ratings = 0 THEN 'there are no ratings'
-            WHEN timed < 0.99 * ratings THEN 'fewer than 99 % of the ratings have a time'
-            -- Less than half of the ratings would be left to learn from.
-            WHEN train_until IS NULL OR train_until < p50
-                THEN 'so many ratings share one time that a cut by time would leave a fold empty or most to hold out'
+            WHEN cuts.pairs = 0 THEN 'there are no ' || words.noun
+            WHEN cuts.timed < 0.99 * cuts.pairs THEN 'fewer than 99 % of the ' || words.noun || ' have a time'
+            -- Less than half of the pairs would be left to learn from.
+            WHEN cuts.train_until IS NULL OR cuts.train_until < cuts.p50
+                THEN
+                    'so many ' || words.noun
+                    || ' share one time that a cut by time would leave a fold empty or most to hold out'
         END AS obstacle
     FROM cuts
+    CROSS JOIN words
 ),
 
 result AS (
@@ -156,13 +177,14 @@ result AS (
         CASE WHEN obstacle IS NULL THEN 'time' ELSE 'hash' END AS method,
         CASE
             WHEN obstacle IS NOT NULL THEN obstacle
-            WHEN train_until = p80 AND validation_until = p90 THEN 'at least 99 % of the ratings have a time'
-            ELSE 'many ratings share one time: a cut was moved to before it, as a fold would have been empty'
+            WHEN train_until = p80 AND validation_until = p90
+                THEN 'at least 99 % of the ' || noun || ' have a time'
+            ELSE 'many ' || noun || ' share one time: a cut was moved to before it, as a fold would have been empty'
         END AS reason,
         CASE WHEN obstacle IS NULL THEN train_until END AS train_until,
         CASE WHEN obstacle IS NULL THEN validation_until END AS validation_until,
-        cast(ratings AS BIGINT) AS ratings,
-        cast(timed AS BIGINT) AS ratings_with_time
+        cast(pairs AS BIGINT) AS pairs,
+        cast(timed AS BIGINT) AS pairs_with_time
     FROM decided
 )
 

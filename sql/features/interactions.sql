@@ -5,6 +5,8 @@ WITH source AS (
         user_id,
         item_id,
         rating,
+        -- A rating says more than a weight, and finding its weight would cost a join of the two largest tables.
+        cast(NULL AS FLOAT) AS weight,
         rated_at AS happened_at
     FROM clean.ratings
     UNION ALL
@@ -12,6 +14,7 @@ WITH source AS (
         user_id,
         item_id,
         cast(NULL AS FLOAT) AS rating,
+        weight,
         "at" AS happened_at
     FROM clean.interactions
     WHERE
@@ -29,6 +32,7 @@ mixed AS (
         source.user_id,
         source.item_id,
         source.rating,
+        source.weight,
         source.happened_at,
         (
             abs(source.user_id % 2147483647) * 1597334677
@@ -51,6 +55,7 @@ hashed AS (
         user_id,
         item_id,
         rating,
+        weight,
         happened_at,
         x2 * x2 % 2147483647 * x % 2147483647 AS hash
     FROM squared
@@ -61,6 +66,7 @@ tidy AS (
         hashed.user_id,
         hashed.item_id,
         hashed.rating,
+        hashed.weight,
         hashed.happened_at,
         CASE
             -- 80 and 90 % of p.
@@ -81,6 +87,7 @@ result AS (
         users.user_idx,
         items.item_idx,
         tidy.rating,
+        tidy.weight,
         tidy.happened_at AS "at",
         tidy.fold
     FROM tidy

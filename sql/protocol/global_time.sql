@@ -13,6 +13,7 @@ SELECT
     ordered.user_id,
     ordered.item_id,
     ordered.rating,
+    ordered.weight,
     ordered."at",
     CASE WHEN ordered.place > 1 - parameters.test_share THEN 'test' ELSE 'train' END AS fold
 FROM ordered

@@ -4,6 +4,7 @@ SELECT
     pairs.user_id,
     pairs.item_id,
     pairs.rating,
+    pairs.weight,
     pairs."at",
     CASE WHEN interactions.fold = 'test' THEN 'test' ELSE 'train' END AS fold
 FROM protocol.pairs

@@ -5,6 +5,7 @@ WITH source AS (
         user_id,
         item_id,
         rating,
+        cast(NULL AS FLOAT) AS weight,
         rated_at AS happened_at
     FROM clean.ratings
     UNION ALL
@@ -12,6 +13,7 @@ WITH source AS (
         user_id,
         item_id,
         cast(NULL AS FLOAT) AS rating,
+        weight,
         "at" AS happened_at
     FROM clean.interactions
     WHERE
@@ -27,6 +29,7 @@ mixed AS (
         source.user_id,
         source.item_id,
         source.rating,
+        source.weight,
         source.happened_at,
         (
             abs(source.user_id % 2147483647) * 1597334677
@@ -51,6 +54,7 @@ SELECT
     user_id,
     item_id,
     rating,
+    weight,
     happened_at AS "at",
     -- Uniform in [0, 1): one number for the pair, one for the user.
     cast(x2 * x2 % 2147483647 * x % 2147483647 AS DOUBLE) / 2147483647 AS draw,

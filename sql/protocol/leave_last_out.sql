@@ -5,6 +5,7 @@ WITH ordered AS (
         pairs.user_id,
         pairs.item_id,
         pairs.rating,
+        pairs.weight,
         pairs."at",
         coalesce(pairs.rating >= parameters.like_threshold, TRUE) AS is_liked,
         -- Items with one time are in a fixed random order.
@@ -25,6 +26,7 @@ SELECT
     user_id,
     item_id,
     rating,
+    weight,
     "at",
     -- A user with nothing before the last like, or without a like, is in the training fold only.
     CASE WHEN place = last_liked AND place > 1 THEN 'test' ELSE 'train' END AS fold

@@ -4,6 +4,7 @@ SELECT
     pairs.user_id,
     pairs.item_id,
     pairs.rating,
+    pairs.weight,
     pairs."at",
     CASE WHEN pairs.draw >= 1 - parameters.test_share THEN 'test' ELSE 'train' END AS fold
 FROM protocol.pairs

@@ -63,6 +63,7 @@ SELECT
     user_id,
     item_id,
     rating,
+    weight,
     "at",
     'train' AS fold
 FROM known
@@ -71,6 +72,7 @@ SELECT
     held_out.user_id,
     held_out.item_id,
     held_out.rating,
+    held_out.weight,
     held_out."at",
     CASE
         WHEN

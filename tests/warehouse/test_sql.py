@@ -76,7 +76,7 @@ def test_upstream_looks_through_the_staging_views() -> None:
         ("features", "items"),
         ("features", "users"),
     }
-    assert upstream(TABLES["features.fold_cuts"]) == {("clean", "ratings")}
+    assert upstream(TABLES["features.fold_cuts"]) == {("clean", "ratings"), ("clean", "interactions")}
 
 
 @pytest.mark.parametrize(
