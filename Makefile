@@ -60,7 +60,7 @@ test: .venv/installed-dev ## every check: style, types, imports, definitions, SQ
 	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cp recsys_dagster/orchestration/dagster.yaml "$$home" && \
 		PATH="$(CURDIR)/$(BIN):$$PATH" DAGSTER_HOME="$$home" dg check defs --use-active-venv
 	$(BIN)/sqlfluff lint sql
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4
 
 docs: .venv/installed-dev ## the documentation site, into site/; open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

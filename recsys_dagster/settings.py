@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     movie_dataset: str | None = Field(None, description="Id of the movie domain's dataset; None: the domain's default.")
     mirror: SecretStr | None = Field(
         None,
-        description="Folder or base URL that has <dataset id>.zip and is asked before the publisher. A URL may contain "
+        description="Folder or base URL that has <dataset id>.zip and is tried before the publisher. A URL may contain "
         "a user name, a password and a query; they are not written anywhere.",
     )
     mirror_fallback: bool = Field(
-        False, description="Whether the publisher is asked, with a warning, when the mirror cannot be reached."
+        False, description="Whether the publisher is tried, with a warning, when the mirror cannot be reached."
     )
     download_seconds: float = Field(
         6 * 3600, gt=0, le=_LONGEST_SECONDS, description="Longest total time of a download, with all its retries."

@@ -4,12 +4,23 @@ import os
 from pathlib import Path
 
 import pytest
+from distribution import ByFile, slowest_first
 from hypothesis import settings
 from small_publication import publish_small
+from xdist.remote import Producer
 
 # No test asserts a time, and the first example may wait for a compiler.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # a process of `pytest -n`
+        items.sort(key=slowest_first)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -39,7 +39,7 @@ class TrainingData:
         """(n_users, n_genres) float32 mean training rating of each genre, NaN where a user rated no item of a genre.
 
         The feature table `features.user_genre_taste` where the data were read from the warehouse. Any other training
-        part, such as that of a refit on all folds, has other tastes: they are computed from it when first asked for.
+        part, such as that of a refit on all folds, has other tastes: they are computed from it when first needed.
         """
         return mean_genre_ratings(self.train, self.item_features.genres, self.n_users)
 

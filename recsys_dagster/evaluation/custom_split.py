@@ -57,7 +57,7 @@ class ModelResult:
         metrics: RMSE, MAE and MSE if the model predicts ratings, then ranking metrics, each with its interval.
         params: the parameters that it was fitted with.
         fit, scoring: resources used by fitting, and then by predicting and ranking; with several seeds, of the first.
-        by_seed: the metrics by name for each seed, the first among them, if several were asked for and they differ.
+        by_seed: the metrics by name for each seed, the first among them, if several were requested and they differ.
     """
 
     model: str

@@ -49,7 +49,7 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         """Request a retrain of each domain whose lists were made from other files.
 
         There is one request for each state of the files: if that run fails, the schedule or a user tries again. A
-        mirror behind a URL and the publishers are not asked; the schedule's runs do that.
+        mirror behind a URL and the publishers are not contacted; the schedule's runs do that.
         """
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         requests, reasons = [], []

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from distribution import OF_THE_MOVIE_RUN, SLOWEST
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {path.parent.name for path in (ROOT / "recsys_dagster").glob("*/__init__.py")}
 OF_OTHER_FOLDERS = {"benchmarks", "docs", "drills", "examples", "fuzz"}
@@ -39,3 +41,10 @@ def test_every_package_says_what_belongs_in_it() -> None:
         assert text.startswith('"""'), package
         code = text.split('"""')[2].strip()
         assert code == "", f"{package}/__init__.py holds more than a docstring"
+
+
+def test_the_lists_by_which_tests_are_distributed_name_files_that_exist_and_all_that_share_a_run() -> None:
+    assert [file for file in (*SLOWEST, *OF_THE_MOVIE_RUN) if not (ROOT / file).exists()] == []
+    texts = {file: file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")}
+    uses = {file.relative_to(ROOT).as_posix() for file, text in texts.items() if re.search(r"\bmovie_run: \w", text)}
+    assert uses == OF_THE_MOVIE_RUN

@@ -14,6 +14,7 @@ from tiny import PATH, SMALL, WHOLE
 
 from recsys_dagster.ingest import download
 from recsys_dagster.ingest.catalogue import Dataset, Download
+from recsys_dagster.settings import Settings
 
 
 @pytest.fixture
@@ -53,6 +54,12 @@ def pack(tmp_path: Path) -> Pack:
 def home(tmp_path: Path) -> Path:
     """A RECSYS_HOME that does not exist yet."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def mirrored(home: Path, pack: Pack) -> Settings:
+    """Settings whose mirror is the folder that `pack` writes to."""
+    return Settings(home=home, mirror=str(pack(WHOLE).parent))
 
 
 @pytest.fixture

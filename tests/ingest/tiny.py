@@ -1,4 +1,6 @@
-"""A dataset of two movies and two ratings."""
+"""A dataset of two movies and two ratings, and what a home holds after fetching it."""
+
+from pathlib import Path
 
 from recsys_dagster.ingest.catalogue import get_dataset
 
@@ -8,3 +10,12 @@ RATINGS = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,2,3.5,964982224
 WHOLE = {"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS}
 PATH = "/ml-latest-small.zip"
 """Path of the archive on the server."""
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file under the home but the lock, with its content."""
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for path in home.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }

@@ -10,7 +10,8 @@ does there; or the disk that FOLDER is on, which has to be a small one, is fille
 emptied after the run. What readers then see is compared with the lists before and after; and the next run has to make
 it good. One JSON line a point goes to standard output.
 
-Each run is a fork of this process, which has imported everything and started nothing, so that a point takes seconds.
+Each run is a fork of this process, which has imported everything, knows the lineage of the columns and has started
+nothing, so that a point takes seconds.
 """
 
 import json
@@ -21,7 +22,6 @@ import sys
 import threading
 import time
 import traceback
-import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -30,12 +30,15 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from small_archive import without_last, write_archive
 
-from recsys_dagster.ingest.samples.write import write_sample
+from recsys_dagster.ingest.formats import FORMATS
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.lookup import PublishedFile
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.lineage import column_lineage
+from recsys_dagster.warehouse.sql_files import sql_tables
 
 WRITES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "tempfile.mkdtemp"}
 DELAYS = (0.0, 0.003, 0.01, 0.03)
@@ -50,13 +53,7 @@ def settings(folder: Path, home: str) -> Settings:
 
 def drop(folder: Path, without: int) -> None:
     """Put ratings into the mirror without the last `without` of them: so few that the drift checks pass."""
-    write_sample("movielens", folder / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
-    ratings = folder / "files" / "ratings.csv"
-    lines = ratings.read_text(encoding="utf-8").splitlines(keepends=True)
-    ratings.write_text("".join(lines[: len(lines) - without]), encoding="utf-8")
-    with zipfile.ZipFile(folder / "ml-latest-small.zip", "w") as archive:
-        for file in sorted((folder / "files").iterdir()):
-            archive.write(file, f"ml-latest-small/{file.name}")
+    write_archive(folder, change=without_last(without))
 
 
 def in_child(work: Callable[[], Any], log: Path) -> tuple[int, Any]:
@@ -163,6 +160,7 @@ def main(how: str, folder: Path, points: int) -> None:
     log = folder.parent / "log"
     base = settings(folder, "base")
     drop(folder, without=9)
+    column_lineage(sql_tables("features")[0], FORMATS["movielens"])  # of all tables at once
     assert in_child(partial(counted_run, base), log)[0] == 0
     before = in_child(partial(seen, base), log)[1]
     drop(folder, without=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from webhook import Webhook, listening
+from webhook import Webhook
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.orchestration import alarms
@@ -23,12 +23,6 @@ LOG = logging.getLogger("alarms")
 
 def settings(home: Path, **chosen: object) -> Settings:
     return Settings(home=home, **{"webhook": None, **chosen})
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    with listening() as server:
-        yield server
 
 
 @contextmanager

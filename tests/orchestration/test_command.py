@@ -1,87 +1,20 @@
-"""`recsys run` as a user types it: through to the lists, killed, twice at once, with a wrong setting."""
+"""`recsys run` as a user types it: through to the lists, with a failing step, with a wrong setting."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from small_archive import write_archive
 
-from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.orchestration.instance import open_instance
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.stopping import GRACE_SECONDS
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
-STEPS = ("raw/files", "features_tables", "models/item_knn", "recommendations")
-
-
-def killed_after(home: Any, step: str) -> None:
-    """Start a run and SIGKILL it as soon as it has said that the step is done."""
-    command, environment = home.command("run", "--domain", "movie")
-    with subprocess.Popen(command, env=environment, cwd=home.path.parent, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if f"movie: {step}" in line or f"/{step}" in line:
-                process.send_signal(signal.SIGKILL)
-                break
-        else:
-            pytest.fail(f"the run ended before {step}")
-
-
-def test_a_run_killed_anywhere_is_made_good_by_the_next(home: Any, tmp_path: Path) -> None:
-    undisturbed = type(home)(tmp_path / "undisturbed", {})
-    assert undisturbed.recsys("run", "--domain", "movie").returncode == 0
-    for step in STEPS:
-        killed_after(home, step)
-    again = home.recsys("run", "--domain", "movie")
-    assert again.returncode == 0, again.stderr
-    assert f"report: {home.path / 'reports' / 'movie' / 'index.html'}\n" in again.stdout
-    assert home.lists("movie") == undisturbed.lists("movie")
-
-
-def test_a_killed_run_leaves_the_lists_of_the_one_before(home: Any) -> None:
-    assert home.recsys("run", "--domain", "movie").returncode == 0
-    before = home.lists("movie")
-    home.environment |= {"RECSYS_SEED": "7", "RECSYS_MAX_DRIFT": "100"}  # another world, let through by the checks
-    killed_after(home, "champion")
-    assert home.lists("movie") == before
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_run_soon_and_nothing_more_is_published(home: Any, number: int, code: int) -> None:
-    command, environment = home.command("run")
-    lines = []
-    with subprocess.Popen(
-        command, env=environment, cwd=home.path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stderr:
-            lines.append(line)
-            if "features_tables" in line:
-                process.send_signal(number)
-                sent = time.monotonic()
-                break
-        lines += process.stderr.readlines()
-        assert process.stdout.read() == ""
-        process.wait(120)
-    assert process.returncode == code
-    assert time.monotonic() - sent < GRACE_SECONDS + 5, "the interpreter may take a moment to end"
-    assert not (home.path / "published").exists()
-    assert not any(line.startswith("movie: raw") for line in lines), "the next domain is not begun"
-    said = [line for line in lines if line.startswith("recsys: ")]
-    assert said == [
-        f"recsys: stopped by {signal.Signals(number).name}; what was published stays; run it again at any time\n"
-    ]
-    assert "Traceback" not in "".join(lines)
-    assert home.recsys("run", "--domain", "anime").returncode == 0
 
 
 def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3(home: Any, tmp_path: Path) -> None:
@@ -103,13 +36,7 @@ def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3
 
 def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
-    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
-    ratings = mirror / "files" / "ratings.csv"
-    header, *rows = ratings.read_text(encoding="utf-8").splitlines(keepends=True)
-    ratings.write_text(header + "".join(row.replace(",", ",x", 1) for row in rows), encoding="utf-8")
-    with zipfile.ZipFile(mirror / "ml-latest-small.zip", "w") as archive:
-        for file in sorted((mirror / "files").iterdir()):
-            archive.write(file, file.name)
+    write_archive(mirror, change=lambda rows: [row.replace(",", ",x", 1) for row in rows])
     home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
     done = home.recsys("run", "--domain", "movie")
     assert done.returncode == 1
@@ -124,20 +51,6 @@ def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp
         (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         (failure,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
         assert "movie: ratings.csv: 100 % of 900 rows were rejected" in str(failure.dagster_event.event_specific_data)
-
-
-def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Any) -> None:
-    command, environment = home.command("run", "--domain", "movie")
-    with subprocess.Popen(command, env=environment, cwd=home.path.parent, stderr=subprocess.PIPE, text=True) as first:
-        lock = home.path / "warehouse" / "movie.lock"
-        until = time.monotonic() + 60
-        while not (lock.exists() and lock.read_text()) and time.monotonic() < until:
-            time.sleep(0.01)
-        second = home.recsys("run", "--domain", "movie")
-        first.kill()
-    assert second.returncode == 1
-    assert second.stderr.count("\n") == 1
-    assert f"another run of the domain 'movie' is active (process {first.pid})" in second.stderr
 
 
 @pytest.mark.parametrize(

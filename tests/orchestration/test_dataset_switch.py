@@ -1,15 +1,16 @@
 """The dataset of a domain is remembered with what is published; another one is taken only on purpose."""
 
-import zipfile
+import shutil
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
+from small_archive import write_archive
+from whole_runs import Home
 
 from recsys_dagster.domains import get_domain
-from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError, choose_dataset, published_dataset
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.build import build_definitions
@@ -20,32 +21,36 @@ from recsys_dagster.settings import Settings
 MOVIE = get_domain("movie")
 
 
-@pytest.fixture
-def real(home: Any, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home that has published lists of an archive in the mirror."""
-    mirror = tmp_path / "mirror"
-    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
-    with zipfile.ZipFile(mirror / "ml-latest-small.zip", "w") as archive:
-        for file in sorted((mirror / "files").iterdir()):
-            archive.write(file, file.name)
-    home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_MODELS": "popularity"}
+    folder = tmp_path_factory.mktemp("published")
+    mirror = write_archive(folder / "mirror").parent
+    home = Home(folder / "home", {"RECSYS_MIRROR": str(mirror), "RECSYS_MODELS": "popularity"})
     done = home.recsys_with({"RECSYS_MOVIE_DATASET": "ml-latest-small"}, "run", "--domain", "movie")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == "movie: dataset ml-latest-small, named by RECSYS_MOVIE_DATASET"
     return home
 
 
-def dataset(home: Any) -> str:
+@pytest.fixture
+def real(published: Home, tmp_path: Path) -> Home:
+    """A copy of that, to be run again."""
+    shutil.copytree(published.path, tmp_path / "home")
+    return Home(tmp_path / "home", published.environment)
+
+
+def dataset(home: Home) -> str:
     with duckdb.connect(Layout(home.path).published("movie"), read_only=True) as connection:
         return str(connection.execute("SELECT dataset FROM provenance").fetchall()[0][0])
 
 
-def settings(home: Any, **chosen: Any) -> Settings:
+def settings(home: Home, **chosen: Any) -> Settings:
     values = {"mirror": home.environment["RECSYS_MIRROR"], "movie_dataset": None, "models": ("popularity",), **chosen}
     return Settings(home=home.path, _env_file=None, **values)
 
 
-def test_a_forgotten_variable_keeps_the_dataset_and_says_so_in_the_first_line(real: Any) -> None:
+def test_a_forgotten_variable_keeps_the_dataset_and_says_so_in_the_first_line(real: Home) -> None:
     done = real.recsys("run", "--domain", "movie")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == (
@@ -54,7 +59,7 @@ def test_a_forgotten_variable_keeps_the_dataset_and_says_so_in_the_first_line(re
     assert dataset(real) == "ml-latest-small"
 
 
-def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real: Any) -> None:
+def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real: Home) -> None:
     other = {"RECSYS_MOVIE_DATASET": "sample-movie"}
     before = real.lists("movie")
     refused = real.recsys_with(other, "run", "--domain", "movie")
@@ -77,7 +82,7 @@ def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real:
     assert choose_dataset(settings(real), MOVIE).dataset == "ml-latest-small"
 
 
-def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Any) -> None:
+def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Home) -> None:
     before = real.lists("movie")
     job = build_definitions(settings(real, movie_dataset="sample-movie")).resolve_job_def("retrain")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -88,7 +93,7 @@ def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Any) -> None:
     assert real.lists("movie") == before
 
 
-def test_a_damaged_published_file_does_not_make_the_dataset_forgotten(real: Any) -> None:
+def test_a_damaged_published_file_does_not_make_the_dataset_forgotten(real: Home) -> None:
     Layout(real.path).published("movie").write_bytes(b"damaged")
     assert published_dataset(settings(real), MOVIE) == "ml-latest-small"
     with pytest.raises(DatasetSwitchError):

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from small_archive import write_archive
 
-from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.orchestration.assets.papers import paper_key
@@ -155,13 +155,8 @@ class Recorder:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home with a mirror that holds small ratings, and the baselines as models."""
-    import zipfile
-
     folder = tmp_path_factory.mktemp("lineage")
-    write_sample("movielens", folder / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
-    with zipfile.ZipFile(folder / "ml-latest-small.zip", "w") as archive:
-        for file in sorted((folder / "files").iterdir()):
-            archive.write(file, file.name)
+    write_archive(folder)
     return Settings(
         home=folder / "home", mirror=str(folder), movie_dataset="ml-latest-small", models=MODELS[:1], _env_file=None
     )

@@ -4,17 +4,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-import numpy as np
 import pytest
+from retraining import FEATURES, MOVIE, PUBLISHING, TABLES, Retraining
 
 from recsys_dagster.cli import main as cli
-from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.lifecycle import publication
 from recsys_dagster.lifecycle.pending import choice_of_gate, published_history, settle
@@ -22,68 +20,17 @@ from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
-from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.instance import open_instance
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
-from recsys_dagster.warehouse.domain_run import DomainRun
 
 MIRROR = os.environ.get("RECSYS_MIRROR")
 pytestmark = pytest.mark.skipif(not MIRROR, reason="RECSYS_MIRROR names no mirror of the real datasets")
 
-MOVIE = get_domain("movie")
-TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
-FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
 ASSETS = (("champion", "chosen_model"), ("recommendations", "model"))
-PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
-
-
-@dataclass
-class Retraining:
-    """A RECSYS_HOME with MovieLens latest-small, retrained step by step."""
-
-    settings: Settings
-
-    @property
-    def run(self) -> DomainRun:
-        return DomainRun(self.settings, MOVIE)
-
-    def materialize(self, *keys: str, **changed: Any) -> dg.ExecuteInProcessResult:
-        """Materialise assets with their checks; `changed` settings hold for this time."""
-        job = build_definitions(self.settings.model_copy(update=changed)).resolve_job_def("retrain")
-        with dg.DagsterInstance.ephemeral() as instance:
-            return job.execute_in_process(
-                partition_key="movie",
-                instance=instance,
-                asset_selection=[dg.AssetKey(key.split("/")) for key in keys],
-                raise_on_error=False,
-            )
-
-    def train(self, *models: str) -> dg.ExecuteInProcessResult:
-        """Fit and evaluate models, let the gate choose, and publish."""
-        steps = [f"{group}/{name}" for name in models for group in ("models", "evaluation")]
-        return self.materialize(*steps, *PUBLISHING)
-
-    def save_shuffled(self, name: str) -> str:
-        """Make a model that learnt from shuffled ratings its name's current version."""
-        warehouse = self.run.warehouse
-        data = load_training_data(warehouse, MOVIE)
-        ratings = np.random.default_rng(1).permutation(data.train.ratings)
-        model = get_model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
-        return ModelStore(self.run.layout).save(
-            "movie", model, data_version="shuffled", id_map_hash=id_map_hash(warehouse), usage=ResourceUsage()
-        )
-
-    def lists(self) -> list[tuple[object, ...]]:
-        with duckdb.connect(self.run.layout.published("movie"), read_only=True) as connection:
-            return connection.execute("SELECT * FROM recommendations ORDER BY user_id, rank").fetchall()
-
-    def said(self) -> list[tuple[str | None, str, str]]:
-        """Every decision: from whom, to whom, by whom."""
-        return [(row.previous_model, row.model, row.by) for row in ModelStore(self.run.layout).history("movie")]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
-"""Schedules and sensors: what starts runs, and what raises alarms."""
+"""Schedules and sensors: what starts runs."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -10,50 +9,26 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from pydantic import ValidationError
-from small_publication import provenance, publish_small
-from webhook import Webhook, listening
+from small_archive import without_last, write_archive
+from watching import look, retrain, settings
 
 from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import TransientError
-from recsys_dagster.ingest.samples.write import write_sample
-from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration import sensors
 from recsys_dagster.orchestration.active_runs import PARTITION
 from recsys_dagster.orchestration.assets import raw
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_steps
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.units import DAY_SECONDS
 from recsys_dagster.settings import Settings
-
-LOG = logging.getLogger("alarms")
-
-
-def settings(home: Path, **chosen: Any) -> Settings:
-    values = {"models": ("popularity",), "mirror": None, "movie_dataset": None, "anime_dataset": None}
-    return Settings(home=home, _env_file=None, **{**values, **chosen})
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / "dagster").mkdir()
-    with dg.instance_for_test(temp_dir=str(tmp_path / "dagster")) as kept:
-        yield kept
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    with listening() as server:
-        yield server
 
 
 def tick(chosen: Settings, instance: dg.DagsterInstance) -> Any:
@@ -65,19 +40,6 @@ def tick(chosen: Settings, instance: dg.DagsterInstance) -> Any:
         resources={"recsys": Recsys.of(chosen)},
     ) as context:
         return definitions.resolve_schedule_def("retrain_regularly").evaluate_tick(context)
-
-
-def look(
-    chosen: Settings, instance: dg.DagsterInstance, cursor: str | None = None, sensor: str = "retrain_on_new_files"
-) -> Any:
-    definitions = build_definitions(chosen)
-    with dg.build_sensor_context(
-        instance=instance,
-        cursor=cursor,
-        repository_def=definitions.get_repository_def(),
-        resources={"recsys": Recsys.of(chosen)},
-    ) as context:
-        return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
 
 def domains_of(found: Any) -> list[str]:
@@ -172,12 +134,23 @@ def holding_movie(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_run_of_dagster_waits_for_another_process_and_says_so(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     job = build_definitions(settings(tmp_path)).resolve_job_def("ingest")
+
+    def has_said_so() -> bool:
+        message = f"another run of the domain 'movie' is active (process {other.pid}); waiting up to 3600 seconds"
+        logs = (instance.all_logs(run.run_id) for run in instance.get_runs())
+        return any(message in entry.user_message for log in logs for entry in log)
+
+    def let_go() -> None:
+        until = time.monotonic() + 60
+        while not has_said_so() and time.monotonic() < until:
+            time.sleep(0.1)
+        other.kill()
+
     with holding_movie(tmp_path) as other:
-        threading.Timer(4, other.kill).start()
+        threading.Thread(target=let_go).start()
         result = job.execute_in_process(partition_key="movie", instance=instance)
     assert result.success
-    message = f"another run of the domain 'movie' is active (process {other.pid}); waiting up to 3600 seconds"
-    assert any(message in entry.user_message for entry in instance.all_logs(result.run_id))
+    assert has_said_so()
 
 
 def test_a_run_of_dagster_waits_no_longer_than_the_settings_allow(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -216,22 +189,9 @@ def mirrored(tmp_path: Path) -> Settings:
 
 def drop(chosen: Settings, without: int = 0, age_seconds: float = 3600) -> None:
     """Put ratings into the mirror without the last `without` of them."""
-    mirror = Path(chosen.mirror.get_secret_value())
-    write_sample("movielens", mirror / "files", n_users=60, n_items=40, n_ratings=900, seed=1)
-    ratings = mirror / "files" / "ratings.csv"
-    lines = ratings.read_text(encoding="utf-8").splitlines(keepends=True)
-    ratings.write_text("".join(lines[: len(lines) - without]), encoding="utf-8")
-    archive = mirror / "ml-latest-small.zip"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for file in sorted((mirror / "files").iterdir()):
-            zipped.write(file, f"ml-latest-small/{file.name}")
+    archive = write_archive(Path(chosen.mirror.get_secret_value()), change=without_last(without))
     then = time.time() - age_seconds
     os.utime(archive, (then, then))
-
-
-def retrain(chosen: Settings, instance: dg.DagsterInstance, **options: Any) -> dg.ExecuteInProcessResult:
-    job = build_definitions(chosen).resolve_job_def("retrain")
-    return job.execute_in_process(partition_key="movie", instance=instance, **options)
 
 
 def test_new_files_are_retrained_on_once(mirrored: Settings, instance: dg.DagsterInstance) -> None:
@@ -286,11 +246,10 @@ def test_other_content_with_the_same_size_and_time_is_noticed(mirrored: Settings
     archive = Path(mirrored.mirror.get_secret_value()) / "ml-latest-small.zip"
     before, status = look(mirrored, instance), archive.stat()
     with zipfile.ZipFile(archive) as packed:
-        members = {name: packed.read(name) for name in packed.namelist()}
-    ratings = members["ml-latest-small/ratings.csv"]
+        members = {info: packed.read(info) for info in packed.infolist()}
     with zipfile.ZipFile(archive, "w") as packed:
-        for name, content in (members | {"ml-latest-small/ratings.csv": ratings[:-2] + b"7\n"}).items():
-            packed.writestr(zipfile.ZipInfo.from_file(archive.parent / "files" / Path(name).name, name), content)
+        for info, content in members.items():
+            packed.writestr(info, content[:-2] + b"7\n" if info.filename.endswith("ratings.csv") else content)
     os.utime(archive, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert archive.stat().st_size == status.st_size
     assert domains_of(look(mirrored, instance, before.cursor)) == ["movie"]
@@ -324,79 +283,3 @@ def test_new_files_wait_for_the_run_that_is_under_way(mirrored: Settings, instan
     found = look(mirrored, instance)
     assert domains_of(found) == []
     assert json.loads(found.cursor).get("movie") is None
-
-
-# -- staleness
-
-
-def test_the_lists_of_each_domain_have_an_age_of_their_own(
-    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook
-) -> None:
-    chosen = settings(tmp_path, webhook=webhook.url)
-    layout = Layout(tmp_path)
-    for domain, days in {"anime": 1, "movie": 9}.items():
-        created_at = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)
-        publish_small(layout.published(domain), provenance=replace(provenance(), created_at=created_at))
-        restored = time.time() + (DAY_SECONDS if domain == "movie" else -99 * DAY_SECONDS)
-        os.utime(layout.published(domain), (restored, restored))  # says nothing about the lists
-    looked = look(chosen, instance, sensor="watch_staleness")
-    found = {evaluation.partition: evaluation for evaluation in looked.asset_events}
-    assert found["anime"].passed
-    assert not found["movie"].passed
-    assert found["movie"].description == "movie: the lists are 9.0 days old; 8 are allowed"
-    assert webhook.told == ["recsys: movie: the lists are 9.0 days old; 8 are allowed"]
-    look(chosen, instance, looked.cursor, sensor="watch_staleness")
-    assert len(webhook.told) == 1
-
-
-# -- alarms
-
-
-def told_of(chosen: Settings, instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
-    """Let the sensors see the run as the daemon would."""
-    definitions = build_definitions(chosen)
-    run = instance.get_run_by_id(result.run_id)
-    assert run is not None
-    name = "alarm_on_failed_checks" if result.success else "alarm_on_failure"
-    kind = dg.DagsterEventType.RUN_SUCCESS if result.success else dg.DagsterEventType.RUN_FAILURE
-    (event,) = [event for event in result.all_events if event.event_type is kind]
-    with dg.build_run_status_sensor_context(
-        sensor_name=name,
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=run,
-        resources={"recsys": Recsys.of(chosen)},
-        repository_def=definitions.get_repository_def(),
-    ) as context:
-        definitions.resolve_sensor_def(name)(context if result.success else context.for_run_failure())
-
-
-def boom(*_: object) -> None:
-    raise ValueError("boom")
-
-
-def test_a_failed_run_raises_an_alarm_with_its_cause(
-    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = settings(tmp_path, webhook=webhook.url)
-    monkeypatch.setattr(get_model_class("popularity"), "_fit", boom)
-    result = retrain(chosen, instance, raise_on_error=False)
-    told_of(chosen, instance, result)
-    (text,) = webhook.told
-    assert text.splitlines() == [
-        f"recsys: retrain of movie failed (run {result.run_id})",
-        "models/popularity: popularity failed: ValueError: boom; nothing is published without the baseline",
-    ]
-
-
-def test_a_failed_model_raises_an_alarm_although_the_run_succeeded_and_a_good_run_does_not(
-    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = settings(tmp_path, webhook=webhook.url, models=("item_knn",))
-    with monkeypatch.context() as patch:
-        patch.setattr(get_model_class("item_knn"), "_fit", boom)
-        lame = retrain(chosen, instance)
-    told_of(chosen, instance, lame)
-    assert [text.splitlines()[1:] for text in webhook.told] == [["item_knn failed: ValueError: boom"]]
-    told_of(chosen, instance, retrain(chosen, instance))
-    assert len(webhook.told) == 1

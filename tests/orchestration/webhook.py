@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 
 class Webhook(http.server.ThreadingHTTPServer):
     """Takes JSON by POST; answers with each of `answers` in turn, then with 200.
@@ -52,3 +54,9 @@ def listening() -> Iterator[Webhook]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with listening() as server:
+        yield server
