@@ -4,7 +4,7 @@ All were evaluated on the same validation fold. A challenger may replace the cha
 
 - its NDCG@10 is higher than the champion's, paired over users, and that is significant after Holm's correction for the
   number of challengers;
-- the same holds against popularity;
+- the same holds against popularity and, where it was evaluated, against recent popularity;
 - no guard metric falls by more than its tolerance.
 
 Of those that may, the one with the highest NDCG@10 becomes champion. The test fold is not looked at.
@@ -25,7 +25,7 @@ from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC
 from recsys_dagster.evaluation.significance import SIGNIFICANT, SWAPS, holm, signed_sums
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, MetricRow, PerUser
-from recsys_dagster.models.registry import RANKING_BASELINE
+from recsys_dagster.models.registry import RANKING_BASELINE, RECENT_BASELINE
 
 _COLUMN = CHOOSING_METRIC.column
 GATE_COLUMNS = ("user_idx", _COLUMN)
@@ -113,6 +113,8 @@ class Challenge:
         model, version: the challenger.
         gain: over the champion.
         gain_over_popularity: over popularity; zero if the challenger is popularity.
+        gain_over_recent: over recent popularity; zero if the challenger is recent popularity, None if that was not
+            evaluated.
         guards: the guard metrics that both models have.
     """
 
@@ -120,6 +122,7 @@ class Challenge:
     version: str
     gain: Gain
     gain_over_popularity: Gain
+    gain_over_recent: Gain | None
     guards: tuple[Guard, ...]
 
     @property
@@ -130,6 +133,12 @@ class Challenge:
             objections.append(f"NDCG@10 {self.gain} is not significantly better than the champion's")
         if self.model != RANKING_BASELINE and not self.gain_over_popularity.is_significant:
             objections.append(f"NDCG@10 {self.gain_over_popularity} is not significantly better than popularity's")
+        if (
+            self.gain_over_recent is not None
+            and self.model not in (RANKING_BASELINE, RECENT_BASELINE)
+            and not self.gain_over_recent.is_significant
+        ):
+            objections.append(f"NDCG@10 {self.gain_over_recent} is not significantly better than recent popularity's")
         objections += [
             f"{guard.metric} {guard.challenger:.4f} is worse than {guard.bound:.4f}, the champion's "
             f"{guard.champion:.4f} within its tolerance"
@@ -181,23 +190,33 @@ def evaluate_challengers(
         RecsysError: popularity was not evaluated, or the models were evaluated on different users.
     """
     challengers = [one for one in challengers if one.value(*CHOOSING_METRIC) is not None]
-    popularity = next((one for one in (champion, *challengers) if one.model == RANKING_BASELINE), None)
-    if popularity is None:
+    if RANKING_BASELINE not in [one.model for one in (champion, *challengers)]:
         raise RecsysError(f"{RANKING_BASELINE} was not evaluated; run evaluation/{RANKING_BASELINE} first")
     eligible = _eligible_users(champion, challengers)
     columns = np.column_stack([one.per_user[_COLUMN][eligible] for one in (champion, *challengers)])
     users = np.asarray(champion.per_user["user_idx"])[eligible]
-    few = columns[least_active(activity[users])]
-    of_few: list[float | None] = few.mean(axis=0).tolist() if len(few) else [None] * columns.shape[1]
+    least = columns[least_active(activity[users])]
+    of_few: list[float | None] = least.mean(axis=0).tolist() if len(least) else [None] * columns.shape[1]
     signed = signed_sums(columns, seed)
-    reference = [champion, *challengers].index(popularity)
+    names = [one.model for one in (champion, *challengers)]
+    gains_over_recent: Sequence[Gain | None] = [None] * len(challengers)
+    if RECENT_BASELINE in names:
+        gains_over_recent = _gains(columns, signed, names.index(RECENT_BASELINE), seed)
     challenges = [
-        Challenge(one.model, one.version, gain, over_popularity, _guards(champion, one, of_few[0], ndcg, tolerances))
-        for one, gain, over_popularity, ndcg in zip(
+        Challenge(
+            one.model,
+            one.version,
+            gain,
+            over_popularity,
+            over_recent,
+            _guards(champion, one, of_few[0], few, tolerances),
+        )
+        for one, few, gain, over_popularity, over_recent in zip(
             challengers,
-            _gains(columns, signed, 0, seed),
-            _gains(columns, signed, reference, seed),
             of_few[1:],
+            _gains(columns, signed, 0, seed),
+            _gains(columns, signed, names.index(RANKING_BASELINE), seed),
+            gains_over_recent,
             strict=True,
         )
     ]

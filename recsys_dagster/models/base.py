@@ -61,6 +61,7 @@ class Model(ABC):
         presets: named parameters, such as those of a paper.
         needs_item_features: whether it cannot work without the genres of the items.
         needs_ratings: whether it cannot work with implicit feedback; true of every `RatingPredictor`.
+        needs_times: whether it cannot work without the times of the interactions.
         reads_user_genre_taste: whether it learns from `TrainingData.user_genre_taste`, the feature table of that name.
         params: the parameters of this instance.
         seed: seed of everything random; two fits on the same data with the same seed are equal.
@@ -79,6 +80,7 @@ class Model(ABC):
     presets: ClassVar[Mapping[str, Params]] = {}
     needs_item_features: ClassVar[bool] = False
     needs_ratings: ClassVar[bool] = False
+    needs_times: ClassVar[bool] = False
     reads_user_genre_taste: ClassVar[bool] = False
 
     params: Params
@@ -117,7 +119,7 @@ class Model(ABC):
         """Learn from `data.train`, with `data.validation` for early stopping if it is not empty; return self.
 
         Raises:
-            SkippedError: the model needs ratings or genres, and there are none.
+            SkippedError: the model needs ratings, genres or times, and there are none.
             RecsysError: the data do not suffice for this model; the message says what is missing.
         """
         self.require(data)
@@ -140,6 +142,8 @@ class Model(ABC):
             raise SkippedError(f"{cls.name}: needs ratings, and these data are implicit feedback")
         if cls.needs_item_features and not data.item_features.genres.nnz:
             raise SkippedError(f"{cls.name}: needs the genres of the items, and none is known")
+        if cls.needs_times and len(data.train) and data.train.times is None:
+            raise SkippedError(f"{cls.name}: needs the times of the interactions, and none is known")
 
     @abstractmethod
     def _fit(self, data: TrainingData) -> None:

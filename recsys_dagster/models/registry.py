@@ -20,6 +20,7 @@ from recsys_dagster.settings import read_settings
 
 REGISTRY: dict[str, str] = {
     "popularity": "baselines.popularity:Popularity",
+    "recent_popularity": "baselines.recent_popularity:RecentPopularity",
     "user_item_bias": "baselines.user_item_bias:UserItemBias",
     "embedding_mlp": "networks.embedding_mlp:EmbeddingMlp",
     "beta_network_100": "networks.beta_network:BetaNetwork100",
@@ -53,6 +54,8 @@ AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "networks.two_tower_as
 """The same for models with the faults of a paper. Only the experiments on faults use them."""
 
 RANKING_BASELINE, RATING_BASELINE = "popularity", "user_item_bias"
+RECENT_BASELINE = "recent_popularity"
+"""The ranking baseline where there are times; a run that names its models leaves it out unless it is named."""
 BASELINES = (RANKING_BASELINE, RATING_BASELINE)
 """Fitted in every run, because a metric means little without the baseline's."""
 

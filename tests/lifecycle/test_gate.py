@@ -146,3 +146,17 @@ def test_popularity_is_required_and_all_models_must_have_the_same_users() -> Non
 def test_the_least_active_are_a_quarter_of_those_with_training_pairs() -> None:
     assert least_active(np.array([0, 0, 1, 2, 3, 4, 5])).tolist() == [False, False, True, True, False, False, False]
     assert not least_active(np.zeros(3, dtype=int)).any()
+
+
+def test_where_recent_popularity_was_evaluated_a_challenger_has_to_beat_it_too() -> None:
+    challenger = candidate("ease", 0.25 + NOISE)
+    beaten = decide(challenger, candidate("recent_popularity", 0.22 + NOISE[::-1]))
+    assert beaten.model == "ease"
+    result = decide(challenger, candidate("recent_popularity", 0.25 + NOISE[::-1]))
+    assert result.model == "recent_popularity"
+    objections = next(one.objections for one in result.challenges if one.model == "ease")
+    assert [text.partition(" is not ")[2] for text in objections] == ["significantly better than recent popularity's"]
+
+
+def test_recent_popularity_can_become_champion_itself() -> None:
+    assert decide(candidate("recent_popularity", 0.25 + NOISE)).model == "recent_popularity"

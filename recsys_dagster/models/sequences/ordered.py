@@ -1,7 +1,7 @@
 """What closed-form models of order share: windows of the last items, and counts of what followed what."""
 
-import logging
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,8 +16,6 @@ from recsys_dagster.models.capabilities import FoldIn
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.sequences.histories import PADDING, Histories
 
-log = logging.getLogger(__name__)
-
 
 class OrderedParams(Params):
     """Parameters of every closed-form model of order."""
@@ -31,8 +29,8 @@ class OrderedParams(Params):
 class OrderedModel(FoldIn, Model):
     """A linear model of what follows the last items of a history; all interactions count, whatever their rating.
 
-    A subclass implements `_learn` and `_item_scores`. Interactions of the same time are in the order of a hash. Without
-    times the whole order is that of the hash, and a warning says so.
+    A subclass implements `_learn` and `_item_scores`. Interactions of the same time are in the order of a hash, and so
+    is the history of a new user if it has no times.
 
     Attributes:
         latest_: (n_users, window) int32, the last items of each history, the latest last; item i is written as i + 1,
@@ -41,12 +39,11 @@ class OrderedModel(FoldIn, Model):
 
     params_type = OrderedParams
     params: OrderedParams
+    needs_times: ClassVar[bool] = True
 
     latest_: NDArray[np.int32]
 
     def _fit(self, data: TrainingData) -> None:
-        if data.train.times is None:
-            log.warning("%s: no times are known, so each history is taken in a random order", self.name)
         histories = Histories.of(data.train, data.n_users)
         if not histories.places.any():
             raise RecsysError(
