@@ -32,17 +32,19 @@ def evaluate(
         float | None, typer.Option("--test-share", help="Share that is the test, if not the protocol's usual one.")
     ] = None,
     train: Annotated[
-        Path | None, typer.Option("--train", help="Parquet file to learn from, for a split of your own.")
+        Path | None, typer.Option("--train", help="Parquet or CSV file to learn from, for a split of your own.")
     ] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Parquet file to evaluate on.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="File to evaluate on.")] = None,
     fold_in: Annotated[
         Path | None,
-        typer.Option("--fold-in", help="Parquet file of the history of the test's users, if these are new users."),
+        typer.Option("--fold-in", help="File of the history of the test's users, if these are new users."),
     ] = None,
     titles: Annotated[
-        Path | None, typer.Option("--titles", help="Parquet file of item_id, genres, kind, year, site_score.")
+        Path | None, typer.Option("--titles", help="File of item_id, genres, kind, year, site_score.")
     ] = None,
-    scale: Annotated[tuple[float, float] | None, typer.Option("--scale", help="Lowest and highest rating.")] = None,
+    scale: Annotated[
+        tuple[float, float] | None, typer.Option("--scale", help="Lowest and highest rating, if there are ratings.")
+    ] = None,
     like_threshold: Annotated[
         float | None,
         typer.Option(
@@ -63,8 +65,10 @@ def evaluate(
 
     With --domain and --protocol the clean tables of the last run are split,
     and the parts are kept in the folder. A split of your own has the same
-    files: columns user_id, item_id (BIGINT), rating (FLOAT; NULL: liked without
-    a rating) and, if there are times, at (TIMESTAMP).
+    files: columns user_id, item_id (whole numbers or text), rating (NULL: liked
+    without a rating) and, if there are any, at (time) and weight (plays,
+    quantity). Without --scale the feedback is implicit: there are no ratings,
+    models that need some are skipped, and rows of one pair add up.
 
     Every interaction of the test is predicted, and a list is made for each user
     of the training file. With --fold-in there are only lists, for new users
@@ -72,16 +76,19 @@ def evaluate(
     of epochs on a tenth of the training file, then are fitted on all of it.
 
     An item is relevant if it is rated at or above the like threshold, or has no
-    rating. The folder gets metrics.json; predictions/<model>.parquet: user_id,
-    item_id, prediction; and lists/<model>.parquet: user_id, rank, item_id,
-    score, 100 a user. capped_recall@k is hits / min(k, relevant items), which
-    papers on new users call recall; recall@k is hits / relevant items.
+    rating; with implicit feedback every item of the test is. The folder gets
+    metrics.json; predictions/<model>.parquet: user_id, item_id, prediction; and
+    lists/<model>.parquet: user_id, rank, item_id, score, 100 a user.
+    capped_recall@k is hits / min(k, relevant items), which papers on new users
+    call recall; recall@k is hits / relevant items.
 
     [dim]recsys evaluate --domain movie --protocol strong-generalisation --models ease,implicit_als,popularity[/dim]
 
     [dim]recsys evaluate --train train.parquet --test test.parquet --scale 1 5 --models als,ease --out results[/dim]
+
+    [dim]recsys evaluate --train plays.csv --test later_plays.csv --models implicit_als,ease --out results[/dim]
     """
-    own = {"--train": train, "--test": test, "--scale": scale, "--out": out}
+    own = {"--train": train, "--test": test, "--out": out}
     if (domain is None) != (protocol is None):
         raise UsageError("'--domain' and '--protocol' go together")
     if domain is not None and any((train, test, fold_in, titles, scale, like_threshold)):
@@ -96,7 +103,7 @@ def evaluate(
         get_model_class(name)
     if domain is not None and protocol is not None:
         show(_by_protocol(domain, protocol, test_share, names, seeds, out))
-    elif train is not None and test is not None and scale is not None and out is not None:
+    elif train is not None and test is not None and out is not None:
         chosen = names or list(model_names())
         show(_by_files(train, test, fold_in, titles, scale, like_threshold, chosen, seeds, out))
 
@@ -142,14 +149,16 @@ def _by_files(
     test: Path,
     fold_in: Path | None,
     titles: Path | None,
-    scale: tuple[float, float],
+    scale: tuple[float, float] | None,
     like_threshold: float | None,
     names: list[str],
     seeds: int,
     out: Path,
 ) -> "list[ModelResult]":
-    threshold = default_like_threshold(scale) if like_threshold is None else like_threshold
-    if not scale[0] < threshold <= scale[1]:
+    threshold = default_like_threshold(scale) if scale is not None and like_threshold is None else like_threshold
+    if scale is None and threshold is not None:
+        raise UsageError("'--like-threshold' is for ratings: give their '--scale' as well")
+    if scale is not None and threshold is not None and not scale[0] < threshold <= scale[1]:
         raise typer.BadParameter(f"a like threshold of {threshold:g} on a scale from {scale[0]:g} to {scale[1]:g}")
     from recsys_dagster.evaluation.custom_split import evaluate_split
     from recsys_dagster.warehouse.split import load_split

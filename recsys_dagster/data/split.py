@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 
+Ids = NDArray[np.int64] | NDArray[np.object_]
+"""Ids as the source writes them: whole numbers, or text."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -17,12 +20,12 @@ class Split:
         data: the training data; its validation fold is empty.
         test: the pairs to predict and to find; `users` are positions in `test_user_ids`, `items` are those of `data`.
         fold_in: the history of the test users where these are not in the training data; None where they are.
-        test_user_ids: (n_test_users,) int64 ids: the users of `data` by index or, with `fold_in`, the new users.
-        item_ids: (n_items,) int64 id of each item index.
+        test_user_ids: (n_test_users,) ids: the users of `data` by index or, with `fold_in`, the new users.
+        item_ids: (n_items,) id of each item index.
     """
 
     data: TrainingData
     test: Interactions
     fold_in: Interactions | None
-    test_user_ids: NDArray[np.int64]
-    item_ids: NDArray[np.int64]
+    test_user_ids: Ids
+    item_ids: Ids

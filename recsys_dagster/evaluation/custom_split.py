@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.list_lengths import LONG_LIST
-from recsys_dagster.data.split import Split
+from recsys_dagster.data.split import Ids, Split
 from recsys_dagster.evaluation.evaluate import nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
@@ -255,7 +255,8 @@ def _predict(model: Model, split: Split, users: NDArray[np.int32], path: Path) -
     """Write the prediction of each pair; return each user's sums of errors, none if no pair is rated."""
     test = split.test
     ratings = predictions(model, test)
-    with _parquet_writer(path, {"user_id": "int64", "item_id": "int64", "prediction": "float32"}) as write:
+    schema = {"user_id": _id_type(split.test_user_ids), "item_id": _id_type(split.item_ids), "prediction": "float32"}
+    with _parquet_writer(path, schema) as write:
         write(split.test_user_ids[test.users], split.item_ids[test.items], ratings)
     is_rated = ~np.isnan(test.ratings)
     errors = ratings[is_rated].astype(np.float64) - test.ratings[is_rated]
@@ -272,13 +273,19 @@ def _lists(model: Model, split: Split) -> Iterator[ListBlock]:
 
 def _write_lists(blocks: Iterator[ListBlock], split: Split, path: Path) -> Iterator[ListBlock]:
     """Write lists as they pass by; the file takes its place at the end."""
-    schema = {"user_id": "int64", "rank": "int32", "item_id": "int64", "score": "float32"}
+    users, items = _id_type(split.test_user_ids), _id_type(split.item_ids)
+    schema = {"user_id": users, "rank": "int32", "item_id": items, "score": "float32"}
     with _parquet_writer(path, schema) as write:
         for block in blocks:
             row, place = np.nonzero(block.lists.items >= 0)
-            items, scores = block.lists.items[row, place], block.lists.scores[row, place]
-            write(split.test_user_ids[block.users[row]], place + 1, split.item_ids[items], scores)
+            listed, scores = block.lists.items[row, place], block.lists.scores[row, place]
+            write(split.test_user_ids[block.users[row]], place + 1, split.item_ids[listed], scores)
             yield block
+
+
+def _id_type(ids: Ids) -> str:
+    """Return Arrow's name of the type of ids."""
+    return "string" if ids.dtype == np.object_ else "int64"
 
 
 @contextlib.contextmanager
@@ -290,7 +297,7 @@ def _parquet_writer(path: Path, schema: dict[str, str]) -> Iterator[Callable[...
     types = pa.schema([(name, pa.type_for_alias(alias)) for name, alias in schema.items()])
     with replacing(path) as unfinished, pq.ParquetWriter(unfinished, types, compression="zstd") as writer:
 
-        def append(*columns: NDArray[np.number]) -> None:
+        def append(*columns: NDArray[np.number] | Ids) -> None:
             writer.write_table(pa.table(list(map(pa.array, columns)), types.names).cast(types))
 
         yield append

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.list_lengths import SHORT_LIST
+from recsys_dagster.data.split import Ids
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.evaluation.evaluate import evaluate, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
@@ -37,7 +38,7 @@ class Experiment:
     dataset: str
     data: TrainingData
     test: Interactions
-    item_ids: NDArray[np.integer]
+    item_ids: Ids
     seed: int = 42
     _fitted: dict[str, Model] = field(default_factory=dict, repr=False)
 

@@ -4,8 +4,7 @@ The files take the places of `clean.items` and `clean.interactions` in a tempora
 pipeline numbers the users and items and lists the genres.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -17,61 +16,10 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.warehouse.arrays import read_fold, read_ids, read_item_features, read_sizes
-from recsys_dagster.warehouse.database import Warehouse, quoted
+from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.schemas import create_statements, tables_of
+from recsys_dagster.warehouse.split_files import IMPLICIT, ITEMS, RATED, FileColumn, open_files
 from recsys_dagster.warehouse.sql_files import sql_tables
-
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
-_ALL_NULL = '"NULL"'
-"""DuckDB's type of a column that was written without any value."""
-_WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
-_TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", _WITH_ZONE, "DATE", _ALL_NULL)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column of a file.
-
-    Attributes:
-        name: its name.
-        type: DuckDB type that it is read as.
-        meaning: what its values are, for error messages.
-        accepted: DuckDB types, without their widths, that are read as `type` without guessing.
-        required: whether the file must have it.
-    """
-
-    name: str
-    type: str
-    meaning: str
-    accepted: tuple[str, ...]
-    required: bool = True
-
-    def expression(self, actual: str | None) -> str:
-        """Return the SQL that reads it from a file where it has the type `actual`, or is missing (None)."""
-        if actual in (None, _ALL_NULL):
-            return f'cast(NULL AS {self.type}) AS "{self.name}"'
-        zone = " AT TIME ZONE 'UTC'" if actual == _WITH_ZONE else ""
-        value = f'cast("{self.name}"{zone} AS {self.type})'
-        # Some writers leave NaN where others leave NULL.
-        value = f"CASE WHEN NOT isnan({value}) THEN {value} END" if self.type == "FLOAT" else value
-        return f'{value} AS "{self.name}"'
-
-
-_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL", _ALL_NULL)
-_INTERACTIONS = (
-    _Column("user_id", "BIGINT", "which user", _INTEGERS),
-    _Column("item_id", "BIGINT", "which item", _INTEGERS),
-    _Column("rating", "FLOAT", "NULL for a like without a rating", _NUMBERS),
-    _Column("weight", "FLOAT", "strength of an interaction, above 0", _NUMBERS, required=False),
-    _Column("at", "TIMESTAMP", "when", _TIMES, required=False),
-)
-_ITEMS = (
-    _Column("item_id", "BIGINT", "which item", _INTEGERS),
-    _Column("genres", "VARCHAR[]", "a list of names", ("VARCHAR[]", _ALL_NULL)),
-    _Column("kind", "VARCHAR", "such as TV or Movie", ("VARCHAR", _ALL_NULL), required=False),
-    _Column("year", "INTEGER", "of release", (*_INTEGERS, _ALL_NULL), required=False),
-    _Column("site_score", "FLOAT", "the mean on the publisher's site", _NUMBERS, required=False),
-)
 
 
 def load_split(
@@ -80,26 +28,26 @@ def load_split(
     fold_in: Path | None,
     items: Path | None,
     *,
-    scale: tuple[float, float],
-    like_threshold: float,
+    scale: tuple[float, float] | None,
+    like_threshold: float | None,
     scratch: Path,
     memory_limit: str | None = None,
 ) -> Split:
-    """Read Parquet files into index space; users and items are numbered in the order of their ids.
+    """Read Parquet or CSV files into index space; users and items are numbered in the order of their ids.
 
     Args:
-        train, test, fold_in: files with the columns `user_id`, `item_id` (BIGINT), `rating` (FLOAT; NULL for a like
-            without a rating) and optionally `at` (TIMESTAMP).
+        train, test, fold_in: files with the columns `user_id`, `item_id` (BIGINT or VARCHAR), `rating` (FLOAT; NULL for
+            a like without a rating) and optionally `weight` (FLOAT) and `at` (TIMESTAMP).
         items: file with `item_id` and `genres` and optionally `kind`, `year` and `site_score`, as in `clean.items`.
-        scale: lowest and highest rating.
-        like_threshold: rating from which on an item counts as liked.
+        scale: lowest and highest rating; None for implicit feedback, whose files have no ratings.
+        like_threshold: rating from which on an item counts as liked; None for implicit feedback.
         scratch: existing folder for temporary files.
         memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills.
 
     Raises:
-        RecsysError: a file is missing, not Parquet or empty; lacks a column or has one of another type; has ids that
-            are NULL, ratings off the scale or a repeated pair; or the test file has pairs of the training file (with
-            `fold_in`, of that file).
+        RecsysError: a file is missing, empty or of another kind; lacks a column or has one of another type; has ids
+            that are NULL, ratings off the scale or without a scale, weights not above 0, or a repeated pair (rows of
+            implicit feedback add up); or the test file has pairs of the training file (with `fold_in`, of that file).
     """
     files = {"train": train, "test": test} | ({"fold_in": fold_in} if fold_in else {})
     with (
@@ -107,12 +55,20 @@ def load_split(
         Warehouse(folder / "files.duckdb", memory_limit).connect() as connection,
     ):
         connection.execute("CREATE SCHEMA source; CREATE SCHEMA clean; CREATE SCHEMA features;")
+        columns = IMPLICIT if scale is None else RATED
+        opened: dict[str, tuple[Path, Sequence[FileColumn]]] = {name: (path, columns) for name, path in files.items()}
+        id_types = open_files(connection, opened | ({"items": (items, ITEMS)} if items else {}))
         for name, path in files.items():
-            _open(connection, name, path, _INTERACTIONS)
             _check_values(connection, name, path, scale)
-            _refuse_repeated(connection, name, path, ("user_id", "item_id"))
+            if scale is None:
+                _add_up_weights(connection, name)
+            else:
+                _refuse_repeated(connection, name, path, ("user_id", "item_id"))
         _refuse_known(connection, "fold_in" if fold_in else "train", files)
-        _open_items(connection, items)
+        if items:
+            _refuse_repeated(connection, "items", items, ("item_id",))
+        else:
+            _create_no_items(connection, id_types)
         _create_features(connection, list(files))
         if fold_in:
             _announce_trained_test_users(connection)
@@ -134,58 +90,58 @@ def load_split(
         )
 
 
-def _open(connection: duckdb.DuckDBPyConnection, name: str, path: Path, columns: Sequence[_Column]) -> None:
-    """Create the view `source.<name>`: the columns of the file in their types, and `file_row_number`."""
-    if not path.is_file():
-        raise RecsysError(f"{path}: there is no such file; name a Parquet file")
-    rows = f"read_parquet({quoted(path)}, file_row_number = true, hive_partitioning = false)"
-    try:
-        types = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
-    except duckdb.InvalidInputException as error:
-        raise RecsysError(f"{path}: not a Parquet file; write it as one, such as with DataFrame.to_parquet") from error
-    for column in columns:
-        actual = types.get(column.name)
-        if actual is None and column.required:
-            others = ", ".join(other for other in types if other != "file_row_number")
-            raise RecsysError(
-                f"{path}: no column {column.name} ({column.type}; {column.meaning}), only {others}; "
-                "add it or rename one"
-            )
-        if actual is not None and actual.partition("(")[0] not in column.accepted:
-            raise RecsysError(
-                f"{path}: the column {column.name} is of type {actual}; make it {column.type} ({column.meaning})"
-            )
-    selected = ", ".join(column.expression(types.get(column.name)) for column in columns)
-    connection.execute(f"CREATE VIEW source.{name} AS SELECT {selected}, file_row_number FROM {rows}")
-
-
-def _open_items(connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
-    """Create the view `source.items`, which is empty where there is no file."""
-    if path is not None:
-        _open(connection, "items", path, _ITEMS)
-        _refuse_repeated(connection, "items", path, ("item_id",))
-        return
-    selected = ", ".join(column.expression(None) for column in _ITEMS)
+def _create_no_items(connection: duckdb.DuckDBPyConnection, id_types: Mapping[str, str]) -> None:
+    """Create the view `source.items` without rows."""
+    selected = ", ".join(column.expression(None, id_types.get(column.name, column.type)) for column in ITEMS)
     connection.execute(f"CREATE VIEW source.items AS SELECT {selected} WHERE false")
 
 
-def _check_values(connection: duckdb.DuckDBPyConnection, name: str, path: Path, scale: tuple[float, float]) -> None:
-    low, high = scale
-    off = f"rating NOT BETWEEN {low}::FLOAT AND {high}::FLOAT"
-    rows, without_user, without_item, off_scale, example = connection.execute(
+def _check_values(
+    connection: duckdb.DuckDBPyConnection, name: str, path: Path, scale: tuple[float, float] | None
+) -> None:
+    off = "rating IS NOT NULL" if scale is None else "rating NOT BETWEEN {}::FLOAT AND {}::FLOAT".format(*scale)
+    rows, without_user, without_item, off_scale, example, weightless, weight = connection.execute(
         "SELECT count(*), count(*) - count(user_id), count(*) - count(item_id),"
-        f" count(*) FILTER (WHERE {off}), any_value(rating) FILTER (WHERE {off}) FROM source.{name}"
+        f" count(*) FILTER (WHERE {off}), any_value(rating) FILTER (WHERE {off}),"
+        " count(*) FILTER (WHERE NOT weight > 0), any_value(weight) FILTER (WHERE NOT weight > 0)"
+        f" FROM source.{name}"
     ).fetchall()[0]
     if not rows:
         raise RecsysError(f"{path}: has no rows; write the interactions to it")
     for column, missing in (("user_id", without_user), ("item_id", without_item)):
         if missing:
             raise RecsysError(f"{path}: {column} is NULL in {missing:,} rows; remove these rows or fill it in")
-    if off_scale:
+    if weightless:
+        raise RecsysError(
+            f"{path}: weight is not above 0 in {weightless:,} rows, such as {weight:g}; remove these rows, or make it "
+            "NULL for an interaction of unknown strength"
+        )
+    if off_scale and scale is None:
+        raise RecsysError(
+            f"{path}: has a rating in {off_scale:,} rows, such as {example:g}, and no scale is given; give the scale, "
+            "such as --scale 1 5, or remove the column rating"
+        )
+    if off_scale and scale is not None:
+        low, high = scale
         raise RecsysError(
             f"{path}: rating is off the scale from {low:g} to {high:g} in {off_scale:,} rows, such as {example:g}; "
             "give the right scale, or make it NULL for a like without a rating"
         )
+
+
+def _add_up_weights(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Replace the rows of each pair by one with their weights added up; a row without a weight counts 1."""
+    connection.execute(
+        f"""
+        CREATE TABLE source.pairs AS
+        SELECT
+            user_id, item_id, NULL::FLOAT AS rating, sum(coalesce(weight, 1))::FLOAT AS weight, max("at") AS "at",
+            min(file_row_number) AS file_row_number
+        FROM source.{name} GROUP BY user_id, item_id;
+        DROP VIEW source.{name};
+        ALTER TABLE source.pairs RENAME TO {name};
+        """
+    )
 
 
 def _refuse_repeated(connection: duckdb.DuckDBPyConnection, name: str, path: Path, key: tuple[str, ...]) -> None:

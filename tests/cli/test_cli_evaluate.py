@@ -104,7 +104,7 @@ def test_a_missing_column_is_one_line_that_names_it(
     typed = Typed(capsys, *words, "--models", "popularity")
     assert (typed.code, typed.out) == (1, "")
     assert typed.err == (
-        "recsys: test.parquet: no column user_id (BIGINT; which user), only user, item_id, rating; "
+        "recsys: test.parquet: no column user_id (BIGINT or VARCHAR; which user), only user, item_id, rating; "
         "add it or rename one\n"
     )
 
@@ -187,7 +187,8 @@ def test_a_paper_s_protocol_takes_the_paper_s_split_and_like_threshold(
         ("--domain movie", "'--domain' and '--protocol' go together"),
         ("--protocol random", "'--domain' and '--protocol' go together"),
         ("--domain movie --protocol random --scale 1 5", "either '--domain' with '--protocol', or a split of your own"),
-        ("--train a.parquet --out b", "--test and --scale missing; or name a '--domain' and a '--protocol'"),
+        ("--train a.parquet", "--test and --out missing; or name a '--domain' and a '--protocol'"),
+        ("--train a.csv --test b.csv --out c --like-threshold 4", "'--like-threshold' is for ratings: give their"),
         ("--domain movie --protocol sideways", "unknown protocol 'sideways'; known: holdout, random, "),
     ],
 )
@@ -206,3 +207,26 @@ def test_the_spread_over_seeds_is_shown_for_models_that_are_random(
     als, popularity, _ = typed.out.splitlines()[1:]
     assert re.match(r"als +[\d.]+ ± 0\.\d{4} ", als)
     assert "±" not in popularity
+
+
+def test_implicit_feedback_needs_neither_ratings_nor_a_scale(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plays = [f"{user},{item},{n + 1}" for n, user in enumerate("abcdef") for item in ("x1", "x2", f"y{n % 2}")]
+    Path("plays.csv").write_text("\n".join(["user_id,item_id,weight", *plays]))
+    Path("later.csv").write_text("user_id,item_id\na,y1\nb,y0\n")
+    words = ["evaluate", "--train", "plays.csv", "--test", "later.csv", "--out", "out", "--models"]
+    typed = Typed(capsys, *words, "implicit_als,ease,popularity,als,like_logistic")
+
+    assert typed.code == 0
+    header, *rows, _, als, likes = typed.out.splitlines()
+    assert "rmse" not in header
+    assert [row.split()[0] for row in rows] == ["implicit_als", "ease", "popularity"]
+    assert als.rstrip() == "als skipped: needs ratings, and these data are implicit feedback"
+    assert likes.startswith("like_logistic skipped: needs ratings")
+    lists = pq.read_table("out/lists/ease.parquet").to_pylist()
+    assert [(row["user_id"], row["item_id"]) for row in lists][:2] == [("a", "y1"), ("b", "y0")]
+    written = json.loads(Path("out/metrics.json").read_text())
+    assert written["split"]["scale"] is written["split"]["like_threshold"] is None
+    assert written["models"]["popularity"]["metrics"]["ndcg@10"] == 1, "every item of the test is relevant"

@@ -121,8 +121,12 @@ def test_without_an_item_file_all_features_are_unknown(tmp_path: Path) -> None:
             {"rating": None},
             "no column rating (FLOAT; NULL for a like without a rating), only user_id, item_id; add it or rename one",
         ),
-        ({"user_id": ["a", "b"]}, "the column user_id is of type VARCHAR; make it BIGINT (which user)"),
-        ({"item_id": [7.0, 5.0]}, "the column item_id is of type DOUBLE; make it BIGINT (which item)"),
+        ({"item_id": [7.0, 5.0]}, "the column item_id is of type DOUBLE; make it BIGINT or VARCHAR (which item)"),
+        (
+            {"weight": [1.0, 0.0]},
+            "weight is not above 0 in 1 rows, such as 0; remove these rows, or make it NULL for an interaction of "
+            "unknown strength",
+        ),
         ({"at": [12, 13]}, "the column at is of type BIGINT; make it TIMESTAMP (when)"),
         ({"user_id": [3, None]}, "user_id is NULL in 1 rows; remove these rows or fill it in"),
         (
@@ -187,3 +191,76 @@ def test_test_users_who_are_in_the_training_file_are_announced(
     assert "1 of the test users are in the training file too, such as 4" in capsys.readouterr().err
     load(tmp_path, good(tmp_path / "train.parquet"), test, fold_in)
     assert capsys.readouterr().err == ""
+
+
+def csv(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_text_ids_are_kept_as_they_are_written(tmp_path: Path) -> None:
+    train = csv(tmp_path / "train.csv", "user_id,item_id,rating\nbob,007,4\nal,7,2\n")
+    test = good(tmp_path / "test.parquet", user_id=["al", "eve"], item_id=["007", "x"])
+    split = load(tmp_path, train, test)
+    assert split.test_user_ids.tolist() == ["al", "bob", "eve"]
+    assert split.item_ids.tolist() == ["007", "7", "x"]
+    assert as_ids(split.data.train, split.test_user_ids, split.item_ids) == [("al", "7"), ("bob", "007")]
+
+
+def test_ids_are_text_in_all_files_if_they_are_in_one(tmp_path: Path) -> None:
+    train = csv(tmp_path / "train.csv", "user_id,item_id,rating\n3,7,4\n3,5,2\n")
+    split = load(tmp_path, train, good(tmp_path / "test.parquet", user_id=["3", "al"], item_id=[8, 6]))
+    assert split.test_user_ids.tolist() == ["3", "al"]
+    assert_array_equal(split.item_ids, [5, 6, 7, 8], "items are whole numbers in both files")
+
+
+def test_a_csv_file_is_read_as_the_same_parquet_file(tmp_path: Path) -> None:
+    rows = 'user_id;item_id;rating;at;note\n9;7;4.5;1000000000;"a;b"\n3;5;;2001-09-09T01:46:41Z;\n-4;6;NaN;;\n'
+    split = load(tmp_path, csv(tmp_path / "train.csv", rows))
+    assert_array_equal(split.test_user_ids, [-4, 3, 9])
+    assert_array_equal(split.data.train.ratings, np.float32([np.nan, np.nan, 4.5]))
+    assert_array_equal(split.data.train.times, [np.iinfo(np.int64).min, 1_000_000_001, 1_000_000_000])
+
+
+def test_a_csv_file_of_items_has_genres_between_bars(tmp_path: Path) -> None:
+    items = csv(tmp_path / "items.csv", "item_id,genres,year\n7,Drama|Crime,1999\n5,,\n")
+    features = load(tmp_path, good(tmp_path / "train.parquet"), items=items).data.item_features
+    assert features.genre_names == ("Crime", "Drama")
+    assert_array_equal(features.years, [np.nan, np.nan, 1999, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("user_id,item_id,rating\n3,7,good\n", "rating cannot be read in 1 rows, such as 'good'; write it as FLOAT"),
+        (
+            "user_id,item_id,rating,at\n3,7,4,noon\n",
+            "at cannot be read in 1 rows, such as 'noon'; write it as TIMESTAMP",
+        ),
+        ("user_id,item_id,rating\n,7,4\n", "user_id is NULL in 1 rows"),
+        ("user,item_id,rating\n3,7,4\n", "no column user_id"),
+    ],
+)
+def test_a_bad_csv_file_is_one_line_with_the_cure(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(RecsysError, match=f"^{tmp_path}/train.csv: {line}"):
+        load(tmp_path, csv(tmp_path / "train.csv", text))
+
+
+def implicit(folder: Path, train: str, test: str = "user_id,item_id\na,z\n") -> Split:
+    paths = csv(folder / "train.csv", train), csv(folder / "test.csv", test)
+    return load_split(*paths, None, None, scale=None, like_threshold=None, scratch=folder)
+
+
+def test_rows_of_implicit_feedback_add_up(tmp_path: Path) -> None:
+    split = implicit(tmp_path, "user_id,item_id,weight,at\na,x,2,2020-01-01\na,y,,\na,x,0.5,2021-01-01\na,x,,\n")
+    assert split.data.train.weights is not None
+    assert split.data.train.weights.tolist() == [3.5, 1]
+    assert split.data.train.times is not None
+    assert split.data.train.times.tolist() == [1609459200, np.iinfo(np.int64).min]
+    assert np.isnan(split.data.train.ratings).all()
+    assert split.data.scale is split.data.like_threshold is None
+
+
+def test_ratings_without_a_scale_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecsysError, match=r"train.csv: has a rating in 1 rows, such as 4, and no scale is given; give"):
+        implicit(tmp_path, "user_id,item_id,rating\na,x,4\na,y,\n")
