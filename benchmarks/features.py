@@ -17,7 +17,7 @@ def tables(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any
     """Build the tables of users, items, interactions with their folds, genres and tastes."""
     warehouse = samples.cleaned(format_name, ratings)
     with track_resources() as usage:
-        built = build_features(warehouse, samples.domain_of(format_name), samples.SEED)
+        built = build_features(warehouse, samples.SEED)
     return usage, {table.name: table.rows for table in built}
 
 
@@ -25,7 +25,7 @@ def arrays(format_name: str, ratings: int) -> tuple[ResourceUsage, dict[str, Any
     """Load the training and validation folds as arrays, the form that models take."""
     warehouse = samples.featured(format_name, ratings)
     with track_resources() as usage:
-        data = load_training_data(warehouse, samples.domain_of(format_name))
+        data = load_training_data(warehouse)
     folds = (data.train, data.validation)
     columns = [column for fold in folds for column in vars(fold).values() if column is not None]
     return usage, {"pairs": sum(map(len, folds)), "bytes": sum(column.nbytes for column in columns)}

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.measurement import FOLDER, ROOT, measure
 from benchmarks.result import Result, peak, without_target
 from benchmarks.sizes import Size
-from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE
 from recsys_dagster.runtime.resource_usage import ResourceUsage, StepUsage
 
 TITLE = "From raw files to published lists"
@@ -37,7 +37,7 @@ COMMAND = "from recsys_dagster.cli.main import main; main()"
 
 def run(dataset: str) -> tuple[ResourceUsage, dict[str, Any]]:
     """Run `recsys run` on a dataset in an empty home; the usage of each step comes from Dagster's event log."""
-    domain = get_dataset(dataset).domain
+    domain = CATALOGUE[dataset].domain
     home = FOLDER / "pipeline" / dataset
     history = home / "dagster"
     history.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def run(dataset: str) -> tuple[ResourceUsage, dict[str, Any]]:
     settings = {
         "DAGSTER_HOME": str(history),
         "RECSYS_HOME": str(home / "data"),
-        f"RECSYS_{domain.upper()}_DATASET": dataset,
+        f"RECSYS_DATASET_{domain.upper()}": dataset,
         "RECSYS_MODELS": MODELS,
         "RECSYS_MEMORY_LIMIT": MEMORY_LIMIT,
     }

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from benchmarks.measurement import FOLDER
-from recsys_dagster.domains import Domain, get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS, Domain
 from recsys_dagster.ingest.archive import examine_file
-from recsys_dagster.ingest.catalogue import Generated, get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE, Generated
 from recsys_dagster.ingest.formats import FORMATS
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.ingest.samples.write import write_sample
@@ -20,14 +20,14 @@ MEMORY_LIMIT = "3GB"
 
 def users_and_items(format_name: str, ratings: int) -> tuple[int, int]:
     """Return the numbers of users and items of a sample: all items, and users in proportion to the ratings."""
-    whole = get_dataset(f"sample-{domain_of(format_name).name}-full").source
+    whole = CATALOGUE[f"sample-{domain_of(format_name).name}-full"].source
     assert isinstance(whole, Generated)
     return max(1, round(whole.n_users * ratings / whole.n_ratings)), whole.n_items
 
 
 def domain_of(format_name: str) -> Domain:
     """Return the domain of a format."""
-    return get_domain("movie" if format_name == "movielens" else "anime")
+    return BUILT_IN_DOMAINS["movie" if format_name == "movielens" else "anime"]
 
 
 def generate(format_name: str, ratings: int) -> Path:
@@ -54,7 +54,7 @@ def clean(format_name: str, ratings: int, manifest: Manifest) -> Warehouse:
     """Build the clean tables of a sample in a new warehouse, replacing an earlier one."""
     warehouse = _warehouse(format_name, ratings)
     warehouse.path.unlink(missing_ok=True)
-    build_clean(warehouse, domain_of(format_name), FORMATS[format_name], manifest)
+    build_clean(warehouse, CATALOGUE[f"sample-{domain_of(format_name).name}"], manifest)
     return warehouse
 
 
@@ -72,7 +72,7 @@ def featured(format_name: str, ratings: int) -> Warehouse:
             0
         ]
     if not count:
-        build_features(warehouse, domain_of(format_name), SEED)
+        build_features(warehouse, SEED)
     return warehouse
 
 

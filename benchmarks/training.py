@@ -71,8 +71,7 @@ def _speed(measurement: Measurement) -> float:
 def _model_and_data(backend: str, ratings: int) -> tuple[Any, TrainingData]:
     """Return the model, and data without a validation fold, after the backend was loaded and has compiled the model."""
     os.environ["KERAS_BACKEND"] = backend
-    domain = samples.domain_of(ANIME_2020[0])
-    data = load_training_data(samples.featured(ANIME_2020[0], ratings), domain).with_all(Interactions.empty())
+    data = load_training_data(samples.featured(ANIME_2020[0], ratings)).with_all(Interactions.empty())
     model_class = get_model_class("embedding_mlp")
     params = {"batch_size": BATCH, "patience": None}
     few = data.train.where(np.arange(len(data.train)) < BATCH)

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.lifecycle.pending import published_history
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
@@ -168,7 +168,8 @@ def open_domain(name: str) -> OpenDomain:
     Raises:
         UsageError: there is no such domain; the message lists the domains.
     """
-    return OpenDomain(DomainRun(read_settings(), get_domain(name)))
+    settings = read_settings()
+    return OpenDomain(DomainRun(settings, get_domain(name, settings)))
 
 
 def _indices(ids: Sequence[int], known: NDArray[np.integer], kind: str) -> NDArray[np.int32]:

@@ -1,8 +1,16 @@
-"""Define the domains; everything that differs between them is data of this module."""
+"""Define the domains: the built-in ones, and the names of those that users declare."""
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 from recsys_dagster.errors import UsageError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -11,18 +19,23 @@ class Domain:
 
     Attributes:
         name: name of the domain; also its partition key.
-        scale: lowest and highest possible rating.
-        like_threshold: a rating at or above it counts as liked.
+        scale: lowest and highest possible rating; None for implicit feedback.
+        like_threshold: a rating at or above it counts as liked; None for implicit feedback.
         default_dataset: id of the dataset that is used unless the settings name another.
     """
 
     name: str
-    scale: tuple[float, float]
-    like_threshold: float
+    scale: tuple[float, float] | None
+    like_threshold: float | None
     default_dataset: str
 
+    @property
+    def is_implicit(self) -> bool:
+        """Whether the interactions have no ratings."""
+        return self.scale is None
 
-DOMAINS: dict[str, Domain] = {
+
+BUILT_IN_DOMAINS: dict[str, Domain] = {
     domain.name: domain
     for domain in (
         Domain("anime", scale=(1, 10), like_threshold=8, default_dataset="sample-anime"),
@@ -31,19 +44,47 @@ DOMAINS: dict[str, Domain] = {
 }
 
 
-def get_domain(name: str) -> Domain:
-    """Return the domain with the given name; raise UsageError, which lists the known names, if there is none."""
+def domain_names(declarations: Path) -> list[str]:
+    """Return the names of all domains: the built-in ones, then those that datasets are declared of.
+
+    A declaration that cannot be used still has its domain, so that whoever needs the domain learns what is wrong with
+    the declaration.
+
+    Args:
+        declarations: folder of the declarations; it may be missing.
+    """
+    declared = (declared_domain(path) for path in declared_files(declarations))
+    return list(dict.fromkeys([*BUILT_IN_DOMAINS, *(name for name in declared if name is not None)]))
+
+
+def declared_files(declarations: Path) -> list[Path]:
+    """Return the declarations in a folder, by name; none if the folder is missing."""
+    return sorted(path for path in declarations.glob("*.yaml") if not path.name.startswith("."))
+
+
+def declared_domain(path: Path) -> str | None:
+    """Return the domain of a declaration, whatever else is wrong with it; None if it names none."""
     try:
-        return DOMAINS[name]
-    except KeyError:
-        raise UsageError(f"unknown domain {name!r}; known: {', '.join(DOMAINS)}") from None
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = None
+    name = content.get("domain") if isinstance(content, dict) else None
+    return next((one for one in (name, path.stem) if isinstance(one, str) and _NAME.fullmatch(one)), None)
+
+
+def unknown_domain(name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that is no domain: it lists the domains, and the nearest one."""
+    known = list(known)
+    nearest = difflib.get_close_matches(name, known, n=1)
+    meant = f" (did you mean {nearest[0]}?)" if nearest else ""
+    return UsageError(f"unknown domain {name!r}{meant}; known: {', '.join(known)}; `recsys import` adds one")
 
 
 def default_like_threshold(scale: tuple[float, float]) -> float:
-    """Return the default like threshold of a rating scale that belongs to no domain.
+    """Return the default like threshold of a rating scale.
 
     It is 7/9 of the way from the lowest to the highest rating, rounded to the nearest half. This agrees with the
-    domains (8 on 1 to 10, 4 on 0.5 to 5) and gives 4 on a scale of 1 to 5.
+    built-in domains (8 on 1 to 10, 4 on 0.5 to 5) and gives 4 on a scale of 1 to 5.
     """
     low, high = scale
     return round(2 * (low + 7 / 9 * (high - low))) / 2

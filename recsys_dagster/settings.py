@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -14,10 +14,10 @@ from dotenv.parser import parse_stream
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from recsys_dagster.domains import Domain
-from recsys_dagster.errors import RecsysError
+from recsys_dagster.domains import BUILT_IN_DOMAINS, Domain, domain_names, unknown_domain
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.runtime.cron import cron_problem
-from recsys_dagster.runtime.layout import MAX_KEPT_LISTS
+from recsys_dagster.runtime.layout import MAX_KEPT_LISTS, Layout
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.runtime.urls import is_url, url_problem
 
@@ -28,6 +28,10 @@ NOT_SETTINGS = frozenset({"RECSYS_SOAK_POINTS"})
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None
 """Folder of the project's checkout; None if the package is installed without it."""
+
+_DATASET = f"{PREFIX}DATASET_"
+_ALIASES = {f"{PREFIX}{domain.upper()}_DATASET": domain for domain in BUILT_IN_DOMAINS}
+"""Earlier names of the variables that choose the datasets of the built-in domains."""
 
 _MEMORY_SIZE = re.compile(r"(\d+(\.\d+)?) *(%|[KMGT](i?B)?)", re.IGNORECASE | re.ASCII)
 _LONGEST_SECONDS = 366 * 86_400
@@ -51,8 +55,12 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Folder that everything is written to; default: the project's `data`.",
     )
-    anime_dataset: str | None = Field(None, description="Id of the anime domain's dataset; None: the domain's default.")
-    movie_dataset: str | None = Field(None, description="Id of the movie domain's dataset; None: the domain's default.")
+    datasets: Annotated[Mapping[str, str], NoDecode] = Field(
+        {},
+        validate_default=True,
+        description="Dataset of each domain, such as movie=ml-25m,shop=orders; RECSYS_DATASET_<DOMAIN> takes "
+        "precedence. A domain that is not named keeps the dataset that is published, or starts with its default.",
+    )
     mirror: SecretStr | None = Field(
         None,
         description="Folder or base URL that has <dataset id>.zip and is tried before the publisher. A URL may contain "
@@ -177,6 +185,16 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _split_datasets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if not all(domain.strip() and dataset.strip() for domain, _, dataset in pairs):
+            raise ValueError("it has to be like movie=ml-25m,shop=orders")
+        return {domain.strip(): dataset.strip() for domain, _, dataset in pairs}
+
     @field_validator("home")
     @classmethod
     def _make_home_absolute(cls, value: Path) -> Path:
@@ -226,7 +244,11 @@ class Settings(BaseSettings):
 
     def dataset_of(self, domain: Domain) -> str:
         """Return the id of the domain's dataset."""
-        return getattr(self, f"{domain.name}_dataset") or domain.default_dataset
+        return self.datasets.get(domain.name, domain.default_dataset)
+
+    def with_datasets(self, datasets: Mapping[str, str]) -> Self:
+        """Return the settings with the given dataset of each named domain; those of other domains stay."""
+        return self.model_copy(update={"datasets": {**self.datasets, **datasets}})
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -240,19 +262,29 @@ def read_settings(**overrides: Any) -> Settings:
     Raises:
         RecsysError: a variable is unknown or has an invalid value, or the file is damaged; the message names all faults
             in one line, and no secret.
+        UsageError: a dataset is chosen for a domain that does not exist.
     """
+    settings = read_settings_before_import(**overrides)
+    refuse_unknown_domains(settings.datasets, settings.home)
+    return settings
+
+
+def read_settings_before_import(**overrides: Any) -> Settings:
+    """Read the settings as `read_settings` does; datasets of domains that do not exist yet may be chosen."""
     _refuse_unknown(os.environ, "the environment")
     given = {name.upper() for name, value in os.environ.items() if value}
     file = _find_env_file()
-    from_file = {}
+    from_file: dict[str, Any] = {}
+    datasets = _chosen_datasets(os.environ)
     if file is not None:
         values = _read_env_file(file)
         _refuse_unknown(values, str(file))
+        datasets = [*_chosen_datasets(values), *datasets]  # the last one wins
         for name, value in values.items():
             if name.upper() not in given and name.upper().startswith(PREFIX) and value:
                 from_file[name.upper().removeprefix(PREFIX).lower()] = _relative_to(file.parent, name.upper(), value)
     try:
-        return Settings(**{**from_file, **overrides})
+        return Settings(**{**from_file, "datasets": ",".join(datasets), **overrides})
     except ValidationError as error:
         raise RecsysError(
             f"{'; '.join(_describe(fault) for fault in error.errors())}; correct it in the environment or in "
@@ -260,16 +292,43 @@ def read_settings(**overrides: Any) -> Settings:
         ) from None
 
 
+def dataset_variable(domain: str) -> str:
+    """Return the name of the variable that chooses the dataset of a domain."""
+    return f"{PREFIX}DATASET_{domain.upper()}"
+
+
+def refuse_unknown_domains(datasets: Mapping[str, str], home: Path) -> None:
+    """Raise UsageError if a dataset is chosen for a domain that is neither built in nor declared under RECSYS_HOME."""
+    known = domain_names(Layout(home).datasets()) if datasets.keys() - BUILT_IN_DOMAINS else []
+    for domain, dataset in datasets.items():
+        if domain not in BUILT_IN_DOMAINS and domain not in known:
+            raise UsageError(f"{dataset_variable(domain)}={printable(dataset)}: {unknown_domain(domain, known)}")
+
+
 def variable_names() -> list[str]:
-    """Return the names of all environment variables that are settings."""
+    """Return the names of the environment variables of all settings; for RECSYS_DATASET_… see `dataset_variable`."""
     return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
+def _chosen_datasets(variables: Mapping[str, str | None]) -> list[str]:
+    """Return the choices of datasets in the form of RECSYS_DATASETS; the last one of a domain counts."""
+    values = {name.upper(): value for name, value in variables.items() if value}
+    aliases = [f"{domain}={values[alias]}" for alias, domain in _ALIASES.items() if alias in values]
+    of_domains = [
+        f"{name.removeprefix(_DATASET).lower()}={value}" for name, value in values.items() if name.startswith(_DATASET)
+    ]
+    return [*filter(None, [values.get(f"{PREFIX}DATASETS")]), *aliases, *of_domains]
 
 
 def _refuse_unknown(names: Iterable[str], where: str) -> None:
     """Raise RecsysError if one of the names has the prefix but is not a setting."""
-    known = variable_names()
+    known = [*variable_names(), *map(dataset_variable, BUILT_IN_DOMAINS), *_ALIASES]
     unknown = sorted(
-        name for name in names if name.upper().startswith(PREFIX) and name.upper() not in {*known, *NOT_SETTINGS}
+        name
+        for name in names
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in {*known, *NOT_SETTINGS}
+        and not re.fullmatch(rf"{_DATASET}\w+", name, re.IGNORECASE)
     )
     if unknown:
         faults = []

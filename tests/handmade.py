@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recsys_dagster.domains import DOMAINS, Domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS, Domain
 from recsys_dagster.ingest.archive import examine
+from recsys_dagster.ingest.catalogue import CATALOGUE, Dataset
 from recsys_dagster.ingest.formats import FORMATS, Format
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.build import build_clean, build_features
@@ -38,9 +39,9 @@ def build(
     fmt = FORMATS[format_name]
     domain = domain_of(format_name)
     warehouse = Warehouse(folder / "warehouse" / f"{domain.name}.duckdb")
-    build_clean(warehouse, domain, fmt, manifest_of(folder / "raw", fmt, files))
+    build_clean(warehouse, dataset_of(format_name), manifest_of(folder / "raw", fmt, files))
     if features:
-        build_features(warehouse, domain, seed)
+        build_features(warehouse, seed)
     return warehouse
 
 
@@ -55,13 +56,18 @@ def build_large(folder: Path, line: str, times: int) -> Warehouse:
         opened.write("2,2,4,1000000000\n")
     manifest.files["ratings.csv"] = replace(file, bytes=file.path.stat().st_size, lines=times // 1000 * 1000 + 2)
     warehouse = Warehouse(folder / "warehouse" / "movie.duckdb", "500MB")
-    build_clean(warehouse, DOMAINS["movie"], fmt, manifest, max_rejected=0.05)
+    build_clean(warehouse, dataset_of("movielens"), manifest, max_rejected=0.05)
     return warehouse
 
 
 def domain_of(format_name: str) -> Domain:
     """Return the domain that the format is of."""
-    return DOMAINS["movie" if format_name == "movielens" else "anime"]
+    return BUILT_IN_DOMAINS["movie" if format_name == "movielens" else "anime"]
+
+
+def dataset_of(format_name: str) -> Dataset:
+    """Return a dataset in the format."""
+    return next(dataset for dataset in CATALOGUE.values() if dataset.format.name == format_name)
 
 
 def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:

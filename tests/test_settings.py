@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from recsys_dagster import settings as settings_module
-from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.models.budget import Budget
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.models.selection import budget_of, selected_models
@@ -45,19 +46,19 @@ def test_an_unknown_model_domain_or_dataset_is_an_error_that_lists_the_known_one
     with pytest.raises(UsageError, match=r"unknown model 'oracle'; known: popularity, "):
         selected_models(settings(tmp_path, models="oracle"))
     with pytest.raises(UsageError, match="unknown domain 'book'; known: anime, movie"):
-        get_domain("book")
+        get_domain("book", settings(tmp_path))
     with pytest.raises(UsageError, match="ml-latest-small"):
-        _ = DomainRun(settings(tmp_path, movie_dataset="ml-1b"), DOMAINS["movie"]).dataset
+        _ = DomainRun(settings(tmp_path, datasets={"movie": "ml-1b"}), BUILT_IN_DOMAINS["movie"]).dataset
 
 
 def test_a_dataset_of_another_domain_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="RECSYS_MOVIE_DATASET=myanimelist is a dataset of the domain 'anime'"):
-        _ = DomainRun(settings(tmp_path, movie_dataset="myanimelist"), DOMAINS["movie"]).dataset
+    with pytest.raises(UsageError, match="RECSYS_DATASET_MOVIE=myanimelist is a dataset of the domain 'anime'"):
+        _ = DomainRun(settings(tmp_path, datasets={"movie": "myanimelist"}), BUILT_IN_DOMAINS["movie"]).dataset
 
 
 def test_a_dataset_that_was_not_fetched_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecsysError, match="sample-movie: not fetched yet"):
-        _ = DomainRun(settings(tmp_path), DOMAINS["movie"]).manifest
+        _ = DomainRun(settings(tmp_path), BUILT_IN_DOMAINS["movie"]).manifest
 
 
 # -- reading and validating
@@ -78,7 +79,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     [
         ("RECSYS_MODEL", "RECSYS_MODELS"),
         ("RECSYS_MOVIE_DATSET", "RECSYS_MOVIE_DATASET"),
-        ("recsys_movie_datset", "RECSYS_MOVIE_DATASET"),
+        ("RECSYS_DATSET_MOVIE", "RECSYS_DATASET_MOVIE"),
+        ("recsys_datset_movie", "RECSYS_DATASET_MOVIE"),
         ("RECSYS_SEEDS", "RECSYS_SEED"),
     ],
 )

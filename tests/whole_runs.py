@@ -75,7 +75,7 @@ def movie_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         home=tmp_path_factory.mktemp("movie-run"),
         models=("ease", "embedding_mlp"),
         mirror=None,
-        movie_dataset=None,
+        datasets={},
         _env_file=None,
     )
     job = build_definitions(settings).resolve_job_def("retrain")

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from recsys_dagster.cli.console import console
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.settings import read_settings
 
 
@@ -33,8 +33,8 @@ def backtest(
 
     [dim]recsys backtest --domain movie --windows 6 --models popularity,item_knn[/dim]
     """
-    chosen = get_domain(domain)
     settings = read_settings(**({"models": models} if models else {}))
+    chosen = get_domain(domain, settings)
     from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
     from recsys_dagster.experiments.backtest import backtest as run_backtest
     from recsys_dagster.models.selection import selected_models

@@ -3,26 +3,29 @@
 from rich.table import Table
 
 from recsys_dagster.cli.console import console
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.ingest.catalogue import CATALOGUE, declared_datasets, get_domain, known_domains
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 
 
 def datasets() -> None:
     """List the datasets of each domain: which is chosen, published, and on disk.
 
-    Choose one with RECSYS_MOVIE_DATASET or RECSYS_ANIME_DATASET; `recsys run`
-    fetches it. Replacing published lists takes `recsys run --switch-dataset`.
+    Choose one with RECSYS_DATASET_<DOMAIN>, such as RECSYS_DATASET_MOVIE; `recsys
+    run` fetches it. Replacing published lists takes `recsys run --switch-dataset`.
+    `recsys import` adds a dataset of your own files.
     """
     settings = read_settings()
-    from recsys_dagster.ingest.catalogue import CATALOGUE
     from recsys_dagster.ingest.manifest import read_manifest
     from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 
-    choices = [choose_dataset(settings, domain, switch=True) for domain in DOMAINS.values()]
+    declared, damaged = declared_datasets(settings)
+    domains = [get_domain(name, settings) for name in known_domains(settings)]
+    choices = [choose_dataset(settings, domain, switch=True) for domain in domains]
     chosen, published = {one.dataset for one in choices}, {one.published for one in choices}
     table = Table("dataset", "domain", "format", "source", "state", "holds", box=None, pad_edge=False)
     licences: dict[str, list[str]] = {}
-    for dataset in CATALOGUE.values():
+    for dataset in (*declared, *CATALOGUE.values()):
         state = {
             "chosen": dataset.id in chosen,
             "published": dataset.id in published,
@@ -39,6 +42,8 @@ def datasets() -> None:
         licences.setdefault(dataset.licence, []).append(dataset.id)
     screen = console()
     screen.print(table)
+    for error in damaged:
+        screen.print(printable(str(error)), style="red", soft_wrap=True)
     screen.print("\nLicences")
     for licence, ids in licences.items():
         screen.print(f"{', '.join(ids)}: {licence}.", soft_wrap=True)

@@ -7,8 +7,9 @@ import typer
 
 from recsys_dagster.cli.console import console, results_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
-from recsys_dagster.domains import default_like_threshold, get_domain
+from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _by_protocol(
     from recsys_dagster.warehouse.domain_run import DomainRun
 
     settings = read_settings()
-    domain = get_domain(domain_name)
+    domain = get_domain(domain_name, settings)
     if protocol_name.startswith("paper-"):
         if test_share is not None:
             raise UsageError(f"the share of the protocol {protocol_name!r} cannot be chosen")
@@ -129,8 +130,9 @@ def _by_protocol(
     with DomainRun(settings, domain) as run:
         announce(f"{domain.name}: dataset {run.origin.dataset_id}")
         out = out or run.layout.protocol(domain.name, protocol.name)
-        files = protocol.export(run.warehouse, domain, out / "split")
-        split = protocol.load(files, domain, memory_limit=settings.memory_limit)
+        built = run.built_domain
+        files = protocol.export(run.warehouse, built, out / "split")
+        split = protocol.load(files, built, memory_limit=settings.memory_limit)
         return evaluate_split(
             split,
             names or list(protocol.presets or model_names()),

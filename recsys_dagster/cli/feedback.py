@@ -5,7 +5,7 @@ from rich.table import Table
 
 from recsys_dagster.cli.console import console
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
 
@@ -16,8 +16,8 @@ def feedback(domain: DomainOption) -> None:
     The service stores this with RECSYS_FEEDBACK=on. Several clicks on an item
     of a list count once; the interval is Wilson's.
     """
-    layout = Layout(read_settings().home)
-    name = get_domain(domain).name
+    settings = read_settings()
+    layout, name = Layout(settings.home), get_domain(domain, settings).name
     from recsys_dagster.serving.feedback import click_through
 
     rows = click_through(layout, name)

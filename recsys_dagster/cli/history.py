@@ -8,7 +8,7 @@ import typer
 
 from recsys_dagster.cli.console import console, history_table
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
 
@@ -21,10 +21,11 @@ def history(
 
     Example: [dim]recsys history --domain movie[/dim]
     """
-    name = get_domain(domain).name
+    settings = read_settings()
+    name = get_domain(domain, settings).name
     from recsys_dagster.lifecycle.pending import published_history
 
-    decisions = published_history(Layout(read_settings().home), name)
+    decisions = published_history(Layout(settings.home), name)
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in reversed(decisions)], ensure_ascii=False, indent=2))
     elif decisions:

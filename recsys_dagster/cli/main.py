@@ -54,7 +54,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Settings: RECSYS_HOME, RECSYS_MOVIE_DATASET, RECSYS_MIRROR and others, in the environment or in .env.",
+    epilog="Settings: RECSYS_HOME, RECSYS_DATASET_MOVIE, RECSYS_MIRROR and others, in the environment or in .env.",
 )
 
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 
 ALL = "all"
-KNOWN_DOMAINS = ", ".join(DOMAINS)
+KNOWN_DOMAINS = f"{', '.join(BUILT_IN_DOMAINS)}, or a declared one"
 DomainOption = Annotated[str, typer.Option("--domain", "-d", help=f"One of: {KNOWN_DOMAINS}.", show_default=False)]

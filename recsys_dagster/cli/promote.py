@@ -6,7 +6,7 @@ import typer
 
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.cli.pages import show_decision_by_hand
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.settings import read_settings
 
 
@@ -26,11 +26,13 @@ def promote(
 
     [dim]recsys promote --domain movie --model ease --reason "longer tail"[/dim]
     """
-    chosen = get_domain(domain)
+    settings = read_settings()
+
     from recsys_dagster.lifecycle.promotion import promote as promote_version
     from recsys_dagster.warehouse.domain_run import DomainRun
 
-    with DomainRun(read_settings(), chosen) as run:
+    chosen = get_domain(domain, settings)
+    with DomainRun(settings, chosen) as run:
         lists = promote_version(run, model, version, reason)
         typer.echo(f"{chosen.name}: published the lists of {lists.model} {lists.version}")
         show_decision_by_hand(run)

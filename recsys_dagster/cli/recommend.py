@@ -9,8 +9,8 @@ import typer
 
 from recsys_dagster.cli.console import console, recommendations_table
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import UsageError
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
@@ -54,8 +54,9 @@ def recommend(
 
     [dim]recsys recommend --domain anime --taste Action=9 --taste Magic=6[/dim]
     """
-    layout = Layout(read_settings().home)
-    path = layout.published(get_domain(domain).name)
+    settings = read_settings()
+    layout = Layout(settings.home)
+    path = layout.published(get_domain(domain, settings).name)
     if sum(map(bool, (user is not None, rated, taste))) != 1:
         raise UsageError("give one of '--user', '--rated' and '--taste' (the last two may be repeated)")
     if user is not None and model is not None:

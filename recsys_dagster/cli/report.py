@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
 
@@ -19,7 +19,8 @@ def report(
 
     Example: [dim]recsys report --domain movie --open[/dim]
     """
-    path = Layout(read_settings().home).report(get_domain(domain).name).absolute()
+    settings = read_settings()
+    path = Layout(settings.home).report(get_domain(domain, settings).name).absolute()
     if not path.exists():
         raise RecsysError(
             f"{path}: there is no report of {domain} yet; run `recsys run --domain {domain}` first, "

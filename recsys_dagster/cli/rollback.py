@@ -6,7 +6,7 @@ import typer
 
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.cli.pages import show_decision_by_hand
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
 
@@ -22,9 +22,11 @@ def rollback(
 
     [dim]recsys rollback --domain movie --reason "only one genre in the lists"[/dim]
     """
-    chosen, settings = get_domain(domain), read_settings()
+    settings = read_settings()
+
     from recsys_dagster.lifecycle.rollback import rollback as restore_previous
 
+    chosen = get_domain(domain, settings)
     lists = restore_previous(Layout(settings.home), chosen.name, reason)
     typer.echo(
         f"{chosen.name}: the lists are {lists.model}'s again, version {lists.version}, "

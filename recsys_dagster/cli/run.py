@@ -10,8 +10,8 @@ import typer
 
 from recsys_dagster.cli.console import console, leaderboard_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
-from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.errors import IncompleteError, RecsysError
+from recsys_dagster.ingest.catalogue import get_domain, known_domains
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 
@@ -43,12 +43,14 @@ def run(
 
     [dim]recsys run[/dim]
 
-    [dim]RECSYS_MOVIE_DATASET=ml-latest-small recsys run --domain movie[/dim]
+    [dim]RECSYS_DATASET_MOVIE=ml-latest-small recsys run --domain movie[/dim]
     """
-    names = list(DOMAINS) if domain == ALL else [get_domain(domain).name]
     settings = read_settings(**({"models": models} if models else {}))
+
     from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError
     from recsys_dagster.orchestration.run import run_domains
+
+    names = known_domains(settings) if domain == ALL else [get_domain(domain, settings).name]
 
     try:
         result = run_domains(settings, names, switch_dataset=switch_dataset)

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from recsys_dagster.cli.console import console
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.domains import get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.settings import read_settings
 
 
@@ -32,7 +32,8 @@ def tune(
     from recsys_dagster.warehouse.domain_run import DomainRun
 
     get_searchable(model)  # a name that does not exist is refused before anything is opened
-    with DomainRun(read_settings(), get_domain(domain)) as run:
+    settings = read_settings()
+    with DomainRun(settings, get_domain(domain, settings)) as run:
         announce(f"{domain}: dataset {run.origin.dataset_id}")
         tuned = search(run, model, trials)
     table = Table("parameter", "best", box=None, pad_edge=False)

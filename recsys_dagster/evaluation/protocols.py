@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
-from recsys_dagster.errors import UsageError
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.custom_split import REPORTED_METRICS
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.relevance import Relevance
@@ -150,14 +150,23 @@ class Protocol:
             files.test,
             files.fold_in,
             files.items,
-            scale=self.scale or domain.scale,
+            scale=self._scale(domain),
             like_threshold=self._like_threshold(domain),
             scratch=files.train.parent,
             memory_limit=memory_limit,
         )
 
+    def _scale(self, domain: Domain) -> tuple[float, float]:
+        scale = self.scale or domain.scale
+        if scale is None:
+            raise RecsysError(f"{domain.name}: has no ratings, which the protocol {self.name} needs")
+        return scale
+
     def _like_threshold(self, domain: Domain) -> float:
-        return domain.like_threshold if self.like_threshold is None else self.like_threshold
+        threshold = domain.like_threshold if self.like_threshold is None else self.like_threshold
+        if threshold is None:
+            raise RecsysError(f"{domain.name}: has no ratings, which the protocol {self.name} needs")
+        return threshold
 
 
 _METHODS: dict[str, type[SplitMethod]] = {

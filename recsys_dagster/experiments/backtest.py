@@ -156,7 +156,7 @@ def backtest(
 
 def _make_windows(run: DomainRun, n_windows: int, days: int | None) -> _Windows:
     warehouse = run.warehouse
-    data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
+    data = load_training_data(warehouse).with_all(load_fold(warehouse, "test"))
     times = _times(data.train, data.scale is None, run.domain.name)
     if data.like_threshold is None:
         liked = np.ones(len(data.train), dtype=bool)

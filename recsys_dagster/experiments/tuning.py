@@ -102,7 +102,7 @@ class _Search:
         """Open the search of a model, with the defaults as the first trial if they were not tried yet."""
         import optuna
 
-        data, index = load_training_data(run.warehouse, run.domain), id_map_hash(run.warehouse)
+        data, index = load_training_data(run.warehouse), id_map_hash(run.warehouse)
         model_class.require(data)
         seed, predicts_ratings = run.settings.seed, issubclass(model_class, RatingPredictor)
         metric = RATING_METRIC if predicts_ratings else RANKING_METRIC

@@ -1,9 +1,23 @@
-"""List the known datasets; to add one, add an entry here, and a format if its files have a new layout."""
+"""Find datasets and domains: the built-in ones, which are listed here, and those that users declare."""
 
+import difflib
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 
+from recsys_dagster.domains import (
+    BUILT_IN_DOMAINS,
+    Domain,
+    declared_domain,
+    declared_files,
+    domain_names,
+    unknown_domain,
+)
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest.formats import FORMATS, Format
+from recsys_dagster.ingest.declaration import Declaration, DeclarationError, Ratings, read_declaration
+from recsys_dagster.ingest.formats import DECLARED, FORMATS, Format
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import Settings
 
 _MOVIELENS_LICENCE = (
     "MovieLens data of the GroupLens Research Project, University of Minnesota: free for research, to be acknowledged "
@@ -37,13 +51,13 @@ class Generated:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One entry of the catalogue.
+    """A dataset.
 
     Attributes:
         id: name in the settings and on disk; the archive in a mirror is `<id>.zip`.
         domain: name of the domain that the dataset belongs to.
-        format: names and columns of its files.
-        source: where it is fetched from if no mirror has it.
+        format: names and columns of its files; `DECLARED` if its declaration has them.
+        source: where it is fetched from if no mirror has it; its declaration if it has one.
         summary: its content in a few words.
         licence: terms of use; printed before a download and stored in the manifest.
         homepage: URL of a page about the dataset.
@@ -52,10 +66,28 @@ class Dataset:
     id: str
     domain: str
     format: Format
-    source: Download | Kaggle | Generated
+    source: Download | Kaggle | Generated | Declaration
     summary: str
     licence: str
     homepage: str
+
+    @property
+    def declaration(self) -> Declaration | None:
+        """The declaration of a declared dataset."""
+        return self.source if isinstance(self.source, Declaration) else None
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """Lowest and highest possible rating; None for implicit feedback."""
+        return self.declaration.scale if self.declaration is not None else BUILT_IN_DOMAINS[self.domain].scale
+
+    @property
+    def like_threshold(self) -> float | None:
+        """A rating at or above it counts as liked; None for implicit feedback."""
+        if self.declaration is None:
+            return BUILT_IN_DOMAINS[self.domain].like_threshold
+        ratings = self.declaration.ratings
+        return ratings.like_threshold if isinstance(ratings, Ratings) else None
 
 
 _SMALL = Generated(n_users=400, n_items=500, n_ratings=16_000)
@@ -128,9 +160,100 @@ CATALOGUE: dict[str, Dataset] = {
 }
 
 
-def get_dataset(dataset_id: str) -> Dataset:
-    """Return the dataset with the given id; raise UsageError, which lists the known ids, if there is none."""
-    try:
+def get_dataset(dataset_id: str, settings: Settings) -> Dataset:
+    """Return the dataset with the given id, built in or declared under RECSYS_HOME.
+
+    Raises:
+        DeclarationError: its declaration cannot be used.
+        UsageError: there is no such dataset; the message names the nearest ones.
+    """
+    if dataset_id in CATALOGUE:
         return CATALOGUE[dataset_id]
-    except KeyError:
-        raise UsageError(f"unknown dataset {dataset_id!r}; known: {', '.join(CATALOGUE)}") from None
+    paths = {path.stem: path for path in declared_files(Layout(settings.home).datasets())}
+    if dataset_id in paths:
+        return _declared(paths[dataset_id])
+    known = [*paths, *CATALOGUE]
+    if _is_path(dataset_id):
+        raise UsageError(
+            f"{dataset_id!r} is a path, where the id of a dataset is expected; `recsys import` makes a dataset of files"
+        )
+    nearest = difflib.get_close_matches(dataset_id, known, n=3) or known
+    raise UsageError(
+        f"unknown dataset {dataset_id!r}; such as {', '.join(nearest)} are known; `recsys datasets` lists all, "
+        "`recsys import` makes one of your own files"
+    )
+
+
+def declared_datasets(settings: Settings) -> tuple[list[Dataset], list[DeclarationError]]:
+    """Return the datasets that are declared under RECSYS_HOME, and what is wrong with the other declarations."""
+    datasets, errors = [], []
+    for path in declared_files(Layout(settings.home).datasets()):
+        try:
+            datasets.append(_declared(path))
+        except DeclarationError as error:
+            errors.append(error)
+    return datasets, errors
+
+
+def get_domain(name: str, settings: Settings) -> Domain:
+    """Return the domain with the given name, built in or declared under RECSYS_HOME.
+
+    The scale of a declared domain is that of its first dataset by name, which is its default; None if the declaration
+    cannot be used, which `get_dataset` then says.
+
+    Raises:
+        UsageError: there is no such domain; the message lists the domains.
+    """
+    if name in BUILT_IN_DOMAINS:
+        return BUILT_IN_DOMAINS[name]
+    folder = Layout(settings.home).datasets()
+    for path in declared_files(folder):
+        if declared_domain(path) == name:
+            try:
+                dataset = _declared(path)
+            except DeclarationError:
+                return Domain(name, None, None, default_dataset=path.stem)
+            return Domain(name, dataset.scale, dataset.like_threshold, default_dataset=dataset.id)
+    if _is_path(name):
+        raise UsageError(f"{name!r} is a path, where a domain is expected; `recsys import` makes a domain of files")
+    raise unknown_domain(name, domain_names(folder))
+
+
+def known_domains(settings: Settings) -> list[str]:
+    """Return the names of all domains; see `domain_names`."""
+    return domain_names(Layout(settings.home).datasets())
+
+
+def _declared(path: Path) -> Dataset:
+    """Return the dataset that a file declares.
+
+    Raises:
+        DeclarationError: the file cannot be used.
+    """
+    if path.stem in CATALOGUE:
+        raise DeclarationError(f"{path}: {path.stem} is the id of a built-in dataset; give the file another name")
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DeclarationError(f"{path}: cannot be read ({error.strerror}); name an existing file") from None
+    return _read_declared(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=256)
+def _read_declared(path: Path, state: tuple[int, ...]) -> Dataset:
+    """Return the dataset that a file declares; every state of the file has its own entry in the cache."""
+    del state
+    declaration = read_declaration(path)
+    return Dataset(
+        id=declaration.id,
+        domain=declaration.domain,
+        format=DECLARED,
+        source=declaration,
+        summary=declaration.summary,
+        licence=declaration.licence,
+        homepage=declaration.homepage,
+    )
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or "\\" in name or Path(name).suffix != ""

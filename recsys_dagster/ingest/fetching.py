@@ -108,7 +108,9 @@ def _deliver(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery:
     announce(f"{dataset.id}: licence: {dataset.licence}. {dataset.homepage}")
     if isinstance(dataset.source, Download):
         return _from_url(dataset.source.url, dataset, settings, folder)
-    return _from_kaggle(dataset.source, dataset, settings, folder)
+    if isinstance(dataset.source, Kaggle):
+        return _from_kaggle(dataset.source, dataset, settings, folder)
+    raise RecsysError(f"{dataset.id}: declared datasets cannot be fetched yet")
 
 
 def _from_mirror(dataset: Dataset, settings: Settings, folder: Path) -> _Delivery | None:

@@ -193,3 +193,6 @@ FORMATS: dict[str, Format] = {
         ),
     )
 }
+
+DECLARED = Format("declared", ())
+"""The format of declared datasets; the names of their files and columns are in the declaration."""

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import domain_names
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
@@ -100,7 +100,7 @@ def restore_backup(archive: Path, layout: Layout, *, replace: bool = False) -> B
     home = layout.home
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        for domain in DOMAINS:
+        for domain in {*domain_names(layout.datasets()), *_domains(home)}:
             stack.enter_context(domain_lock(layout, domain))
         unpacked = stack.enter_context(temporary_folder(home, "restore"))
         stack.enter_context(explaining_disk_full(home))

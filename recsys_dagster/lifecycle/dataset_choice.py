@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from recsys_dagster.domains import Domain, get_domain
+from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.lookup import open_without_lock
-from recsys_dagster.settings import Settings
+from recsys_dagster.settings import Settings, dataset_variable
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -36,7 +37,7 @@ class DatasetChoice:
         return self.published is not None and self.published != self.dataset
 
     def __str__(self) -> str:
-        variable = f"RECSYS_{self.domain.upper()}_DATASET"
+        variable = dataset_variable(self.domain)
         if self.is_switch:
             return f"{self.domain}: dataset {self.dataset}, which replaces {self.published}"
         if self.is_configured:
@@ -61,12 +62,12 @@ def choose_dataset(settings: Settings, domain: Domain, *, switch: bool = False) 
         DatasetSwitchError: the settings name another dataset than the published one, and `switch` is not set.
         RecsysError: the published lists cannot be read, and nothing else says which dataset they are of.
     """
-    configured: str | None = getattr(settings, f"{domain.name}_dataset")
+    configured = settings.datasets.get(domain.name)
     published = published_dataset(settings, domain)
     chosen = configured or published or domain.default_dataset
     choice = DatasetChoice(domain.name, chosen, published, configured is not None)
     if choice.is_switch and not switch:
-        variable = f"RECSYS_{domain.name.upper()}_DATASET={chosen}"
+        variable = f"{dataset_variable(domain.name)}={chosen}"
         raise DatasetSwitchError(
             f"{domain.name}: the published lists are of {published}, but the settings say {variable}; unset that, or "
             f"replace the lists with `recsys run --domain {domain.name} --switch-dataset`"
@@ -76,8 +77,8 @@ def choose_dataset(settings: Settings, domain: Domain, *, switch: bool = False) 
 
 def with_chosen_dataset(settings: Settings, domain: str, *, switch: bool = False) -> Settings:
     """Return the settings with the dataset that a run of the domain uses; raises as `choose_dataset`."""
-    choice = choose_dataset(settings, get_domain(domain), switch=switch)
-    return settings.model_copy(update={f"{domain}_dataset": choice.dataset})
+    choice = choose_dataset(settings, get_domain(domain, settings), switch=switch)
+    return settings.with_datasets({domain: choice.dataset})
 
 
 def published_dataset(settings: Settings, domain: Domain) -> str | None:

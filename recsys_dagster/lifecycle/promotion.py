@@ -66,7 +66,7 @@ def _decide(run: DomainRun) -> ChampionUpdate:
         return ChampionUpdate(_choose_best(run, candidates, reason), ())
     settings = run.settings
     challengers = [one for one in candidates if (one.model, one.version) != (champion.model, champion.version)]
-    data = load_training_data(run.warehouse, run.domain)
+    data = load_training_data(run.warehouse)
     result = evaluate_challengers(
         champion,
         challengers,
@@ -161,13 +161,13 @@ def _champion_today(run: DomainRun, candidates: Sequence[Candidate]) -> Candidat
         if outcome.model == name:
             raise RecsysError(f"{name} {outcome.state}: {outcome.reason}")
     model_class, index = get_model_class(name), id_map_hash(run.warehouse)
-    data = load_training_data(run.warehouse, run.domain)
+    data = load_training_data(run.warehouse)
     model = model_class(params_of(record), seed=record.seed)
     with track_resources() as usage:
         fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
-    result = evaluate(model, data.validation, None, like_threshold=run.domain.like_threshold, seed=run.settings.seed)
+    result = evaluate(model, data.validation, None, like_threshold=data.like_threshold, seed=run.settings.seed)
     fitted = store.save(
         domain,
         model,

@@ -49,7 +49,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
         history = [*history, decision]
     chosen, record = store.load(run.domain.name, name, version, id_map_hash=id_map_hash(warehouse))
     user_ids, item_ids = load_ids(warehouse)
-    data = load_training_data(warehouse, run.domain).with_all(load_fold(warehouse, "test"))
+    data = load_training_data(warehouse).with_all(load_fold(warehouse, "test"))
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # its state may take gigabytes, and so may that of the refitted model
     model.fit(data)
@@ -75,7 +75,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
             model=name,
             version=version,
             trained_rows=len(data.train),
-            scale=run.domain.scale,
+            scale=data.scale,
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
         reference=reference,

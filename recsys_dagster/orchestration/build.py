@@ -5,11 +5,13 @@ from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
+from recsys_dagster.ingest.catalogue import known_domains
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables
 from recsys_dagster.orchestration.checks import checks
 from recsys_dagster.orchestration.jobs import build_jobs
+from recsys_dagster.orchestration.partitions import domain_partitions
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.schedules import build_schedules
@@ -36,21 +38,24 @@ def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.
         overrides: replace arguments of `dg.Definitions`, such as `loggers` to show progress in another way.
     """
     ignore_preview_warnings()
+    domains = known_domains(settings)
+    partitions = domain_partitions(domains)
+    clean = tables.clean(partitions)
     assets = [
-        raw.raw_files,
-        tables.clean,
-        explore.data_profile,
-        tables.features,
-        *models.models,
-        *evaluation.evaluations,
-        evaluation.leaderboard,
-        serving.champion,
-        serving.lists,
-        serving.recommendations,
-        serving.report,
+        raw.raw_files(partitions),
+        clean,
+        explore.data_profile(partitions),
+        tables.features(partitions),
+        *(model(partitions) for model in models.models),
+        *(evaluated(partitions) for evaluated in evaluation.evaluations),
+        evaluation.leaderboard(partitions),
+        serving.champion(partitions),
+        serving.lists(partitions),
+        serving.recommendations(partitions),
+        serving.report(partitions),
         serving.domain_comparison,
-        *papers.papers,
-        papers.faults,
+        *(paper(partitions) for paper in papers.papers),
+        papers.faults(partitions),
     ]
     defaults: dict[str, Any] = {
         "resources": {"recsys": Recsys.of(settings)},
@@ -58,9 +63,9 @@ def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.
     }
     return dg.Definitions(
         assets=dg.with_source_code_references(assets),
-        asset_checks=[*checks, *tables.schema_checks, lists_are_fresh],
+        asset_checks=[*checks(partitions), *tables.schema_checks(clean), lists_are_fresh(partitions)],
         jobs=build_jobs(skipped=set(model_names()) - set(selected_models(settings))),
-        schedules=build_schedules(settings),
-        sensors=build_sensors(settings),
+        schedules=build_schedules(settings, domains),
+        sensors=build_sensors(settings, domains),
         **{**defaults, **overrides},
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.catalogue import known_domains
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.instance import open_instance
 from recsys_dagster.orchestration.metadata import history_table, location, markdown_table
@@ -38,7 +38,7 @@ def show_decision(run: DomainRun) -> Path:
             reason = str(error).partition("\n")[0]
             raise RecsysError(f"{layout.warehouse(domain)}: lacks what the page shows ({reason})") from error
         write_report(layout.report(domain), report)
-        write_comparison(layout.comparison(), published_results(layout, list(DOMAINS)))
+        write_comparison(layout.comparison(), published_results(layout, known_domains(run.settings)))
         _record(instance, run)
     return layout.report(domain)
 

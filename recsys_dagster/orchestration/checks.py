@@ -10,7 +10,7 @@ import dagster as dg
 
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.orchestration.metadata import markdown_table
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.quality.checks import Check, all_checks
@@ -18,13 +18,13 @@ from recsys_dagster.quality.checks import Check, all_checks
 ignore_preview_warnings()
 
 
-def _asset_check(check: Check) -> dg.AssetChecksDefinition:
+def _asset_check(check: Check, partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
     spec = dg.AssetCheckSpec(
         check.name,
         asset=list(check.asset),
         description=check.description,
         blocking=check.blocking,
-        partitions_def=domain_partitions,
+        partitions_def=partitions,
     )
 
     @dg.multi_asset_check(name=f"{'__'.join(check.asset)}_{check.name}", specs=[spec])
@@ -51,7 +51,7 @@ def _asset_check(check: Check) -> dg.AssetChecksDefinition:
     return check_domain
 
 
-@dg.asset_check(asset=["evaluation", "leaderboard"], partitions_def=domain_partitions)
+@for_each_domain(dg.asset_check, asset=["evaluation", "leaderboard"])
 def no_model_saw_the_test(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
     """No model is so good on the test fold that it must have seen it. Such a model cannot become champion."""
     board = EvaluationResults(recsys.look_at(context.partition_key)).leaderboard()
@@ -61,4 +61,6 @@ def no_model_saw_the_test(context: dg.AssetCheckExecutionContext, recsys: Recsys
     )
 
 
-checks = [*(_asset_check(check) for check in all_checks()), no_model_saw_the_test]
+def checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """Return the checks of all domains."""
+    return [*(_asset_check(check, partitions) for check in all_checks()), no_model_saw_the_test(partitions)]

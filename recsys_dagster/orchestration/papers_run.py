@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import dagster as dg
 from rich.console import Console
 
-from recsys_dagster.domains import DOMAINS, get_domain
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.ingest.catalogue import get_domain, known_domains
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.orchestration.assets.papers import paper_key
 from recsys_dagster.orchestration.failures import failed_steps
@@ -42,8 +42,10 @@ def choose_papers(settings: Settings, domains: Sequence[str], papers: Sequence[s
         if paper not in PAPERS:
             raise UsageError(f"unknown paper {paper!r}; known: {', '.join(PAPERS)}")
     layout = Layout(settings.home)
-    names = [get_domain(name).name for name in domains] or [
-        name for name in DOMAINS if layout.published(name).exists() and set(papers or PAPERS) & set(papers_of(name))
+    names = [get_domain(name, settings).name for name in domains] or [
+        name
+        for name in known_domains(settings)
+        if layout.published(name).exists() and set(papers or PAPERS) & set(papers_of(name))
     ]
     chosen = {}
     for name in names:
@@ -85,13 +87,14 @@ def run_job_papers(
     """
     settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
     for name in chosen:
-        choose_dataset(settings, get_domain(name))  # raises where the settings name another than the published one
+        # Raises where the settings name another dataset than the published one.
+        choose_dataset(settings, get_domain(name, settings))
     figures: dict[str, list[PaperFigure]] = {}
     effects: dict[str, list[FaultRow]] = {}
     failures: list[str] = []
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with stop_on_signals() as stop, ExitStack() as held:
-        runs = {name: held.enter_context(DomainRun(settings, get_domain(name))) for name in chosen}
+        runs = {name: held.enter_context(DomainRun(settings, get_domain(name, settings))) for name in chosen}
         instance = held.enter_context(open_instance(Layout(settings.home)))
         resource = Recsys.of(settings)
         for name, run in runs.items():

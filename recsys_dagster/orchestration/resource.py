@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from recsys_dagster.domains import DOMAINS, get_domain
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.lifecycle.dataset_choice import with_chosen_dataset
 from recsys_dagster.lifecycle.pending import settle
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.settings import Settings
+from recsys_dagster.settings import Settings, refuse_unknown_domains
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Recsys(_Resource):
 
     home: str = Field(description="Folder that everything is written to (RECSYS_HOME).")
     datasets: dict[str, str] = Field(
-        description="Dataset of each domain that was chosen with RECSYS_<DOMAIN>_DATASET. Any other domain keeps the "
-        "dataset that is published, or starts with its sample."
+        description="Dataset of each domain that was chosen with RECSYS_DATASET_<DOMAIN>. Any other domain keeps the "
+        "dataset that is published, or starts with its default."
     )
     switch_dataset: bool = Field(
         default=False,
@@ -41,10 +41,9 @@ class Recsys(_Resource):
     @classmethod
     def of(cls, settings: Settings, *, switch_dataset: bool = False) -> Self:
         """Return the resource over the given settings."""
-        chosen = {domain: getattr(settings, f"{domain}_dataset") for domain in DOMAINS}
         return cls(
             home=str(settings.home),
-            datasets={domain: dataset for domain, dataset in chosen.items() if dataset},
+            datasets=dict(settings.datasets),
             switch_dataset=switch_dataset,
             environment=settings,
         )
@@ -52,8 +51,8 @@ class Recsys(_Resource):
     @cached_property
     def settings(self) -> Settings:
         """The settings of the deployment, with the values that the resource shows."""
-        datasets = {f"{domain}_dataset": dataset for domain, dataset in self.datasets.items()}
-        return self.environment.model_copy(update={"home": Path(self.home), **datasets})
+        refuse_unknown_domains(self.datasets, Path(self.home))
+        return self.environment.model_copy(update={"home": Path(self.home), "datasets": self.datasets})
 
     @property
     def layout(self) -> Layout:
@@ -74,7 +73,7 @@ class Recsys(_Resource):
             RecsysError: the published lists are of another dataset than the settings name, and `switch_dataset` is off.
         """
         settings = with_chosen_dataset(self.settings, domain, switch=self.switch_dataset)
-        return DomainRun(settings, get_domain(domain))
+        return DomainRun(settings, get_domain(domain, settings))
 
     def hold(self, domain: str) -> DomainRun:
         """Hold the domain until the Dagster run ends, and return it.

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from recsys_dagster.domains import get_domain
 from recsys_dagster.evaluation.leaderboard import Leaderboard
 from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
@@ -87,9 +87,9 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: b
     """
     settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
     selected_models(settings)
-    choices = [choose_dataset(settings, get_domain(name), switch=switch_dataset) for name in domains]
-    settings = settings.model_copy(update={f"{choice.domain}_dataset": choice.dataset for choice in choices})
-    runs = {name: DomainRun(settings, get_domain(name)) for name in domains}
+    choices = [choose_dataset(settings, get_domain(name, settings), switch=switch_dataset) for name in domains]
+    settings = settings.with_datasets({choice.domain: choice.dataset for choice in choices})
+    runs = {name: DomainRun(settings, get_domain(name, settings)) for name in domains}
     result = RunResult()
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with stop_on_signals() as stop, ExitStack() as held:

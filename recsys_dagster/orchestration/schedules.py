@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from recsys_dagster.domains import DOMAINS
 from recsys_dagster.orchestration.active_runs import active_run
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.settings import Settings
 
 
-def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
+def build_schedules(settings: Settings, domains: Sequence[str]) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules; they are on from the start if RECSYS_SCHEDULES is, else once the UI switches them on."""
     status = dg.DefaultScheduleStatus.RUNNING if settings.schedules else dg.DefaultScheduleStatus.STOPPED
 
@@ -28,13 +27,13 @@ def build_schedules(settings: Settings) -> Sequence[dg.ScheduleDefinition]:
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         """Request a retrain of each domain that has no active run."""
         tick = context.scheduled_execution_time.isoformat()
-        busy = {domain: reason for domain in DOMAINS if (reason := active_run(context.instance, recsys.layout, domain))}
-        for domain in DOMAINS:
+        busy = {domain: reason for domain in domains if (reason := active_run(context.instance, recsys.layout, domain))}
+        for domain in domains:
             if domain in busy:
                 context.log.info(busy[domain])
             else:
                 yield dg.RunRequest(run_key=f"{domain}-{tick}", partition_key=domain)
-        if len(busy) == len(DOMAINS):
+        if len(busy) == len(domains):
             yield dg.SkipReason("; ".join(busy.values()))
 
     return [retrain_regularly]

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
@@ -16,7 +15,7 @@ from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
 from recsys_dagster.orchestration.resource import Recsys
-from recsys_dagster.orchestration.staleness import check_age, lists_are_fresh
+from recsys_dagster.orchestration.staleness import FRESH, check_age
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -25,7 +24,7 @@ SETTLED_SECONDS = 60
 """An archive that was modified more recently may not be complete yet."""
 
 
-def build_sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
+def build_sensors(settings: Settings, domains: Sequence[str]) -> Sequence[dg.SensorDefinition]:
     """Return the sensors; they are on from the start if RECSYS_SCHEDULES is, else once the UI switches them on."""
     status = dg.DefaultSensorStatus.RUNNING if settings.schedules else dg.DefaultSensorStatus.STOPPED
     conditions = dg.AutomationConditionSensorDefinition(
@@ -34,10 +33,10 @@ def build_sensors(settings: Settings) -> Sequence[dg.SensorDefinition]:
         default_status=status,
         description="Materialises the comparison of the domains when the run of a domain has ended.",
     )
-    return [_file_sensor(status), _staleness_sensor(status), *_alarm_sensors(status), conditions]
+    return [_file_sensor(status, domains), _staleness_sensor(status, domains), *_alarm_sensors(status), conditions]
 
 
-def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _file_sensor(status: dg.DefaultSensorStatus, domains: Sequence[str]) -> dg.SensorDefinition:
     @dg.sensor(
         job_name="retrain",
         minimum_interval_seconds=30,
@@ -53,12 +52,12 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         """
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         requests, reasons = [], []
-        for domain in DOMAINS.values():
-            if reason := active_run(context.instance, recsys.layout, domain.name):
+        for domain in domains:
+            if reason := active_run(context.instance, recsys.layout, domain):
                 reasons.append(reason)
                 continue
             try:
-                run = recsys.look_at(domain.name)
+                run = recsys.look_at(domain)
             except DatasetSwitchError as error:  # a run would say the same; only a user switches the dataset
                 reasons.append(str(error))
                 continue
@@ -67,12 +66,12 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             if archive is not None and identity is None:
                 continue  # it may still be copied
             state = _state_of_files(run, identity)
-            if state != seen.get(domain.name):
-                seen[domain.name] = state
+            if state != seen.get(domain):
+                seen[domain] = state
                 if _are_new(run, identity):
                     # Content that comes back after another one is a new request: the time makes its key unique.
-                    key = f"{domain.name} {state} {archive.stat().st_ctime_ns if archive is not None else ''}".rstrip()
-                    requests.append(dg.RunRequest(run_key=key, partition_key=domain.name))
+                    key = f"{domain} {state} {archive.stat().st_ctime_ns if archive is not None else ''}".rstrip()
+                    requests.append(dg.RunRequest(run_key=key, partition_key=domain))
         nothing = "; ".join(reasons) or "no new files"
         return dg.SensorResult(
             run_requests=requests, skip_reason=None if requests else nothing, cursor=json.dumps(seen)
@@ -81,7 +80,7 @@ def _file_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return retrain_on_new_files
 
 
-def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _staleness_sensor(status: dg.DefaultSensorStatus, domains: Sequence[str]) -> dg.SensorDefinition:
     @dg.sensor(
         minimum_interval_seconds=3600,
         default_status=status,
@@ -93,12 +92,12 @@ def _staleness_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         alarmed: dict[str, str] = json.loads(context.cursor or "{}")
         today = datetime.now(UTC).date().isoformat()
         evaluations = []
-        for domain in DOMAINS:
+        for domain in domains:
             passed, description = check_age(recsys, domain)
             evaluations.append(
                 dg.AssetCheckEvaluation(
-                    asset_key=lists_are_fresh.check_key.asset_key,
-                    check_name=lists_are_fresh.check_key.name,
+                    asset_key=FRESH.asset_key,
+                    check_name=FRESH.name,
                     passed=passed,
                     description=description,
                     metadata={},

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.units import DAY_SECONDS
@@ -18,7 +18,10 @@ from recsys_dagster.serving.lookup import open_without_lock
 ignore_preview_warnings()
 
 
-@dg.asset_check(asset=["serving", "recommendations"], partitions_def=domain_partitions)
+FRESH = dg.AssetCheckKey(dg.AssetKey(["serving", "recommendations"]), "lists_are_fresh")
+
+
+@for_each_domain(dg.asset_check, asset=FRESH.asset_key)
 def lists_are_fresh(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> dg.AssetCheckResult:
     """The published lists are not older than RECSYS_STALE_DAYS."""
     passed, description = check_age(recsys, context.partition_key)

@@ -14,9 +14,9 @@ from recsys_dagster.warehouse.arrays import load_fold, load_ids, load_training_d
 from recsys_dagster.warehouse.database import Warehouse
 
 
-def lineage_folds(warehouse: Warehouse, domain: Domain, dataset: str, *, seed: int) -> Experiment:
+def lineage_folds(warehouse: Warehouse, dataset: str, *, seed: int) -> Experiment:
     """Return the folds of the lineage as an experiment; raise RecsysError if there are no features yet."""
-    data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    data, test = load_training_data(warehouse), load_fold(warehouse, "test")
     return Experiment(dataset, data, test, load_ids(warehouse)[1], seed)
 
 
@@ -34,7 +34,7 @@ def run_papers(
 
     Args:
         warehouse: the domain's, with its features built.
-        domain: the domain.
+        domain: the domain, with the scale of the dataset.
         dataset: id of the dataset that the warehouse holds.
         papers: numbers, such as `000`; None for all that are about the domain.
         seed: of splits and models.
@@ -45,7 +45,7 @@ def run_papers(
     """
     chosen = [f"{PREFIX}{paper}" for paper in papers] if papers is not None else paper_protocols(domain)
     protocols = [paper_protocol(name, domain, seed=seed) for name in chosen]
-    honest = lineage_folds(warehouse, domain, dataset, seed=seed)
+    honest = lineage_folds(warehouse, dataset, seed=seed)
     for protocol in protocols:
         paper = protocol.name.removeprefix(PREFIX)
         published = published_folds(warehouse, domain, dataset, protocol, seed=seed)

@@ -97,17 +97,20 @@ def few_times_are_lost(run: DomainRun) -> list[Finding]:
 
 
 def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
-    """Every clean rating is a number on the scale of the domain, and there is at least one rating.
+    """Every clean rating is a number on the scale of the dataset, and there is at least one, unless it has no ratings.
 
     Cure: look up the scale of the source in its README; another scale is mapped in sql/sources/<format>/.
     """
-    low, high = run.domain.scale
+    scale = run.origin.scale
+    low, high = scale or (0, 0)
     with run.warehouse.connect() as connection:
         rows, outside = connection.execute(
             "SELECT count(*), count(*) FILTER (rating IS NULL OR isnan(rating) OR rating NOT BETWEEN ? AND ?)"
             " FROM clean.ratings",
             [low, high],
         ).fetchall()[0]
+    if scale is None:
+        return [none_of("ratings of a dataset without a scale", rows)]
     return [
         Finding("ratings", "at least 1", f"{rows:,}", rows > 0),
         none_of(f"ratings outside of {low:g} to {high:g}", outside),

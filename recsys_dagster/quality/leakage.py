@@ -113,7 +113,7 @@ def scalers_are_of_the_training_fold(run: DomainRun, model: str) -> list[Finding
     if not isinstance(fitted, ScaledInputs):
         raise RecsysError(f"{model} does not scale its inputs")
     findings = []
-    for name, (kept, anew) in fitted.scalers(load_training_data(warehouse, run.domain)).items():
+    for name, (kept, anew) in fitted.scalers(load_training_data(warehouse)).items():
         apart = float(np.max(np.abs(kept - anew), initial=0))
         findings.append(Finding(f"{name}: largest difference", "at most 0.0001", f"{apart:.2g}", apart <= 1e-4))
     return findings

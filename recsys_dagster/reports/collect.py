@@ -41,9 +41,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     if champion is not None:
         leaderboard = leaderboard.compared_with(champion.model)
     cards = _cards(run, [row.model for row in leaderboard.rows])
-    examples = pick_example_users(
-        load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.domain.like_threshold
-    )
+    examples = pick_example_users(load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.origin.liked_from)
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
     with warehouse.connect() as connection:

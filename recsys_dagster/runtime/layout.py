@@ -17,6 +17,14 @@ class Layout:
 
     home: Path
 
+    def datasets(self) -> Path:
+        """Folder of the datasets that users declare, one YAML file each."""
+        return self.home / "datasets"
+
+    def declaration(self, dataset_id: str) -> Path:
+        """Declaration of a dataset."""
+        return self.datasets() / f"{dataset_id}.yaml"
+
     def raw(self, dataset_id: str) -> Path:
         """Folder of a dataset: its manifest, and a folder for each version of its files."""
         return self.home / "raw" / dataset_id

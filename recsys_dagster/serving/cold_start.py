@@ -122,9 +122,11 @@ def recommend_by_tastes(
     return ColdStartList(chosen.name, version, ratings, _recommend(published, chosen, n, kind, tastes=tastes))
 
 
-def _parse(text: str, option: str, scale: tuple[float, float]) -> tuple[str, float]:
+def _parse(text: str, option: str, scale: tuple[float, float] | None) -> tuple[str, float]:
     """Return the name and the rating of "NAME=RATING"; the last = separates them, so that a name may contain one."""
     name, _, number = text.rpartition("=")
+    if scale is None:
+        raise UsageError(f"{option}: the published lists were made without ratings")
     name, low, high = name.strip(), *scale
     try:
         rating = float(number)

@@ -41,7 +41,7 @@ class Provenance:
         licence: licence of the data.
         model, version: the champion, as in the model store.
         trained_rows: number of interactions that it was trained on.
-        scale: lowest and highest rating of the domain.
+        scale: lowest and highest possible rating; None for implicit feedback.
         packages: versions of this project and of the packages that it uses, by name.
         created_at: time of publication in UTC, without zone.
     """
@@ -53,7 +53,7 @@ class Provenance:
     model: str
     version: str
     trained_rows: int
-    scale: tuple[float, float]
+    scale: tuple[float, float] | None
     packages: dict[str, str]
     created_at: datetime = field(default_factory=_now)
 
@@ -143,7 +143,8 @@ class PublishedFile:
             FROM provenance
             """
         )
-        return Provenance(scale=(row.pop("scale_low"), row.pop("scale_high")), **row)
+        low, high = row.pop("scale_low"), row.pop("scale_high")
+        return Provenance(scale=None if low is None else (low, high), **row)
 
     def kinds(self) -> list[str]:
         """Return the kinds of items in alphabetical order."""

@@ -159,7 +159,7 @@ def _insert_provenance(connection: duckdb.DuckDBPyConnection, provenance: Proven
             provenance.model,
             provenance.version,
             provenance.trained_rows,
-            *provenance.scale,
+            *(provenance.scale or (None, None)),
             list(provenance.packages),
             list(provenance.packages.values()),
             provenance.created_at,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
-from recsys_dagster.domains import Domain
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.origin import origin_of
 from recsys_dagster.warehouse.sql_files import sql_tables
 
 _NO_TIME = np.iinfo(np.int64).min
@@ -42,7 +42,7 @@ class Holdout:
         return _hash_of_ids(self.user_ids, self.item_ids)
 
 
-def load_holdout(warehouse: Warehouse, domain: Domain) -> Holdout:
+def load_holdout(warehouse: Warehouse) -> Holdout:
     """Return the three folds and the ids.
 
     They are read through one connection, as opening a small file takes longer than reading it.
@@ -50,14 +50,14 @@ def load_holdout(warehouse: Warehouse, domain: Domain) -> Holdout:
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         return Holdout(
-            _read_training_data(connection, domain),
+            _read_training_data(connection, warehouse),
             read_fold(connection, "test"),
             read_ids(connection, "users"),
             read_ids(connection, "items"),
         )
 
 
-def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
+def load_training_data(warehouse: Warehouse) -> TrainingData:
     """Return the training and validation folds with the features of the items; equal tables give equal arrays.
 
     Raises:
@@ -65,10 +65,11 @@ def load_training_data(warehouse: Warehouse, domain: Domain) -> TrainingData:
     """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
-        return _read_training_data(connection, domain)
+        return _read_training_data(connection, warehouse)
 
 
-def _read_training_data(connection: duckdb.DuckDBPyConnection, domain: Domain) -> TrainingData:
+def _read_training_data(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> TrainingData:
+    origin = origin_of(connection, warehouse)
     n_users, n_items = read_sizes(connection)
     item_features = read_item_features(connection, n_items)
     data = TrainingData(
@@ -77,8 +78,8 @@ def _read_training_data(connection: duckdb.DuckDBPyConnection, domain: Domain) -
         n_users=n_users,
         n_items=n_items,
         item_features=item_features,
-        scale=domain.scale,
-        like_threshold=domain.like_threshold,
+        scale=origin.scale,
+        like_threshold=origin.liked_from,
     )
     return data.with_user_genre_taste(_read_user_genre_taste(connection, n_users, item_features.genre_names))
 

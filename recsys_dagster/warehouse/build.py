@@ -11,13 +11,12 @@ from itertools import pairwise
 
 import duckdb
 
-from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.formats import Format
+from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.origin import write_origin
+from recsys_dagster.warehouse.origin import IdType, origin_of, write_origin
 from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
 from recsys_dagster.warehouse.schemas import tables_of
 from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, clean_build_order, sql_tables
@@ -76,39 +75,39 @@ class FileAccount:
 
 
 def build_clean(
-    warehouse: Warehouse, domain: Domain, fmt: Format, manifest: Manifest, *, max_rejected: float = 1.0
+    warehouse: Warehouse, dataset: Dataset, manifest: Manifest, *, max_rejected: float = 1.0
 ) -> list[TableSummary]:
     """Replace the tables of the schema `clean` by those made of the files of the manifest.
 
     Args:
         warehouse: where the tables are.
-        domain: its scale is available to the SQL.
-        fmt: the format of the files.
-        manifest: the files.
+        dataset: its scale is available to the SQL.
+        manifest: its files.
         max_rejected: share of the rows of a file that may be rejected, for messages.
 
     Raises:
         RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.
     """
     with warehouse.connect() as connection:
-        loaded = load_raw(connection, warehouse.scratch, fmt, manifest, max_rejected=max_rejected)
+        loaded = load_raw(connection, warehouse.scratch, dataset.format, manifest, max_rejected=max_rejected)
         with _replacing(connection, "clean"):
-            _create_domain(connection, domain, seed=0)
+            _create_domain(connection, dataset.scale, seed=0)
             _create_accounts(connection, loaded)
-            for table in clean_build_order(fmt.name):
+            for table in clean_build_order(dataset.format.name):
                 _materialise(connection, table, loaded)
-            write_origin(connection, manifest)
+            has_names = any(column.personal for file in dataset.format.files for column in file.columns)
+            user_ids: IdType = "pseudonym" if has_names else "integer"
+            write_origin(connection, dataset, manifest, user_ids=user_ids, item_ids="integer")
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
     return summaries
 
 
-def build_features(warehouse: Warehouse, domain: Domain, seed: int) -> list[TableSummary]:
+def build_features(warehouse: Warehouse, seed: int) -> list[TableSummary]:
     """Replace the tables of the schema `features` by those made of the clean tables.
 
     Args:
         warehouse: where the clean tables are.
-        domain: its scale and threshold are available to the SQL.
         seed: of the folds, where these are made by hash.
 
     Raises:
@@ -117,11 +116,11 @@ def build_features(warehouse: Warehouse, domain: Domain, seed: int) -> list[Tabl
     with warehouse.connect() as connection:
         require(connection, warehouse, "clean", [table.name for table in sql_tables("clean")])
         with _replacing(connection, "features"):
-            _create_domain(connection, domain, seed)
+            _create_domain(connection, origin_of(connection, warehouse).scale, seed)
             for table in sql_tables("features"):
                 _materialise(connection, table, [])
             summaries = [_summary(connection, table) for table in sql_tables("features")]
-        announce(f"{domain.name}: {format_fold_cuts(connection)}")
+        announce(f"{warehouse.path.stem}: {format_fold_cuts(connection)}")
     return summaries
 
 
@@ -240,12 +239,12 @@ def _no_pair_repeats(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedF
     )
 
 
-def _create_domain(connection: duckdb.DuckDBPyConnection, domain: Domain, seed: int) -> None:
-    """Create `staging.domain`: one row with what the SQL needs of the domain and the settings."""
-    low, high = domain.scale
+def _create_domain(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float] | None, seed: int) -> None:
+    """Create `staging.domain`: one row with what the SQL needs of the dataset and the settings."""
+    low, high = scale or (None, None)
     connection.execute(
-        "CREATE TABLE staging.domain AS SELECT "
-        f"{low}::FLOAT AS scale_low, {high}::FLOAT AS scale_high, {seed % 2**31}::BIGINT AS seed"
+        "CREATE TABLE staging.domain AS SELECT ?::FLOAT AS scale_low, ?::FLOAT AS scale_high, ?::BIGINT AS seed",
+        [low, high, seed % 2**31],
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,7 @@ from recsys_dagster.ingest.manifest import Manifest, read_manifest
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.runtime.secret_key import read_or_create_key
-from recsys_dagster.settings import Settings
+from recsys_dagster.settings import Settings, dataset_variable
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.origin import Origin, read_origin
 
@@ -25,7 +26,8 @@ class DomainRun:
 
     Attributes:
         settings: the settings of the deployment.
-        domain: the domain.
+        domain: the domain; its scale is that of its default dataset. See `dataset` for that of what a run builds, and
+            `built_domain` for that of what was built.
         layout: the paths under RECSYS_HOME.
         warehouse: the domain's DuckDB file.
         wait_seconds: how long the `with` block waits while another process or thread has locked the domain.
@@ -71,11 +73,12 @@ class DomainRun:
 
         Raises:
             UsageError: the settings name a dataset that is unknown or belongs to another domain.
+            DeclarationError: its declaration cannot be used.
         """
-        dataset = get_dataset(self.settings.dataset_of(self.domain))
+        dataset = get_dataset(self.settings.dataset_of(self.domain), self.settings)
         if dataset.domain != self.domain.name:
             raise UsageError(
-                f"RECSYS_{self.domain.name.upper()}_DATASET={dataset.id} is a dataset of the domain "
+                f"{dataset_variable(self.domain.name)}={dataset.id} is a dataset of the domain "
                 f"{dataset.domain!r}; `recsys datasets` lists the datasets of each domain"
             )
         return dataset
@@ -84,6 +87,12 @@ class DomainRun:
     def origin(self) -> Origin:
         """What the warehouse was built of; RecsysError if it was not built yet."""
         return read_origin(self.warehouse)
+
+    @property
+    def built_domain(self) -> Domain:
+        """The domain with the scale of what the warehouse was built of; RecsysError if it was not built yet."""
+        origin = self.origin
+        return replace(self.domain, scale=origin.scale, like_threshold=origin.liked_from)
 
     @property
     def manifest(self) -> Manifest:

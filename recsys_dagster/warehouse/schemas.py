@@ -127,6 +127,11 @@ ORIGIN = Table(
         Column("licence", "VARCHAR", "licence of the data"),
         Column("url", "VARCHAR", "where the files were fetched from, without secrets"),
         Column("fetched_at", "VARCHAR", "time of the fetch in UTC, ISO 8601"),
+        Column("scale_low", "DOUBLE", "lowest possible rating; NULL for implicit feedback"),
+        Column("scale_high", "DOUBLE", "highest possible rating; NULL for implicit feedback"),
+        Column("liked_from", "DOUBLE", "a rating at or above it counts as liked; NULL for implicit feedback"),
+        Column("user_ids", "VARCHAR", "what user ids are in the source: integer, text or pseudonym", nullable=False),
+        Column("item_ids", "VARCHAR", "what item ids are in the source: integer or text", nullable=False),
     ),
 )
 """Which files the clean tables were built of: one row, replaced together with them."""

@@ -180,7 +180,7 @@ def test_a_bad_setting_is_one_line_that_names_the_variable(
 def test_datasets_are_listed_with_licence_and_whether_they_are_chosen_and_here(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+    monkeypatch.setenv("RECSYS_DATASET_MOVIE", "ml-latest-small")
     typed = Typed(capsys, "datasets")
 
     assert typed.code == 0
@@ -227,7 +227,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(
     # Tests that run in the background are started with the signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(
-        sys.modules["recsys_dagster.cli.report"], "get_domain", lambda _: signal.raise_signal(signal.SIGINT)
+        sys.modules["recsys_dagster.cli.report"], "get_domain", lambda *_: signal.raise_signal(signal.SIGINT)
     )
     typed = Typed(capsys, "report", "-d", "movie")
     signal.signal(signal.SIGINT, before)

@@ -10,7 +10,7 @@ from handmade import build
 from split_files import TEST, TRAIN, write_pairs, write_titles
 from typed_command import Typed
 
-from recsys_dagster.domains import DOMAINS, default_like_threshold
+from recsys_dagster.domains import BUILT_IN_DOMAINS, default_like_threshold
 from recsys_dagster.models.registry import model_names
 
 
@@ -64,7 +64,7 @@ def test_new_users_get_lists_by_their_history(
 
 
 def test_the_default_like_threshold_of_a_scale_agrees_with_the_domains() -> None:
-    for domain in DOMAINS.values():
+    for domain in BUILT_IN_DOMAINS.values():
         assert default_like_threshold(domain.scale) == domain.like_threshold
     assert default_like_threshold((1, 5)) == 4
     assert default_like_threshold((0, 100)) == 78

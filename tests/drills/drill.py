@@ -32,6 +32,7 @@ class Repository:
                 target.write_text(apply_edit(target.read_text(encoding="utf-8"), block), encoding="utf-8")
             else:
                 assert not target.exists(), f"{path} is a new file in CONTRIBUTING.md, but exists"
+                target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(block, encoding="utf-8")
         return [path for _, path, _ in edits]
 

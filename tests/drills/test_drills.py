@@ -75,7 +75,7 @@ def test_a_dataset_in_a_known_format_is_one_entry(repository: Repository, tmp_pa
         for file in sorted((mirror / "files").iterdir()):
             archive.write(file, file.name)
     assert repository.perform("Add a dataset") == ["recsys_dagster/ingest/catalogue.py"]
-    settings = {"RECSYS_MOVIE_DATASET": "ml-latest", "RECSYS_MIRROR": str(mirror)}
+    settings = {"RECSYS_DATASET_MOVIE": "ml-latest", "RECSYS_MIRROR": str(mirror)}
     printed = repository.run("-c", FETCH_AND_CLEAN, "movie", **settings)
     assert printed.split() == ["ml-latest", "300"]
     assert "ml-latest " in repository.recsys("datasets", COLUMNS="200")
@@ -87,30 +87,29 @@ def test_an_endpoint_is_one_function(repository: Repository) -> None:
     assert json.loads(answers) == {"kinds": ["Movie", "TV", "OVA"]}
 
 
-def test_a_domain_is_an_entry_a_setting_and_a_dataset(repository: Repository) -> None:
-    repository.perform("Add a domain")
+def test_a_domain_is_one_declared_file(repository: Repository) -> None:
+    assert repository.perform("Add a domain") == ["home/datasets/book.yaml"]
     partitions = repository.run(
         "-c",
-        "from recsys_dagster.orchestration.partitions import domain_partitions as found\n"
-        "print(*found.get_partition_keys())",
+        "from recsys_dagster.definitions import defs\n"
+        "print(*defs.resolve_assets_def(['clean', 'items']).partitions_def.get_partition_keys())",
     )
     assert partitions.split() == ["anime", "movie", "book"]
-    assert repository.run("-c", FETCH_AND_CLEAN, "book").split() == ["sample-book", "16000"]
-    with pytest.raises(AssertionError, match="sample-anime is a dataset of the domain 'anime'"):
-        repository.run("-c", FETCH_AND_CLEAN, "book", RECSYS_BOOK_DATASET="sample-anime")
+    assert re.search(r"^book +book +declared ", repository.recsys("datasets", COLUMNS="200"), re.MULTILINE)
 
 
 FETCH_AND_CLEAN = """
 import sys
-from recsys_dagster.domains import get_domain
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.settings import Settings
+from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.settings import read_settings
 from recsys_dagster.warehouse.build import build_clean
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-with DomainRun(Settings(), get_domain(sys.argv[1])) as run:
+settings = read_settings()
+with DomainRun(settings, get_domain(sys.argv[1], settings)) as run:
     fetch(run.dataset, run.settings)
-    build_clean(run.warehouse, run.domain, run.dataset.format, run.manifest)
+    build_clean(run.warehouse, run.dataset, run.manifest)
     with run.warehouse.connect() as connection:
         print(run.dataset.id, connection.sql("SELECT count(*) FROM clean.ratings").fetchall()[0][0])
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.experiments.backtest import backtest
 from recsys_dagster.ingest.fetching import fetch
@@ -15,7 +15,7 @@ from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DomainRun:
     """The movie sample, cleaned and indexed."""
     run = DomainRun(Settings(home=tmp_path_factory.mktemp("backtest"), _env_file=None), MOVIE)
     manifest = fetch(run.dataset, run.settings)
-    build_clean(run.warehouse, MOVIE, run.dataset.format, manifest)
-    build_features(run.warehouse, MOVIE, seed=42)
+    build_clean(run.warehouse, run.dataset, manifest)
+    build_features(run.warehouse, seed=42)
     return run
 
 

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from typed_command import Typed
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.experiments import tuning
@@ -25,17 +25,17 @@ from recsys_dagster.warehouse.arrays import load_training_data
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RECSYS_HOME with the features of the sample of the domain movie."""
-    settings = Settings(home=tmp_path_factory.mktemp("prepared"), mirror=None, movie_dataset=None, _env_file=None)
+    settings = Settings(home=tmp_path_factory.mktemp("prepared"), mirror=None, datasets={}, _env_file=None)
     run = DomainRun(settings, MOVIE)
     manifest = fetch(run.dataset, settings)
-    build_clean(run.warehouse, MOVIE, run.dataset.format, manifest)
-    build_features(run.warehouse, MOVIE, settings.seed)
+    build_clean(run.warehouse, run.dataset, manifest)
+    build_features(run.warehouse, settings.seed)
     return settings.home
 
 
@@ -45,7 +45,7 @@ def run(prepared: Path, tmp_path: Path) -> DomainRun:
     home = shutil.copytree(prepared, tmp_path / "home")
     manifest = home / "raw" / "sample-movie" / "manifest.json"
     manifest.write_text(manifest.read_text().replace(str(prepared), str(home)))
-    return DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    return DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
 
 
 def kept(run: DomainRun, name: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_a_bad_trial_is_stopped_after_a_quarter_of_the_users(
     monkeypatch.setattr(tuning, "MIN_EVALUATED_USERS", 1)
     tuned = tune(run, "distance", 15)
 
-    everything = len(load_training_data(run.warehouse, MOVIE).train)
+    everything = len(load_training_data(run.warehouse).train)
     parts = [size for _, size in distance.fits if size < everything]
     assert len(parts) == 15
     assert all(0.15 < size / everything < 0.35 for size in parts)
@@ -166,7 +166,7 @@ def test_a_trial_that_fails_is_reported_and_skipped(
 
 def test_a_ranking_model_is_tuned_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
     tuned = tune(run, "genre_similarity", 2)
-    data = load_training_data(run.warehouse, MOVIE)
+    data = load_training_data(run.warehouse)
     evaluation = evaluate(
         get_model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
     )

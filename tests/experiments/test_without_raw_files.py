@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 from typed_command import Typed
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A RECSYS_HOME with the features of the movie sample, whose raw files are gone and whose settings have changed."""
-    run = DomainRun(Settings(home=tmp_path / "home", mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    run = DomainRun(Settings(home=tmp_path / "home", mirror=None, datasets={}, _env_file=None), MOVIE)
     manifest = fetch(run.dataset, run.settings)
-    build_clean(run.warehouse, MOVIE, run.dataset.format, manifest)
-    build_features(run.warehouse, MOVIE, run.settings.seed)
+    build_clean(run.warehouse, run.dataset, manifest)
+    build_features(run.warehouse, run.settings.seed)
     shutil.rmtree(run.settings.home / "raw")
     monkeypatch.setenv("RECSYS_HOME", str(run.settings.home))
-    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+    monkeypatch.setenv("RECSYS_DATASET_MOVIE", "ml-latest-small")
     return run.settings.home
 
 

@@ -78,7 +78,7 @@ def prepare(folder: Path, runs: int) -> tuple[Path, dict[str, bytes]]:
     environment = clean_environment() | {
         "RECSYS_HOME": str(home),
         "RECSYS_MIRROR": str(folder / "mirror"),
-        "RECSYS_MOVIE_DATASET": DATASET,
+        "RECSYS_DATASET_MOVIE": DATASET,
     }
     command = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()", "run"]
     command += ["--domain", "movie", "--models", "popularity"]
@@ -115,7 +115,7 @@ def run_case(number: int, seed: int, base: Path, members: dict[str, bytes], fold
     before = _digest(published)
     with attack.around() as settings:
         environment = clean_environment() | {
-            "RECSYS_HOME": str(home), "RECSYS_MOVIE_DATASET": DATASET, "RECSYS_DOWNLOAD_SECONDS": "3"
+            "RECSYS_HOME": str(home), "RECSYS_DATASET_MOVIE": DATASET, "RECSYS_DOWNLOAD_SECONDS": "3"
         } | attack.settings | settings  # fmt: skip
         code, seconds, peak = _in_a_process(lambda: _perform(attack.command), environment, folder)
     output, errors = ((folder / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
@@ -225,7 +225,7 @@ def _perform(command: Sequence[str]) -> int:
 
 def _ingest() -> None:
     """Fetch, clean, build the features and make the checks of the data, as a run does."""
-    from recsys_dagster.domains import get_domain
+    from recsys_dagster.domains import BUILT_IN_DOMAINS
     from recsys_dagster.errors import RecsysError
     from recsys_dagster.ingest import download
     from recsys_dagster.ingest.fetching import fetch
@@ -235,14 +235,14 @@ def _ingest() -> None:
     from recsys_dagster.warehouse.domain_run import DomainRun
 
     download.FIRST_WAIT = 0.002
-    with DomainRun(read_settings(), get_domain("movie")) as run:
+    with DomainRun(read_settings(), BUILT_IN_DOMAINS["movie"]) as run:
         fetch(run.dataset, run.settings)
-        build_clean(run.warehouse, run.domain, run.dataset.format, run.manifest)
+        build_clean(run.warehouse, run.dataset, run.manifest)
         findings = [f for check in all_checks() if check.asset[0] == "clean" for f in check.find(run)]
         failed = [str(finding) for finding in findings if not finding.passed]
         if failed:
             raise RecsysError("; ".join(failed))
-        build_features(run.warehouse, run.domain, run.settings.seed)
+        build_features(run.warehouse, run.settings.seed)
 
 
 def _definitions() -> None:

@@ -117,7 +117,7 @@ def http(home: Path, members: dict[str, bytes], random: random.Random) -> Attack
             yield {"RECSYS_MIRROR": f"{address}?token={SECRET}", "RECSYS_WEBHOOK": f"{address}/hook?secret={SECRET}"}
 
     command = ("alarm",) if random.random() < 0.2 else ("ingest",)
-    return Attack(command, {"RECSYS_MOVIE_DATASET": DATASET}, server)
+    return Attack(command, {"RECSYS_DATASET_MOVIE": DATASET}, server)
 
 
 SURFACES: dict[str, Callable[[Path, dict[str, bytes], random.Random], Attack]] = {
@@ -146,7 +146,7 @@ def _ingest(home: Path, content: bytes, random: random.Random) -> Attack:
     (mirror / f"{DATASET}.zip").write_bytes(content)
     whole_run = ("run", "--domain", "movie", "--models", "popularity")
     command = whole_run if random.random() < WHOLE_RUNS else ("ingest",)
-    return Attack(command, {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": DATASET})
+    return Attack(command, {"RECSYS_MIRROR": str(mirror), "RECSYS_DATASET_MOVIE": DATASET})
 
 
 def _harm(path: Path, random: random.Random) -> None:

@@ -14,7 +14,7 @@ from tiny import MOVIES, PATH, RATINGS, SMALL, WHOLE, contents
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError
-from recsys_dagster.ingest.catalogue import Generated, get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE, Generated
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
@@ -40,7 +40,7 @@ from recsys_dagster.settings import Settings
     ],
 )
 def test_real_archives_are_unpacked_completely_and_only_once(real_mirror, home, dataset_id, lines):
-    dataset, settings = get_dataset(dataset_id), Settings(home=home, mirror=str(real_mirror))
+    dataset, settings = CATALOGUE[dataset_id], Settings(home=home, mirror=str(real_mirror))
     manifest = fetch(dataset, settings)
     assert {name: file.lines for name, file in manifest.files.items()} == lines
     with zipfile.ZipFile(real_mirror / f"{dataset_id}.zip") as archive:
@@ -274,7 +274,7 @@ def test_fetched_data_survive_a_publisher_that_is_gone(server, published, home):
 
 @pytest.mark.parametrize("dataset_id", ["sample-movie", "sample-anime"])
 def test_a_sample_is_generated_again_only_when_its_parameters_change(home, dataset_id):
-    dataset = replace(get_dataset(dataset_id), source=Generated(n_users=30, n_items=60, n_ratings=400))
+    dataset = replace(CATALOGUE[dataset_id], source=Generated(n_users=30, n_items=60, n_ratings=400))
     manifest = fetch(dataset, Settings(home=home, seed=1))
     inodes = {name: file.path.stat().st_ino for name, file in manifest.files.items()}
     assert fetch(dataset, Settings(home=home, seed=1)) == manifest

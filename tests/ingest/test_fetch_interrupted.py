@@ -16,10 +16,10 @@ from recsys_dagster.settings import Settings
 FETCH = """
 import sys
 from dataclasses import replace
-from recsys_dagster.ingest.catalogue import Download, get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE, Download
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
-fetch(replace(get_dataset("ml-latest-small"), source=Download(sys.argv[1])), Settings(home=sys.argv[2]))
+fetch(replace(CATALOGUE["ml-latest-small"], source=Download(sys.argv[1])), Settings(home=sys.argv[2]))
 """
 
 
@@ -77,11 +77,11 @@ KILLED_EVERYWHERE = """
 import os, shutil, signal, sys
 from pathlib import Path
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.settings import Settings
 
-dataset, root, mirror = get_dataset("ml-latest-small"), Path(sys.argv[1]), Path(sys.argv[2])
+dataset, root, mirror = CATALOGUE["ml-latest-small"], Path(sys.argv[1]), Path(sys.argv[2])
 def content(manifest):
     return {name: file.path.read_bytes() for name, file in manifest.files.items()}
 def dies_before(step):

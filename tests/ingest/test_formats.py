@@ -1,32 +1,34 @@
 import csv
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import UsageError
 from recsys_dagster.ingest.catalogue import CATALOGUE, Generated, get_dataset
 from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.settings import Settings
 
 
 def test_every_default_dataset_belongs_to_its_domain_and_needs_no_network():
-    for domain in DOMAINS.values():
-        dataset = get_dataset(domain.default_dataset)
+    for domain in BUILT_IN_DOMAINS.values():
+        dataset = CATALOGUE[domain.default_dataset]
         assert dataset.domain == domain.name
         assert isinstance(dataset.source, Generated)
 
 
-def test_an_unknown_dataset_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(UsageError, match=r"unknown dataset 'ml-1m'; known: sample-movie, .*ml-25m.*myanimelist"):
-        get_dataset("ml-1m")
+def test_an_unknown_dataset_is_an_error_that_names_the_nearest_ones_and_what_makes_one(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"unknown dataset 'ml-2m'; such as ml-32m, .*recsys datasets.*recsys import"):
+        get_dataset("ml-2m", Settings(home=tmp_path, _env_file=None))
 
 
 def test_every_dataset_has_a_licence():
     for dataset_id, dataset in CATALOGUE.items():
         assert dataset.id == dataset_id
         assert dataset.licence
-        assert dataset.domain in DOMAINS
+        assert dataset.domain in BUILT_IN_DOMAINS
 
 
 def test_the_first_spelling_of_a_column_wins():
@@ -42,7 +44,7 @@ def test_the_first_spelling_of_a_column_wins():
 def test_the_real_headers_have_all_columns(real_mirror, dataset_id):
     with zipfile.ZipFile(real_mirror / f"{dataset_id}.zip") as archive:
         members = {name.rpartition("/")[2]: name for name in archive.namelist()}
-        for file in get_dataset(dataset_id).format.files:
+        for file in CATALOGUE[dataset_id].format.files:
             with archive.open(members[file.name]) as packed:
                 header = next(csv.reader(io.TextIOWrapper(packed, "utf-8")))
             assert list(file.spellings(header)) == [column.name for column in file.columns]

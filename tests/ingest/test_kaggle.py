@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recsys_dagster.errors import RecsysError, TransientError
-from recsys_dagster.ingest.catalogue import Dataset, Kaggle, get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE, Dataset, Kaggle
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
 
@@ -35,7 +35,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dataset() -> Dataset:
-    return replace(get_dataset("anime-recommendations-database"), source=Kaggle(HANDLE))
+    return replace(CATALOGUE["anime-recommendations-database"], source=Kaggle(HANDLE))
 
 
 Answer = Callable[[bytes], Iterator[bytes]]
@@ -76,7 +76,7 @@ def kaggle(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[A
 def test_without_network_or_token_the_error_names_the_cure(cache: Path, home: Path) -> None:
     message = r"anime\.csv could not be downloaded .*KAGGLE_API_TOKEN.* as anime-recommendations-database\.zip .*MIRROR"
     with pytest.raises(RecsysError, match=message) as caught:
-        fetch(get_dataset("anime-recommendations-database"), Settings(home=home))
+        fetch(CATALOGUE["anime-recommendations-database"], Settings(home=home))
     assert "\n" not in str(caught.value)
 
 

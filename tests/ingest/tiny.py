@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE
 
-SMALL = get_dataset("ml-latest-small")
+SMALL = CATALOGUE["ml-latest-small"]
 MOVIES = "movieId,title,genres\n1,Toy Story (1995),Adventure\n2,Heat (1995),Action\n"
 RATINGS = "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,2,3.5,964982224\n"
 WHOLE = {"ml/movies.csv": MOVIES, "ml/ratings.csv": RATINGS}

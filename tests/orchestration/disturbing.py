@@ -47,7 +47,11 @@ DELAYS = (0.0, 0.003, 0.01, 0.03)
 
 def settings(folder: Path, home: str) -> Settings:
     return Settings(
-        home=folder / home, mirror=str(folder), movie_dataset="ml-latest-small", models=("popularity",), _env_file=None
+        home=folder / home,
+        mirror=str(folder),
+        datasets={"movie": "ml-latest-small"},
+        models=("popularity",),
+        _env_file=None,
     )
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 import duckdb
 import numpy as np
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
@@ -16,7 +16,7 @@ from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
 FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
@@ -51,7 +51,7 @@ class Retraining:
     def save_shuffled(self, name: str) -> str:
         """Make a model that learnt from shuffled ratings its name's current version."""
         warehouse = self.run.warehouse
-        data = load_training_data(warehouse, MOVIE)
+        data = load_training_data(warehouse)
         ratings = np.random.default_rng(1).permutation(data.train.ratings)
         model = get_model_class(name)(seed=42).fit(replace(data, train=replace(data.train, ratings=ratings)))
         return ModelStore(self.run.layout).save(

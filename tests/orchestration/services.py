@@ -109,8 +109,8 @@ def archives(mirror: Path) -> dict[str, str]:
         os.utime(write_archive(mirror, dataset, form), (later, later))
     return {
         "RECSYS_MIRROR": str(mirror),
-        "RECSYS_MOVIE_DATASET": "ml-latest-small",
-        "RECSYS_ANIME_DATASET": "anime-recommendation-database-2020",
+        "RECSYS_DATASET_MOVIE": "ml-latest-small",
+        "RECSYS_DATASET_ANIME": "anime-recommendation-database-2020",
         "RECSYS_MODELS": "popularity",
     }
 

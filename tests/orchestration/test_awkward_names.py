@@ -33,7 +33,7 @@ def make_mirror(folder: Path) -> Path:
 
 
 def test_a_run_shows_every_name_literally_and_items_without_one_by_their_id(home: Any, tmp_path: Path) -> None:
-    home.environment |= {"RECSYS_MIRROR": str(make_mirror(tmp_path)), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
+    home.environment |= {"RECSYS_MIRROR": str(make_mirror(tmp_path)), "RECSYS_DATASET_MOVIE": "ml-latest-small"}
     done = home.recsys("run", "--domain", "movie")
     assert done.returncode == 0, done.stderr
     layout = Layout(home.path)

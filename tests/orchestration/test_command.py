@@ -37,7 +37,7 @@ def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3
 def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror"
     write_archive(mirror, change=lambda rows: [row.replace(",", ",x", 1) for row in rows])
-    home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
+    home.environment |= {"RECSYS_MIRROR": str(mirror), "RECSYS_DATASET_MOVIE": "ml-latest-small"}
     done = home.recsys("run", "--domain", "movie")
     assert done.returncode == 1
     told = [line for line in done.stderr.splitlines() if "ratings.csv: 100 % of 900 rows were rejected" in line]
@@ -56,8 +56,8 @@ def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("RECSYS_MOVIE_DATASET", "ml-1b", "ml-latest-small"),
-        ("RECSYS_MOVIE_DATASET", "myanimelist", "is a dataset of the domain 'anime'"),
+        ("RECSYS_DATASET_MOVIE", "ml-1b", "ml-latest-small"),
+        ("RECSYS_DATASET_MOVIE", "myanimelist", "is a dataset of the domain 'anime'"),
         ("RECSYS_MODELS", "oracle", "popularity"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_wrong_setting_is_an_error_in_one_line_before_anything_runs(
 def test_a_failing_step_is_reported_in_one_line_and_the_other_domain_is_published(home: Any, tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "ml-latest-small.zip").write_bytes(b"PK\x03\x04 cut short")
-    home.environment |= {"RECSYS_MIRROR": str(tmp_path / "mirror"), "RECSYS_MOVIE_DATASET": "ml-latest-small"}
+    home.environment |= {"RECSYS_MIRROR": str(tmp_path / "mirror"), "RECSYS_DATASET_MOVIE": "ml-latest-small"}
     done = home.recsys("run")
     assert done.returncode == 1
     (told,) = [line for line in done.stderr.splitlines() if line.startswith("recsys: ")]
@@ -90,8 +90,8 @@ def test_of_several_failures_each_has_a_line_and_the_last_says_how_many(home: An
         (tmp_path / "mirror" / f"{dataset}.zip").write_bytes(b"PK\x03\x04 cut short")
     home.environment |= {
         "RECSYS_MIRROR": str(tmp_path / "mirror"),
-        "RECSYS_ANIME_DATASET": "myanimelist",
-        "RECSYS_MOVIE_DATASET": "ml-latest-small",
+        "RECSYS_DATASET_ANIME": "myanimelist",
+        "RECSYS_DATASET_MOVIE": "ml-latest-small",
     }
     done = home.recsys("run")
     assert done.returncode == 1
@@ -117,7 +117,7 @@ def test_real_datasets_go_through_with_the_right_counts(
     home.environment |= {
         "RECSYS_MIRROR": str(MIRROR),
         "RECSYS_MODELS": "popularity",
-        f"RECSYS_{domain.upper()}_DATASET": dataset,
+        f"RECSYS_DATASET_{domain.upper()}": dataset,
     }
     done = home.recsys("run", "--domain", domain)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 from small_archive import write_archive
 from whole_runs import Home
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError, choose_dataset, published_dataset
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.build import build_definitions
@@ -18,7 +18,7 @@ from recsys_dagster.orchestration.failures import failed_steps
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("published")
     mirror = write_archive(folder / "mirror").parent
     home = Home(folder / "home", {"RECSYS_MIRROR": str(mirror), "RECSYS_MODELS": "popularity"})
-    done = home.recsys_with({"RECSYS_MOVIE_DATASET": "ml-latest-small"}, "run", "--domain", "movie")
+    done = home.recsys_with({"RECSYS_DATASET_MOVIE": "ml-latest-small"}, "run", "--domain", "movie")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[0] == "movie: dataset ml-latest-small, named by RECSYS_MOVIE_DATASET"
+    assert done.stderr.splitlines()[0] == "movie: dataset ml-latest-small, named by RECSYS_DATASET_MOVIE"
     return home
 
 
@@ -46,7 +46,7 @@ def dataset(home: Home) -> str:
 
 
 def settings(home: Home, **chosen: Any) -> Settings:
-    values = {"mirror": home.environment["RECSYS_MIRROR"], "movie_dataset": None, "models": ("popularity",), **chosen}
+    values = {"mirror": home.environment["RECSYS_MIRROR"], "datasets": {}, "models": ("popularity",), **chosen}
     return Settings(home=home.path, _env_file=None, **values)
 
 
@@ -54,13 +54,13 @@ def test_a_forgotten_variable_keeps_the_dataset_and_says_so_in_the_first_line(re
     done = real.recsys("run", "--domain", "movie")
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == (
-        "movie: dataset ml-latest-small, which is published (RECSYS_MOVIE_DATASET is not set)"
+        "movie: dataset ml-latest-small, which is published (RECSYS_DATASET_MOVIE is not set)"
     )
     assert dataset(real) == "ml-latest-small"
 
 
 def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real: Home) -> None:
-    other = {"RECSYS_MOVIE_DATASET": "sample-movie"}
+    other = {"RECSYS_DATASET_MOVIE": "sample-movie"}
     before = real.lists("movie")
     refused = real.recsys_with(other, "run", "--domain", "movie")
     assert refused.returncode == 1
@@ -84,7 +84,7 @@ def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real:
 
 def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Home) -> None:
     before = real.lists("movie")
-    job = build_definitions(settings(real, movie_dataset="sample-movie")).resolve_job_def("retrain")
+    job = build_definitions(settings(real, datasets={"movie": "sample-movie"})).resolve_job_def("retrain")
     with dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
     assert not result.success
@@ -97,12 +97,13 @@ def test_a_damaged_published_file_does_not_make_the_dataset_forgotten(real: Home
     Layout(real.path).published("movie").write_bytes(b"damaged")
     assert published_dataset(settings(real), MOVIE) == "ml-latest-small"
     with pytest.raises(DatasetSwitchError):
-        choose_dataset(settings(real, movie_dataset="sample-movie"), MOVIE)
+        choose_dataset(settings(real, datasets={"movie": "sample-movie"}), MOVIE)
 
 
 def test_before_anything_is_published_the_setting_or_the_default_decides(tmp_path: Path) -> None:
     def choose(dataset: str | None) -> Any:
-        return choose_dataset(Settings(home=tmp_path, movie_dataset=dataset, _env_file=None), MOVIE)
+        datasets = {"movie": dataset} if dataset else {}
+        return choose_dataset(Settings(home=tmp_path, datasets=datasets, _env_file=None), MOVIE)
 
     assert choose(None).dataset == "sample-movie"
     assert choose("ml-25m").dataset == "ml-25m"

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from pydantic import SecretStr
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.models.registry import get_model_class, model_family, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.resource import Recsys
@@ -40,7 +40,7 @@ def test_every_asset_is_described_grouped_by_its_folder_and_partitioned_by_domai
         folder, _, name = key.partition("/")
         assert spec.group_name == (f"models_{model_family(name)}" if name in model_names() else folder), key
         assert spec.kinds, key
-        by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(DOMAINS))
+        by_domain = None if key == OVER_DOMAINS else dg.StaticPartitionsDefinition(list(BUILT_IN_DOMAINS))
         assert spec.partitions_def == by_domain, key
 
 
@@ -82,7 +82,7 @@ def test_everything_that_a_user_can_switch_on_or_start_is_described(definitions:
 def test_the_resource_shows_home_and_datasets_and_no_secret(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path,
-        movie_dataset="ml-latest-small",
+        datasets={"movie": "ml-latest-small"},
         webhook=SecretStr("https://hooks.example/s3cret"),
         _env_file=None,
     )
@@ -98,7 +98,7 @@ def test_the_resource_shows_home_and_datasets_and_no_secret(tmp_path: Path) -> N
 
 
 def test_a_value_from_the_launchpad_takes_precedence_over_the_resource(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "here", movie_dataset="ml-latest-small", _env_file=None)
+    settings = Settings(home=tmp_path / "here", datasets={"movie": "ml-latest-small"}, _env_file=None)
     resource = Recsys(home=str(tmp_path / "there"), datasets={"movie": "ml-20m"}, environment=settings)
     assert resource.look_at("movie").layout.home == tmp_path / "there"
     assert resource.look_at("movie").dataset.id == "ml-20m"

@@ -10,7 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -148,7 +148,7 @@ def test_a_model_that_was_evaluated_before_lists_were_kept_is_on_the_page_withou
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(movie_run.layout.home, home)
-    run = DomainRun(movie_run.settings.model_copy(update={"home": home}), get_domain("movie"))
+    run = DomainRun(movie_run.settings.model_copy(update={"home": home}), BUILT_IN_DOMAINS["movie"])
     run.layout.example_lists(run.domain.name, "ease").unlink()
     run.layout.importance(run.domain.name, "embedding_mlp").unlink()
 

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import SkippedError, State
@@ -78,7 +78,7 @@ def run(settings: Settings, **options: Any) -> dg.ExecuteInProcessResult:
 
 
 def quick(home: Path, *models: str) -> Settings:
-    return Settings(home=home, models=models, mirror=None, movie_dataset=None, _env_file=None)
+    return Settings(home=home, models=models, mirror=None, datasets={}, _env_file=None)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def lame(tmp_path_factory: pytest.TempPathFactory) -> Lame:
     with pytest.MonkeyPatch.context() as patch:
         for name, (method, fault) in FAULTS.items():
             patch.setattr(get_model_class(name), method, fault)
-        return Lame(DomainRun(settings, get_domain("movie")), run(settings))
+        return Lame(DomainRun(settings, BUILT_IN_DOMAINS["movie"]), run(settings))
 
 
 def test_the_run_goes_through_and_the_best_that_is_left_is_published(lame: Lame) -> None:

@@ -158,7 +158,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("lineage")
     write_archive(folder)
     return Settings(
-        home=folder / "home", mirror=str(folder), movie_dataset="ml-latest-small", models=MODELS[:1], _env_file=None
+        home=folder / "home",
+        mirror=str(folder),
+        datasets={"movie": "ml-latest-small"},
+        models=MODELS[:1],
+        _env_file=None,
     )
 
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from database_client import connected
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.orchestration.sensors import _are_new
 from recsys_dagster.quality.data import volumes_are_as_before
@@ -23,7 +23,7 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 def run(movie_run: Any, tmp_path: Path) -> DomainRun:
     home = tmp_path / "home"
     shutil.copytree(movie_run.layout.home, home)
-    return DomainRun(movie_run.settings.model_copy(update={"home": home}), get_domain("movie"))
+    return DomainRun(movie_run.settings.model_copy(update={"home": home}), BUILT_IN_DOMAINS["movie"])
 
 
 def test_a_run_compares_and_publishes_while_a_client_is_connected(run: DomainRun) -> None:

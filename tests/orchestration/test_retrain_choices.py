@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.model_store.store import ModelStore
@@ -20,7 +20,7 @@ from recsys_dagster.orchestration.model_config import choose_params, config_sche
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
-MOVIE = get_domain("movie")
+MOVIE = BUILT_IN_DOMAINS["movie"]
 KNN = get_model_class("item_knn")
 
 
@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def materialise(
     home: Path, selection: str, run_config: dict[str, Any] | None = None, **chosen: Any
 ) -> dg.ExecuteInProcessResult:
-    settings = Settings(home=home, mirror=None, movie_dataset=None, _env_file=None, **{"models": (), **chosen})
+    settings = Settings(home=home, mirror=None, datasets={}, _env_file=None, **{"models": (), **chosen})
     definitions = build_definitions(settings)
     some = dg.define_asset_job("some", selection=selection)
     definitions = dg.Definitions.merge(definitions, dg.Definitions(jobs=[some]))
@@ -64,7 +64,7 @@ def test_a_model_above_the_budget_is_skipped_unless_it_is_named(home: Path) -> N
         assert shown["outcome"].value == "skipped"
         assert "the budget of a model is 0.00833 min (RECSYS_BUDGET_SECONDS); name it in" in shown["reason"].value
     assert metadata(result, "models__popularity")["outcome"].value == "fitted"
-    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    run = DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
     (skipped,) = EvaluationResults(run).missing()
     assert (skipped.model, skipped.state) == ("item_knn", State.SKIPPED)
     named = materialise(home, 'key:"models/item_knn"', budget_seconds=0.5, models=("item_knn",))
@@ -73,7 +73,7 @@ def test_a_model_above_the_budget_is_skipped_unless_it_is_named(home: Path) -> N
 
 
 def test_a_retrain_uses_the_tuned_parameters_unless_others_are_chosen(home: Path) -> None:
-    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    run = DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
     selection = 'key:"models/item_knn"'
     tuned = Tuned(
         model="item_knn",
@@ -127,7 +127,7 @@ def test_a_value_that_is_set_explicitly_takes_precedence_over_the_preset_even_if
 
 
 def test_every_parameter_of_every_model_can_be_set_in_the_launchpad_to_its_default(home: Path) -> None:
-    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    run = DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
     for name in model_names():
         model_class = get_model_class(name)
         explicit = model_class.params_type().model_dump(mode="json")
@@ -157,6 +157,6 @@ def _job_with(schema: dg.Shape) -> dg.JobDefinition:
     ],
 )
 def test_a_wrong_choice_in_the_launchpad_is_one_line(home: Path, config: dict[str, Any], message: str) -> None:
-    run = DomainRun(Settings(home=home, mirror=None, movie_dataset=None, _env_file=None), MOVIE)
+    run = DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
     with pytest.raises(RecsysError, match=re.escape(message)):
         choose_params(KNN, config, run)

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
-from retraining import FEATURES, MOVIE, PUBLISHING, TABLES, Retraining
+from retraining import FEATURES, PUBLISHING, TABLES, Retraining
 
 from recsys_dagster.cli import main as cli
 from recsys_dagster.errors import RecsysError
@@ -40,7 +40,7 @@ def retrained(tmp_path_factory: pytest.TempPathFactory) -> Retraining:
         Settings(
             home=tmp_path_factory.mktemp("retraining"),
             mirror=MIRROR,
-            movie_dataset="ml-latest-small",
+            datasets={"movie": "ml-latest-small"},
             models=("all",),
             _env_file=None,
         )
@@ -60,7 +60,9 @@ def home(retrained: Retraining, tmp_path: Path) -> Retraining:
 @pytest.fixture
 def sample(tmp_path: Path) -> Retraining:
     """A home with the generated sample, whose 400 users tell the models apart."""
-    home = Retraining(Settings(home=tmp_path / "sample", movie_dataset="sample-movie", models=("all",), _env_file=None))
+    home = Retraining(
+        Settings(home=tmp_path / "sample", datasets={"movie": "sample-movie"}, models=("all",), _env_file=None)
+    )
     assert home.materialize(*TABLES, *FEATURES).success
     assert home.train("popularity", "user_item_bias").success
     return home
@@ -113,7 +115,7 @@ def test_a_champion_that_the_run_skipped_or_gave_other_parameters_is_fitted_agai
 ) -> None:
     store, index = ModelStore(home.run.layout), id_map_hash(home.run.warehouse)
     kind = get_model_class("item_knn")
-    data = load_training_data(home.run.warehouse, MOVIE)
+    data = load_training_data(home.run.warehouse)
 
     def save(params: Any) -> str:
         model = kind(params).fit(data)
@@ -181,7 +183,7 @@ def test_what_cannot_be_loaded_is_not_promoted(home: Retraining) -> None:
 
 def test_a_promotion_goes_by_what_the_warehouse_was_built_of_and_needs_no_archive(home: Retraining) -> None:
     shutil.rmtree(home.run.layout.raw("ml-latest-small"))
-    forgetful = Retraining(home.settings.model_copy(update={"movie_dataset": None, "mirror": None}))
+    forgetful = Retraining(home.settings.model_copy(update={"datasets": {}, "mirror": None}))
     with forgetful.run as run:
         provenance = promote(run, "popularity", None, "for the test")
     assert provenance.dataset == "ml-latest-small"
@@ -365,7 +367,7 @@ def test_a_red_check_stops_the_run_before_anything_is_trained_or_published(home:
 
 def test_the_commands_do_it_too(home: Retraining, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setenv("RECSYS_HOME", str(home.settings.home))
-    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-latest-small")
+    monkeypatch.setenv("RECSYS_DATASET_MOVIE", "ml-latest-small")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     layout = home.run.layout
 

@@ -31,7 +31,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(raw.raw_files.op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running = Server()
-    published = replace(catalogue.get_dataset("ml-latest-small"), source=Download(running.url("/publisher.zip")))
+    published = replace(catalogue.CATALOGUE["ml-latest-small"], source=Download(running.url("/publisher.zip")))
     monkeypatch.setitem(catalogue.CATALOGUE, "ml-latest-small", published)
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -67,7 +67,7 @@ def test_the_secrets_of_a_mirror_are_kept_nowhere(
         settings = Settings(
             home=home,
             mirror=server.url("/mirror?token=T0KEN").replace("http://", "http://user:PASSW0RD@"),
-            movie_dataset="ml-latest-small",
+            datasets={"movie": "ml-latest-small"},
             webhook=webhook.url,
             pseudonym_key="KEYKEYKEYKEYKEYKEY",
         )

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from services import OURS, PATIENCE, Services, can_mount, free_port, until
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.runtime.layout import Layout
 
 
@@ -32,17 +32,17 @@ def test_the_daemon_finishes_scheduled_runs_of_both_domains_with_its_history_in_
         assert all(run.is_success for run in ended), services.log("daemon") + services.log("code")
         return {run.tags["dagster/partition"]: run for run in ended}
 
-    until(lambda: set(finished()) == set(DOMAINS), "a scheduled run of both domains")
-    for domain in DOMAINS:
+    until(lambda: set(finished()) == set(BUILT_IN_DOMAINS), "a scheduled run of both domains")
+    for domain in BUILT_IN_DOMAINS:
         assert Layout(services.home).published(domain).exists()
     with psycopg2.connect(
         host="127.0.0.1", port=services.environment["DAGSTER_POSTGRES_PORT"], dbname="postgres", user="dagster"
     ) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'")
-        assert cursor.fetchall()[0][0] >= len(DOMAINS)
+        assert cursor.fetchall()[0][0] >= len(BUILT_IN_DOMAINS)
         cursor.execute('SELECT count(DISTINCT partition) FROM event_logs WHERE asset_key = \'["serving", "report"]\'')
-        assert cursor.fetchall() == [(len(DOMAINS),)]
+        assert cursor.fetchall() == [(len(BUILT_IN_DOMAINS),)]
 
 
 def test_each_service_is_healthy_and_a_service_that_is_not_there_is_not(services: Services) -> None:

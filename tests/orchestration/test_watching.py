@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from small_archive import without_last, write_archive
 from watching import look, retrain, settings
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import TransientError
 from recsys_dagster.orchestration import sensors
 from recsys_dagster.orchestration.active_runs import PARTITION
@@ -94,8 +94,8 @@ def test_the_time_zone_of_the_retrain_is_a_setting(tmp_path: Path) -> None:
 
 def test_a_tick_asks_for_one_retrain_a_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     found = tick(settings(tmp_path), instance)
-    assert domains_of(found) == list(DOMAINS)
-    assert len({request.run_key for request in found.run_requests}) == len(DOMAINS)
+    assert domains_of(found) == list(BUILT_IN_DOMAINS)
+    assert len({request.run_key for request in found.run_requests}) == len(BUILT_IN_DOMAINS)
 
 
 def test_a_tick_starts_no_second_run_of_a_domain(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -169,8 +169,10 @@ def test_the_cause_of_a_failed_download_is_named_after_all_retries(
         raise TransientError("the line is down; try again later")
 
     monkeypatch.setattr(raw, "fetch", fail)
-    monkeypatch.setattr(raw.raw_files.op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
-    job = build_definitions(settings(tmp_path)).resolve_job_def("ingest")
+    definitions = build_definitions(settings(tmp_path))
+    op = definitions.resolve_assets_def(["raw", "files"]).op
+    monkeypatch.setattr(op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
+    job = definitions.resolve_job_def("ingest")
     result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
     assert failed_steps(result.all_events) == ["raw/files: the line is down; try again later"]
 
@@ -182,7 +184,7 @@ def test_the_cause_of_a_failed_download_is_named_after_all_retries(
 def mirrored(tmp_path: Path) -> Settings:
     """A home whose movie domain takes `ml-latest-small` from a mirror that holds a small one."""
     (tmp_path / "mirror").mkdir()
-    chosen = settings(tmp_path / "home", mirror=str(tmp_path / "mirror"), movie_dataset="ml-latest-small")
+    chosen = settings(tmp_path / "home", mirror=str(tmp_path / "mirror"), datasets={"movie": "ml-latest-small"})
     drop(chosen)
     return chosen
 

@@ -13,7 +13,7 @@ from recsys_dagster.settings import Settings
 
 
 def settings(home: Path, **chosen: Any) -> Settings:
-    values = {"models": ("popularity",), "mirror": None, "movie_dataset": None, "anime_dataset": None}
+    values = {"models": ("popularity",), "mirror": None, "datasets": {}}
     return Settings(home=home, _env_file=None, **{**values, **chosen})
 
 

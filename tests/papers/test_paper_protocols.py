@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from handmade import build, rows
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.ingest.catalogue import CATALOGUE
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.papers.protocols import paper_protocol, paper_protocols
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.database import Warehouse
 
-ANIME, MOVIE = DOMAINS["anime"], DOMAINS["movie"]
+ANIME, MOVIE = BUILT_IN_DOMAINS["anime"], BUILT_IN_DOMAINS["movie"]
 TITLES = """MAL_ID,Name,Score,Genres,English name,Type,Episodes,Aired,Rating,Members
 1,Known,8.1,"Action, Drama",Known,TV,26,"Apr 3, 1998",R,10
 2,No score,Unknown,Action,Two,TV,12,"Apr 3, 1998",R,10
@@ -135,10 +135,10 @@ def test_each_domain_has_the_papers_that_are_about_it() -> None:
 )
 def test_as_many_items_are_kept_as_the_paper_prints(tmp_path: Path, paper: str, dataset: str, titles: int) -> None:
     settings = Settings(home=tmp_path, mirror=os.environ["RECSYS_MIRROR"], _env_file=None)
-    entry = get_dataset(dataset)
+    entry = CATALOGUE[dataset]
     manifest = fetch(entry, settings)
     warehouse = Warehouse(tmp_path / "anime.duckdb")
-    build_clean(warehouse, ANIME, entry.format, manifest)
-    build_features(warehouse, ANIME, 42)
+    build_clean(warehouse, entry, manifest)
+    build_features(warehouse, 42)
     files = paper_protocol(f"paper-{paper}", ANIME, seed=42).export(warehouse, ANIME, tmp_path / "split")
     assert rows(warehouse, f"SELECT count(*) FROM read_parquet('{files.items}')") == [(titles,)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from handmade import MOVIES, RATINGS_HEADER, build
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.quality.checks import Check, all_checks
 from recsys_dagster.quality.findings import Finding
 from recsys_dagster.settings import Settings
@@ -19,7 +19,9 @@ def result_of(check: str, home: Path, ratings: list[str], **settings: float) -> 
     """Whether the check passes on these lines of ratings.csv, and its message."""
     files = {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER + "\n".join(ratings) + "\n"}
     build(home, "movielens", files, features=True)
-    findings = check_named(check).find(DomainRun(Settings(home=home, _env_file=None, **settings), DOMAINS["movie"]))
+    findings = check_named(check).find(
+        DomainRun(Settings(home=home, _env_file=None, **settings), BUILT_IN_DOMAINS["movie"])
+    )
     return all(finding.passed for finding in findings), check_named(check).message("movie", findings)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from handmade import rows
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import get_dataset
 from recsys_dagster.ingest.fetching import fetch
@@ -53,14 +53,12 @@ EXPECTED = {
 def run_of(case: str, home: Path) -> DomainRun:
     """The domain after its clean tables and features are built."""
     dataset_id = next((CASES / case).glob("*.zip")).stem
-    dataset = get_dataset(dataset_id)
-    settings = Settings(
-        home=home, mirror=str(CASES / case), _env_file=None, **{f"{dataset.domain}_dataset": dataset_id}
-    )
-    run = DomainRun(settings, DOMAINS[dataset.domain])
+    dataset = get_dataset(dataset_id, Settings(home=home, _env_file=None))
+    settings = Settings(home=home, mirror=str(CASES / case), _env_file=None, datasets={dataset.domain: dataset_id})
+    run = DomainRun(settings, BUILT_IN_DOMAINS[dataset.domain])
     manifest = fetch(dataset, settings)
-    build_clean(run.warehouse, run.domain, dataset.format, manifest, max_rejected=settings.max_rejected)
-    build_features(run.warehouse, run.domain, settings.seed)
+    build_clean(run.warehouse, dataset, manifest, max_rejected=settings.max_rejected)
+    build_features(run.warehouse, settings.seed)
     return run
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
-from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.warehouse.build import build_features, reconcile
 from recsys_dagster.warehouse.database import Warehouse
@@ -50,7 +49,7 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from handmade import MOVIES, RATINGS_HEADER, manifest_of
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import FORMATS
 from recsys_dagster.warehouse.database import Warehouse
@@ -61,7 +60,7 @@ ratings = "".join(f"{u},{1 + u % 3},4,{1000000000 + u * 7919 % 99991}\\n" for u 
 manifest = manifest_of(folder / "raw", movielens, {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER + ratings})
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
-    build_clean(Warehouse(folder / "warehouse" / "movie.duckdb"), DOMAINS["movie"], movielens, manifest)
+    build_clean(Warehouse(folder / "warehouse" / "movie.duckdb"), BUILT_IN_DOMAINS["movie"], movielens, manifest)
 except RecsysError as error:
     print(error)
     sys.exit(7)
@@ -149,7 +148,7 @@ def test_the_same_files_give_the_same_tables_again(tmp_path: Path) -> None:
     first, accounts = rows(warehouse, query), reconcile(warehouse)
     build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": NEW})
     assert (rows(warehouse, query), reconcile(warehouse)) == (first, accounts)
-    summaries = build_features(warehouse, DOMAINS["movie"], seed=1)
+    summaries = build_features(warehouse, seed=1)
     found = {summary.name: summary for summary in summaries}["interactions"]
     assert found.rows == 2
     assert found.columns == {

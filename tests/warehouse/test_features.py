@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import MOVIES, RATINGS_HEADER, build, domain_of, rows
+from handmade import MOVIES, RATINGS_HEADER, build, rows
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
@@ -95,7 +95,7 @@ def test_a_rating_without_a_time_among_a_hundred_is_trained_on(tmp_path: Path) -
     warehouse = movies(tmp_path, [T + i for i in range(99)] + [0])
     folds = [fold for _, _, fold in rows(warehouse, FOLDS)]
     assert folds == ["train"] * 80 + ["validation"] * 10 + ["test"] * 9 + ["train"]
-    times = load_training_data(warehouse, domain_of("movielens")).train.times
+    times = load_training_data(warehouse).train.times
     assert times is not None
     assert times[0] == T
     assert times[-1] == np.iinfo(np.int64).min
@@ -151,7 +151,7 @@ def test_taste_is_the_mean_of_the_training_ratings_of_exactly_that_genre(tmp_pat
         (0, "Sci", 2.5, 4),
         (0, "Sci-Fi", 2.0, 4),
     ]
-    data = load_training_data(warehouse, domain_of("movielens"))
+    data = load_training_data(warehouse)
     assert data.item_features.genre_names == ("Fiction", "Sci", "Sci-Fi")
     np.testing.assert_array_equal(data.user_genre_taste, np.float32([[2, 2.5, 2]]))
     np.testing.assert_array_equal(replace(data).user_genre_taste, data.user_genre_taste)
@@ -181,7 +181,7 @@ def test_watches_without_a_rating_are_interactions_unless_given_up_or_only_plann
 def test_the_arrays_have_the_types_order_and_unknowns_of_the_contract(tmp_path: Path) -> None:
     ratings = "user_id,anime_id,rating\n" + "".join(f"{u},{i},{r}\n" for u in (5, 3) for i, r in ((30, -1), (10, 9)))
     warehouse = build(tmp_path, "cooper-union", {"anime.csv": ANIME, "rating.csv": ratings}, features=True)
-    data = load_training_data(warehouse, domain_of("cooper-union"))
+    data = load_training_data(warehouse)
     folds = [data.train, data.validation, load_fold(warehouse, "test")]
     assert sum(map(len, folds)) == 4
     for fold in folds:
@@ -215,6 +215,6 @@ def test_the_id_map_hash_changes_with_the_ids_and_only_with_them(tmp_path: Path)
 def test_features_without_clean_tables_say_what_to_do_first(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "movie.duckdb")
     with pytest.raises(RecsysError, match="materialise the group 'clean' first"):
-        build_features(warehouse, domain_of("movielens"), seed=1)
+        build_features(warehouse, seed=1)
     with pytest.raises(RecsysError, match="materialise the group 'features' first"):
         load_fold(warehouse, "test")

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
-from recsys_dagster.domains import DOMAINS
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.protocols import (
     Protocol,
@@ -19,7 +19,7 @@ from recsys_dagster.evaluation.protocols import (
 )
 from recsys_dagster.warehouse.database import Warehouse
 
-MOVIE = DOMAINS["movie"]
+MOVIE = BUILT_IN_DOMAINS["movie"]
 TITLES = "movieId,title,genres\n" + "".join(f"{n},Title {n} ({1990 + n}),Drama\n" for n in range(1, 25))
 START = 1_000_000_000
 """Seconds since 1970: a time that a rating can have."""
@@ -183,7 +183,7 @@ def test_a_split_by_time_without_times_is_refused(tmp_path: Path) -> None:
     reason = "none of the 3 interactions has a time; choose a dataset with times"
     for name, part in (("leave-last-out", "train"), ("global-time", "test")):
         with pytest.raises(RecsysError, match=f"{name} leaves no interaction for the {part} part: {reason}"):
-            get_protocol(name, seed=7).export(untimed, DOMAINS["anime"], tmp_path)
+            get_protocol(name, seed=7).export(untimed, BUILT_IN_DOMAINS["anime"], tmp_path)
 
 
 def test_a_split_that_leaves_nothing_says_whether_the_conditions_or_the_times_are_to_blame(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from recsys_dagster.domains import get_domain
+from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.secret_key import read_or_create_key
@@ -36,12 +36,12 @@ def test_without_the_key_the_number_of_a_name_cannot_be_computed() -> None:
 
 
 def test_the_random_key_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    run = DomainRun(Settings(home=tmp_path / "one"), get_domain("anime"))
+    run = DomainRun(Settings(home=tmp_path / "one"), BUILT_IN_DOMAINS["anime"])
     numbers = pseudonyms(run.warehouse)
     path = Layout(tmp_path / "one").pseudonym_key()
     assert path.stat().st_mode & 0o777 == 0o600
-    assert pseudonyms(DomainRun(run.settings, get_domain("anime")).warehouse) == numbers
-    assert pseudonyms(DomainRun(Settings(home=tmp_path / "two"), get_domain("anime")).warehouse) != numbers
+    assert pseudonyms(DomainRun(run.settings, BUILT_IN_DOMAINS["anime"]).warehouse) == numbers
+    assert pseudonyms(DomainRun(Settings(home=tmp_path / "two"), BUILT_IN_DOMAINS["anime"]).warehouse) != numbers
     path.chmod(0o644)
     assert pseudonyms(run.warehouse) == numbers
     assert path.stat().st_mode & 0o777 == 0o600
@@ -49,7 +49,7 @@ def test_the_random_key_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -
 
 def test_a_key_of_the_settings_gives_the_same_numbers_everywhere(tmp_path: Path) -> None:
     one, two = (
-        DomainRun(Settings(home=tmp_path / name, pseudonym_key=SecretStr("k" * 16)), get_domain("anime"))
+        DomainRun(Settings(home=tmp_path / name, pseudonym_key=SecretStr("k" * 16)), BUILT_IN_DOMAINS["anime"])
         for name in ("one", "two")
     )
     assert pseudonyms(one.warehouse) == pseudonyms(two.warehouse)
@@ -57,7 +57,7 @@ def test_a_key_of_the_settings_gives_the_same_numbers_everywhere(tmp_path: Path)
 
 
 def test_no_key_is_made_where_no_name_is_replaced(tmp_path: Path) -> None:
-    run = DomainRun(Settings(home=tmp_path), get_domain("movie"))
+    run = DomainRun(Settings(home=tmp_path), BUILT_IN_DOMAINS["movie"])
     with run.warehouse.connect():
         pass
     assert not run.layout.pseudonym_key().exists()
@@ -65,7 +65,7 @@ def test_no_key_is_made_where_no_name_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "00", "not hexadecimal", "00" * 33])
 def test_a_damaged_key_is_an_error_in_one_line(tmp_path: Path, content: str) -> None:
-    run = DomainRun(Settings(home=tmp_path), get_domain("anime"))
+    run = DomainRun(Settings(home=tmp_path), BUILT_IN_DOMAINS["anime"])
     run.layout.pseudonym_key().write_text(content)
     with pytest.raises(RecsysError, match=r"pseudonym\.key: damaged; restore it from a backup") as raised:
         pseudonyms(run.warehouse)

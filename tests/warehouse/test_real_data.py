@@ -10,8 +10,8 @@ import pytest
 from handmade import rows
 
 from recsys_dagster.data.tastes import mean_genre_ratings
-from recsys_dagster.domains import DOMAINS
-from recsys_dagster.ingest.catalogue import get_dataset
+from recsys_dagster.domains import BUILT_IN_DOMAINS
+from recsys_dagster.ingest.catalogue import CATALOGUE
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import load_fold, load_training_data
@@ -65,11 +65,11 @@ def expected_of(dataset_id: str, folder: Path) -> Expected:
 @pytest.mark.parametrize("dataset_id", [*KNOWN, "anime-recommendation-database-2020", "myanimelist"])
 def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, mirror=MIRROR)
-    dataset = get_dataset(dataset_id)
-    domain = DOMAINS[dataset.domain]
+    dataset = CATALOGUE[dataset_id]
+    domain = BUILT_IN_DOMAINS[dataset.domain]
     manifest = fetch(dataset, settings)
     warehouse = Warehouse(tmp_path / f"{domain.name}.duckdb")
-    summaries = {table.name: table.rows for table in build_clean(warehouse, domain, dataset.format, manifest)}
+    summaries = {table.name: table.rows for table in build_clean(warehouse, dataset, manifest)}
     expected = expected_of(dataset_id, manifest.folder)
     assert (summaries["items"], summaries["ratings"], summaries["interactions"]) == (
         expected.titles,
@@ -88,8 +88,8 @@ def test_every_row_of_a_real_dataset_is_accounted_for(dataset_id: str, tmp_path:
     else:
         assert summaries["rejected"] == 0
 
-    build_features(warehouse, domain, seed=42)
-    data, test = load_training_data(warehouse, domain), load_fold(warehouse, "test")
+    build_features(warehouse, seed=42)
+    data, test = load_training_data(warehouse), load_fold(warehouse, "test")
     computed = mean_genre_ratings(data.train, data.item_features.genres, data.n_users)
     np.testing.assert_array_equal(data.user_genre_taste, computed)
     folds = (data.train, data.validation, test)

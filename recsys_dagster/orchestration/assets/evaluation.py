@@ -30,7 +30,7 @@ from recsys_dagster.models.registry import model_family, model_names
 from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, stage_tags, usage_metadata
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.figures import cached_svg, to_svg
 from recsys_dagster.reports.model_plots import plot_confusion, plot_importance, plot_leaderboard, slice_figures
@@ -59,7 +59,7 @@ class _Rows:
 
 def _evaluate(run: DomainRun, name: str, holdout: Holdout) -> _Results:
     """Evaluate the current version of a model on the validation and the test fold."""
-    data, test, threshold, seed = holdout.data, holdout.test, run.domain.like_threshold, run.settings.seed
+    data, test, threshold, seed = holdout.data, holdout.test, holdout.data.like_threshold, run.settings.seed
     model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=holdout.id_map_hash)
     excluded = {CHOOSING_FOLD: None, REPORTED_FOLD: data.validation.matrix(data.n_users, data.n_items)}
     folds = {
@@ -101,11 +101,11 @@ def _plots(rows: _Rows, importances: Sequence[Importance]) -> dict[str, dg.Markd
     return {title: picture(svg) for title, svg in figures.items()}
 
 
-def _evaluation_asset(name: str) -> dg.AssetsDefinition:
-    @dg.asset(
+def _evaluation_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
+    @for_each_domain(
+        dg.asset,
         key=["evaluation", name],
         group_name=f"models_{model_family(name)}",
-        partitions_def=domain_partitions,
         description=f"Metrics of `{name}` on the validation fold and the test fold, for ratings and for lists.",
         kinds={"numpy", "duckdb"},
         tags=stage_tags("evaluation", family=model_family(name)),
@@ -118,7 +118,7 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
         fit = read_outcome(run.layout, run.domain.name, name)
         if fit is not None and not fit.version:
             return conclude(run, fit, {})
-        holdout = load_holdout(run.warehouse, run.domain)
+        holdout = load_holdout(run.warehouse)
         with track_resources() as usage:
             attempted = attempt(
                 name,
@@ -150,10 +150,10 @@ def _evaluation_asset(name: str) -> dg.AssetsDefinition:
 evaluations = [_evaluation_asset(name) for name in model_names()]
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["evaluation", "leaderboard"],
     group_name="evaluation",
-    partitions_def=domain_partitions,
     kinds={"numpy", "duckdb", "matplotlib"},
     tags=stage_tags("evaluation"),
     metadata={"dagster/table_name": "evaluation.metrics"},
@@ -163,7 +163,7 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
     """All models and the constant in one table, with 95 % intervals, and sentences on which model beats which."""
     run = recsys.hold(context.partition_key)
     warehouse = run.warehouse
-    holdout = load_holdout(warehouse, run.domain)
+    holdout = load_holdout(warehouse)
     data, test = holdout.data, holdout.test
     rows: list[MetricRow] = []
     with track_resources() as usage:

@@ -4,17 +4,17 @@ import dagster as dg
 
 from recsys_dagster.orchestration.asset_keys import keys
 from recsys_dagster.orchestration.metadata import Materialized, picture, stage_tags, usage_metadata
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.data_plots import profile_figures
 from recsys_dagster.reports.data_profile import read_profile
 from recsys_dagster.runtime.resource_usage import track_resources
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["explore", "profile"],
     group_name="explore",
-    partitions_def=domain_partitions,
     kinds={"duckdb", "matplotlib"},
     tags=stage_tags("explore"),
     deps=keys("clean", ("items", "ratings", "interactions", "rejected")),

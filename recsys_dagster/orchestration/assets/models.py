@@ -25,7 +25,7 @@ from recsys_dagster.orchestration.metadata import (
 )
 from recsys_dagster.orchestration.model_config import choose_params, config_schema
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.model_plots import learning_curves
@@ -44,14 +44,14 @@ def _source_of(model_class: type[Model]) -> dict[str, Any]:
     return source_references(Path(path), inspect.getsourcelines(model_class)[1]) if path else {}
 
 
-def _model_asset(name: str) -> dg.AssetsDefinition:
+def _model_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
     model_class = get_model_class(name)
     tastes = keys("features", ("user_genre_taste",)) if model_class.reads_user_genre_taste else []
 
-    @dg.asset(
+    @for_each_domain(
+        dg.asset,
         key=["models", name],
         group_name=f"models_{model_family(name)}",
-        partitions_def=domain_partitions,
         description=model_description(model_class),
         kinds=set(model_class.kinds),
         tags=stage_tags(
@@ -67,7 +67,7 @@ def _model_asset(name: str) -> dg.AssetsDefinition:
     )
     def train(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         run = recsys.hold(context.partition_key)
-        data = load_training_data(run.warehouse, run.domain)
+        data = load_training_data(run.warehouse)
         chosen = choose_params(model_class, context.op_execution_context.op_config, run)
         model = model_class(chosen.params, seed=run.settings.seed)
         budget = budget_of(run.settings, name)

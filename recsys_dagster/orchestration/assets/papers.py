@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, stage_tags, usage_metadata
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.papers.faults import describe_fault, show_faults
@@ -29,11 +29,11 @@ def paper_key(paper: str) -> str:
     return f"paper_{paper}"
 
 
-def _paper_asset(paper: str) -> dg.AssetsDefinition:
-    @dg.asset(
+def _paper_asset(paper: str) -> Partitioned[dg.AssetsDefinition]:
+    @for_each_domain(
+        dg.asset,
         key=["papers", paper_key(paper)],
         group_name="papers",
-        partitions_def=domain_partitions,
         description=f"Paper {paper}: the figures as printed, ours under the paper's own protocol, and ours on the "
         f"folds of the lineage.\n\n{inspect.getdoc(PAPERS[paper])}",
         kinds={"numpy", "duckdb"},
@@ -49,7 +49,7 @@ def _paper_asset(paper: str) -> dg.AssetsDefinition:
             )
         dataset = run.origin.dataset_id
         with track_resources() as usage:
-            results = list(run_papers(run.warehouse, run.domain, dataset, [paper], seed=run.settings.seed))
+            results = list(run_papers(run.warehouse, run.built_domain, dataset, [paper], seed=run.settings.seed))
         rows = [row for row in results if isinstance(row, PaperRow)]
         confusion = [row for row in results if isinstance(row, PaperConfusion)]
         with run.warehouse.connect() as connection:
@@ -84,10 +84,10 @@ def _paper_asset(paper: str) -> dg.AssetsDefinition:
 papers = [_paper_asset(paper) for paper in PAPERS]
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["papers", "faults"],
     group_name="papers",
-    partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
     tags=stage_tags("papers"),
     metadata={"dagster/table_name": "evaluation.faults"},
@@ -97,7 +97,7 @@ def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recs
     """The effect of each fault of the papers: the same experiment with the fault and without it."""
     run = recsys.hold(context.partition_key)
     dataset, warehouse = run.origin.dataset_id, run.warehouse
-    folds = lineage_folds(warehouse, run.domain, dataset, seed=run.settings.seed)
+    folds = lineage_folds(warehouse, dataset, seed=run.settings.seed)
     with track_resources() as usage:
         rows: Sequence[FaultRow] = list(show_faults(folds, config.faults or None))
     with warehouse.connect() as connection:

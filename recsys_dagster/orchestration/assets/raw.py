@@ -5,7 +5,7 @@ import dagster as dg
 from recsys_dagster.errors import RecsysError, TransientError
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.orchestration.metadata import Materialized, location, markdown_table, stage_tags, usage_metadata
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import track_resources
 
@@ -13,10 +13,10 @@ RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL
 """When the network or a server fails: two more tries, after half a minute and after a minute."""
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["raw", "files"],
     group_name="raw",
-    partitions_def=domain_partitions,
     kinds={"csv", "python"},
     tags=stage_tags("raw"),
     retry_policy=RETRIES,

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from recsys_dagster.domains import DOMAINS
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.catalogue import known_domains
 from recsys_dagster.lifecycle.promotion import update_champion
 from recsys_dagster.lifecycle.publication import build_lists, publish_built
 from recsys_dagster.model_store.store import ModelStore
@@ -29,7 +29,7 @@ from recsys_dagster.orchestration.metadata import (
     stage_tags,
     usage_metadata,
 )
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.orchestration.step_usage import step_usage
@@ -45,10 +45,10 @@ SHOWN_USERS, SHOWN_ITEMS = 3, 10
 """Of the lists that the UI shows as an example."""
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["serving", "champion"],
     group_name="serving",
-    partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
     tags=stage_tags("serving"),
     deps=[LEADERBOARD, *MODEL_RESULTS, *TRAINING_DATA],
@@ -78,10 +78,10 @@ def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     )
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["serving", "lists"],
     group_name="serving",
-    partitions_def=domain_partitions,
     kinds={"numpy", "duckdb"},
     tags=stage_tags("serving"),
     deps=[
@@ -121,10 +121,10 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     )
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["serving", "recommendations"],
     group_name="serving",
-    partitions_def=domain_partitions,
     kinds={"duckdb"},
     tags=stage_tags("serving"),
     deps=[
@@ -153,10 +153,10 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
     )
 
 
-@dg.asset(
+@for_each_domain(
+    dg.asset,
     key=["serving", "report"],
     group_name="serving",
-    partitions_def=domain_partitions,
     kinds={"jinja", "matplotlib"},
     tags=stage_tags("serving"),
     deps=[
@@ -199,7 +199,7 @@ def report(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
 )
 def domain_comparison(recsys: Recsys) -> Materialized:
     """The published results of all domains on one page: which models are good in more than one domain."""
-    results = published_results(recsys.layout, list(DOMAINS))
+    results = published_results(recsys.layout, known_domains(recsys.settings))
     if not results:
         raise RecsysError("nothing is published yet, so there is nothing to compare; run `recsys run` first")
     path = recsys.layout.comparison()

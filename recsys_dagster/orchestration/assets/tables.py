@@ -4,7 +4,7 @@ The tables of a group are replaced together or not at all, so that a killed run 
 interactions. Dependencies and column lineage are read out of the SQL itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from graphlib import TopologicalSorter
 
 import dagster as dg
@@ -17,7 +17,7 @@ from recsys_dagster.orchestration.metadata import (
     table_metadata,
     usage_metadata,
 )
-from recsys_dagster.orchestration.partitions import domain_partitions
+from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import track_resources
@@ -28,12 +28,11 @@ from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 
 def _clean(run: DomainRun) -> list[TableSummary]:
-    dataset = run.dataset
-    return build_clean(run.warehouse, run.domain, dataset.format, run.manifest, max_rejected=run.settings.max_rejected)
+    return build_clean(run.warehouse, run.dataset, run.manifest, max_rejected=run.settings.max_rejected)
 
 
 def _features(run: DomainRun) -> list[TableSummary]:
-    return build_features(run.warehouse, run.domain, run.settings.seed)
+    return build_features(run.warehouse, run.settings.seed)
 
 
 def _spec(table: SqlTable) -> dg.AssetSpec:
@@ -50,20 +49,18 @@ def _spec(table: SqlTable) -> dg.AssetSpec:
     )
 
 
-def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.AssetsDefinition:
+def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> Partitioned[dg.AssetsDefinition]:
     """Return all tables of a group as one step."""
     known = {(group, table.name): table for table in sql_tables(group)}
     before = {key: upstream(table) & known.keys() for key, table in known.items()}
     tables = {key[1]: known[key] for key in TopologicalSorter(before).static_order()}
 
-    @dg.multi_asset(
-        name=f"{group}_tables", specs=[_spec(table) for table in tables.values()], partitions_def=domain_partitions
-    )
+    @for_each_domain(dg.multi_asset, name=f"{group}_tables", specs=[_spec(table) for table in tables.values()])
     def assets(context: dg.AssetExecutionContext, recsys: Recsys) -> Iterator[Materialized]:
         run = recsys.hold(context.partition_key)
         with track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
-        fmt = get_dataset(run.origin.dataset_id).format
+        fmt = get_dataset(run.origin.dataset_id, run.settings).format
         rows = sum(summary.rows for summary in summaries.values())  # the usage is that of the whole group, too
         for name, table in tables.items():
             lineage = column_lineage(table, fmt)
@@ -77,6 +74,9 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> dg.A
 
 clean = _group("clean", _clean)
 features = _group("features", _features)
-ignore_preview_warnings()
-schema_checks = dg.build_column_schema_change_checks(assets=[clean])
-"""Warn when the columns of a clean table are not those of the run before."""
+
+
+def schema_checks(clean_tables: dg.AssetsDefinition) -> Sequence[dg.AssetChecksDefinition]:
+    """Return the checks that warn when the columns of a clean table are not those of the run before."""
+    ignore_preview_warnings()
+    return dg.build_column_schema_change_checks(assets=[clean_tables])
