@@ -2,10 +2,11 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from recsys_dagster.ingest.formats import SourceFile
+from recsys_dagster.ingest.formats import Column, SourceFile
 from recsys_dagster.runtime.text import printable
 
 SAMPLE_BYTES = 2**16
@@ -25,7 +26,7 @@ class Dialect:
     """How a CSV file is written.
 
     Attributes:
-        delimiter: character between fields.
+        delimiter: text between fields, mostly one character.
         quote: character around fields; empty where quotes have no meaning.
         decimal_comma: whether fractions are written as 3,5.
         numeric_times: whether times are numbers (seconds, milliseconds or microseconds since 1970) and not text.
@@ -66,7 +67,7 @@ def read_header(start: bytes, source: SourceFile) -> tuple[str, ...]:
             f"({needed})"
         )
     spellings = source.spellings(header)
-    missing = [" or ".join((c.name, *c.aliases)) for c in source.columns if c.required and c.name not in spellings]
+    missing = [" or ".join(c.spellings) for c in source.columns if c.required and c.name not in spellings]
     if missing:
         shown = printable(", ".join(header))[:_SHOWN]
         raise HeaderError(
@@ -82,22 +83,50 @@ def read_header(start: bytes, source: SourceFile) -> tuple[str, ...]:
     return header
 
 
-def recognise(start: bytes, source: SourceFile) -> Dialect:
+def header_of(start: bytes, names: Sequence[str], delimiter: str | None) -> tuple[str, ...]:
+    """Return the column names in the first line of a declared file, without surrounding blanks.
+
+    Args:
+        start: the first bytes of the file, in UTF-8.
+        names: columns that it should have, by which its delimiter is recognised.
+        delimiter: the delimiter, where the declaration says it.
+
+    Raises:
+        HeaderError: the line cannot be divided into fields.
+    """
+    lines = _lines(start[:SAMPLE_BYTES])
+    if delimiter is None:
+        source = SourceFile("", tuple(Column(name, heading=name) for name in names))
+        delimiter = _delimiter(lines, source)
+        if not source.spellings(_split(lines[0], delimiter)):
+            # None of the names is right: the delimiter that is there most often shows what the names are.
+            delimiter = max(_DELIMITERS, key=lines[0].count)
+    return _split(lines[0], delimiter)
+
+
+def recognise(start: bytes, source: SourceFile, header: tuple[str, ...] = ()) -> Dialect:
     """Return the dialect of a file.
 
     Args:
         start: the first `SAMPLE_BYTES` of the file.
         source: what the file should be.
+        header: its column names, where they are not in its first line.
     """
     first, *lines = _lines(start)
     delimiter = _delimiter([first, *lines], source)
+    if not source.has_header:
+        lines = [first, *lines]
     # The last line of the sample may be cut off.
     whole = [line for line in (lines[:-1] or lines) if line.strip()]
     quoted_lines = sum(line.lstrip().startswith('"') for line in whole)
-    quote = '"' if source.quoted or 2 * quoted_lines > len(whole) else ""
-    reader = csv.reader(whole, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
-    rows = list(islice(reader, _MAX_ROWS))
-    header = _split(first, delimiter)
+    may_be_quoted = source.quoted and len(delimiter) == 1
+    quote = '"' if may_be_quoted or 2 * quoted_lines > len(whole) else ""
+    if len(delimiter) == 1:
+        reader = csv.reader(whole, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
+        rows = list(islice(reader, _MAX_ROWS))
+    else:
+        rows = [line.split(delimiter) for line in whole[:_MAX_ROWS]]
+    header = header or _split(first, delimiter)
     spellings = source.spellings(header)
 
     def values(*types: str) -> list[str]:
@@ -118,6 +147,8 @@ def _lines(start: bytes) -> list[str]:
 
 
 def _split(line: str, delimiter: str) -> tuple[str, ...]:
+    if len(delimiter) > 1:
+        return tuple(name.strip() for name in line.split(delimiter))
     try:
         return tuple(name.strip() for name in next(csv.reader([line], delimiter=delimiter), []))
     except csv.Error as error:
@@ -126,6 +157,10 @@ def _split(line: str, delimiter: str) -> tuple[str, ...]:
 
 def _delimiter(lines: list[str], source: SourceFile) -> str:
     """Return the delimiter with which the header has the most columns of the source, if the first row has it too."""
+    if source.delimiter is not None:
+        return source.delimiter
+    if not source.has_header:
+        return max(_DELIMITERS, key=lines[0].count)
     first_row = next((line for line in lines[1:] if line.strip()), None)
 
     def columns(delimiter: str) -> int:

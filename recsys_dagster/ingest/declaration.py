@@ -210,6 +210,11 @@ class Declaration(_Strict):
         """Lowest and highest rating; None for implicit feedback."""
         return self.ratings.scale if isinstance(self.ratings, Ratings) else None
 
+    @property
+    def sums_repeats(self) -> bool:
+        """Whether several rows of a user and an item add up, instead of the latest counting."""
+        return self.scale is None or self.interactions.weight is not None
+
     @model_validator(mode="after")
     def _check_rating(self) -> Self:
         if self.scale is not None and self.interactions.rating is None:

@@ -9,13 +9,15 @@ import json
 import os
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine_file, unpack
 from recsys_dagster.ingest.catalogue import Dataset, Download, Generated, Kaggle
+from recsys_dagster.ingest.declaration import Declaration
+from recsys_dagster.ingest.declared import copy_declared, look_up, manifest_of
 from recsys_dagster.ingest.download import Limits, NotThereError, discard, download
 from recsys_dagster.ingest.kaggle import KaggleError, NotInDatasetError, download_file
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile, data_version, read_manifest, write_manifest
@@ -66,7 +68,9 @@ def fetch(dataset: Dataset, settings: Settings) -> Manifest:
     with file_lock(layout.raw_lock(dataset.id), activity, wait_seconds=settings.download_seconds, on_wait=announce):
         remove_leftovers(folder)
         manifest = read_manifest(dataset, settings)
-        if manifest is None or _current_identity(dataset, settings) not in (None, manifest.identity):
+        if dataset.declaration is not None:
+            manifest = _fetch_declared(dataset, dataset.declaration, settings, manifest)
+        elif manifest is None or _current_identity(dataset, settings) not in (None, manifest.identity):
             with temporary_folder(folder) as temporary:
                 files = temporary / "files"
                 files.mkdir()
@@ -75,6 +79,33 @@ def fetch(dataset: Dataset, settings: Settings) -> Manifest:
                 write_manifest(manifest, layout.manifest(dataset.id))
         _remove_other_versions(layout, manifest)
     return manifest
+
+
+def _fetch_declared(
+    dataset: Dataset, declaration: Declaration, settings: Settings, current: Manifest | None
+) -> Manifest:
+    """Return the manifest of a declared dataset's files; fetch them first if any has changed, or may have."""
+    layout = Layout(settings.home)
+    with temporary_folder(layout.raw(dataset.id)) as temporary:
+        found = look_up(declaration, settings, temporary)
+        if current is not None and found.identity is not None and found.identity == current.identity:
+            return current
+        files = temporary / "files"
+        files.mkdir()
+        copied = copy_declared(declaration, found, files, current)
+        manifest = manifest_of(declaration, found, copied, files)
+        manifest = _moved(manifest, layout.raw_version(dataset.id, manifest.data_version), current)
+        write_manifest(manifest, layout.manifest(dataset.id))
+    return manifest
+
+
+def _moved(manifest: Manifest, target: Path, current: Manifest | None) -> Manifest:
+    """Move the files of a manifest to the folder of their version, unless they are there already."""
+    if current is None or current.folder != target:
+        _remove(target)  # left by a killed run, or damaged
+        os.replace(manifest.folder, target)
+    files = {name: replace(file, path=target / name) for name, file in manifest.files.items()}
+    return replace(manifest, files=files, folder=target)
 
 
 def _current_identity(dataset: Dataset, settings: Settings) -> str | None:
@@ -197,16 +228,9 @@ def _install(
     dataset: Dataset, settings: Settings, delivery: _Delivery, folder: Path, current: Manifest | None
 ) -> Manifest:
     """Move the verified files to the folder of their version, unless they are there already; return their manifest."""
-    target = Layout(settings.home).raw_version(dataset.id, data_version(delivery.files))
-    if current is None or current.folder != target:
-        _remove(target)  # left by a killed run, or damaged
-        os.replace(folder, target)
-    files = {
-        name: ManifestFile(target / name, file.bytes, file.sha256, file.lines, file.header)
-        for name, file in delivery.files.items()
-    }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Manifest(dataset.id, delivery.url, delivery.identity, dataset.licence, now, files, target)
+    manifest = Manifest(dataset.id, delivery.url, delivery.identity, dataset.licence, now, delivery.files, folder)
+    return _moved(manifest, Layout(settings.home).raw_version(dataset.id, manifest.data_version), current)
 
 
 def _remove_other_versions(layout: Layout, manifest: Manifest) -> None:

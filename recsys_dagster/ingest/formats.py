@@ -6,6 +6,23 @@ Only the columns that a table needs are listed; other columns of a file are igno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ITEM_TEXTS = (
+    "title",
+    "title_english",
+    "kind",
+    "year",
+    "language",
+    "episodes",
+    "members",
+    "site_score",
+    "synopsis",
+    "image_url",
+    "is_adult",
+)
+"""Columns of the items that a declaration can name, each of which is a text when it is loaded."""
+ITEM_LISTS = ("genres", "creators")
+"""Columns of the items that a declaration can name, each of which is a list when it is loaded."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -15,6 +32,8 @@ class Column:
         name: canonical name, which the SQL files use.
         type: DuckDB type of the column; VARCHAR if the SQL files have to clean the values first.
         aliases: other spellings in the headers of some uploads.
+        heading: the only spelling in the header, where a declaration says it; None: `name` and `aliases`.
+        is_strict: for an id, whether only what is written as numbers are counts as one: 7, but not 007.
         personal: whether the value identifies a person; such values are not stored in any table.
         earliest: for a TIMESTAMP, the date before which a time is implausible and counts as unknown.
         required: whether a file without the column is refused; a missing optional column is NULL in every row.
@@ -26,11 +45,18 @@ class Column:
     personal: bool = False
     required: bool = True
     earliest: str = "1970-01-02"
+    heading: str | None = None
+    is_strict: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The spellings in headers, the preferred one first."""
+        return (self.name, *self.aliases) if self.heading is None else (self.heading,)
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A CSV file with a header, in UTF-8.
+    """A CSV file in UTF-8, or a declared file of another format.
 
     Attributes:
         name: base name in the archive.
@@ -38,19 +64,23 @@ class SourceFile:
         required: whether an archive without the file is refused; a missing optional file counts as empty.
         quoted: whether fields may be quoted. False for purely numeric files, in which a stray quote would otherwise
             hide all rows up to the next quote.
+        delimiter: text between fields, where a declaration says it; None: recognised.
+        has_header: whether the first row has the names of the columns.
     """
 
     name: str
     columns: tuple[Column, ...]
     required: bool = True
     quoted: bool = True
+    delimiter: str | None = None
+    has_header: bool = True
 
     def spellings(self, header: Sequence[str]) -> dict[str, str]:
         """Map the canonical name of each column found in the header to its spelling there; the first spelling wins."""
         return {
-            column.name: next(spelling for spelling in (column.name, *column.aliases) if spelling in header)
+            column.name: next(spelling for spelling in column.spellings if spelling in header)
             for column in self.columns
-            if not {column.name, *column.aliases}.isdisjoint(header)
+            if not set(column.spellings).isdisjoint(header)
         }
 
     def has_required(self, header: Sequence[str]) -> bool:
@@ -194,5 +224,34 @@ FORMATS: dict[str, Format] = {
     )
 }
 
-DECLARED = Format("declared", ())
-"""The format of declared datasets; the names of their files and columns are in the declaration."""
+DECLARED = Format(
+    "declared",
+    (
+        SourceFile(
+            "interactions",
+            (
+                Column("source_file"),
+                Column("user_id", "BIGINT"),
+                Column("item_id", "BIGINT"),
+                Column("rating", "FLOAT"),
+                Column("weight", "FLOAT"),
+                Column("time", "TIMESTAMP"),
+                Column("status"),
+                Column("progress", "INTEGER"),
+            ),
+        ),
+        SourceFile(
+            "items",
+            (
+                Column("source_file"),
+                Column("item_id", "BIGINT"),
+                Column("source_id"),
+                Column("year_in_title", "BOOLEAN"),
+                *(Column(name) for name in ITEM_TEXTS),
+                *(Column(name, "VARCHAR[]") for name in ITEM_LISTS),
+            ),
+        ),
+    ),
+)
+"""The format of declared datasets: what all files of the interactions and of the items become when they are loaded. The
+names of the files and of their columns are in the declaration."""

@@ -12,6 +12,9 @@ from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import write_json
 from recsys_dagster.settings import Settings
 
+ROLES = ("interactions", "items")
+"""What the files of a declared dataset have: each file's name begins with one of them."""
+
 
 @dataclass(frozen=True)
 class ManifestFile:
@@ -21,8 +24,12 @@ class ManifestFile:
         path: where the file is.
         bytes: its size.
         sha256: its checksum in hex.
-        lines: number of lines including the header, whether or not the last one is terminated.
-        header: column names as spelled in the file, without surrounding blanks.
+        lines: number of lines including the header, whether or not the last one is terminated; of a Parquet file, its
+            rows.
+        header: column names as spelled in the file, without surrounding blanks; of a file without header, as declared.
+        format: `csv`, `jsonl` (a JSON object a line) or `parquet`.
+        nested: columns of a Parquet file whose values are lists or have fields of their own.
+        stamp: changes when the source of a declared file does; None: that cannot be seen without reading it.
     """
 
     path: Path
@@ -30,6 +37,9 @@ class ManifestFile:
     sha256: str
     lines: int
     header: tuple[str, ...]
+    format: str = "csv"
+    nested: tuple[str, ...] = ()
+    stamp: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,9 @@ class Manifest:
             only if it changes.
         licence: terms of use at that time.
         fetched_at: UTC time, ISO 8601.
-        files: by name.
+        files: by name; those of a declared dataset begin with `interactions/` or `items/`.
         folder: folder of the files.
+        meaning: hash of what the declaration says about the files; empty where the dataset is not declared.
     """
 
     dataset_id: str
@@ -54,11 +65,12 @@ class Manifest:
     fetched_at: str
     files: dict[str, ManifestFile]
     folder: Path
+    meaning: str = ""
 
     @property
     def data_version(self) -> str:
-        """16 hex digits that change exactly when the content of a file changes."""
-        return data_version(self.files)
+        """16 hex digits that change exactly when the content of a file changes, or what it is declared to mean."""
+        return data_version(self.files, self.meaning)
 
 
 class _StoredFile(BaseModel):
@@ -68,6 +80,9 @@ class _StoredFile(BaseModel):
     sha256: str
     lines: int
     header: list[str]
+    format: str = "csv"
+    nested: list[str] = []
+    stamp: str | None = None
 
 
 class _StoredManifest(BaseModel):
@@ -83,12 +98,13 @@ class _StoredManifest(BaseModel):
     data_version: str
     folder: str
     files: dict[str, _StoredFile]
+    meaning: str = ""
 
 
-def data_version(files: dict[str, ManifestFile]) -> str:
-    """Return the first 16 hex digits of the SHA-256 over the names and checksums of the files."""
+def data_version(files: dict[str, ManifestFile], meaning: str = "") -> str:
+    """Return the first 16 hex digits of the SHA-256 over the names and checksums of the files, and their meaning."""
     lines = "".join(f"{files[name].sha256}  {name}\n" for name in sorted(files))
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+    return hashlib.sha256((lines + meaning).encode()).hexdigest()[:16]
 
 
 def read_manifest(dataset: Dataset, settings: Settings) -> Manifest | None:
@@ -107,21 +123,32 @@ def read_manifest(dataset: Dataset, settings: Settings) -> Manifest | None:
         return None
     except OSError as error:
         raise RecsysError(f"{path}: cannot be read ({error.strerror}); remove it, then run again") from None
-    known = {file.name for file in dataset.format.files}
     folder = path.parent / stored.folder
     files = {
-        name: ManifestFile(folder / name, file.bytes, file.sha256, file.lines, tuple(file.header))
+        name: ManifestFile(
+            folder / name,
+            file.bytes,
+            file.sha256,
+            file.lines,
+            tuple(file.header),
+            file.format,
+            tuple(file.nested),
+            file.stamp,
+        )
         for name, file in stored.files.items()
     }
     # The folder and the names become paths that are read and removed: anything but our own names is refused.
-    if stored.dataset_id != dataset.id or stored.folder != data_version(files):
+    if stored.dataset_id != dataset.id or stored.folder != data_version(files, stored.meaning):
         raise _refusal(path, f"it names the folder {stored.folder!r}")
-    if not files.keys() <= known:
+    if dataset.declaration is not None:
+        if not all(is_declared_name(name) for name in files):
+            raise _refusal(path, "it names files in other folders")
+    elif not files.keys() <= {file.name for file in dataset.format.files}:
         if any(Path(name).name != name for name in files):
             raise _refusal(path, "it names files in other folders")
         return None
     manifest = Manifest(
-        stored.dataset_id, stored.url, stored.identity, stored.licence, stored.fetched_at, files, folder
+        stored.dataset_id, stored.url, stored.identity, stored.licence, stored.fetched_at, files, folder, stored.meaning
     )
     return manifest if _is_intact(manifest, dataset) else None
 
@@ -132,11 +159,17 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
         "data_version": manifest.data_version,
         "folder": manifest.folder.name,
         "files": {
-            name: {"bytes": file.bytes, "sha256": file.sha256, "lines": file.lines, "header": file.header}
+            name: {key: value for key, value in asdict(file).items() if key != "path"}
             for name, file in manifest.files.items()
         },
     }
     write_json(path, described)
+
+
+def is_declared_name(name: str) -> bool:
+    """Return whether a name can be that of a file of a declared dataset: a path below `interactions` or `items`."""
+    parts = name.split("/")
+    return len(parts) > 1 and parts[0] in ROLES and not {"", ".", ".."} & set(parts)
 
 
 def _refusal(path: Path, reason: str) -> RecsysError:
@@ -153,6 +186,8 @@ def _is_intact(manifest: Manifest, dataset: Dataset) -> bool:
     for file in manifest.files.values():
         if file.path.is_symlink() or not file.path.is_file() or file.path.stat().st_size != file.bytes:
             return False
+    if dataset.declaration is not None:
+        return True
     return all(
         source.has_required(manifest.files[source.name].header)
         if source.name in manifest.files

@@ -76,14 +76,14 @@ class Deadline:
 
 @contextlib.contextmanager
 def open_response(
-    method: Literal["GET", "POST"],
+    method: Literal["GET", "HEAD", "POST"],
     url: str,
     deadline: Deadline,
     *,
     headers: Mapping[str, str] | None = None,
     json: Any = None,
 ) -> Iterator[httpx.Response]:
-    """Send a request and yield the response, whose body has not been read; redirects are followed for GET only.
+    """Send a request and yield the response, whose body has not been read; redirects are followed, but for POST.
 
     Raises:
         httpx.HTTPError, httpx.InvalidURL: the request failed, or the deadline was reached; their messages may contain
@@ -99,7 +99,7 @@ def open_response(
     with (
         httpx.Client(
             timeout=httpx.Timeout(min(READ_SECONDS, deadline.seconds), connect=min(CONNECT_SECONDS, deadline.seconds)),
-            follow_redirects=method == "GET",
+            follow_redirects=method != "POST",
             event_hooks={"request": [stay_encrypted]},
             verify=_certificates(),
         ) as client,

@@ -16,8 +16,9 @@ from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.origin import IdType, origin_of, write_origin
-from recsys_dagster.warehouse.raw_files import LoadedFile, load_raw
+from recsys_dagster.warehouse.file_loading import LoadedFile
+from recsys_dagster.warehouse.origin import origin_of, write_origin
+from recsys_dagster.warehouse.raw_files import load_raw
 from recsys_dagster.warehouse.schemas import tables_of
 from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, clean_build_order, sql_tables
 
@@ -26,7 +27,7 @@ ROWS_PER_BLOCK = 2**24
 
 _IDENTIFIED = """
 SELECT user_id, item_id FROM staging.interactions
-WHERE source_file = '{file}' AND user_id IS NOT NULL AND item_id IS NOT NULL
+WHERE is_listing = {is_listing} AND user_id IS NOT NULL AND item_id IS NOT NULL
 """
 
 _OUT_OF_ORDER = """
@@ -89,15 +90,14 @@ def build_clean(
         RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.
     """
     with warehouse.connect() as connection:
-        loaded = load_raw(connection, warehouse.scratch, dataset.format, manifest, max_rejected=max_rejected)
+        loaded = load_raw(connection, warehouse.scratch, dataset, manifest, max_rejected=max_rejected)
         with _replacing(connection, "clean"):
             _create_domain(connection, dataset.scale, seed=0)
-            _create_accounts(connection, loaded)
-            for table in clean_build_order(dataset.format.name):
-                _materialise(connection, table, loaded)
-            has_names = any(column.personal for file in dataset.format.files for column in file.columns)
-            user_ids: IdType = "pseudonym" if has_names else "integer"
-            write_origin(connection, dataset, manifest, user_ids=user_ids, item_ids="integer")
+            _create_accounts(connection, loaded.files)
+            sums = dataset.declaration is not None and dataset.declaration.sums_repeats
+            for table in clean_build_order(dataset.format.name, sums_repeats=sums):
+                _materialise(connection, table, loaded.files)
+            write_origin(connection, dataset, manifest, user_ids=loaded.user_ids, item_ids=loaded.item_ids)
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
     return summaries
@@ -191,7 +191,7 @@ def _materialise(connection: duckdb.DuckDBPyConnection, table: SqlTable, loaded:
     match table.materialisation:
         case Materialisation.VIEW:
             connection.execute(f"CREATE VIEW {table.schema}.{table.name} AS {table.sql}")
-        case Materialisation.REPEATED_PAIRS if _no_pair_repeats(connection, loaded):
+        case Materialisation.REPEATED_PAIRS if _no_pair_repeats(connection):
             connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
         case Materialisation.TABLE | Materialisation.REPEATED_PAIRS:
             _create(connection, table)
@@ -225,8 +225,10 @@ def _create_by_blocks(connection: duckdb.DuckDBPyConnection, table: SqlTable, ro
         connection.execute(f"INSERT INTO {table.schema}.{table.name} {block_sql}")
 
 
-def _no_pair_repeats(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> bool:
-    """Return whether certainly no (user, item) pair repeats in a file, at a fraction of the time of grouping them.
+def _no_pair_repeats(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether certainly no (user, item) pair repeats among the lists, or among all else.
+
+    That takes a fraction of the time of grouping them.
 
     The files of some publishers are sorted by user and item, which one pass confirms; others are sorted first.
     """
@@ -235,7 +237,7 @@ def _no_pair_repeats(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedF
             not connection.execute(_OUT_OF_ORDER.format(interactions=interactions)).fetchall()
             for interactions in (identified, f"{identified} ORDER BY user_id, item_id")
         )
-        for identified in (_IDENTIFIED.format(file=file.name) for file in loaded)
+        for identified in (_IDENTIFIED.format(is_listing=is_listing) for is_listing in ("FALSE", "TRUE"))
     )
 
 
@@ -266,7 +268,7 @@ def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedF
                 file.lost_time,
             ],
         )
-    for name in ("unparsable", "line_shifts"):
+    for name in ("unparsable", "line_shifts", "users"):
         connection.execute(f"CREATE VIEW staging.{name} AS SELECT * FROM raw.{name}")
 
 

@@ -10,6 +10,8 @@ _LATEST = "2100-01-01"
 UNKNOWN_TIME = r"^\s*(0+([.]0*)?|(0000|1970)-0[01]-0[01]([ T]00:00(:00([.]0*)?)?(Z|[+]00:?00)?)?)?\s*$"
 """Zero, 0000-00-00 and the start of 1970: the time is unknown."""
 
+_WHOLE = r"'\s*(0|-?[1-9][0-9]*)([.]0*)?\s*'"
+
 EXACT = 2**53
 """Whole numbers below this are exact as DOUBLE."""
 
@@ -41,14 +43,27 @@ def is_id(column: Column) -> bool:
     return column.type == "BIGINT"
 
 
-def text_column(column: Column) -> str:
+def canonical_number(text: str) -> str:
+    """Return the SQL of an id as a whole number: NULL unless it is written as numbers are, such as 7 but not 007.
+
+    Some programs write whole numbers as 1.0; 1.5 is none, and must not be rounded to another id.
+    """
+    number = f"try_cast({text} AS BIGINT)"
+    return (
+        f"CASE WHEN {number}::VARCHAR = {text} THEN {number}"
+        f" WHEN regexp_full_match({text}, {_WHOLE})"
+        f" THEN try_cast(regexp_replace(trim({text}), '[.]0*$', '') AS BIGINT) END"
+    )
+
+
+def text_column(name: str) -> str:
     """Return the identifier of the column that holds the text of the field."""
-    return quoted_name(f"text of {column.name}")
+    return quoted_name(f"text of {name}")
 
 
-def number_column(column: Column) -> str:
+def number_column(name: str) -> str:
     """Return the identifier of the column that holds the field as a number."""
-    return quoted_name(f"number of {column.name}")
+    return quoted_name(f"number of {name}")
 
 
 def quoted_name(name: str) -> str:

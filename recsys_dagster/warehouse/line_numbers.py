@@ -33,17 +33,20 @@ def _newlines_of(block: bytes) -> NDArray[np.int64]:
     return np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n"))
 
 
-def shifts_of_lines(path: Path, unparsable: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def shifts_of_lines(
+    path: Path, unparsable: NDArray[np.int64], *, has_header: bool = True
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the line shifts of a file without quotes, in which every row is one line.
 
     Args:
         path: the file.
-        unparsable: lines of the rows that were not loaded, rising.
+        unparsable: lines of the rows that were not loaded, rising; from 2 on, also where there is no header.
+        has_header: whether the first line has the names of the columns; else the lines are counted as if it had.
 
     Yields:
         (positions, extra lines), of equal length.
     """
-    line = 0  # lines before the block
+    line = 0 if has_header else 1  # lines before the block
     extras = 0  # lines before the block that hold no loaded row, without the header
     pending = b""
     with path.open("rb") as file:
@@ -73,20 +76,21 @@ def shifts_of_lines(path: Path, unparsable: NDArray[np.int64]) -> Iterator[tuple
 
 
 def shifts_of_quoted(
-    path: Path, dialect: Dialect, unparsable: NDArray[np.int64]
+    path: Path, dialect: Dialect, unparsable: NDArray[np.int64], *, has_header: bool = True
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the line shifts of a file with quoted fields, in which a row can have several lines; see above."""
     csv.field_size_limit(2**31 - 1)  # DuckDB's own limit for a line is 2 MB
     positions: list[int] = []
     extra: list[int] = []
-    position = -1  # of the last loaded row; the header counts as one
-    end = place = 0
+    missing = 0 if has_header else 1
+    position = missing - 1  # of the last loaded row; the header counts as one
+    end, place = missing, 0
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter=dialect.delimiter)
         # A row of the file that Python cannot read has no position, as DuckDB cannot read it either.
         with suppress(csv.Error):
             for row in reader:
-                start, end = end + 1, reader.line_num
+                start, end = end + 1, reader.line_num + missing
                 while place < len(unparsable) and unparsable[place] < start:
                     place += 1
                 is_loaded = bool(row) and not (place < len(unparsable) and unparsable[place] == start)

@@ -17,6 +17,7 @@ _BOOKKEEPING = {
     "source_files": ("source_file", "rows_in", "rows_read", "times", "times_lost", "lost_time"),
     "unparsable": ("source_file", "line", "raw"),
     "line_shifts": ("source_file", "position", "extra_lines"),
+    "users": ("user_id", "source_id"),
 }
 """Columns of the staging tables that are not made by SQL files."""
 

@@ -166,6 +166,12 @@ CLEAN = (
     ),
     Table(
         "clean",
+        "users",
+        (_USER, Column("source_id", "VARCHAR", "id of the user as the source writes it", nullable=False)),
+        key=("user_id",),
+    ),
+    Table(
+        "clean",
         "rejected",
         (
             _SOURCE_FILE,

@@ -108,9 +108,18 @@ def sql_tables(group: str) -> tuple[SqlTable, ...]:
 
 
 @functools.cache
-def clean_build_order(format_name: str) -> tuple[SqlTable, ...]:
-    """Return the clean tables and the staging tables of a format, each after the tables that it reads."""
-    return _in_order([*staging_tables(format_name), *sql_tables("clean")])
+def clean_build_order(format_name: str, *, sums_repeats: bool = False) -> tuple[SqlTable, ...]:
+    """Return the clean tables and the staging tables of a format, each after the tables that it reads.
+
+    Args:
+        format_name: the format.
+        sums_repeats: whether several rows of a user and an item add up, instead of the latest counting.
+    """
+    staging = {table.name: table for table in staging_tables(format_name)}
+    if sums_repeats:
+        del staging["repeated_interactions"]
+        staging |= {table.name: table for table in _read(sql_folder() / "clean" / "summed", "staging")}
+    return _in_order([*staging.values(), *sql_tables("clean")])
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse import raw_files
+from recsys_dagster.warehouse import file_loading
 from recsys_dagster.warehouse.build import reconcile
 from recsys_dagster.warehouse.database import pseudonym
 
@@ -63,11 +63,11 @@ def test_each_reason_names_the_line_it_is_on(tmp_path: Path, newline: str, last:
 def test_a_file_with_more_lines_than_may_be_unparsable_gives_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raw_files, "MAX_UNPARSABLE", 4)
+    monkeypatch.setattr(file_loading, "MAX_UNPARSABLE", 4)
     text = RATINGS_HEADER + "\n".join(LINES) + "\n"
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": text})
     assert rows(warehouse, REJECTED) == EXPECTED
-    monkeypatch.setattr(raw_files, "MAX_UNPARSABLE", 1)
+    monkeypatch.setattr(file_loading, "MAX_UNPARSABLE", 1)
     with pytest.raises(RecsysError, match=r"ratings\.csv: 13\.3 % of 15 rows cannot be divided .* line 8: `1,2,3\.0`"):
         build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": text})
 

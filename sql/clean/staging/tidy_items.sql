@@ -9,7 +9,7 @@ WITH result AS (
             WHEN regexp_matches(trim(items.item), '^-?[0-9]+([.]0*)?$')
                 THEN try_cast(regexp_replace(trim(items.item), '[.]0*$', '') AS BIGINT)
         END AS item_id,
-        known_text(items.source_id) AS source_id,
+        items.source_id,
         -- A title may well be the word Unknown.
         nullif(trim(items.title), '') AS title,
         known_text(items.title_english) AS title_english,
