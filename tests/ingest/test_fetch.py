@@ -66,6 +66,9 @@ def test_the_manifest_records_source_licence_and_checksums(mirrored, pack):
         "sha256": subprocess.check_output(["sha256sum", manifest.files["ratings.csv"].path], text=True).split()[0],
         "lines": 3,
         "header": ["userId", "movieId", "rating", "timestamp"],
+        "format": "csv",
+        "nested": [],
+        "stamp": None,
     }
     assert str(mirrored.home) not in json.dumps(written["files"])  # RECSYS_HOME may be moved
 
