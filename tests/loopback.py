@@ -94,6 +94,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        body = self.server.files.get(self.path)
+        if body is None:
+            self.send_empty(404)
+            return
+        self.send_response(200)
+        if self.server.validators:
+            self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()[:12]}"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+
     def do_GET(self) -> None:
         server, wanted = self.server, self.headers.get("Range")
         server.requests.append((self.path, wanted))

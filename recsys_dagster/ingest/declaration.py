@@ -126,7 +126,19 @@ class Files(_Strict):
             raise ValueError("name either files or a database")
         if (self.database is None) != (self.query is None):
             raise ValueError("database and query belong together: the query is the SELECT that gives the rows")
+        if self.database is not None and _has_password(self.database):
+            raise ValueError("database: has a password; write ${NAME} for it and set the variable NAME, or PGPASSWORD")
         return self
+
+
+def _has_password(address: str) -> bool:
+    """Return whether an address has a password, and not the name of a variable in its place."""
+    user, at, _ = address.partition("://")[2].rpartition("@")
+    password = user.partition(":")[2]
+    named = re.search(r"(?i)[?&]password=([^&]+)", address)
+    return any(
+        text and not re.fullmatch(r"\$\{\w+\}", text) for text in (password if at else "", named[1] if named else "")
+    )
 
 
 class InteractionSource(Files):

@@ -96,8 +96,12 @@ def copy_declared(
                 files[name] = replace(kept, path=target)
             else:
                 files[name] = copy_place(place, source, role, target)
-    rows = sum(file.lines for name, file in files.items() if name.startswith("interactions/"))
-    if rows == 0:
+    has_header = declaration.interactions.columns is None
+    if not any(
+        file.lines > (1 if file.format == "csv" and has_header else 0)
+        for name, file in files.items()
+        if name.startswith("interactions/")
+    ):
         raise RecsysError(f"{declaration.id}: the files of the interactions have no rows; add some")
     if previous is not None:
         _announce_changes(declaration.id, previous.files, files)

@@ -60,7 +60,7 @@ def local_places(patterns: Sequence[str], folder: Path) -> list[Place]:
     places: list[Place] = []
     for path in paths:
         name = path.relative_to(top).as_posix()
-        places += _members(path, name) if zipfile.is_zipfile(path) else [_local(path, name)]
+        places += _members(path, name) if _is_zip(path) else [_local(path, name)]
     return places
 
 
@@ -119,6 +119,10 @@ def _nearest(path: Path) -> str:
         return f", and no folder {path.parent}"
     close = difflib.get_close_matches(path.name, names, n=3) or names[:_SHOWN]
     return f"; there is {printable(', '.join(close))}" if close else "; the folder is empty"
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:

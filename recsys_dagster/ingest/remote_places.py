@@ -99,6 +99,7 @@ def _store_places(pattern: str) -> list[Place]:
     shown = pattern.partition("?")[0]
     try:
         store, path = fsspec.url_to_fs(pattern)
+        store.invalidate_cache()  # a sensor's process lists the same folder again and again
         found = store.find(path, detail=True) if store.isdir(path) else store.glob(path, detail=True)
     except ImportError as error:
         package = "s3" if pattern.startswith("s3") else None

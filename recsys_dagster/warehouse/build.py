@@ -16,6 +16,7 @@ from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.declared_checks import check_declared
 from recsys_dagster.warehouse.file_loading import LoadedFile
 from recsys_dagster.warehouse.origin import origin_of, write_origin
 from recsys_dagster.warehouse.raw_files import load_raw
@@ -87,7 +88,8 @@ def build_clean(
         max_rejected: share of the rows of a file that may be rejected, for messages.
 
     Raises:
-        RecsysError: a file cannot be read as CSV, the disk is full, or another process has the warehouse open.
+        RecsysError: a file cannot be read, most rows do not fit to the declaration, the disk is full, or another
+            process has the warehouse open.
     """
     with warehouse.connect() as connection:
         loaded = load_raw(connection, warehouse.scratch, dataset, manifest, max_rejected=max_rejected)
@@ -97,6 +99,8 @@ def build_clean(
             sums = dataset.declaration is not None and dataset.declaration.sums_repeats
             for table in clean_build_order(dataset.format.name, sums_repeats=sums):
                 _materialise(connection, table, loaded.files)
+            if dataset.declaration is not None:
+                check_declared(connection, dataset.declaration)
             write_origin(connection, dataset, manifest, user_ids=loaded.user_ids, item_ids=loaded.item_ids)
             summaries = [_summary(connection, table) for table in sql_tables("clean")]
         connection.execute("DETACH raw")
