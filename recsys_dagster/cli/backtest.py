@@ -8,6 +8,7 @@ from rich.table import Table
 from recsys_dagster.cli.console import console
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 
 
@@ -59,5 +60,7 @@ def backtest(
         table.add_row(row.model, row.schedule, f"{row.ndcg:.4f}", gain, "" if row.rmse is None else f"{row.rmse:.4f}")
     screen = console()
     screen.print(table)
+    for name, reason in result.skipped.items():
+        screen.print(printable(f"{name} skipped: {reason}"), style="dim", soft_wrap=True)
     too_short = f", too long to measure {', '.join(result.too_short)} retraining" if result.too_short else ""
     screen.print(f"{windows} windows of {result.days} days{too_short}; see {page}", style="dim", soft_wrap=True)

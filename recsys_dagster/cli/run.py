@@ -52,13 +52,16 @@ def run(
 
     names = known_domains(settings) if domain == ALL else [get_domain(domain, settings).name]
 
-    try:
-        result = run_domains(settings, names, switch_dataset=switch_dataset)
-    except DatasetSwitchError as error:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise
-        typer.confirm(f"{printable(str(error))}. Replace them now?", abort=True, err=True)
-        result = run_domains(settings, names, switch_dataset=True)
+    switched = set(names) if switch_dataset else set()
+    while True:
+        try:
+            result = run_domains(settings, names, switched=switched)
+            break
+        except DatasetSwitchError as error:
+            on_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+            if not on_terminal or not typer.confirm(f"{printable(str(error))}. Replace them now?", err=True):
+                raise
+            switched.add(error.domain)
     for name, published in result.published.items():
         _show(name, published)
     if result.published:

@@ -9,6 +9,7 @@ after the fit.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,12 @@ from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.ratios import mean
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC
 from recsys_dagster.evaluation.relevance import Relevance
+from recsys_dagster.models.attempt import attempt, call_with_time_limit
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.units import DAY_SECONDS
+from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import load_fold, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -83,12 +86,14 @@ class Backtest:
         windows: each model on each window, retrained before every one.
         schedules: each model on each schedule.
         too_short: schedules that are shorter than a window and so cannot be measured.
+        skipped: the models that have no results, because a fit or an evaluation failed, with the reason.
     """
 
     days: int
     windows: list[WindowResult] = field(default_factory=list)
     schedules: list[ScheduleResult] = field(default_factory=list)
     too_short: tuple[str, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -129,28 +134,45 @@ def backtest(
 ) -> Backtest:
     """Repeat the retrain of each model before each of the last windows of the domain's ratings.
 
+    A model that fails, or takes longer than RECSYS_MODEL_SECONDS for a fit, is skipped.
+
     Args:
         run: the domain, whose features are built.
         names: names of the models, which are fitted with their default parameters.
         n_windows: number of windows.
         days: length of a window; by default the shortest of a week, a month, a quarter and a year in which enough users
             like an item.
-        advance: called after each model and window.
+        advance: called with the number of windows that are done, of all models.
 
     Raises:
         UsageError: a model does not exist.
-        RecsysError: the ratings have no times, or too few users like an item in windows of that length.
+        RecsysError: the ratings have no times, too few users like an item in windows of that length, or every model was
+            skipped.
     """
     model_classes = [get_model_class(name) for name in names]
     windows = _make_windows(run, n_windows, days)
     days = int(windows.cuts[1] - windows.cuts[0]) // DAY_SECONDS
     result = Backtest(days, too_short=tuple(name for name, period in PERIODS.items() if period < days))
     for model_class in model_classes:
-        evaluations = _evaluate_windows(model_class, windows, run.settings.seed, advance)
+        done: list[float] = []
+
+        def step(share: float, done: list[float] = done) -> None:
+            done.append(share)
+            advance(share)
+
+        evaluate_windows = partial(_evaluate_windows, model_class, windows, run.settings, step)
+        attempted = attempt(model_class.name, evaluate_windows)
+        if attempted.value is None:
+            result.skipped[model_class.name] = attempted.outcome.reason
+            advance(n_windows - sum(done))
+            continue
+        evaluations = attempted.value
         for window in range(n_windows):
             evaluation = evaluations.get((window, window))
             result.windows.append(_window_result(model_class.name, int(windows.cuts[window]), evaluation))
         result.schedules.extend(_schedule_results(model_class.name, windows, evaluations, run.settings.seed))
+    if not result.schedules:
+        raise RecsysError("; ".join(f"{name} skipped: {reason}" for name, reason in result.skipped.items()))
     return result
 
 
@@ -207,20 +229,21 @@ def _shortest_window(times: NDArray[np.int64], users: NDArray[np.int32], last: i
 
 
 def _evaluate_windows(
-    model_class: type[Model], windows: _Windows, seed: int, advance: Callable[[float], None]
+    model_class: type[Model], windows: _Windows, settings: Settings, advance: Callable[[float], None]
 ) -> dict[tuple[int, int], Evaluation]:
     """Return the evaluations that the schedules need, by (window before which the model was fitted, window).
 
     Windows without a relevant item are skipped. No more models than schedules are kept in memory.
     """
-    data, cuts = windows.data, windows.cuts
+    data, cuts, seed = windows.data, windows.cuts, settings.seed
     evaluations: dict[tuple[int, int], Evaluation] = {}
     fitted: dict[int, Model] = {}
     for window in range(len(windows)):
         needed = {windows.last_fit(window, step) for step in {1, *windows.steps.values()}}
         known = data.train.where(windows.times < cuts[window])
         fitted = {start: model for start, model in fitted.items() if start in needed}
-        fitted[window] = fit_on_all(model_class, replace(data, train=known), seed=seed)
+        fit = partial(fit_on_all, model_class, replace(data, train=known), seed=seed)
+        fitted[window] = call_with_time_limit(fit, settings.model_seconds)
         pairs = windows.pairs(cuts[window], cuts[window + 1])
         if len(Relevance.LIKED.relevant(pairs, data.like_threshold)):
             for start in needed:

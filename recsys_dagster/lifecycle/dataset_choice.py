@@ -12,7 +12,15 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 class DatasetSwitchError(RecsysError):
-    """The settings name another dataset than the published one, and the user has not allowed to replace it."""
+    """The settings name another dataset than the published one, and the user has not allowed to replace it.
+
+    Attributes:
+        domain: name of the domain.
+    """
+
+    def __init__(self, domain: str, message: str) -> None:
+        super().__init__(message)
+        self.domain = domain
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,9 @@ def choose_dataset(settings: Settings, domain: Domain, *, switch: bool = False) 
     if choice.is_switch and not switch:
         variable = f"{dataset_variable(domain.name)}={chosen}"
         raise DatasetSwitchError(
+            domain.name,
             f"{domain.name}: the published lists are of {published}, but the settings say {variable}; unset that, or "
-            f"replace the lists with `recsys run --domain {domain.name} --switch-dataset`"
+            f"replace the lists with `recsys run --domain {domain.name} --switch-dataset`",
         )
     return choice
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,7 @@ class RunResult:
     unpublished: list[str] = field(default_factory=list)
 
 
-def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: bool = False) -> RunResult:
+def run_domains(settings: Settings, domains: Sequence[str], *, switched: Collection[str] = ()) -> RunResult:
     """Materialise everything for each domain in turn; a failure in one domain does not stop the others.
 
     The runs are recorded in the Dagster instance under RECSYS_HOME, or in that of DAGSTER_HOME.
@@ -78,16 +78,16 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: b
     Args:
         settings: of the deployment.
         domains: names of the domains.
-        switch_dataset: whether the published lists may be replaced by those of another dataset.
+        switched: names of the domains whose published lists may be replaced by those of another dataset.
 
     Raises:
-        DatasetSwitchError: they may not, and the settings name another dataset; nothing was run.
+        DatasetSwitchError: a domain is not among `switched`, and the settings name another dataset; nothing was run.
         RecsysError: a domain is held by another process, or its settings are wrong; nothing was run.
         StoppedError: SIGINT or SIGTERM came; nothing more was published.
     """
     settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
     selected_models(settings)
-    choices = [choose_dataset(settings, get_domain(name, settings), switch=switch_dataset) for name in domains]
+    choices = [choose_dataset(settings, get_domain(name, settings), switch=name in switched) for name in domains]
     settings = settings.with_datasets({choice.domain: choice.dataset for choice in choices})
     runs = {name: DomainRun(settings, get_domain(name, settings)) for name in domains}
     result = RunResult()
@@ -97,7 +97,7 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switch_dataset: b
             _ = held.enter_context(run).dataset
         console.print("; ".join(map(str, choices)), soft_wrap=True)
         instance = held.enter_context(open_instance(Layout(settings.home)))
-        resource = Recsys.of(settings, switch_dataset=switch_dataset)
+        resource = Recsys.of(settings, switch_dataset=bool(switched))
         for name, run in runs.items():
             close_dead_runs(instance, name)
             executed = execute(resource, "retrain", name, instance, console, stop)

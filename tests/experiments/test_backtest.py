@@ -10,6 +10,7 @@ from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.experiments.backtest import backtest
 from recsys_dagster.ingest.fetching import fetch
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.reports.backtest_page import write_backtest
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean, build_features
@@ -48,6 +49,24 @@ def test_each_model_is_evaluated_on_each_window_and_each_schedule(run: DomainRun
     write_backtest(page, "movie", result)
     assert "user_item_bias" in page.read_text(encoding="utf-8")
     assert (tmp_path / "backtest-ndcg.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_that_fails_is_skipped_with_its_reason(
+    run: DomainRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("boom <b>")
+
+    monkeypatch.setattr(get_model_class("user_item_bias"), "_fit", fail)
+    steps: list[float] = []
+    result = backtest(run, ["user_item_bias", "popularity"], 3, days=91, advance=steps.append)
+    assert result.skipped == {"user_item_bias": "ValueError: boom <b>"}
+    assert {row.model for row in (*result.windows, *result.schedules)} == {"popularity"}
+    assert sum(steps) == 6
+    write_backtest(tmp_path / "backtest.html", "movie", result)
+    assert "user_item_bias skipped: ValueError: boom &lt;b&gt;" in (tmp_path / "backtest.html").read_text("utf-8")
+    with pytest.raises(RecsysError, match="user_item_bias skipped: ValueError: boom"):
+        backtest(run, ["user_item_bias"], 3, days=91)
 
 
 def test_the_windows_are_those_of_the_ratings_themselves(run: DomainRun) -> None:

@@ -1,6 +1,11 @@
 """The dataset of a domain is remembered with what is published; another one is taken only on purpose."""
 
+import os
+import pty
 import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +13,7 @@ import dagster as dg
 import duckdb
 import pytest
 from small_archive import write_archive
+from small_publication import publish_small
 from whole_runs import Home
 
 from recsys_dagster.domains import BUILT_IN_DOMAINS
@@ -15,6 +21,7 @@ from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError, choose_d
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.failures import failed_steps
+from recsys_dagster.orchestration.run import run_domains
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 
@@ -80,6 +87,51 @@ def test_another_dataset_is_refused_in_one_line_and_taken_when_it_is_meant(real:
     assert real.recsys("rollback", "--domain", "movie").returncode == 0
     assert real.lists("movie") == before
     assert choose_dataset(settings(real), MOVIE).dataset == "ml-latest-small"
+
+
+@pytest.fixture
+def terminal(real: Home) -> Callable[..., tuple[int, str]]:
+    """Types a command on a terminal and answers what it asks; gives the exit code and what is on the screen."""
+
+    def type_in(environment: dict[str, str], answer: str, *words: str) -> tuple[int, str]:
+        command, variables = real.command(*words)
+        ours, theirs = pty.openpty()
+        ends = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen(command, env=variables | environment, cwd=real.path.parent, **ends) as process:
+            os.close(theirs)
+            screen = b""
+            with os.fdopen(ours, "r+b", buffering=0) as terminal, suppress(OSError):  # EIO at the end, on Linux
+                while block := terminal.read(4096):
+                    screen += block
+                    if screen.endswith(b"[y/N]: "):
+                        terminal.write(answer.encode())
+        return process.returncode, screen.decode()
+
+    return type_in
+
+
+def test_on_a_terminal_each_switch_is_asked_for(real: Home, terminal: Callable[..., tuple[int, str]]) -> None:
+    other, before = {"RECSYS_MOVIE_DATASET": "sample-movie"}, real.lists("movie")
+    code, screen = terminal(other, "n\n", "run", "--domain", "movie")
+    assert code == 1
+    assert screen.count("Replace them now? [y/N]: ") == 1
+    assert screen.rstrip().rpartition("\n")[2].startswith("recsys: movie: the published lists are of ml-latest-small")
+    assert real.lists("movie") == before
+    code, screen = terminal(other, "\x03", "run", "--domain", "movie")
+    assert code == 130
+    assert real.lists("movie") == before
+    code, screen = terminal(other, "y\n", "run", "--domain", "movie")
+    assert code == 0, screen
+    assert "movie: dataset sample-movie, which replaces ml-latest-small" in screen
+    assert dataset(real) == "sample-movie"
+
+
+def test_a_yes_for_one_domain_is_none_for_another(real: Home) -> None:
+    publish_small(Layout(real.path).published("anime"))
+    changed = settings(real, movie_dataset="sample-movie", anime_dataset="myanimelist")
+    with pytest.raises(DatasetSwitchError) as caught:
+        run_domains(changed, ["movie", "anime"], switched={"movie"})
+    assert caught.value.domain == "anime"
 
 
 def test_a_run_of_the_schedule_or_the_ui_never_switches(real: Home) -> None:
