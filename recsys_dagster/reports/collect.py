@@ -19,7 +19,7 @@ from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance, open_without_lock
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
-from recsys_dagster.warehouse.build import reconcile
+from recsys_dagster.warehouse.build import format_fold_cuts, reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 SHOWN_FOLD = "test"
@@ -49,6 +49,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             provenance=provenance,
             profile=read_profile(connection),
             folds=read_folds(connection),
+            fold_cuts=format_fold_cuts(connection),
             files=files,
             leaderboard=leaderboard,
             champion=champion.model if champion else None,

@@ -53,6 +53,7 @@ class Report:
     Attributes:
         provenance: origin of the published lists.
         profile, folds: summary of the data and of its folds.
+        fold_cuts: how the folds are cut and why.
         files: number of kept and rejected rows of each raw file.
         leaderboard: shown in the order of its rows, with a column for each metric that any row has; its differences
             are from the champion or, if that is not on it, from the leader.
@@ -71,6 +72,7 @@ class Report:
     provenance: Provenance
     profile: Profile
     folds: Sequence[Fold]
+    fold_cuts: str
     files: "Sequence[FileAccount]"
     leaderboard: "Leaderboard"
     champion: str | None

@@ -75,7 +75,7 @@ def prepare(folder: Path, runs: int) -> tuple[Path, dict[str, bytes]]:
     (folder / "mirror").mkdir()
     (folder / "mirror" / f"{DATASET}.zip").write_bytes(pack(members))
     home = folder / "home"
-    environment = clean_environment() | {
+    environment = clean_environment(folder / "user") | {
         "RECSYS_HOME": str(home),
         "RECSYS_MIRROR": str(folder / "mirror"),
         "RECSYS_DATASET_MOVIE": DATASET,
@@ -97,11 +97,11 @@ def prepare(folder: Path, runs: int) -> tuple[Path, dict[str, bytes]]:
     return home, members
 
 
-def clean_environment() -> dict[str, str]:
-    """Return the environment without settings, and without a way to the network."""
+def clean_environment(user: Path) -> dict[str, str]:
+    """Return the environment without settings, without a way to the network, and with a home folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RECSYS_", "DAGSTER_", "KAGGLE"))}
     proxies = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https", "all")}
-    return kept | proxies | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "HOME": "/nonexistent"}
+    return kept | proxies | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "HOME": str(user)}
 
 
 def run_case(number: int, seed: int, base: Path, members: dict[str, bytes], folder: Path) -> Outcome:
@@ -114,7 +114,7 @@ def run_case(number: int, seed: int, base: Path, members: dict[str, bytes], fold
     published = home / "published" / "movie.duckdb"
     before = _digest(published)
     with attack.around() as settings:
-        environment = clean_environment() | {
+        environment = clean_environment(base.parent / "user") | {
             "RECSYS_HOME": str(home), "RECSYS_DATASET_MOVIE": DATASET, "RECSYS_DOWNLOAD_SECONDS": "3"
         } | attack.settings | settings  # fmt: skip
         code, seconds, peak = _in_a_process(lambda: _perform(attack.command), environment, folder)

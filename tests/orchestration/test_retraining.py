@@ -163,6 +163,7 @@ def test_the_page_names_the_published_champion_and_why_a_better_one_was_not_take
     assert home.materialize("explore/profile").success
     promote(home.run, "popularity", None, "the most popular, please")
     report = collect_report(home.run)
+    assert report.fold_cuts.startswith("folds are cut by time, at ")
     champion, reason, *others = report.champion_verdicts
     assert report.provenance.model == "popularity"
     assert report.leaderboard.leader == "user_item_bias"

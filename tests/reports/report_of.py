@@ -144,6 +144,7 @@ def report(**changes: Any) -> Report:
             66, (1, 10), {"recsys-dagster": "0.1.0"},
         ),
         "profile": read_profile(connection),
+        "fold_cuts": "folds are cut by hash, as no rating has a time",
         "folds": [Fold("train", 60, 30, 12, 11, None, None), Fold("test", 18, 6, 7, 12, None, None)],
         "files": [FileAccount(file="ratings.csv", rows_in=67, kept=66, rejected={"unparsable": 1})],
         "leaderboard": board,

@@ -118,6 +118,10 @@ def test_kept_and_rejected_rows_are_shown_with_the_reasons(page: Outline) -> Non
     assert "ratings.csv 67 66 1 unparsable 1" in " ".join(page.text.split())
 
 
+def test_how_the_folds_are_cut_is_shown(path: Path) -> None:
+    assert "The folds are cut by hash, as no rating has a time." in path.read_text(encoding="utf-8")
+
+
 def test_example_users_are_shown_with_history_and_every_models_list(path: Path, page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "Light user 1, 1 known title" in text

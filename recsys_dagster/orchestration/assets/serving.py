@@ -165,7 +165,7 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
         LEADERBOARD,
         *MODEL_RESULTS,
         PROFILE,
-        *keys("features", ("users", "items", "interactions")),
+        *keys("features", ("users", "items", "interactions", "fold_cuts")),
         *table_keys("clean"),
         RAW_FILES,
     ],
