@@ -117,9 +117,6 @@ def test_on_a_terminal_each_switch_is_asked_for(real: Home, terminal: Callable[.
     assert screen.count("Replace them now? [y/N]: ") == 1
     assert screen.rstrip().rpartition("\n")[2].startswith("recsys: movie: the published lists are of ml-latest-small")
     assert real.lists("movie") == before
-    code, screen = terminal(other, "\x03", "run", "--domain", "movie")
-    assert code == 130
-    assert real.lists("movie") == before
     code, screen = terminal(other, "y\n", "run", "--domain", "movie")
     assert code == 0, screen
     assert "movie: dataset sample-movie, which replaces ml-latest-small" in screen
