@@ -111,7 +111,7 @@ def terminal(real: Home) -> Callable[..., tuple[int, str]]:
 
 
 def test_on_a_terminal_each_switch_is_asked_for(real: Home, terminal: Callable[..., tuple[int, str]]) -> None:
-    other, before = {"RECSYS_MOVIE_DATASET": "sample-movie"}, real.lists("movie")
+    other, before = {"RECSYS_DATASET_MOVIE": "sample-movie"}, real.lists("movie")
     code, screen = terminal(other, "n\n", "run", "--domain", "movie")
     assert code == 1
     assert screen.count("Replace them now? [y/N]: ") == 1
@@ -125,7 +125,7 @@ def test_on_a_terminal_each_switch_is_asked_for(real: Home, terminal: Callable[.
 
 def test_a_yes_for_one_domain_is_none_for_another(real: Home) -> None:
     publish_small(Layout(real.path).published("anime"))
-    changed = settings(real, movie_dataset="sample-movie", anime_dataset="myanimelist")
+    changed = settings(real, datasets={"movie": "sample-movie", "anime": "myanimelist"})
     with pytest.raises(DatasetSwitchError) as caught:
         run_domains(changed, ["movie", "anime"], switched={"movie"})
     assert caught.value.domain == "anime"
