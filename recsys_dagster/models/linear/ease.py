@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.linalg import lapack
 
+from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.runtime.memory import require_memory
 
+YEARS_OF_A_FEATURE = 5
+"""Items that were released in the same five years share a feature."""
 MIRROR_ROWS = 1024
 """Rows of a block when one triangle is copied to the other: small enough for the processor's cache."""
 
@@ -34,12 +38,19 @@ class EaseParams(PositivesParams):
     popularity_power: float = Field(
         0.1, ge=0, le=1, description="An item's scores are divided by its number of positives to this power."
     )
+    feature_weight: float = Field(
+        100.0,
+        ge=0,
+        description="Positives that each genre, kind and five years of release count for, as if its items were liked "
+        "together; 0: the items are known by their users alone.",
+    )
 
     searched: ClassVar = {
         "regularisation": Real(1, 3000, log=True),
         "dropout": Real(0, 0.9),
         "activity_power": Real(0, 1),
         "popularity_power": Real(0, 0.5),
+        "feature_weight": Real(0, 1000),
     }
 
 
@@ -55,6 +66,13 @@ class Ease(FoldInPositivesModel):
     each entry of the input with probability p (Steck 2020, "Autoencoders that don't overfit towards the Identity").
     Column j of B is then divided by the item's positives to the power `popularity_power`.
 
+    What is known of the items is added to XᵀW²X as v·FFᵀ, v being `feature_weight`. F has a column for each genre, kind
+    and five years of release, which holds √(c_i / Σ c_j) for its items i, c being the positives of an item and the sum
+    over the items j of the feature. So each feature adds v to the trace, as if v of the positives were of users who
+    like its items, and items with few users lean on what they are. It takes no further inversion (as the collective
+    EASE of Jeunen, Van Balen and Goethals 2020, "Closed-Form Models for Collaborative Filtering with Side-Information",
+    with features weighted by popularity).
+
     The defaults were chosen on validation users of MovieLens latest-small and of the Cooper Union data.
 
     Attributes:
@@ -67,12 +85,13 @@ class Ease(FoldInPositivesModel):
     params_type = EaseParams
     params: EaseParams
     presets: ClassVar = {
-        "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0),
+        "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0, feature_weight=0),
         "smooth": EaseParams(regularisation=400),
     }
 
     positives_: sp.csr_array
     weights_: NDArray[np.float32]
+    _values: sp.csr_array
 
     def estimate(self, size: Size) -> Estimate:
         """Estimate a fit and an evaluation: the work is in inverting an items × items matrix."""
@@ -84,6 +103,11 @@ class Ease(FoldInPositivesModel):
             memory=4 * size.items**2,
         )
 
+    def _fit(self, data: TrainingData) -> None:
+        self._values = feature_values(data.item_features)
+        super()._fit(data)
+        del self._values
+
     def _learn(self, positives: sp.csr_array) -> None:
         n = len(self.columns_)
         require_memory(
@@ -92,13 +116,15 @@ class Ease(FoldInPositivesModel):
             "raise min_positives, or use item_knn, which needs no such matrix",
         )
         self.positives_ = positives
+        popularity = np.bincount(positives.indices, minlength=n).astype(np.float32)
         gram = gram_matrix(positives, self.params.activity_power)
+        if self.params.feature_weight:
+            add_features(gram, self._values[self.columns_], popularity, self.params.feature_weight)
         diagonal = gram.diagonal().copy()
         dropout = self.params.dropout
         penalty = self.params.regularisation + dropout / (1 - dropout) * diagonal
         np.fill_diagonal(gram, diagonal + penalty)
         invert_in_place(gram)
-        popularity = np.bincount(positives.indices, minlength=n).astype(np.float32)
         gram *= -(popularity**-self.params.popularity_power) / gram.diagonal()
         np.fill_diagonal(gram, 0)
         self.weights_ = gram
@@ -122,6 +148,34 @@ def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.fl
 
     weights = activity_weights(positives, activity_power)
     return cooccurrences(positives.T.tocsr(), positives, weights, slice(None))
+
+
+def feature_values(features: ItemFeatures) -> sp.csr_array:
+    """Return the genres, the kind and the five years of release of items, as a (n_items, n_values) CSR of ones."""
+    periods = np.floor(features.years / YEARS_OF_A_FEATURE)
+    kinds = features.kinds[:, None] == np.arange(len(features.kind_names))
+    released = periods[:, None] == np.unique(periods[~np.isnan(periods)])
+    others = [sp.csr_array(one.astype(np.float32)) for one in (kinds, released)]
+    return sp.csr_array(sp.hstack([features.genres, *others], format="csr"))
+
+
+def add_features(
+    gram: NDArray[np.float32], values: sp.csr_array, popularity: NDArray[np.float32], weight: float
+) -> None:
+    """Add weight · FFᵀ to the Gram matrix in place, block by block.
+
+    Args:
+        gram: (n_columns, n_columns).
+        values: (n_columns, n_values) CSR of ones.
+        popularity: (n_columns,) number of positives of each item.
+        weight: what each feature adds to the trace.
+    """
+    totals = np.maximum(values.T @ popularity, 1e-9)
+    factors = np.sqrt(np.float32(weight) * popularity)[:, None] * values.toarray() / np.sqrt(totals)
+    factors = np.ascontiguousarray(factors, np.float32)
+    for start in range(0, len(gram), MIRROR_ROWS):
+        block = slice(start, start + MIRROR_ROWS)
+        gram[block] += factors[block] @ factors.T
 
 
 def invert_in_place(matrix: NDArray[np.float32]) -> None:

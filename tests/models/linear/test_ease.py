@@ -1,14 +1,25 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from small_world import pairs_of, random_likes, world_of
 
+from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.linear import ease
-from recsys_dagster.models.linear.ease import Ease, EaseParams, gram_matrix, invert_in_place
+from recsys_dagster.models.linear.ease import (
+    Ease,
+    EaseParams,
+    add_features,
+    feature_values,
+    gram_matrix,
+    invert_in_place,
+)
 from recsys_dagster.runtime import memory
 
-PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0, "popularity_power": 0}
+PLAIN = {"regularisation": 1, "dropout": 0, "activity_power": 0, "popularity_power": 0, "feature_weight": 0}
 
 
 def naive_weights(X: NDArray[np.float64], params: EaseParams) -> NDArray[np.float64]:
@@ -38,6 +49,43 @@ def test_scores_are_held_against_popularity() -> None:
     np.testing.assert_allclose(model.weights_, [[0, 1 / 3], [1 / 4, 0]], rtol=1e-6)
 
 
+def test_each_feature_adds_its_weight_spread_over_its_items_by_popularity() -> None:
+    # The first feature has the items 0 and 1, with 3 and 1 of its 4 positives; the second has item 2 alone.
+    values = sp.csr_array(np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32))
+    gram = np.eye(3, dtype=np.float32)
+    add_features(gram, values, np.array([3, 1, 7], dtype=np.float32), weight=8)
+    root = np.sqrt(3 * 1) / 4
+    np.testing.assert_allclose(
+        gram - np.eye(3), 8 * np.array([[3 / 4, root, 0], [root, 1 / 4, 0], [0, 0, 1]]), rtol=1e-6
+    )
+
+
+def test_genres_kinds_and_five_years_are_features(data: TrainingData) -> None:
+    features = replace(
+        data.item_features, years=np.array([1984, 1985, 1989, *[np.nan] * (data.n_items - 3)], np.float32)
+    )
+    values = feature_values(features).toarray()
+    n_genres, n_kinds = features.genres.shape[1], len(features.kind_names)
+    np.testing.assert_array_equal(values[:, :n_genres], features.genres.toarray())
+    np.testing.assert_array_equal(values[:, n_genres : n_genres + n_kinds].sum(axis=1), features.kinds >= 0)
+    np.testing.assert_array_equal(values[:4, n_genres + n_kinds :], [[1, 0], [0, 1], [0, 1], [0, 0]])
+
+
+def test_an_item_with_few_users_is_found_by_its_genre(data: TrainingData) -> None:
+    # Item 9 was liked by one user, together with item 8 alone; it is of the genre of items 0 to 2, as no other is.
+    likes = np.zeros((40, 10), dtype=np.int64)
+    likes[:20, :3], likes[20:39, 4:8], likes[39, 8:] = 10, 10, 10
+    genre = np.zeros((10, data.item_features.genres.shape[1]), dtype=np.float32)
+    genre[[0, 1, 2, 9], 0] = 1
+    genre[[4, 5, 6, 7], 1] = 1
+    world = world_of(likes)
+    described = replace(world.item_features, genres=sp.csr_array(genre))
+    rows = [Ease(EaseParams(feature_weight=weight)).fit(replace(world, item_features=described)) for weight in (0, 100)]
+    without, with_features = (one._scores(np.array([3], dtype=np.int32))[0] for one in rows)
+    assert without[9] == pytest.approx(0, abs=1e-6)
+    assert with_features[9] > max(with_features[4:8])
+
+
 def test_a_users_row_is_scaled_by_activity_and_the_trace_kept() -> None:
     # rows count 1/2 and 1, [[3/2, 1/2], [1/2, 1/2]] with trace 2; three positives make that × 3/2
     X = world_of([[10, 10], [10, 0]]).train.matrix(2, 2)
@@ -48,7 +96,7 @@ def test_a_users_row_is_scaled_by_activity_and_the_trace_kept() -> None:
 def test_blocks_agree_with_the_naive_formula(monkeypatch: pytest.MonkeyPatch, activity_power: float) -> None:
     monkeypatch.setattr(ease, "MIRROR_ROWS", 5)
     likes = random_likes(80, 30)
-    params = EaseParams(regularisation=3, dropout=0.3, activity_power=activity_power, popularity_power=0.2)
+    params = EaseParams(**PLAIN | {"dropout": 0.3, "activity_power": activity_power, "popularity_power": 0.2})
     model = Ease(params).fit(world_of(likes))
     X = likes[:, model.columns_] / 10
     assert X.shape[1] == 29
