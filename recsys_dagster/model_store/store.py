@@ -41,7 +41,7 @@ from recsys_dagster.runtime.versions import code_version, incompatibility, loade
 
 RECORD = "model.json"
 """Name of the file in a version's folder that holds its ModelRecord."""
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Format of the files of a model, raised whenever older files can no longer be loaded.
 
 Format 2 names attributes after items and writes the format into the record. A record without one is of format 1.

@@ -13,10 +13,11 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.capabilities import FoldIn
-from recsys_dagster.models.ensembles.candidates import Weights, candidates_of
+from recsys_dagster.models.ensembles.candidates import HISTORY_FEATURES, ItemWeights, Weights, candidates_of
 from recsys_dagster.models.ensembles.conditional_logit import Examples, logit_weights, mean_ndcg
 from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.traits import Trait, traits_of
+from recsys_dagster.models.linear.ease import Ease
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.positives import describe_positives
 from recsys_dagster.models.refit import fit_on_all
@@ -42,9 +43,11 @@ class Blend(FoldIn, Ensemble):
     """The first items of the best rankers, ranked again by a logit learnt on held-out users.
 
     Only the first 200 items of each member are ranked again. Their features come from the ranks and scores of the
-    members, the popularity of the item, and the match of its genres, kind and year with the user's items; the module
-    `candidates` describes them. A member that is good for active users, or for popular items, can so get more weight
-    there. Popularity and a content model need not be members.
+    members, the popularity of the item, the match of its genres, kind and year with the user's items, and the strongest
+    weights that the first EASE among the members has between single items of the user and the item: a sum over the
+    history hides whether one item says much or many say a little. The module `candidates` describes them. A member that
+    is good for active users, or for popular items, can so get more weight there. Popularity and a content model need
+    not be members.
 
     The probability that a positive is this one of the user's candidates is softmax(Σ weight · feature). The weights
     maximise the likelihood on users whom the members have not seen, where a user with n positives counts √n. A fifth of
@@ -58,7 +61,8 @@ class Blend(FoldIn, Ensemble):
 
     Attributes:
         member_weights_: (n_members, 6) float32, in the order of `params.members` and `MEMBER_FEATURES`.
-        item_weights_: (8,) float32, in the order of `ITEM_FEATURES`.
+        item_weights_: (10,) float32, in the order of `ITEM_FEATURES`.
+        kept_: (n_members,) bool, the members that are used, by the logit or for their weights between items.
         kinds_, years_: (n_items,) as in `ItemFeatures`.
     """
 
@@ -69,6 +73,7 @@ class Blend(FoldIn, Ensemble):
 
     member_weights_: NDArray[np.float32]
     item_weights_: NDArray[np.float32]
+    kept_: NDArray[np.bool_]
     kinds_: NDArray[np.int16]
     years_: NDArray[np.float32]
 
@@ -77,7 +82,11 @@ class Blend(FoldIn, Ensemble):
         members = [parse_member(name) for name in self.params.members]
         weights = best_weights(self._examples(members, data))
         self.member_weights_, self.item_weights_ = weights.members, weights.item
-        kept = [member for member, used in zip(members, weights.used, strict=True) if used]
+        self.kept_ = weights.used
+        of_ease = [place for place, (model_class, _) in enumerate(members) if model_class is Ease]
+        if weights.item[-len(HISTORY_FEATURES) :].any():
+            self.kept_[of_ease[0]] = True
+        kept = [member for member, used in zip(members, self.kept_, strict=True) if used]
         self._members = self._fit_members(kept, data)
 
     def _fit_members(self, members: list["Member"], data: TrainingData) -> list[Model]:
@@ -128,7 +137,7 @@ class Blend(FoldIn, Ensemble):
             block = eligible_users[start : start + rows]
             folded_in = _with_positions(known.where(np.isin(known.users, block)), block)
             scores = scores_for_all(fitted, folded_in, len(block))
-            candidates = candidates_of(scores, history[block], popularity, traits)
+            candidates = candidates_of(scores, history[block], popularity, traits, item_weights_of(fitted))
             relevant = positives[block].toarray()[candidates.rows, candidates.items] > 0
             yield Examples(candidates.rows, candidates.features, relevant, np.diff(positives.indptr)[block])
 
@@ -141,8 +150,9 @@ class Blend(FoldIn, Ensemble):
 
     def _blend(self, scores: list[NDArray[np.float32]], exclude: sp.csr_array) -> NDArray[np.float32]:
         """Return (n, n_items) scores: 0 and more for candidates, below 0 for other items, by their best rank."""
-        candidates = candidates_of(scores, exclude, self.popularity_, self._traits)
-        weights = Weights(self.member_weights_[self.member_weights_.any(axis=1)], self.item_weights_)
+        item_weights = item_weights_of(self._members)
+        candidates = candidates_of(scores, exclude, self.popularity_, self._traits, item_weights)
+        weights = Weights(self.member_weights_[self.kept_], self.item_weights_)
         logits = candidates.features @ weights.columns
         lowest = np.zeros(len(candidates.nearest), dtype=np.float32)
         np.minimum.at(lowest, candidates.rows, logits)
@@ -174,6 +184,12 @@ def best_weights(examples: Examples) -> Weights:
     n_members = len(fitted.members)
     alone = [Weights.of_rank(member, n_members) for member in range(n_members)]
     return max([*alone, fitted], key=lambda weights: mean_ndcg(examples.features @ weights.columns, examples))
+
+
+def item_weights_of(members: Sequence[Model]) -> ItemWeights | None:
+    """Return the weights between items of the first EASE among fitted members; None if there is none."""
+    of_ease = next((member for member in members if isinstance(member, Ease)), None)
+    return None if of_ease is None else ItemWeights(of_ease.weights_, of_ease.columns_)
 
 
 def scores_for_all(members: Sequence[Model], history: Interactions, n_users: int) -> list[NDArray[np.float32]]:

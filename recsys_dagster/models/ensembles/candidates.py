@@ -27,9 +27,12 @@ CENTRE = 4.0
 """Subtracted from logarithms of counts, so that they vary around zero: e⁴ is 55."""
 MEMBER_FEATURES = ("rank", "rank × activity", "rank × popularity", "score", "score × activity", "score × popularity")
 """Features of an item for each member, in the order of the columns."""
+HISTORY_FEATURES = ("strongest weight", "three strongest weights")
+"""Features of an item that depend on single items of the history: the last ones of `ITEM_FEATURES`."""
 ITEM_FEATURES = (
     *("popularity", "popularity × activity"),
     *("genres", "genres × activity", "kind", "kind × activity", "year", "year × activity"),
+    *HISTORY_FEATURES,
 )
 """Features of an item that do not depend on a member; their columns follow those of all members."""
 
@@ -72,6 +75,32 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class ItemWeights:
+    """What each item of a history says about each candidate, as EASE has learnt it.
+
+    Attributes:
+        weights: (n_columns, n_columns) float32, from the item of the row to the item of the column.
+        columns: (n_columns,) int32, the item of each column.
+    """
+
+    weights: NDArray[np.float32]
+    columns: NDArray[np.int32]
+
+    def features(
+        self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Return the (n,) `HISTORY_FEATURES` of candidates; see `candidates_of` and `Candidates`.
+
+        They are square roots, of the maximum and of the mean of the top three weights, where a weight below zero counts
+        as zero: the weights are as skewed as counts.
+        """
+        from recsys_dagster.models.kernels.history_weights import strongest_weights
+
+        maximum, mean = np.sqrt(strongest_weights(history, self.weights, self.columns, rows, items)).T
+        return maximum, mean
+
+
+@dataclass(frozen=True)
 class Candidates:
     """The items that are among the first `CANDIDATES` of any member, user by user.
 
@@ -93,6 +122,7 @@ def candidates_of(
     exclude: sp.csr_array,
     popularity: NDArray[np.float32],
     traits: Sequence[Trait],
+    item_weights: ItemWeights | None,
 ) -> Candidates:
     """Return the candidates of users, with their features.
 
@@ -101,6 +131,7 @@ def candidates_of(
         exclude: (n_users, n_items) CSR of the items that the users have, which are not ranked.
         popularity: (n_items,) number of training pairs of each item; an item without any is not ranked.
         traits: genres, kind and year of the items.
+        item_weights: what items of the history say about others; None: the features of the history are zero.
     """
     trained = popularity > 0
     ranked = np.broadcast_to(trained, exclude.shape).copy()
@@ -117,6 +148,10 @@ def candidates_of(
             columns += [value, value * activity, value * log_popularity]
     for value in (log_popularity, *(trait.affinity(exclude, popularity)[rows, items] for trait in traits)):
         columns += [value, value * activity]
+    if item_weights is None:
+        columns += [np.zeros(len(rows), np.float32)] * len(HISTORY_FEATURES)
+    else:
+        columns += item_weights.features(exclude, rows, items)
     return Candidates(rows, items, np.stack(columns, axis=1), nearest)
 
 

@@ -12,11 +12,12 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.ensembles.blend import Blend, BlendParams, best_weights, parse_member
+from recsys_dagster.models.ensembles.blend import Blend, BlendParams, best_weights, item_weights_of, parse_member
 from recsys_dagster.models.ensembles.candidates import (
     FURTHEST,
     ITEM_FEATURES,
     MEMBER_FEATURES,
+    ItemWeights,
     Weights,
     candidates_of,
     closeness_of,
@@ -59,12 +60,12 @@ def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
     scores = np.array([[9, 1, 3, 0]], dtype=np.float32)
     history = sp.csr_array(np.array([[1, 0, 0, 0]]))
     genre = sp.csr_array(np.array([[1], [1], [0], [0]], dtype=np.float32))
-    candidates = candidates_of([scores], history, np.array([9, 5, 2, 0], dtype=np.float32), [Trait(genre, genre)])
+    candidates = candidates_of([scores], history, np.array([9, 5, 2, 0], dtype=np.float32), [Trait(genre, genre)], None)
     activity, five, two = -4, np.log(5) - 4, np.log(2) - 4
     far = -np.log2(3)
     expected = [
-        [far, far * activity, far * five, -1, -activity, -five, five, five * activity, 0, 0],
-        [-1, -activity, -two, 1, activity, two, two, two * activity, 0, 0],
+        [far, far * activity, far * five, -1, -activity, -five, five, five * activity, 0, 0, 0, 0],
+        [-1, -activity, -two, 1, activity, two, two, two * activity, 0, 0, 0, 0],
     ]
     assert_array_equal(candidates.rows, [0, 0])
     assert_array_equal(candidates.items, [1, 2])
@@ -72,19 +73,48 @@ def test_the_features_of_a_candidate_worked_out_by_hand() -> None:
     assert_allclose(candidates.nearest, [[FURTHEST, far, -1, FURTHEST]], rtol=1e-6)
 
 
+def test_the_strongest_weights_from_the_history_worked_out_by_hand() -> None:
+    # Item 4 has no column. Candidate 1 has the weights .5, .1, -.2 and .3 from the first history, of which three count;
+    # the second history has one item with a column, and its weight -.2 counts as zero.
+    weights = np.zeros((6, 6), dtype=np.float32)
+    weights[[0, 2, 3, 5], 1] = [0.5, 0.1, -0.2, 0.3]
+    kept = np.array([0, 1, 2, 3, 5], dtype=np.int32)
+    history = sp.csr_array(np.array([[1, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 0]], dtype=np.float32))
+    rows, items = np.array([0, 0, 1]), np.array([1, 4, 1])
+    maximum, mean = ItemWeights(weights[np.ix_(kept, kept)], kept).features(history, rows, items)
+    assert_allclose(maximum, np.sqrt([0.5, 0, 0]), rtol=1e-6)
+    assert_allclose(mean, np.sqrt([0.3, 0, 0]), rtol=1e-6)
+
+
+def test_ease_is_kept_for_its_weights_between_items(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = Weights.from_columns(np.array([0] * 6 + [1] * 6 + [0] * 8 + [1, 1], dtype=np.float32))
+    monkeypatch.setattr("recsys_dagster.models.ensembles.blend.best_weights", lambda _: weights)
+    blend = Blend(BlendParams(members=["ease", "popularity"])).fit(data)
+    assert [member.name for member in blend._members] == ["ease", "popularity"]
+    users = all_users(data)[:9]
+    scores = [member._scores(users) for member in blend._members]
+    candidates = candidates_of(
+        scores, blend.seen_[users], blend.popularity_, traits_of_data(data), item_weights_of(blend._members)
+    )
+    logits, mine = candidates.features @ weights.columns, candidates.rows == 3
+    assert_array_equal(np.argsort(blend._scores(users)[3, candidates.items[mine]]), np.argsort(logits[mine]))
+
+
 def test_each_weight_belongs_to_a_named_feature() -> None:
-    weights = Weights.from_columns(np.arange(2 * 6 + 8, dtype=np.float32))
+    weights = Weights.from_columns(np.arange(2 * 6 + 10, dtype=np.float32))
     assert dict(zip(MEMBER_FEATURES, weights.members[1], strict=True))["score × activity"] == 10
     assert dict(zip(ITEM_FEATURES, weights.item, strict=True))["year × activity"] == 19
-    assert_array_equal(weights.columns, np.arange(20))
-    assert_array_equal(Weights.of_rank(1, 2).columns, np.eye(20)[6])
+    assert_array_equal(weights.columns, np.arange(22))
+    assert_array_equal(Weights.of_rank(1, 2).columns, np.eye(22)[6])
 
 
 def test_candidates_score_above_all_other_items_in_the_order_of_the_logit(data: TrainingData) -> None:
     blend = Blend(BlendParams(members=["ease", "item_knn"])).fit(data)
     users = all_users(data)[:50]
     scores = [get_model_class(name)(seed=42).fit(data)._scores(users) for name in ("ease", "item_knn")]
-    candidates = candidates_of(scores, blend.seen_[users], blend.popularity_, traits_of_data(data))
+    candidates = candidates_of(
+        scores, blend.seen_[users], blend.popularity_, traits_of_data(data), item_weights_of(blend._members)
+    )
     logits = candidates.features @ weights_of(blend).columns
     scores = blend._scores(users)
     mine = candidates.rows == 7
@@ -123,12 +153,12 @@ def test_the_logit_finds_the_weights_that_the_positives_were_drawn_by() -> None:
 def test_a_logit_that_ranks_worse_than_the_best_member_is_dropped_for_it() -> None:
     # The member puts the one positive of two users first, and the 25 of a third, who weighs five, last.
     rows = np.repeat([0, 1, 2], [10, 10, 50])
-    features = np.zeros((70, 14), dtype=np.float32)
+    features = np.zeros((70, 16), dtype=np.float32)
     features[:, 0] = np.concatenate([-np.arange(10), -np.arange(10), -np.arange(50)])
     relevant = np.isin(np.arange(70), [0, 10, *range(45, 70)])
     examples = Examples(rows, features, relevant, np.array([1, 1, 25]))
     assert logit_weights(examples)[0] < 0
-    assert_array_equal(best_weights(examples).columns, [1] + [0] * 13)
+    assert_array_equal(best_weights(examples).columns, [1] + [0] * 15)
 
 
 @pytest.mark.parametrize("max_users", [1, 30, 2000])
@@ -180,7 +210,7 @@ def test_a_member_may_be_a_preset(data: TrainingData) -> None:
 def test_members_without_weight_are_not_kept(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = Weights.from_columns(np.array([1] * 6 + [0] * 6 + [1] * 6 + [0] * 8, dtype=np.float32))
+    weights = Weights.from_columns(np.array([1] * 6 + [0] * 6 + [1] * 6 + [0] * 10, dtype=np.float32))
     monkeypatch.setattr("recsys_dagster.models.ensembles.blend.best_weights", lambda _: weights)
     blend = Blend(BlendParams(members=MEMBERS)).fit(data)
     blend.save(tmp_path)

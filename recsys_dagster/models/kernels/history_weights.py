@@ -1,0 +1,66 @@
+"""Find the strongest weights between a history and candidates in compiled loops."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_dagster.runtime.compiling import compiled
+
+STRONGEST = 3
+"""Number of weights of which the mean is taken."""
+
+
+def strongest_weights(
+    histories: sp.csr_array,
+    weights: NDArray[np.float32],
+    columns: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    items: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return the maximum, and the mean of the top three, of the weights from the items of a history to each candidate.
+
+    A history of fewer than three items is filled up with zeros; so is an item without a column.
+
+    Args:
+        histories: (n_users, n_items) CSR.
+        weights: (n_columns, n_columns), from the item of the row to the item of the column.
+        columns: (n_columns,) the item of each column.
+        rows: (n,) the user of each candidate, ascending.
+        items: (n,) the candidates.
+
+    Returns:
+        (n, 2) float32.
+    """
+    column_of = np.full(histories.shape[1], -1, np.int64)
+    column_of[columns] = np.arange(len(columns))
+    starts = np.searchsorted(rows, np.arange(histories.shape[0] + 1))
+    top = np.zeros((len(rows), STRONGEST), np.float32)
+    _strongest(histories.indptr, column_of[histories.indices], weights, starts, column_of[items], top)
+    return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
+
+
+@compiled(parallel=True)
+def _strongest(indptr: Any, known: Any, weights: Any, starts: Any, candidates: Any, top: Any) -> None:
+    for user in numba.prange(len(starts) - 1):
+        for entry in range(indptr[user], indptr[user + 1]):
+            if known[entry] < 0:
+                continue
+            row = weights[known[entry]]
+            for place in range(starts[user], starts[user + 1]):
+                if candidates[place] >= 0:
+                    _insert(top[place], row[candidates[place]])
+
+
+@compiled()
+def _insert(best: Any, value: Any) -> None:
+    """Insert a value into descending values, if it is larger than the last."""
+    if value <= best[-1]:
+        return
+    place = len(best) - 1
+    while place and best[place - 1] < value:
+        best[place] = best[place - 1]
+        place -= 1
+    best[place] = value
