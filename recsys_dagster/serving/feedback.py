@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scipy.stats import binomtest
-
 from recsys_dagster.runtime.layout import Layout
 
 CLICKS = ("click", "play", "purchase", "like")
@@ -94,6 +92,8 @@ def click_through(layout: Layout, domain: str) -> list[ClickThrough]:
             counts = shown[served["model"], position]
             counts[0] += 1
             counts[1] += (served["list_id"], str(item)) in clicked
+    from scipy.stats import binomtest  # takes a second to import, which only this needs
+
     result = []
     for (model, position), (n_shown, n_clicked) in sorted(shown.items()):
         interval = binomtest(n_clicked, n_shown).proportion_ci(method="wilson")

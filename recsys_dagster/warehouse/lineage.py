@@ -56,7 +56,7 @@ def column_lineage(table: SqlTable, fmt: Format) -> dict[str, list[Column]]:
 
 @functools.cache
 def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
-    """Return the column lineage of every table that is made of a format's files; it takes a second, so it is cached."""
+    """Return the column lineage of every table that is made of a format's files; it takes a while, so it is cached."""
     sources: dict[tuple[str, str], dict[str, list[Column]]] = {}
     columns: dict[str, dict[str, dict[str, str]]] = {
         "raw": {
@@ -69,7 +69,7 @@ def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
     }
     for table in (*clean_build_order(fmt.name), *sql_tables("features")):
         made: dict[str, list[Column]] = {}
-        for column, root in lineage(None, table.query, columns, dialect="duckdb").items():
+        for column, root in lineage(None, table.query, columns, dialect="duckdb", trim_selects=False).items():
             leaves = {
                 (node.source.db, node.source.name, node.name.rpartition(".")[2].strip('"'))
                 for node in root.walk()

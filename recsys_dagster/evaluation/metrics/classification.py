@@ -7,7 +7,6 @@ are neither, and are not evaluated.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from recsys_dagster.evaluation.metrics.inputs import RatedPairs
 
@@ -75,7 +74,9 @@ def auc(liked: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
     negatives = len(liked) - positives
     if not positives or not negatives:
         return float("nan")
-    wins = rankdata(scores)[liked].sum() - positives * (positives + 1) / 2
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share the mean of their ranks
+    wins = ranks[liked].sum() - positives * (positives + 1) / 2
     return float(wins / (positives * negatives))
 
 
