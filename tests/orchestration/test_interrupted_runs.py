@@ -88,8 +88,7 @@ def test_the_second_of_two_runs_of_a_domain_is_refused_in_one_line(home: Home) -
     command, environment = home.command("run", "--domain", "movie")
     with subprocess.Popen(command, env=environment, cwd=home.path.parent, stderr=subprocess.PIPE, text=True) as first:
         lock = home.path / "warehouse" / "movie.lock"
-        until = time.monotonic() + 60
-        while not (lock.exists() and lock.read_text()) and time.monotonic() < until:
+        while first.poll() is None and not (lock.exists() and lock.read_text()):
             time.sleep(0.01)
         second = home.recsys("run", "--domain", "movie")
         first.kill()
