@@ -142,6 +142,11 @@ class Settings(BaseSettings):
     serve_cors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins whose pages may ask `recsys serve`, such as https://shop.example, separated by commas."
     )
+    export: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Where every publication is copied to: folders, postgresql:// and redis:// addresses, separated by "
+        "commas. Addresses may contain a password; it is not written anywhere.",
+    )
     feedback: bool = Field(
         False, description="Whether `recsys serve` stores feedback and which lists it served, under RECSYS_HOME."
     )
@@ -180,7 +185,7 @@ class Settings(BaseSettings):
         0.1, ge=0, le=1, description="Share of the NDCG@10 of the least active users that a challenger may lose."
     )
 
-    @field_validator("models", "extra_models", "serve_cors", mode="before")
+    @field_validator("models", "extra_models", "serve_cors", "export", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value

@@ -23,6 +23,7 @@ from recsys_dagster.cli.backtest import backtest
 from recsys_dagster.cli.backup import backup, restore
 from recsys_dagster.cli.datasets import datasets
 from recsys_dagster.cli.evaluate import evaluate
+from recsys_dagster.cli.export import export
 from recsys_dagster.cli.feedback import feedback
 from recsys_dagster.cli.history import history
 from recsys_dagster.cli.papers import papers
@@ -132,6 +133,7 @@ _COMMANDS = (
     datasets,
     recommend,
     serve,
+    export,
     feedback,
     evaluate,
     papers,

@@ -52,6 +52,7 @@ def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.
         serving.champion(partitions),
         serving.lists(partitions),
         serving.recommendations(partitions),
+        serving.export(partitions),
         serving.report(partitions),
         serving.domain_comparison,
         *(paper(partitions) for paper in papers.papers),

@@ -39,6 +39,7 @@ from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.comparison import comparison_records, published_results, write_comparison
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.runtime.resource_usage import track_resources
+from recsys_dagster.serving.export.sinks import export_everywhere
 from recsys_dagster.serving.lookup import PublishedFile
 
 SHOWN_USERS, SHOWN_ITEMS = 3, 10
@@ -148,6 +149,27 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
             "version": provenance.version,
             **location(run.layout.published(run.domain.name)),
             "history": markdown_table(*history_table(ModelStore(run.layout).history(run.domain.name))),
+            **usage_metadata(usage),
+        }
+    )
+
+
+@for_each_domain(
+    dg.asset,
+    key=["serving", "export"],
+    group_name="serving",
+    kinds={"duckdb"},
+    tags=stage_tags("serving"),
+    deps=keys("serving", ("recommendations",)),
+)
+def export(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
+    """The published lists, copied to every target of RECSYS_EXPORT: folders, PostgreSQL, Redis."""
+    run = recsys.hold(context.partition_key)
+    with track_resources() as usage:
+        written = export_everywhere(run.layout.published(run.domain.name), recsys.settings)
+    return dg.MaterializeResult(
+        metadata={
+            "targets": markdown_table(["target", "recommendations"], [[one.target, one.rows] for one in written]),
             **usage_metadata(usage),
         }
     )
