@@ -25,7 +25,7 @@ def datasets() -> None:
     chosen, published = {one.dataset for one in choices}, {one.published for one in choices}
     table = Table("dataset", "domain", "format", "source", "state", "holds", box=None, pad_edge=False)
     licences: dict[str, list[str]] = {}
-    for dataset in (*declared, *CATALOGUE.values()):
+    for dataset in {**CATALOGUE, **{one.id: one for one in declared}}.values():
         state = {
             "chosen": dataset.id in chosen,
             "published": dataset.id in published,

@@ -26,6 +26,7 @@ from recsys_dagster.cli.evaluate import evaluate
 from recsys_dagster.cli.export import export
 from recsys_dagster.cli.feedback import feedback
 from recsys_dagster.cli.history import history
+from recsys_dagster.cli.import_data import import_data
 from recsys_dagster.cli.papers import papers
 from recsys_dagster.cli.promote import promote
 from recsys_dagster.cli.recommend import recommend
@@ -149,3 +150,4 @@ _COMMANDS = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.command("import")(import_data)

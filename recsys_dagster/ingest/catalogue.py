@@ -16,6 +16,7 @@ from recsys_dagster.domains import (
 from recsys_dagster.errors import UsageError
 from recsys_dagster.ingest.declaration import Declaration, DeclarationError, Ratings, read_declaration
 from recsys_dagster.ingest.formats import DECLARED, FORMATS, Format
+from recsys_dagster.ingest.public_datasets import public_declarations
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings
 
@@ -130,6 +131,19 @@ def _kaggle(handle: str, format_name: str, summary: str) -> Dataset:
     )
 
 
+def declared_dataset(declaration: Declaration) -> Dataset:
+    """Return the dataset of a declaration."""
+    return Dataset(
+        id=declaration.id,
+        domain=declaration.domain,
+        format=DECLARED,
+        source=declaration,
+        summary=declaration.summary,
+        licence=declaration.licence,
+        homepage=declaration.homepage,
+    )
+
+
 CATALOGUE: dict[str, Dataset] = {
     dataset.id: dataset
     for dataset in (
@@ -156,6 +170,7 @@ CATALOGUE: dict[str, Dataset] = {
             "myanimelist",
             "list entries with status and time, most of them rated (cleaned files)",
         ),
+        *map(declared_dataset, public_declarations().values()),
     )
 }
 
@@ -167,11 +182,11 @@ def get_dataset(dataset_id: str, settings: Settings) -> Dataset:
         DeclarationError: its declaration cannot be used.
         UsageError: there is no such dataset; the message names the nearest ones.
     """
-    if dataset_id in CATALOGUE:
-        return CATALOGUE[dataset_id]
     paths = {path.stem: path for path in declared_files(Layout(settings.home).datasets())}
     if dataset_id in paths:
         return _declared(paths[dataset_id])
+    if dataset_id in CATALOGUE:
+        return CATALOGUE[dataset_id]
     known = [*paths, *CATALOGUE]
     if _is_path(dataset_id):
         raise UsageError(
@@ -230,7 +245,7 @@ def _declared(path: Path) -> Dataset:
     Raises:
         DeclarationError: the file cannot be used.
     """
-    if path.stem in CATALOGUE:
+    if path.stem in CATALOGUE and path.stem not in public_declarations():
         raise DeclarationError(f"{path}: {path.stem} is the id of a built-in dataset; give the file another name")
     try:
         status = path.stat()
@@ -243,16 +258,7 @@ def _declared(path: Path) -> Dataset:
 def _read_declared(path: Path, state: tuple[int, ...]) -> Dataset:
     """Return the dataset that a file declares; every state of the file has its own entry in the cache."""
     del state
-    declaration = read_declaration(path)
-    return Dataset(
-        id=declaration.id,
-        domain=declaration.domain,
-        format=DECLARED,
-        source=declaration,
-        summary=declaration.summary,
-        licence=declaration.licence,
-        homepage=declaration.homepage,
-    )
+    return declared_dataset(read_declaration(path))
 
 
 def _is_path(name: str) -> bool:

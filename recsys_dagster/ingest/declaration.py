@@ -19,9 +19,7 @@ A declaration is `RECSYS_HOME/datasets/<id>.yaml`; `recsys import` writes it, or
       genres: {column: categories, separator: "|"}
 """
 
-import difflib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -30,6 +28,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.declaration_faults import describe_faults
 from recsys_dagster.runtime.text import printable
 
 IMPLICIT = "implicit"
@@ -260,22 +259,14 @@ def read_declaration(path: Path) -> Declaration:
     try:
         declaration = Declaration.model_validate({"id": path.stem, **content})
     except ValidationError as error:
-        faults = dict.fromkeys(_describe(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        fields = {
+            "": Declaration.model_fields,
+            "ratings": Ratings.model_fields,
+            "interactions": InteractionSource.model_fields,
+            "items": ItemSource.model_fields,
+        }
+        faults = describe_faults(error.errors(), content, fields)
         raise DeclarationError(f"{path}: {'; '.join(faults)}") from None
     if declaration.id != path.stem:
         raise DeclarationError(f"{path}: id: {declaration.id} differs from the file's name; call it {path.stem}")
     return declaration
-
-
-def _describe(place: Sequence[int | str], kind: str, message: str) -> str:
-    """Describe a fault of a field in a few words, with the nearest known name where a field is unknown."""
-    parts = [str(part) for part in place if not re.fullmatch(r"[A-Z]\w*|literal\[.*\]", str(part))]
-    name = printable(".".join(parts))
-    if kind == "missing":
-        return f"{name} is missing"
-    if kind == "extra_forbidden":
-        models: dict[str, type[BaseModel]] = {"interactions": InteractionSource, "items": ItemSource}
-        known = models.get(parts[0], Declaration).model_fields if len(parts) > 1 else Declaration.model_fields
-        nearest = difflib.get_close_matches(parts[-1], known, n=1)
-        return f"{name} is not a field" + (f" (did you mean {nearest[0]}?)" if nearest else "")
-    return ": ".join(part for part in (name, printable(message.removeprefix("Value error, "))) if part)

@@ -4,8 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +13,13 @@ from typing import IO
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.databases import database_file, database_kind, export, shown_address
 from recsys_dagster.ingest.declaration import Declaration, InteractionSource, ItemSource
+from recsys_dagster.ingest.declared_archives import places_in_archive
 from recsys_dagster.ingest.declared_copying import copy_place
-from recsys_dagster.ingest.declared_places import Place, PlaceError, archive_places, local_places
+from recsys_dagster.ingest.declared_places import Place, local_places
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile
 from recsys_dagster.ingest.remote_places import is_remote, remote_places
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.runtime.storage import explaining_disk_full
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import Settings
 
@@ -144,27 +143,10 @@ def _places_of(
     if source.database is not None and source.query is not None:
         return [_database_place(source.database, source.query, role, folder, scratch)]
     if declaration.archive is not None:
-        return _in_archive(declaration.archive, source.files, settings, scratch)
+        return places_in_archive(declaration, source.files, settings, scratch)
     remote = [one for one in source.files if is_remote(one)]
     local = [one for one in source.files if not is_remote(one)]
     return [*(local_places(local, folder) if local else []), *remote_places(remote, settings, scratch)]
-
-
-def _in_archive(archive: str, patterns: Sequence[str], settings: Settings, scratch: Path | None) -> list[Place]:
-    """Return the files in an archive, which is downloaded if it is behind a URL."""
-    if not is_remote(archive):
-        path = Layout(settings.home).datasets() / Path(archive).expanduser()
-        if not path.is_file():
-            raise PlaceError(f"{path}: no such file; correct `archive`, or put the file there")
-        return archive_places(path, str(path), patterns)
-    (place,) = remote_places([archive], settings, scratch)
-    if scratch is None:
-        return [place]
-    path = scratch / "archive.zip"
-    if not path.exists():
-        with place.open() as stream, explaining_disk_full(path), path.open("wb") as file:
-            shutil.copyfileobj(stream, file)
-    return archive_places(path, place.shown, patterns)
 
 
 def _database_place(address: str, query: str, role: str, folder: Path, scratch: Path | None) -> Place:

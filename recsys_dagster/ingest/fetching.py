@@ -17,7 +17,8 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.archive import BadArchiveError, copy_checked, examine_file, unpack
 from recsys_dagster.ingest.catalogue import Dataset, Download, Generated, Kaggle
 from recsys_dagster.ingest.declaration import Declaration
-from recsys_dagster.ingest.declared import copy_declared, look_up, manifest_of
+from recsys_dagster.ingest.declared import copy_declared, look_up, manifest_of, meaning_of
+from recsys_dagster.ingest.declared_archives import is_published_archive
 from recsys_dagster.ingest.download import Limits, NotThereError, discard, download
 from recsys_dagster.ingest.kaggle import KaggleError, NotInDatasetError, download_file
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile, data_version, read_manifest, write_manifest
@@ -86,6 +87,9 @@ def _fetch_declared(
 ) -> Manifest:
     """Return the manifest of a declared dataset's files; fetch them first if any has changed, or may have."""
     layout = Layout(settings.home)
+    is_kept = current is not None and current.meaning == meaning_of(declaration)
+    if current is not None and is_kept and is_published_archive(declaration, settings):
+        return current
     with temporary_folder(layout.raw(dataset.id)) as temporary:
         found = look_up(declaration, settings, temporary)
         if current is not None and found.identity is not None and found.identity == current.identity:

@@ -16,7 +16,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.secret_key import read_or_create_key
 from recsys_dagster.runtime.storage import is_disk_full
 
-UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null")
+UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null", "(no genres listed)")
 """What publishers write for an unknown value, in any case."""
 
 _KNOWN_TEXT = (

@@ -337,7 +337,7 @@ def _list_sql(name: str, declared: str | ListColumn | FlagColumns | None) -> str
         return f"list_filter([{flags}], LAMBDA value: value IS NOT NULL)"
     text = quoted_name(name)
     if isinstance(declared, ListColumn) and declared.separator is not None:
-        return f"string_split({text}, {quoted(declared.separator)})"
+        return f"list_transform(string_split({text}, {quoted(declared.separator)}), LAMBDA value: trim(value))"
     # A list as JSON or as Python writes it, else a single value.
     is_json = f"json_valid({text}) AND json_type(CASE WHEN json_valid({text}) THEN {text} END) = 'ARRAY'"
     inside = f"regexp_replace({text}, '^\\s*\\[\\s*[''\"]?|[''\"]?\\s*\\]\\s*$', '', 'g')"

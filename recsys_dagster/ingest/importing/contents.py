@@ -1,0 +1,194 @@
+"""Describe what is in the columns of a table, by its first rows."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from recsys_dagster.ingest.importing.tables import Column, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+SAMPLE_ROWS = 20_000
+"""Rows from the start of a table by which its columns are recognised."""
+
+_EXAMPLES = 3
+_EARLIEST, _LATEST = 788_918_400, 4_102_444_800  # 1995 and 2100, in seconds since 1970
+
+_UNITS = (("seconds", 1e11), ("milliseconds", 1e14), ("microseconds", float("inf")))
+_SEPARATORS = ("|", ";", ",", "/")
+_SEPARATED = 0.03
+"""From this share of cells on, a separator is one."""
+
+_UUID = r"\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?"
+_EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+_JSON_LIST = r"\s*\[.*\]\s*"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in a column; shares are of its values, which are its cells that are not empty.
+
+    Attributes:
+        column: the column.
+        rows: cells looked at.
+        values: cells that are not empty.
+        distinct: different values.
+        numbers: share of numbers.
+        integers: share of whole numbers in the plain notation of ids.
+        low, high: smallest and largest number; None where there is none.
+        epochs: share of numbers that are plausible seconds, milliseconds or microseconds since 1970.
+        times: share of times written as text, such as 2021-05-03T10:00:00+02:00.
+        uuids: share of UUIDs.
+        emails: share of e-mail addresses.
+        lists: share of lists, or of texts in square brackets.
+        urls: share of web addresses.
+        flags: share of 0 and 1, true and false.
+        years: share of texts that end with a year in parentheses, as titles of films do.
+        separator: what stands between several values of a cell; None where no cell seems to have several.
+        decimal_comma: whether numbers are written as 3,5.
+        length: mean number of characters.
+        examples: the first different values.
+    """
+
+    column: Column
+    rows: int
+    values: int
+    distinct: int
+    numbers: float
+    integers: float
+    low: float | None
+    high: float | None
+    epochs: float
+    times: float
+    uuids: float
+    emails: float
+    lists: float
+    urls: float
+    flags: float
+    years: float
+    separator: str | None
+    decimal_comma: bool
+    length: float
+    examples: tuple[str, ...]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether (almost) all values are numbers."""
+        return self.values > 0 and self.numbers >= 0.9
+
+    @property
+    def is_time(self) -> bool:
+        """Whether (almost) all values are times."""
+        return self.values > 0 and max(self.times, self.epochs) >= 0.9
+
+    @property
+    def time_unit(self) -> str | None:
+        """The unit of times that are numbers; None where they are texts."""
+        if self.times > self.epochs or self.high is None:
+            return None
+        return next(name for name, end in _UNITS if self.high < end)
+
+    @property
+    def type_name(self) -> str:
+        """The kind of values, in a word or two."""
+        if not self.values:
+            return "empty"
+        if self.column.is_list or self.lists >= 0.9:
+            return "list"
+        if self.is_time and self.times >= 0.9:
+            return "time"
+        if self.uuids >= 0.9:
+            return "UUID"
+        if self.emails >= 0.9:
+            return "e-mail"
+        if self.integers >= 0.99:
+            return "integer"
+        return "number" if self.is_number else "text"
+
+
+def text_of(column: Column) -> str:
+    """Return the SQL of a cell as text without surrounding blanks; NULL where it is empty."""
+    name = identifier(column.name)
+    if column.is_list:
+        return f"nullif(CAST(to_json({name}) AS VARCHAR), '[]')"
+    return f"nullif(trim(CAST({name} AS VARCHAR)), '')"
+
+
+def number_of(text: str) -> str:
+    """Return the SQL of the number in a text, which may be written as 3,5; NULL where it is none."""
+    point = f"CASE WHEN regexp_full_match({text}, '-?\\d+,\\d+') THEN replace({text}, ',', '.') ELSE {text} END"
+    number = f"try_cast({point} AS DOUBLE)"
+    return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+
+def time_of(text: str) -> str:
+    """Return the SQL of the time in a text, in UTC unless it names another zone; NULL where it is none."""
+    number = number_of(text)
+    cases = " ".join(
+        f"WHEN {number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale} THEN"
+        f" make_timestamp(CAST({number} * {1_000_000 // scale} AS BIGINT))"
+        for scale in (1, 1_000, 1_000_000)
+    )
+    return f"CASE {cases} ELSE timezone('UTC', try_cast({text} AS TIMESTAMPTZ)) END"
+
+
+def identifier(name: str) -> str:
+    """Return the name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def describe_columns(table: Table, connection: "duckdb.DuckDBPyConnection") -> list[Content]:
+    """Describe every column of a table by its first rows."""
+    connection.execute("SET TimeZone = 'UTC'")
+    texts = ", ".join(f"{text_of(column)} AS {identifier(column.name)}" for column in table.columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE first_rows AS SELECT {texts} FROM {table.sql()} LIMIT {SAMPLE_ROWS}"
+    )
+    return [_describe(column, connection) for column in table.columns]
+
+
+def _describe(column: Column, connection: "duckdb.DuckDBPyConnection") -> Content:
+    value = identifier(column.name)
+    number = number_of("value")
+    is_number = f"{number} IS NOT NULL"
+    epochs = " OR ".join(
+        f"{number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale}" for scale in (1, 1_000, 1_000_000)
+    )
+    shares: dict[str, Any] = {
+        "numbers": is_number,
+        "integers": r"regexp_full_match(value, '-?\d{1,19}')",
+        "epochs": epochs,
+        "times": rf"NOT ({is_number}) AND regexp_matches(value, '\d{{2}}')"
+        " AND try_cast(value AS TIMESTAMPTZ) IS NOT NULL",
+        "uuids": f"regexp_full_match(value, '{_UUID}') AND NOT ({is_number})",
+        "emails": f"regexp_full_match(value, '{_EMAIL}')",
+        "lists": f"regexp_full_match(value, '{_JSON_LIST}', 's')",
+        "urls": "regexp_matches(value, '^https?://')",
+        "years": r"regexp_matches(value, '\(\d{4}([-–]\s*(\d{4})?)?\)$')",
+        "flags": "lower(value) IN ('0', '1', '0.0', '1.0', 'true', 'false')",
+    }
+    shares |= {separator: f"contains(value, '{separator}')" for separator in _SEPARATORS}
+    counted = ", ".join(
+        f"coalesce(avg(CASE WHEN {sql} THEN 1 ELSE 0 END), 0) AS {identifier(name)}" for name, sql in shares.items()
+    )
+    result = connection.execute(
+        "SELECT (SELECT count(*) FROM first_rows) AS rows, count(*) AS values,"
+        f" count(DISTINCT value) AS distinct_values, min({number}) AS low,"
+        f" max({number}) AS high, coalesce(avg(length(value)), 0) AS length,"
+        rf" coalesce(bool_or(regexp_full_match(value, '-?\d+,\d+')), FALSE) AS decimal_comma, {counted}"
+        f" FROM (SELECT {value} AS value FROM first_rows WHERE {value} IS NOT NULL)"
+    )
+    names = [name for name, *_ in result.description]
+    found = dict(zip(names, result.fetchone() or (), strict=True))
+    examples = connection.execute(
+        f"SELECT value FROM (SELECT {value} AS value, min(rowid) AS place FROM first_rows"
+        f" WHERE {value} IS NOT NULL GROUP BY 1) ORDER BY place LIMIT {_EXAMPLES}"
+    ).fetchall()
+    separators = {separator: found.pop(separator) for separator in _SEPARATORS}
+    return Content(
+        column=column,
+        separator=next((separator for separator in _SEPARATORS if separators[separator] >= _SEPARATED), None),
+        distinct=found.pop("distinct_values"),
+        examples=tuple(example for (example,) in examples),
+        **found,
+    )

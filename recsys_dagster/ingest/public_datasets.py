@@ -1,0 +1,14 @@
+"""Read the declarations of public datasets that come with the project: the files in the folder `public`."""
+
+import functools
+from pathlib import Path
+
+from recsys_dagster.ingest.declaration import Declaration, read_declaration
+
+_FOLDER = Path(__file__).with_name("public")
+
+
+@functools.cache
+def public_declarations() -> dict[str, Declaration]:
+    """Return the declarations by id; their archives are fetched from their publishers, or from a mirror."""
+    return {path.stem: read_declaration(path) for path in sorted(_FOLDER.glob("*.yaml"))}
