@@ -62,6 +62,38 @@ class FoldIn(ABC):
         """
 
 
+class ItemContributions(ABC):
+    """A model whose score of an item is a sum over the items of the user's history."""
+
+    @abstractmethod
+    def contributions(
+        self, history: Interactions, items: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Divide the scores of some items among the items of one user's history.
+
+        Args:
+            history: interactions of one user.
+            items: (k,) indices of the items.
+
+        Returns:
+            (h,) int32 indices of the items of the history that count, and (h, k) float32: what each of them contributes
+            to the score of each item. The columns sum to the scores; an item that the model cannot score has zeros.
+        """
+
+    @abstractmethod
+    def similar_items(self, items: NDArray[np.int32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the items that most resemble each of some items.
+
+        Args:
+            items: (n,) indices of the items.
+            k: length of the lists.
+
+        Returns:
+            (n, k) int32 items, the most similar first, -1 where there are fewer; and (n, k) float32 similarities above
+            zero, -inf where there are fewer.
+        """
+
+
 class StatedTastes(ABC):
     """A model with its own way to score items by the genres that a new user says they like.
 

@@ -27,7 +27,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, TopN
-from recsys_dagster.models.capabilities import FoldIn, RatingPredictor, SeparableInputs
+from recsys_dagster.models.capabilities import FoldIn, ItemContributions, RatingPredictor, SeparableInputs
 from recsys_dagster.models.contract_data import (
     COLD_ITEMS,
     COLD_USERS,
@@ -255,6 +255,32 @@ def predictions_from_own_inputs_are_the_models_own(case: Case) -> None:
     np.testing.assert_allclose(model.predict_from(own), expected, rtol=1e-4, atol=1e-5)
 
 
+def contributions_sum_to_the_scores(case: Case) -> None:
+    """What the items of a history contribute to the score of an item sums to that score."""
+    model, data = case.model, case.data
+    if not (isinstance(model, ItemContributions) and isinstance(model, FoldIn)):
+        return
+    history = data.train.where(data.train.users == 3)
+    history = replace(history, users=np.zeros_like(history.users))
+    top = model.recommend_for(5, history=history)
+    liked, shares = model.contributions(history, top.items[0])
+    _require(bool(np.isin(liked, history.items).all()), "an item that is not in the history contributes to a score")
+    np.testing.assert_allclose(shares.sum(axis=0), top.scores[0], rtol=1e-3, atol=1e-4, err_msg="sums of contributions")
+
+
+def similar_items_are_others_and_the_most_similar_come_first(case: Case) -> None:
+    """No item is among the items similar to it, and similarities fall along the list."""
+    model = case.model
+    if not isinstance(model, ItemContributions):
+        return
+    items = np.arange(N_ITEMS, dtype=np.int32)
+    similar, scores = model.similar_items(items, 5)
+    _require(similar.shape == (N_ITEMS, 5), f"the lists of similar items have the shape {similar.shape}")
+    _require(not (similar == items[:, None]).any(), "an item is similar to itself")
+    _require(bool(((similar >= 0) == np.isfinite(scores)).all()), "a similarity has no item, or an item none")
+    _require(bool((scores[:, :-1] >= scores[:, 1:]).all()), "similarities rise along a list")
+
+
 def new_users_are_served_by_their_history(case: Case) -> None:
     """New users get full lists without the items of their history."""
     known = case.data.train.where(np.isin(case.data.train.users, [10, 11]))
@@ -344,6 +370,8 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     predictions_are_on_the_scale,
     predictions_beat_the_mean,
     predictions_from_own_inputs_are_the_models_own,
+    contributions_sum_to_the_scores,
+    similar_items_are_others_and_the_most_similar_come_first,
     new_users_are_served_by_their_history,
     new_users_are_served_by_their_tastes,
     a_new_user_without_history_is_served_next_to_one_with,

@@ -19,9 +19,10 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.base import Model
-from recsys_dagster.models.capabilities import FoldIn
+from recsys_dagster.models.base import Model, top_k
+from recsys_dagster.models.capabilities import FoldIn, ItemContributions
 from recsys_dagster.models.params import Params
+from recsys_dagster.runtime.blocks import SCORE_BYTES
 
 
 class PositivesParams(Params):
@@ -101,8 +102,11 @@ class PositivesModel(Model):
         return wide
 
 
-class FoldInPositivesModel(FoldIn, PositivesModel):
-    """A ranker on positives that also scores new users by theirs; a subclass adds `_column_scores_for`."""
+class FoldInPositivesModel(ItemContributions, FoldIn, PositivesModel):
+    """A ranker on positives that also scores new users by theirs, and says which of these a score comes from.
+
+    A subclass adds `_column_scores_for`, `_divide` and `_similarities`.
+    """
 
     @abstractmethod
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
@@ -111,6 +115,55 @@ class FoldInPositivesModel(FoldIn, PositivesModel):
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         positives = self._matrix(history.positive(self.like_threshold_), n_users)
         return self._item_scores(self._column_scores_for(positives), np.diff(positives.indptr) > 0)
+
+    @abstractmethod
+    def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Divide the scores of some columns among the positives of one user.
+
+        Args:
+            positives: (1, n_columns) CSR of the strengths.
+            targets: (k,) columns.
+
+        Returns:
+            (h, k) float32 contribution of each entry of `positives`, in its order.
+        """
+
+    @abstractmethod
+    def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the (len(columns), n_columns) float32 similarities of all columns to each of these."""
+
+    def contributions(
+        self, history: Interactions, items: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Divide the scores of some items among the positives of one user; see `ItemContributions`."""
+        positives = history.positive(self.like_threshold_)
+        row = self._matrix(replace(positives, users=np.zeros_like(positives.users)), 1)
+        targets, is_scored = self._columns_of(items)
+        shares = np.zeros((row.nnz, len(items)), np.float32)
+        shares[:, is_scored] = self._divide(row, targets[is_scored])
+        return self.columns_[row.indices], shares
+
+    def similar_items(self, items: NDArray[np.int32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the items that most resemble each of some items; see `ItemContributions`."""
+        columns, has_column = self._columns_of(items)
+        similar = np.full((len(items), k), -1, np.int32)
+        values = np.full((len(items), k), -np.inf, np.float32)
+        known = np.flatnonzero(has_column)
+        rows = max(1, SCORE_BYTES // (4 * len(self.columns_)))
+        for start in range(0, len(known), rows):
+            block = known[start : start + rows]
+            scores = self._similarities(columns[block])
+            scores[np.arange(len(block)), columns[block]] = -np.inf
+            scores[scores <= 0] = -np.inf
+            found, found_scores = top_k(scores, min(k, scores.shape[1]))
+            similar[block, : found.shape[1]] = np.where(found >= 0, self.columns_[found], -1)
+            values[block, : found.shape[1]] = found_scores
+        return similar, values
+
+    def _columns_of(self, items: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return the (n,) column of each item, and whether it has one."""
+        places = np.searchsorted(self.columns_, items).astype(np.int32)
+        return places, self.columns_[np.minimum(places, len(self.columns_) - 1)] == items
 
 
 def describe_positives(like_threshold: float | None) -> str:

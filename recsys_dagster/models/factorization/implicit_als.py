@@ -1,5 +1,6 @@
 """Factorise implicit feedback by alternating least squares, with the library `implicit`."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -89,6 +90,33 @@ class ImplicitAls(FoldInPositivesModel):
             factors = solver.recalculate_user(np.arange(positives.shape[0]), self._confidences(positives))
         scores: NDArray[np.float32] = factors @ self.item_factors_.T
         return scores
+
+    def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Divide the scores as in Hu, Koren and Volinsky 2008, §5.
+
+        With A = YᵀY + λI + Y_hᵀ(C − I)Y_h over the history h, the score of i is Σ_j c_j y_iᵀA⁻¹y_j. The matrix
+        A⁻¹Y_hᵀ is P Y_hᵀ (I + (C − I) Y_h P Y_hᵀ)⁻¹, where P = (YᵀY + λI)⁻¹ is the same for all users.
+        """
+        history, chosen = self.item_factors_[positives.indices], self.item_factors_[targets]
+        confidences = self.params.alpha * self._confidences(positives).data
+        projected = self._inverse_gram @ history.T
+        inner = np.eye(len(history)) + (confidences - 1)[:, None] * (history @ projected)
+        products = np.linalg.solve(inner.T, (chosen @ projected).T)
+        shares: NDArray[np.float32] = (confidences[:, None] * products).astype(np.float32)
+        return shares
+
+    def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
+        norms = np.maximum(np.linalg.norm(self.item_factors_, axis=1), np.finfo(np.float32).tiny)
+        cosines: NDArray[np.float32] = (self.item_factors_[columns] @ self.item_factors_.T) / norms
+        cosines /= norms[columns][:, None]
+        return cosines
+
+    @cached_property
+    def _inverse_gram(self) -> NDArray[np.float64]:
+        """(factors, factors) inverse of YᵀY + λI."""
+        factors = self.item_factors_.astype(np.float64)
+        inverse: NDArray[np.float64] = np.linalg.inv(factors.T @ factors + self.penalty_ * np.eye(factors.shape[1]))
+        return inverse
 
     def _confidences(self, strengths: sp.csr_array) -> sp.csr_matrix:
         """Return the confidence in each positive divided by alpha, by which the library multiplies it."""

@@ -137,6 +137,13 @@ class Ease(FoldInPositivesModel):
 
         return sparse_by_dense(positives, self.weights_)
 
+    def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
+        weights: NDArray[np.float32] = self.weights_[np.ix_(positives.indices, targets)]
+        return positives.data[:, None] * weights
+
+    def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self.weights_[columns]
+
 
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:
     """Return XᵀW²X, (n_columns, n_columns) float32.

@@ -86,6 +86,14 @@ class ItemKnn(FoldInPositivesModel):
         scores: NDArray[np.float32] = (positives @ self.similarities_).toarray()
         return scores
 
+    def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
+        similarities: NDArray[np.float32] = self.similarities_[positives.indices][:, targets].toarray()
+        return positives.data[:, None] * similarities
+
+    def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
+        similarities: NDArray[np.float32] = self.similarities_[columns].toarray()
+        return similarities
+
 
 def neighbour_matrix(positives: sp.csr_array, params: ItemKnnParams) -> sp.csr_array:
     """Return the (n, n) float32 CSR of similarities: column j holds those of the items most similar to j.
