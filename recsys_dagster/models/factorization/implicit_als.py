@@ -115,8 +115,7 @@ class ImplicitAls(FoldInPositivesModel):
     def _inverse_gram(self) -> NDArray[np.float64]:
         """(factors, factors) inverse of YᵀY + λI."""
         factors = self.item_factors_.astype(np.float64)
-        inverse: NDArray[np.float64] = np.linalg.inv(factors.T @ factors + self.penalty_ * np.eye(factors.shape[1]))
-        return inverse
+        return np.linalg.inv(factors.T @ factors + self.penalty_ * np.eye(factors.shape[1])).astype(np.float64)
 
     def _confidences(self, strengths: sp.csr_array) -> sp.csr_matrix:
         """Return the confidence in each positive divided by alpha, by which the library multiplies it."""

@@ -139,10 +139,12 @@ class Ease(FoldInPositivesModel):
 
     def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
         weights: NDArray[np.float32] = self.weights_[np.ix_(positives.indices, targets)]
-        return positives.data[:, None] * weights
+        shares: NDArray[np.float32] = positives.data[:, None] * weights
+        return shares
 
     def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
-        return self.weights_[columns]
+        weights: NDArray[np.float32] = self.weights_[columns]
+        return weights
 
 
 def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.float32]:

@@ -88,7 +88,8 @@ class ItemKnn(FoldInPositivesModel):
 
     def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
         similarities: NDArray[np.float32] = self.similarities_[positives.indices][:, targets].toarray()
-        return positives.data[:, None] * similarities
+        shares: NDArray[np.float32] = positives.data[:, None] * similarities
+        return shares
 
     def _similarities(self, columns: NDArray[np.int32]) -> NDArray[np.float32]:
         similarities: NDArray[np.float32] = self.similarities_[columns].toarray()
