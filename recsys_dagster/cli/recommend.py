@@ -27,9 +27,13 @@ def recommend(
         list[str] | None,
         typer.Option("--rated", help="NAME=RATING: a title that a new user rates; may be repeated."),
     ] = None,
+    liked: Annotated[
+        list[str] | None,
+        typer.Option("--liked", help="NAME: a title that a new user likes, without a rating; may be repeated."),
+    ] = None,
     taste: Annotated[
         list[str] | None,
-        typer.Option("--taste", help="GENRE=RATING: a genre that a new user rates; may be repeated."),
+        typer.Option("--taste", help="GENRE=RATING (GENRE where there are no ratings): a genre that a new user rates."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Model for a new user; default: the best that can do it.")
@@ -52,15 +56,19 @@ def recommend(
 
     [dim]recsys recommend --domain anime --rated "Cowboy Bebop=9" --rated "Trigun=8"[/dim]
 
+    [dim]recsys recommend --domain movie --liked Heat --liked "Toy Story"[/dim]
+
     [dim]recsys recommend --domain anime --taste Action=9 --taste Magic=6[/dim]
     """
     settings = read_settings()
     layout = Layout(settings.home)
     path = layout.published(get_domain(domain, settings).name)
-    if sum(map(bool, (user is not None, rated, taste))) != 1:
-        raise UsageError("give one of '--user', '--rated' and '--taste' (the last two may be repeated)")
+    if sum(map(bool, (user is not None, rated or liked, taste))) != 1:
+        raise UsageError("give '--user', or '--rated' and '--liked', or '--taste' (all but the first may be repeated)")
     if user is not None and model is not None:
-        raise UsageError("'--model' is for new users, with '--rated' or '--taste'; a user's list is by the champion")
+        raise UsageError(
+            "'--model' is for new users, with '--rated', '--liked' or '--taste'; a user's list is by the champion"
+        )
     from recsys_dagster.serving.lookup import PublishedFile
 
     with PublishedFile(path) as published:
@@ -70,9 +78,12 @@ def recommend(
         from recsys_dagster.model_store.store import ModelStore
         from recsys_dagster.serving.cold_start import recommend_by_ratings, recommend_by_tastes
 
-        recommend_to_new_user = recommend_by_ratings if rated else recommend_by_tastes
-        result = recommend_to_new_user(published, ModelStore(layout), rated or taste or [], n, kind=kind, model=model)
-    _print_cold_start_list(result, domain, "rated" if rated else "tastes", n, kind, as_json)
+        store = ModelStore(layout)
+        if taste:
+            result = recommend_by_tastes(published, store, taste, n, kind=kind, model=model)
+        else:
+            result = recommend_by_ratings(published, store, rated or [], n, liked=liked or [], kind=kind, model=model)
+    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, as_json)
 
 
 def _print_user_list(published: "PublishedFile", user: int, n: int, kind: str | None, as_json: bool) -> None:
@@ -101,7 +112,9 @@ def _print_cold_start_list(
         return
     screen = console()
     screen.print(recommendations_table(result.recommendations))
-    ratings = ", ".join(f"{printable(name)} {rating:g}" for name, rating in result.ratings.items())
+    ratings = ", ".join(
+        printable(name) if rating is None else f"{printable(name)} {rating:g}" for name, rating in result.ratings.items()
+    )
     screen.print(f"{result.model} {result.version}, for: {ratings}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:
         typer.echo(f"{result.model} has no more {_titles_of(kind)} to recommend.", err=True)
@@ -113,7 +126,7 @@ def _titles_of(kind: str | None) -> str:
 
 def _print_json(
     domain: str,
-    user: dict[str, int] | dict[str, dict[str, float]],
+    user: dict[str, int] | dict[str, dict[str, float | None]],
     model: str,
     version: str,
     recommendations: "Sequence[Recommendation]",

@@ -212,13 +212,16 @@ def build_leaderboard(
         seed: of the paired bootstrap.
 
     Raises:
-        RecsysError: a baseline was not evaluated, or per-user results are of different users.
+        RecsysError: a baseline was not evaluated, nor skipped for want of ratings, or per-user results are of different users.
     """
     champion = choose_champion(metrics, protocol=protocol)
     metrics = [row for row in metrics if row.protocol == protocol]
+    missing = list(missing)
+    skipped = {outcome.model for outcome in missing if outcome.state is State.SKIPPED}
+    _require({row.model for row in metrics}, [name for name in BASELINES if name not in skipped])
     pairs = [pair for key in BASELINE_OF for pair in _compare(per_user or {}, key, seed)]
     rows = _rows(metrics, protocol, _with_reference(pairs, CHOOSING_METRIC, champion))
-    return Leaderboard(rows, _comparisons(rows, pairs), list(missing), pairs)
+    return Leaderboard(rows, _comparisons(rows, pairs), missing, pairs)
 
 
 def _rows(
@@ -228,7 +231,6 @@ def _rows(
     choosing = _by_model(metrics, protocol, CHOOSING_FOLD, CHOOSING_METRIC)
     reported = {key: _by_model(metrics, protocol, REPORTED_FOLD, key) for key in LEADERBOARD_METRICS}
     versions = {row.model: row.version for row in metrics}
-    _require(versions, BASELINES)
     diagnostics = diagnose(metrics)
 
     def position(model: str) -> tuple[float, bool, int, str]:

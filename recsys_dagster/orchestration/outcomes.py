@@ -35,11 +35,11 @@ def conclude(run: DomainRun, outcome: Outcome, metadata: Mapping[str, Any]) -> M
     """Store the outcome, and return it as the result of the asset, with further metadata.
 
     Raises:
-        RecsysError: a baseline failed. No other figure can be interpreted without it, so the run ends.
+        RecsysError: a baseline failed (the one for ratings is skipped where there are none). No other figure can be interpreted without it, so the run ends.
     """
     write_outcome(run.layout, run.domain.name, outcome)
     fitted = outcome.state is State.FITTED
-    if outcome.model in BASELINES and not fitted:
+    if outcome.model in BASELINES and outcome.state is State.FAILED:
         raise RecsysError(f"{outcome}; nothing is published without the baseline")
     shown: dict[str, Any] = {"outcome": str(outcome.state)}
     if not fitted:

@@ -97,20 +97,28 @@ def few_times_are_lost(run: DomainRun) -> list[Finding]:
 
 
 def ratings_are_on_the_scale(run: DomainRun) -> list[Finding]:
-    """Every clean rating is a number on the scale of the dataset, and there is at least one, unless it has no ratings.
+    """Every clean rating is a number on the scale of the dataset, and there is at least one.
+
+    With implicit feedback there is at least one interaction, and no rating.
 
     Cure: look up the scale of the source in its README; another scale is mapped in sql/sources/<format>/.
     """
     scale = run.origin.scale
-    low, high = scale or (0, 0)
     with run.warehouse.connect() as connection:
+        if scale is None:
+            interactions, ratings = connection.execute(
+                "SELECT (SELECT count(*) FROM clean.interactions), (SELECT count(*) FROM clean.ratings)"
+            ).fetchall()[0]
+            return [
+                Finding("interactions", "at least 1", f"{interactions:,}", interactions > 0),
+                none_of("ratings in implicit feedback", ratings),
+            ]
+        low, high = scale
         rows, outside = connection.execute(
             "SELECT count(*), count(*) FILTER (rating IS NULL OR isnan(rating) OR rating NOT BETWEEN ? AND ?)"
             " FROM clean.ratings",
             [low, high],
         ).fetchall()[0]
-    if scale is None:
-        return [none_of("ratings of a dataset without a scale", rows)]
     return [
         Finding("ratings", "at least 1", f"{rows:,}", rows > 0),
         none_of(f"ratings outside of {low:g} to {high:g}", outside),
@@ -180,7 +188,8 @@ def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
     """Popular and less popular items have the share of ratings that they had when the published lists were made.
 
     The items are sorted by their number of ratings then and cut into ten parts with a tenth of the ratings each; new
-    items are in the least popular part. The population stability index of the parts is at most RECSYS_MAX_DRIFT.
+    items are in the least popular part. The population stability index of the parts is at most RECSYS_MAX_DRIFT. Where
+    there are no ratings, interactions count.
 
     Cure: look for the items with many new ratings: a bot or a broken import rates a few items very often. If the change
     is real, allow it for one run: RECSYS_MAX_DRIFT.

@@ -27,14 +27,20 @@ UNION ALL
 SELECT 'users', count(DISTINCT user_id) FROM clean.interactions
 """
 RATING_COUNTS = "SELECT rating, count(*) AS ratings FROM clean.ratings GROUP BY rating"
-ITEM_RATINGS = "SELECT item_id, count(*) AS ratings FROM clean.ratings GROUP BY item_id"
+COUNTED = """
+SELECT item_id FROM clean.ratings
+UNION ALL
+SELECT item_id FROM clean.interactions WHERE NOT EXISTS (SELECT 1 FROM clean.ratings)
+"""
+"""The item of each rating or, where there are no ratings, of each interaction."""
+ITEM_RATINGS = f"SELECT item_id, count(*) AS ratings FROM ({COUNTED}) GROUP BY item_id"
 _QUERIES = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "item_ratings": ITEM_RATINGS}
 
 NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so there is nothing to compare with", True)
 
 
 def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.Table]":
-    """Return what the next run is compared with: rows of each table, and number of ratings by value and by item."""
+    """Return what the next run is compared with: rows of each table, and ratings (else interactions) by value and item."""
     return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in _QUERIES.items()}
 
 

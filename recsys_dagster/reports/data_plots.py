@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 def profile_figures(profile: Profile) -> list[tuple[str, str]]:
     """Return (caption, SVG) of each plot that the source has data for."""
+    most = ("Most rated titles", "ratings") if profile.ratings else ("Titles with the most interactions", "interactions")
     candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
         ("How often each rating was given", profile.ratings, plot_ratings, {}),
         ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),
@@ -38,7 +39,7 @@ def profile_figures(profile: Profile) -> list[tuple[str, str]]:
         ("Titles by year of release", profile.years, plot_years, {}),
         ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
         ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
-        ("Most rated titles", profile.most_rated, plot_named_items, {"label": "ratings"}),
+        (most[0], profile.most_rated, plot_named_items, {"label": most[1]}),
         ("Titles with the most members", profile.most_members, plot_named_items, {"label": "members"}),
         ("The title with the most members of each kind", profile.kind_members, plot_named_items, {"label": "members"}),
         ("Titles with the most episodes", profile.most_episodes, plot_named_items, {"label": "episodes"}),

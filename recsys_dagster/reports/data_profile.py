@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from recsys_dagster.quality.reference import COUNTED
 from recsys_dagster.serving.item_names import name_sql
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Profile:
     """Summary of the data. Sequences are in plotting order and empty if the source has no such data.
 
     Attributes:
-        counts: number of users, titles, ratings, interactions and rejected rows, by label.
+        counts: number of users, titles, ratings (if there are any), interactions and rejected rows, by label.
         ratings: (rating, count), in rising order.
         joint: (b, m, n): n items have 2^b to 2^(b+1) - 1 ratings with a mean from m to m + 1 times `MEAN_BIN`.
         kinds: (kind, number of items), most frequent first.
@@ -34,7 +35,8 @@ class Profile:
         months: (first day of the month, number of interactions), of the interactions that have a time.
         per_user: (b, n): n users have 2^b to 2^(b+1) - 1 interactions.
         per_item: the same for items that have any interactions.
-        most_rated, most_members, most_episodes: (name, count) of the ten items with the highest counts.
+        most_rated, most_members, most_episodes: (name, count) of the ten items with the highest counts; without ratings
+            `most_rated` counts interactions.
         kind_members: (kind and the name of its item with the most members, count), highest first.
         words: (word, number of titles that contain it), most frequent first, without stop words.
     """
@@ -121,7 +123,7 @@ _QUERIES = {
     "most_rated": f"""
         SELECT {name_sql()}, ratings
         FROM (
-            SELECT item_id, count(*) AS ratings FROM clean.ratings
+            SELECT item_id, count(*) AS ratings FROM ({COUNTED})
             GROUP BY item_id ORDER BY ratings DESC, item_id LIMIT {ITEMS_SHOWN}
         )
         INNER JOIN clean.items USING (item_id)
@@ -143,8 +145,9 @@ def read_profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
     def rows(query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
+    counts = {label: rows(query)[0][0] for label, query in _COUNTS.items()}
     return Profile(
-        counts={label: rows(query)[0][0] for label, query in _COUNTS.items()},
+        counts={label: n for label, n in counts.items() if n or label != "ratings"},
         words=_words(connection),
         **{field: rows(query) for field, query in _QUERIES.items()},
     )

@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "niche": "is neither light nor heavy, and has the least popular titles",
     "new": "is treated as a new user: a model gets only the five titles that this user rated highest",
 }
+WITHOUT_RATINGS = {"new": "is treated as a new user: a model gets only five titles, those of the largest weights"}
+"""The descriptions that differ where there are no ratings."""
 """What makes each example user an example, by name."""
 
 
@@ -56,7 +58,7 @@ class ExampleUser:
         name: `light`, `average`, `heavy`, `niche` or `new`.
         user_id: the user's id in the source.
         known: number of items that the models know of.
-        has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings.
+        has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings or weights.
         history: twenty of the known items.
         genres: (genre, number of known items), most frequent first; of each item, the first three genres count.
     """
@@ -100,7 +102,8 @@ def _describe(
         LEFT JOIN clean.ratings
             ON ratings.user_id = interactions.user_id AND ratings.item_id = interactions.item_id
         WHERE interactions.user_id = $user AND list_contains($known, interactions.item_id)
-        ORDER BY interactions."at" DESC NULLS LAST, ratings.rating DESC NULLS LAST, interactions.item_id
+        ORDER BY interactions."at" DESC NULLS LAST, ratings.rating DESC NULLS LAST,
+            interactions.weight DESC NULLS LAST, interactions.item_id
         """,
         {"user": user_id, "known": known},
     ).fetchall()

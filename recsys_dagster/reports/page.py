@@ -13,7 +13,7 @@ from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_M
 from recsys_dagster.papers.faults import FAULTS, describe_fault
 from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
-from recsys_dagster.reports.example_users import DESCRIPTIONS
+from recsys_dagster.reports.example_users import DESCRIPTIONS, WITHOUT_RATINGS
 from recsys_dagster.reports.figures import cached_svg, to_svg
 from recsys_dagster.reports.leaderboard_table import leaderboard_columns, metric_table
 from recsys_dagster.reports.model_plots import (
@@ -65,7 +65,8 @@ def write_report(path: Path, report: Report) -> None:
         fault_figure=_fault_figure(report.faults),
         fault_explanations={row.fault: describe_fault(row.fault) for row in report.faults if row.fault in FAULTS},
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
-        user_descriptions=DESCRIPTIONS,
+        user_descriptions=DESCRIPTIONS if report.provenance.scale else DESCRIPTIONS | WITHOUT_RATINGS,
+        hit="rated highly" if report.provenance.scale else "has",
         genre_figures={
             user.name: to_svg(plot_counts(user.genres, label="titles")) for user in report.example_users if user.genres
         },

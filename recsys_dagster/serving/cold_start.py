@@ -1,4 +1,4 @@
-"""Recommend to users who are not in the data, by items or genres that they rate.
+"""Recommend to users who are not in the data, by items or genres that they rate or like.
 
 The models are those of the run that published, in the versions of its leaderboard, and ids and titles are those of the
 published file. A run that is active meanwhile neither delays an answer nor gets mixed up with it.
@@ -31,13 +31,14 @@ class ColdStartList:
 
     Attributes:
         model, version: the model of the last run that made them.
-        ratings: the ratings that the user gave, by the name of the item or genre as it is in the data.
+        ratings: the ratings that the user gave, by the name of the item or genre as it is in the data; None for one
+            that the user likes.
         recommendations: best first.
     """
 
     model: str
     version: str
-    ratings: dict[str, float]
+    ratings: dict[str, float | None]
     recommendations: list[Recommendation]
 
 
@@ -47,15 +48,17 @@ def recommend_by_ratings(
     statements: Sequence[str],
     n: int,
     *,
+    liked: Sequence[str] = (),
     kind: str | None = None,
     model: str | None = None,
 ) -> ColdStartList:
-    """Recommend items to a new user who rates some items; these are excluded.
+    """Recommend items to a new user who rates or likes some items; these are excluded.
 
     Args:
         published: the published file of the domain.
         store: the model store of the same home.
         statements: "NAME=RATING" each; the name is looked up by `ItemFinder`.
+        liked: names of items that the user likes, without a rating.
         n: largest number of items.
         kind: recommend items of this kind only; their ranks stay those of the whole list.
         model: name of the model to use; default: the best model of the last run that can score by a history.
@@ -71,18 +74,19 @@ def recommend_by_ratings(
     from recsys_dagster.models.capabilities import FoldIn
 
     finder, scale = ItemFinder(published.named_items()), published.provenance().scale
-    rated: dict[int, tuple[NamedItem, float]] = {}
-    for name, rating in (_parse(text, "--rated", scale) for text in statements):
+    rated: dict[int, tuple[NamedItem, float | None]] = {}
+    named: list[tuple[str, float | None]] = [_parse(text, "--rated", scale) for text in statements]
+    for name, rating in [*named, *((name, None) for name in liked)]:
         item = finder.find(name)
         if item.item_id in rated:
-            raise UsageError(f"{item.label} is rated twice")
+            raise UsageError(f"{item.label} is named twice")
         rated[item.item_id] = (item, rating)
     item_ids = published.indices().item_ids
     index = {item_id: number for number, item_id in enumerate(item_ids)}
     history = Interactions(
         users=np.zeros(len(rated), np.int32),
         items=np.array([index[item_id] for item_id in rated], np.int32),
-        ratings=np.array([rating for _, rating in rated.values()], np.float32),
+        ratings=np.array([np.nan if rating is None else rating for _, rating in rated.values()], np.float32),
     )
     chosen, version = _load_model(published, store, model, "can recommend by rated titles", FoldIn)
     return ColdStartList(
@@ -102,31 +106,39 @@ def recommend_by_tastes(
     kind: str | None = None,
     model: str | None = None,
 ) -> ColdStartList:
-    """Recommend items to a new user who rates genres, by statements "GENRE=RATING"; see `recommend_by_ratings`."""
+    """Recommend items to a new user who rates genres, by statements "GENRE=RATING"; see `recommend_by_ratings`.
+
+    In a domain without ratings a statement is the name of a genre that the user likes.
+    """
     import numpy as np
 
+    from recsys_dagster.data.tastes import TASTE_SCALE
     from recsys_dagster.models.capabilities import StatedTastes
 
     genre_names, scale = published.indices().genre_names, published.provenance().scale
     genres = {normalise(genre): genre for genre in genre_names}
-    ratings: dict[str, float] = {}
-    for name, rating in (_parse(text, "--taste", scale) for text in statements):
+    ratings: dict[str, float | None] = {}
+    named: list[tuple[str, float | None]] = (
+        [(name, None) for name in statements] if scale is None else [_parse(text, "--taste", scale) for text in statements]
+    )
+    for name, rating in named:
         genre = genres.get(normalise(name))
         if genre is None:
             raise UsageError(f"unknown genre {name!r} in {published.path.stem}; known: {', '.join(genre_names)}")
         if genre in ratings:
             raise UsageError(f"{genre} is rated twice")
         ratings[genre] = rating
-    tastes = np.array([[ratings.get(genre, np.nan) for genre in genre_names]], np.float32)
+    stated = {genre: TASTE_SCALE[1] if rating is None else rating for genre, rating in ratings.items()}
+    tastes = np.array([[stated.get(genre, np.nan) for genre in genre_names]], np.float32)
     chosen, version = _load_model(published, store, model, "can recommend by genres", StatedTastes)
     return ColdStartList(chosen.name, version, ratings, _recommend(published, chosen, n, kind, tastes=tastes))
 
 
 def _parse(text: str, option: str, scale: tuple[float, float] | None) -> tuple[str, float]:
     """Return the name and the rating of "NAME=RATING"; the last = separates them, so that a name may contain one."""
-    name, _, number = text.rpartition("=")
     if scale is None:
-        raise UsageError(f"{option}: the published lists were made without ratings")
+        raise UsageError(f"{option} {text!r}: this domain has no ratings; name what the user likes with '--liked'")
+    name, _, number = text.rpartition("=")
     name, low, high = name.strip(), *scale
     try:
         rating = float(number)

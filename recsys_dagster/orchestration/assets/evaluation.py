@@ -168,8 +168,9 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
     rows: list[MetricRow] = []
     with track_resources() as usage:
         for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, test)):
-            constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
-            rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
+            if data.scale is not None:
+                constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
+                rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
         with warehouse.connect() as connection:
             store_metrics(connection, rows)
         board = EvaluationResults(run).compare()
@@ -177,7 +178,11 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
     return dg.MaterializeResult(
         metadata={
             "leaderboard": markdown_table(list(records[0]), [list(record.values()) for record in records]),
-            **{key.column: picture(to_svg(plot_leaderboard(board, key))) for key in (CHOOSING_METRIC, RATING_METRIC)},
+            **{
+                key.column: picture(to_svg(plot_leaderboard(board, key)))
+                for key in (CHOOSING_METRIC, RATING_METRIC)
+                if any(key in row.shown for row in board.rows)
+            },
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
             "dagster/row_count": len(records),
             **usage_metadata(usage),
