@@ -113,7 +113,8 @@ def _print_cold_start_list(
     screen = console()
     screen.print(recommendations_table(result.recommendations))
     ratings = ", ".join(
-        printable(name) if rating is None else f"{printable(name)} {rating:g}" for name, rating in result.ratings.items()
+        printable(name) if rating is None else f"{printable(name)} {rating:g}"
+        for name, rating in result.ratings.items()
     )
     screen.print(f"{result.model} {result.version}, for: {ratings}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 def profile_figures(profile: Profile) -> list[tuple[str, str]]:
     """Return (caption, SVG) of each plot that the source has data for."""
-    most = ("Most rated titles", "ratings") if profile.ratings else ("Titles with the most interactions", "interactions")
+    most = (
+        ("Most rated titles", "ratings") if profile.ratings else ("Titles with the most interactions", "interactions")
+    )
     candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
         ("How often each rating was given", profile.ratings, plot_ratings, {}),
         ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),

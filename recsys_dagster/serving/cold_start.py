@@ -119,7 +119,9 @@ def recommend_by_tastes(
     genres = {normalise(genre): genre for genre in genre_names}
     ratings: dict[str, float | None] = {}
     named: list[tuple[str, float | None]] = (
-        [(name, None) for name in statements] if scale is None else [_parse(text, "--taste", scale) for text in statements]
+        [(name, None) for name in statements]
+        if scale is None
+        else [_parse(text, "--taste", scale) for text in statements]
     )
     for name, rating in named:
         genre = genres.get(normalise(name))
