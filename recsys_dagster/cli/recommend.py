@@ -112,11 +112,8 @@ def _print_cold_start_list(
         return
     screen = console()
     screen.print(recommendations_table(result.recommendations))
-    ratings = ", ".join(
-        printable(name) if rating is None else f"{printable(name)} {rating:g}"
-        for name, rating in result.ratings.items()
-    )
-    screen.print(f"{result.model} {result.version}, for: {ratings}", style="dim", soft_wrap=True)
+    stated = [printable(name) + ("" if rating is None else f" {rating:g}") for name, rating in result.ratings.items()]
+    screen.print(f"{result.model} {result.version}, for: {', '.join(stated)}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:
         typer.echo(f"{result.model} has no more {_titles_of(kind)} to recommend.", err=True)
 

@@ -212,7 +212,7 @@ def build_leaderboard(
         seed: of the paired bootstrap.
 
     Raises:
-        RecsysError: a baseline was not evaluated, nor skipped for want of ratings, or per-user results are of different users.
+        RecsysError: a baseline was neither evaluated nor skipped, or per-user results are of different users.
     """
     champion = choose_champion(metrics, protocol=protocol)
     metrics = [row for row in metrics if row.protocol == protocol]

@@ -35,7 +35,8 @@ def conclude(run: DomainRun, outcome: Outcome, metadata: Mapping[str, Any]) -> M
     """Store the outcome, and return it as the result of the asset, with further metadata.
 
     Raises:
-        RecsysError: a baseline failed (the one for ratings is skipped where there are none). No other figure can be interpreted without it, so the run ends.
+        RecsysError: a baseline failed. No other figure can be interpreted without it, so the run ends. (That of ratings
+            is skipped where there are none.)
     """
     write_outcome(run.layout, run.domain.name, outcome)
     fitted = outcome.state is State.FITTED

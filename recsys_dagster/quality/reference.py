@@ -40,7 +40,7 @@ NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so t
 
 
 def reference_tables(connection: "duckdb.DuckDBPyConnection") -> "dict[str, pa.Table]":
-    """Return what the next run is compared with: rows of each table, and ratings (else interactions) by value and item."""
+    """Return what the next run is compared with: rows of each table, and number of ratings by value and by item."""
     return {name: connection.sql(f"{query} ORDER BY ALL").to_arrow_table() for name, query in _QUERIES.items()}
 
 

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 def profile_figures(profile: Profile) -> list[tuple[str, str]]:
     """Return (caption, SVG) of each plot that the source has data for."""
-    most = (
-        ("Most rated titles", "ratings") if profile.ratings else ("Titles with the most interactions", "interactions")
-    )
+    counted = "ratings" if profile.ratings else "interactions"
+    most = "Most rated titles" if profile.ratings else "Titles with the most interactions"
     candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
         ("How often each rating was given", profile.ratings, plot_ratings, {}),
         ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),
@@ -41,7 +40,7 @@ def profile_figures(profile: Profile) -> list[tuple[str, str]]:
         ("Titles by year of release", profile.years, plot_years, {}),
         ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
         ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
-        (most[0], profile.most_rated, plot_named_items, {"label": most[1]}),
+        (most, profile.most_rated, plot_named_items, {"label": counted}),
         ("Titles with the most members", profile.most_members, plot_named_items, {"label": "members"}),
         ("The title with the most members of each kind", profile.kind_members, plot_named_items, {"label": "members"}),
         ("Titles with the most episodes", profile.most_episodes, plot_named_items, {"label": "episodes"}),

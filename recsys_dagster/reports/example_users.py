@@ -58,7 +58,7 @@ class ExampleUser:
         name: `light`, `average`, `heavy`, `niche` or `new`.
         user_id: the user's id in the source.
         known: number of items that the models know of.
-        has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings or weights.
+        has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings.
         history: twenty of the known items.
         genres: (genre, number of known items), most frequent first; of each item, the first three genres count.
     """
