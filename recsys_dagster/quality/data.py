@@ -181,6 +181,8 @@ def ratings_are_distributed_as_before(run: DomainRun) -> list[Finding]:
             FULL JOIN ({RATING_COUNTS}) AS new USING (rating)
             """
         ).fetchall()
+    if not rows:
+        return [Finding("ratings", "distributed as before", "none, before and now", True)]
     return [_drift("stability index of the ratings", rows, run.settings.max_drift)]
 
 

@@ -1,0 +1,120 @@
+"""A shop whose customers buy and rate nothing, from its files to its lists, its page and new customers."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from whole_runs import Home
+
+from recsys_dagster.runtime.layout import Layout
+
+DECLARATION = """
+domain: shop
+ratings: implicit
+interactions: {{files: {folder}/purchases.csv, user: customer, item: sku, weight: quantity, time: day}}
+items: {{files: {folder}/products.csv, item: sku, title: name, genres: department}}
+"""
+DEPARTMENTS = ("Books", "Games", "Tools")
+
+
+def write_shop(folder: Path) -> None:
+    """120 customers, most of whom buy in one of three departments of 12 products, some things twice."""
+    random = np.random.default_rng(5)
+    purchases = ["customer,sku,quantity,day"]
+    for n in range(120):
+        home = n % 3
+        for place in range(int(random.integers(8, 20))):
+            department = home if random.random() < 0.9 else int(random.integers(3))
+            product = 12 * department + int(random.integers(12) ** 2 // 12)
+            day = np.datetime64("2024-01-01") + int(random.integers(300) + place)
+            purchases.append(f"customer-{n},SKU-{product:02d},{random.integers(1, 6)},{day}")
+    (folder / "purchases.csv").write_text("\n".join(purchases))
+    products = [f"SKU-{n:02d},Product {n},{DEPARTMENTS[n // 12]}" for n in range(36)]
+    (folder / "products.csv").write_text("\n".join(["sku,name,department", *products]))
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home after two runs; the second compares its data with the first."""
+    folder = tmp_path_factory.mktemp("shop")
+    write_shop(folder)
+    declared = Layout(folder / "home").datasets()
+    declared.mkdir(parents=True)
+    (declared / "shop.yaml").write_text(DECLARATION.format(folder=folder))
+    home = Home(folder / "home", {"RECSYS_MODELS": "item_knn,implicit_als,genre_similarity,like_logistic"})
+    for _ in range(2):
+        done = home.recsys("run", "--domain", "shop")
+        assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "run.txt").write_text(done.stdout + done.stderr)
+    return home
+
+
+def test_models_that_need_ratings_are_skipped_with_the_reason(shop: Home) -> None:
+    said = (shop.path.parent / "run.txt").read_text()
+    reason = "skipped: needs ratings, and these data are implicit feedback"
+    assert f"user_item_bias {reason}" in said
+    assert f"like_logistic {reason}" in said
+    board = json.loads(Layout(shop.path).leaderboard("shop").read_text())
+    assert {row["model"] for row in board["rows"]} == {"popularity", "item_knn", "implicit_als", "genre_similarity"}
+    assert {metric["metric"] for row in board["rows"] for metric in row["shown"]}.isdisjoint({"rmse", "mae", "auc"})
+
+
+def test_the_folds_are_cut_over_the_interactions(shop: Home) -> None:
+    assert "at least 99 % of the interactions have a time" in (shop.path.parent / "run.txt").read_text()
+    with duckdb.connect(Layout(shop.path).warehouse("shop"), read_only=True) as connection:
+        pairs, timed = connection.execute("SELECT pairs, pairs_with_time FROM features.fold_cuts").fetchall()[0]
+        folds = dict(connection.execute("SELECT fold, count(*) FROM features.interactions GROUP BY 1").fetchall())
+        weights = connection.execute("SELECT sum(weight) FROM features.interactions").fetchall()[0][0]
+    assert pairs == timed == sum(folds.values())
+    assert folds["train"] / pairs == pytest.approx(0.8, abs=0.02)
+    quantities = [int(line.split(",")[2]) for line in (shop.path.parent / "purchases.csv").read_text().splitlines()[1:]]
+    assert weights == sum(quantities), "repeated purchases add up"
+
+
+def test_every_item_of_a_fold_is_relevant(shop: Home) -> None:
+    with duckdb.connect(Layout(shop.path).warehouse("shop"), read_only=True) as connection:
+        (users,) = connection.execute(
+            "SELECT count(DISTINCT user_idx) FROM features.interactions WHERE fold = 'test'"
+        ).fetchall()[0]
+        evaluated = connection.execute(
+            "SELECT DISTINCT users FROM evaluation.metrics WHERE fold = 'test' AND metric = 'ndcg'"
+        ).fetchall()
+    assert evaluated == [(users,)]
+
+
+def test_the_page_has_no_parts_about_ratings(shop: Home) -> None:
+    page = Layout(shop.path).report("shop").read_text(encoding="utf-8")
+    assert "There are no ratings: every title that a user has in the fold counts as relevant." in page
+    for part in ("RMSE", "★", "not rated", "highest-rated", "rated highly", ">Rated<", "each rating", "</b> ratings"):
+        assert part not in page, part
+    assert "Titles with the most interactions" in page
+
+
+def test_a_new_customer_names_what_they_like(shop: Home) -> None:
+    done = shop.recsys("recommend", "-d", "shop", "--liked", "Product 1", "--liked", "Product 2", "--json")
+    answer = json.loads(done.stdout)
+    assert [name.split(" #")[0] for name in answer["rated"]] == ["Product 1", "Product 2"]
+    assert list(answer["rated"].values()) == [None, None]
+    departments = [item["genres"] for item in answer["recommendations"][:5]]
+    assert departments == [["Books"]] * 5
+    done = shop.recsys("recommend", "-d", "shop", "--taste", "Tools", "--json")
+    assert [item["genres"] for item in json.loads(done.stdout)["recommendations"][:5]] == [["Tools"]] * 5
+
+
+def test_a_rating_is_refused_with_the_cure(shop: Home) -> None:
+    done = shop.recsys("recommend", "-d", "shop", "--rated", "Product 1=5")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "recsys: --rated 'Product 1=5': this domain has no ratings; name what the user likes with '--liked'\n"
+    )
+
+
+def test_protocols_split_it_too(shop: Home) -> None:
+    out = shop.path.parent / "last-out"
+    words = ["-d", "shop", "-p", "leave-last-out", "-m", "implicit_als,als", "--out", str(out)]
+    done = shop.recsys("evaluate", *words)
+    assert "als skipped: needs ratings" in done.stdout
+    written = json.loads((out / "metrics.json").read_text())
+    assert written["split"]["test_pairs"] == written["split"]["test_users"] == 120
