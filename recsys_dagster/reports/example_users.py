@@ -102,8 +102,7 @@ def _describe(
         LEFT JOIN clean.ratings
             ON ratings.user_id = interactions.user_id AND ratings.item_id = interactions.item_id
         WHERE interactions.user_id = $user AND list_contains($known, interactions.item_id)
-        ORDER BY interactions."at" DESC NULLS LAST, ratings.rating DESC NULLS LAST,
-            interactions.weight DESC NULLS LAST, interactions.item_id
+        ORDER BY interactions."at" DESC NULLS LAST, ratings.rating DESC NULLS LAST, interactions.item_id
         """,
         {"user": user_id, "known": known},
     ).fetchall()
