@@ -37,9 +37,13 @@ def fetched(home: Path, name: str = "shop") -> Manifest:
     return fetch(get_dataset(name, settings_of(home)), settings_of(home))
 
 
+def warehouse_of(home: Path) -> Warehouse:
+    return Warehouse(Layout(home).warehouse("shop"))
+
+
 def built(home: Path, name: str = "shop", **limits: float) -> Warehouse:
     """Fetch the dataset and build its clean tables."""
     manifest = fetched(home, name)
-    warehouse = Warehouse(Layout(home).warehouse("shop"))
+    warehouse = warehouse_of(home)
     build_clean(warehouse, get_dataset(name, settings_of(home)), manifest, **limits)
     return warehouse

@@ -17,6 +17,7 @@ from recsys_dagster.ingest.declared_archives import places_in_archive
 from recsys_dagster.ingest.declared_copying import copy_place
 from recsys_dagster.ingest.declared_places import Place, local_places
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile
+from recsys_dagster.ingest.mirror import is_settled
 from recsys_dagster.ingest.remote_places import is_remote, remote_places
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.progress import announce
@@ -64,6 +65,24 @@ def look_up(declaration: Declaration, settings: Settings, scratch: Path | None) 
         return DeclaredFetch(places, None)
     content = "\n".join([meaning_of(declaration), *(f"{role}/{name} {stamp}" for role, name, stamp in stamps)])
     return DeclaredFetch(places, f"declared:{hashlib.sha256(content.encode()).hexdigest()[:16]}")
+
+
+def watched_files(declaration: Declaration, settings: Settings, settled_seconds: float) -> tuple[str | None, bool]:
+    """Return the identity of the declared files as they are now, and whether they are complete.
+
+    Nothing behind a network is asked: the identity is None if something is there.
+
+    Args:
+        declaration: the declaration.
+        settings: say where it is.
+        settled_seconds: how long ago each file has to have been modified to be complete.
+
+    Raises:
+        RecsysError: a place has no files.
+    """
+    found = look_up(declaration, settings, None)
+    paths = {place.path for places in found.places.values() for place in places if place.path is not None}
+    return found.identity, all(is_settled(path, settled_seconds) for path in paths)
 
 
 def sources_of(declaration: Declaration) -> dict[str, InteractionSource | ItemSource]:

@@ -33,12 +33,14 @@ class Place:
         shown: where it is, without secrets.
         stamp: changes when its content does; None: that cannot be seen without reading it.
         open: opens it; what it gives can be read twice from the start.
+        path: the file on this machine that it is, or is in; None: it is behind a network.
     """
 
     name: str
     shown: str
     stamp: str | None
     open: Callable[[], AbstractContextManager[IO[bytes]]]
+    path: Path | None = None
 
 
 def local_places(patterns: Sequence[str], folder: Path) -> list[Place]:
@@ -133,7 +135,7 @@ def _common_folder(paths: Sequence[Path]) -> Path:
 
 
 def _local(path: Path, name: str) -> Place:
-    return Place(name, str(path), _stamp(path), lambda: path.open("rb"))
+    return Place(name, str(path), _stamp(path), lambda: path.open("rb"), path)
 
 
 def _stamp(path: Path) -> str:
@@ -162,6 +164,7 @@ def _members(path: Path, name: str, shown: str | None = None) -> list[Place]:
                     f"{shown}/{inside}",
                     stamp,
                     _opener(path, member),
+                    path,
                 )
             )
     if not places:

@@ -42,6 +42,14 @@ def archive_identity(archive: Path) -> str:
     return f"sha256:{sha256(archive)}"
 
 
+def is_settled(path: Path, seconds: float) -> bool:
+    """Return whether a file was last modified so many seconds ago, so that it is complete; see `watched_identity`."""
+    status = path.stat()
+    now = time.time()
+    past = [when for when in (status.st_mtime, status.st_ctime) if when <= now]
+    return not past or now - min(past) >= seconds
+
+
 def watched_identity(archive: Path, settled_seconds: float) -> str | None:
     """Return the identity of an archive, computed anew only if the file was touched; None if it may be incomplete.
 
@@ -52,11 +60,9 @@ def watched_identity(archive: Path, settled_seconds: float) -> str | None:
         archive: an existing file.
         settled_seconds: how long ago the last modification has to be.
     """
-    status = archive.stat()
-    now = time.time()
-    past = [when for when in (status.st_mtime, status.st_ctime) if when <= now]
-    if past and now - min(past) < settled_seconds:
+    if not is_settled(archive, settled_seconds):
         return None
+    status = archive.stat()
     touched = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return _identity_of_state(archive, touched)
 

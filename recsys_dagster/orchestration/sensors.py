@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.ingest.declared import watched_files
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
 from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError
@@ -41,7 +42,7 @@ def _file_sensor(status: dg.DefaultSensorStatus, domains: Sequence[str]) -> dg.S
         job_name="retrain",
         minimum_interval_seconds=30,
         default_status=status,
-        description="Retrains a domain when the archive in the mirror, or the fetched files, are newer than its lists.",
+        description="Retrains a domain when its archive in the mirror, or its files, are newer than its lists.",
         tags={"recsys/trigger": "files"},
     )
     def retrain_on_new_files(context: dg.SensorEvaluationContext, recsys: Recsys) -> dg.SensorResult:
@@ -61,16 +62,19 @@ def _file_sensor(status: dg.DefaultSensorStatus, domains: Sequence[str]) -> dg.S
             except DatasetSwitchError as error:  # a run would say the same; only a user switches the dataset
                 reasons.append(str(error))
                 continue
-            archive = archive_in_mirror(run.dataset, run.settings)
-            identity = watched_identity(archive, SETTLED_SECONDS) if archive is not None else None
-            if archive is not None and identity is None:
+            try:
+                identity, is_complete, changed_at = _watch(run)
+            except RecsysError as error:  # such as a declared file that is not there
+                reasons.append(str(error))
+                continue
+            if not is_complete:
                 continue  # it may still be copied
             state = _state_of_files(run, identity)
             if state != seen.get(domain):
                 seen[domain] = state
                 if _are_new(run, identity):
                     # Content that comes back after another one is a new request: the time makes its key unique.
-                    key = f"{domain} {state} {archive.stat().st_ctime_ns if archive is not None else ''}".rstrip()
+                    key = f"{domain} {state} {changed_at}".rstrip()
                     requests.append(dg.RunRequest(run_key=key, partition_key=domain))
         nothing = "; ".join(reasons) or "no new files"
         return dg.SensorResult(
@@ -134,12 +138,28 @@ def _alarm_sensors(status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefiniti
     return [alarm_on_failure, alarm_on_failed_checks]
 
 
+def _watch(run: DomainRun) -> tuple[str | None, bool, str]:
+    """Return the identity of what a domain's files come from, whether it is complete, and when it changed.
+
+    The identity is None if only a server could tell it.
+    """
+    dataset = run.dataset
+    if dataset.declaration is not None:
+        identity, is_complete = watched_files(dataset.declaration, run.settings, SETTLED_SECONDS)
+        return identity, is_complete, ""  # the identity has the times of the files
+    archive = archive_in_mirror(dataset, run.settings)
+    if archive is None:
+        return None, True, ""
+    identity = watched_identity(archive, SETTLED_SECONDS)
+    return identity, identity is not None, str(archive.stat().st_ctime_ns)
+
+
 def _state_of_files(run: DomainRun, identity: str | None) -> str:
     """Return a string that changes with the content of the files to train on.
 
     Args:
         run: the domain.
-        identity: of the archive in the mirror; None if there is none.
+        identity: of the archive in the mirror or of the declared files; None if there are none.
     """
     manifest = read_manifest(run.dataset, run.settings)
     return " ".join([run.dataset.id, manifest.data_version if manifest else "-", identity or ""]).rstrip()

@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from declared_data import built, declare, write
+from declared_data import built, declare, warehouse_of, write
 from handmade import rows
+
+from recsys_dagster.errors import RecsysError
 
 COLUMNS = {"user": "customer", "item": "sku", "rating": "stars", "time": "created_at"}
 SCALE = {"scale": [1, 5]}
@@ -365,3 +367,41 @@ def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: 
         "http://x/1.jpg",
         False,
     )
+
+
+RATED = {"files": "r.csv", "user": "u", "item": "i", "rating": "r"}
+
+
+@pytest.mark.parametrize(
+    ("ratings", "declared", "message"),
+    [
+        (
+            "1,1,80\n2,1,95\n3,1,4\n",
+            {},
+            r"66\.7 % of 3 interactions have a rating outside of the scale from 1 to 5; the ratings go from 4 to 95: "
+            r"correct `ratings\.scale`",
+        ),
+        (
+            "1,A-1,4\n2,A-2,3\n",
+            {"items": {"files": "items.csv", "item": "sku"}},
+            r"100 % of 2 interactions are with items that are not among the declared ones, such as "
+            r"line 2: `1,A-1,4\.0` of "
+            r"interactions/r\.csv; items are such as a-\d: correct `items\.item` or `interactions\.item`",
+        ),
+        (
+            "1,1,good\n2,1,bad\n",
+            {},
+            r"100 % of 2 interactions cannot be read, such as line 2: `1,1,good` of interactions/r\.csv; correct the "
+            r"columns \(now user: u, item: i, rating: r\)",
+        ),
+    ],
+)
+def test_a_declaration_that_fits_few_rows_is_one_line_with_the_cure(
+    tmp_path: Path, ratings: str, declared: dict[str, Any], message: str
+) -> None:
+    write(tmp_path, {"r.csv": "u,i,r\n" + ratings, "items.csv": "sku\na-1\na-2\n"})
+    declare(tmp_path, {"ratings": SCALE, "interactions": RATED, **declared})
+    with pytest.raises(RecsysError, match=message) as caught:
+        built(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert rows(warehouse_of(tmp_path), "SELECT * FROM duckdb_tables() WHERE schema_name = 'clean'") == []

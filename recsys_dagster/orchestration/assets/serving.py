@@ -15,7 +15,6 @@ from recsys_dagster.orchestration.asset_keys import (
     TRAINING_DATA,
     keys,
     model_keys,
-    table_keys,
 )
 from recsys_dagster.orchestration.assets.papers import paper_key
 from recsys_dagster.orchestration.metadata import (
@@ -188,7 +187,7 @@ def export(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         *MODEL_RESULTS,
         PROFILE,
         *keys("features", ("users", "items", "interactions", "fold_cuts")),
-        *table_keys("clean"),
+        *keys("clean", ("items", "ratings", "interactions", "rejected", "source_files")),
         RAW_FILES,
     ],
 )
