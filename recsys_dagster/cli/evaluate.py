@@ -25,8 +25,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             "-p",
-            help="How to split them: holdout, random, global-time, strong-generalisation, leave-last-out, or as a paper"
-            " does, with its models and parameters: paper-000 to paper-004.",
+            help="How to split them: holdout, random, global-time, time-fold-in, strong-generalisation, leave-last-out,"
+            " or as a paper does, with its models and parameters: paper-000 to paper-004.",
         ),
     ] = None,
     test_share: Annotated[

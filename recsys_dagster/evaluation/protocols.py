@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError, UsageError
@@ -30,11 +32,13 @@ class SplitMethod:
     Attributes:
         table: name of the SQL file.
         needs_times: whether interactions without a time cannot be split.
+        is_causal: whether nothing that is known may be as late as what is to be predicted; `load` checks it.
         seed: of what is drawn at random.
     """
 
     table: ClassVar[str]
     needs_times: ClassVar[bool] = False
+    is_causal: ClassVar[bool] = False
     seed: int = 42
 
 
@@ -62,6 +66,21 @@ class GlobalTime(SplitMethod):
 
     table = "global_time"
     needs_times = True
+    test_share: float = 0.1
+
+
+@dataclass(frozen=True)
+class TimeFoldIn(SplitMethod):
+    """The cut of `GlobalTime`, with what each user did shortly before as a fold-in, as a service knows it.
+
+    Models learn from what came before the cut. Each user of the last share has a moment, in the middle of what they did
+    there: all that they did before it is folded in, before the cut or after, and what they did from then on is the
+    test. `GlobalTime` evaluates the frozen lists instead, in which most users of the last share have no history.
+    """
+
+    table = "time_fold_in"
+    needs_times = True
+    is_causal = True
     test_share: float = 0.1
 
 
@@ -144,8 +163,12 @@ class Protocol:
         )
 
     def load(self, files: FoldFiles, domain: Domain, *, memory_limit: str | None = None) -> Split:
-        """Return the split that `export` wrote."""
-        return load_split(
+        """Return the split that `export` wrote.
+
+        Raises:
+            RecsysError: the split is to be causal, and something known is as late as what is to be predicted.
+        """
+        split = load_split(
             files.train,
             files.test,
             files.fold_in,
@@ -155,6 +178,9 @@ class Protocol:
             scratch=files.train.parent,
             memory_limit=memory_limit,
         )
+        if self.split.is_causal:
+            require_causal(split)
+        return split
 
     def _scale(self, domain: Domain) -> tuple[float, float]:
         scale = self.scale or domain.scale
@@ -173,6 +199,7 @@ _METHODS: dict[str, type[SplitMethod]] = {
     HOLDOUT: Holdout,
     "random": RandomPairs,
     "global-time": GlobalTime,
+    "time-fold-in": TimeFoldIn,
     "strong-generalisation": StrongGeneralisation,
     "leave-last-out": LeaveLastOut,
 }
@@ -200,8 +227,32 @@ def get_protocol(name: str, *, seed: int, test_share: float | None = None) -> Pr
         raise UsageError(f"unknown protocol {name!r}; known: {', '.join(_METHODS)}") from None
     if test_share is None:
         return Protocol(name, method(seed=seed))
-    if not issubclass(method, RandomPairs | GlobalTime | StrongGeneralisation):
+    if not issubclass(method, RandomPairs | GlobalTime | TimeFoldIn | StrongGeneralisation):
         raise UsageError(f"the protocol {name!r} has no test share to choose")
     if not 0 < test_share < 1:
         raise UsageError(f"a test share of {test_share:g}; choose one between 0 and 1")
     return Protocol(name, method(seed=seed, test_share=test_share))
+
+
+def require_causal(split: Split) -> None:
+    """Check that everything known is earlier than what is to be predicted.
+
+    Raises:
+        RecsysError: a pair of the training part, or a pair that is folded in, is as late as a pair of the test: the
+            first of any user, or the first of the same user.
+    """
+    test, train = split.test, split.data.train
+    if test.times is None or not len(test):
+        raise RecsysError("the test part has no times, so that what is known cannot be told from what comes later")
+    first = np.full(len(split.test_user_ids), np.iinfo(np.int64).max)
+    np.minimum.at(first, test.users, test.times)
+    parts = [("of the training part", train.times, np.broadcast_to(test.times.min(), len(train)))]
+    if split.fold_in is not None:
+        parts.append(("that are folded in", split.fold_in.times, first[split.fold_in.users]))
+    for name, times, moments in parts:
+        late = 0 if times is None else int(np.count_nonzero(times >= moments))
+        if late:
+            raise RecsysError(
+                f"the split leaks: {late:,} pairs {name} are no earlier than what they are to predict; "
+                "cut them off at the first pair of the test"
+            )

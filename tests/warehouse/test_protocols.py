@@ -4,6 +4,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
@@ -114,6 +116,40 @@ def test_a_split_by_time_keeps_pairs_with_one_time_together(tmp_path: Path) -> N
     parts = split(get_protocol("global-time", seed=7, test_share=0.3), warehouse_of(tmp_path, timed, MOVIES), tmp_path)
     # Of six pairs the fifth is the first beyond 70 %; the fourth has the same time.
     assert parts["test"] == {(2, 2), (2, 3), (3, 1)}
+
+
+def test_what_a_user_did_before_the_moment_is_folded_in_and_the_rest_is_the_test(tmp_path: Path) -> None:
+    early = [(user, item, 4, item) for user in (1, 2) for item in (1, 2, 3)]
+    late = [
+        *[(1, 4, 4, 100), (1, 5, 2, 110), (1, 6, 4, 120), (1, 7, 5, 130)],  # the moment is the third of four
+        *[(3, 1, 4, 100), (3, 2, 5, 105)],  # new after the cut: one is known of them
+        (4, 1, 4, 110),  # nothing is known
+        *[(2, 8, 4, 120), (2, 9, 4, 120)],  # both at once: neither helps to predict the other
+    ]
+    protocol = get_protocol("time-fold-in", seed=7, test_share=0.6)
+    parts = split(protocol, warehouse_of(tmp_path, lines(*early, *late)), tmp_path)
+    assert parts["train"] == {(user, item) for user, item, *_ in early}
+    assert parts["test"] == {(1, 6), (1, 7), (3, 2), (4, 1), (2, 8), (2, 9)}
+    assert parts["fold_in"] == {(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (3, 1), (2, 1), (2, 2), (2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [("fold_in", r"leaks: 1 pairs that are folded in are no earlier"), ("train", r"leaks: 1 pairs of the training")],
+)
+def test_a_later_pair_among_what_is_known_is_caught(
+    part: str, message: str, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    protocol = get_protocol("time-fold-in", seed=7)
+    files = protocol.export(warehouse, MOVIE, tmp_path)
+    protocol.load(files, MOVIE)
+    test, known = pq.read_table(files.test), pq.read_table(tmp_path / f"{part}.parquet")
+    place = int(pc.index(test["at"], pc.max(test["at"])).as_py())
+    others = [row for row in range(len(test)) if row != place]
+    pq.write_table(test.take(others), files.test)
+    pq.write_table(pa.concat_tables([known, test.slice(place, 1)]), tmp_path / f"{part}.parquet")
+    with pytest.raises(RecsysError, match=message):
+        protocol.load(files, MOVIE)
 
 
 def test_new_users_are_in_no_training_pair_and_a_fifth_of_their_likes_is_the_test(
