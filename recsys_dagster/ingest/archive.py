@@ -188,6 +188,7 @@ def _find_members(opened: zipfile.ZipFile, name: str, format_: Format) -> dict[s
             near.
     """
     candidates: dict[str, list[zipfile.ZipInfo]] = {source.name: [] for source in format_.files}
+    spellings = {name: source.name for source in format_.files for name in (source.name, *source.other_names)}
     for member in opened.infolist():
         path = _path(member)
         if path.is_absolute() or ".." in path.parts:
@@ -195,11 +196,13 @@ def _find_members(opened: zipfile.ZipFile, name: str, format_: Format) -> dict[s
                 f"{name}: the path {printable(member.filename)!r} leads out of the archive; do not trust it: fetch a "
                 "fresh copy from its publisher"
             )
-        if path.name in candidates and not member.is_dir():
+        if path.name in spellings and not member.is_dir():
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise BadArchiveError(f"{name}: {printable(member.filename)} is a link; pack the file itself")
-            candidates[path.name].append(member)
+            candidates[spellings[path.name]].append(member)
     missing = [source.name for source in format_.files if source.required and not candidates[source.name]]
+    if format_.one_of and not any(candidates[file] for file in format_.one_of):
+        missing.append(" or ".join(format_.one_of))
     if missing:
         content = printable(", ".join(member.filename for member in opened.infolist()[:_SHOWN]))
         raise BadArchiveError(

@@ -155,6 +155,7 @@ CATALOGUE: dict[str, Dataset] = {
         _movielens("ml-20m", "20,000,263 ratings of 27,278 movies by 138,493 users"),
         _movielens("ml-25m", "25,000,095 ratings of 62,423 movies by 162,541 users"),
         _movielens("ml-32m", "32,000,204 ratings of 87,585 movies by 200,948 users"),
+        _movielens("ml-latest", "the current full MovieLens dataset, which changes from time to time"),
         _kaggle(
             "hernan4444/anime-recommendation-database-2020",
             "anime-2020",

@@ -118,7 +118,9 @@ def recognise(start: bytes, source: SourceFile, header: tuple[str, ...] = ()) ->
         lines = [first, *lines]
     # The last line of the sample may be cut off.
     whole = [line for line in (lines[:-1] or lines) if line.strip()]
-    quoted_lines = sum(line.lstrip().startswith('"') for line in whole)
+    edge = re.escape(delimiter)
+    quoted_field = re.compile(rf'(^|{edge})\s*"[^"]*"\s*({edge}|$)')
+    quoted_lines = sum(quoted_field.search(line) is not None for line in whole)
     may_be_quoted = source.quoted and len(delimiter) == 1
     quote = '"' if may_be_quoted or 2 * quoted_lines > len(whole) else ""
     if len(delimiter) == 1:

@@ -60,6 +60,7 @@ class SourceFile:
 
     Attributes:
         name: base name in the archive.
+        other_names: base names in the archives of other publishers.
         columns: columns that the file must have, in any order and among others.
         required: whether an archive without the file is refused; a missing optional file counts as empty.
         quoted: whether fields may be quoted. False for purely numeric files, in which a stray quote would otherwise
@@ -74,6 +75,7 @@ class SourceFile:
     quoted: bool = True
     delimiter: str | None = None
     has_header: bool = True
+    other_names: tuple[str, ...] = ()
 
     def spellings(self, header: Sequence[str]) -> dict[str, str]:
         """Map the canonical name of each column found in the header to its spelling there; the first spelling wins."""
@@ -91,10 +93,17 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Format:
-    """The files of one kind of dataset; the folder of its SQL files is `sql/sources/<name>`."""
+    """The files of one kind of dataset; the folder of its SQL files is `sql/sources/<name>`.
+
+    Attributes:
+        name: of the format.
+        files: the files.
+        one_of: names of optional files of which an archive needs at least one.
+    """
 
     name: str
     files: tuple[SourceFile, ...]
+    one_of: tuple[str, ...] = ()
 
     def file(self, name: str) -> SourceFile:
         """Return the file with the given name; raise KeyError if the format has none."""
@@ -107,7 +116,11 @@ FORMATS: dict[str, Format] = {
         Format(
             "movielens",
             (
-                SourceFile("movies.csv", (Column("movieId"), Column("title"), Column("genres"))),
+                SourceFile(
+                    "movies.csv",
+                    (Column("movieId"), Column("title"), Column("genres")),
+                    other_names=("movie.csv",),
+                ),
                 SourceFile(
                     "ratings.csv",
                     (
@@ -118,6 +131,7 @@ FORMATS: dict[str, Format] = {
                         Column("timestamp", "TIMESTAMP", required=False, earliest="1995-01-01"),
                     ),
                     quoted=False,
+                    other_names=("rating.csv",),
                 ),
             ),
         ),
@@ -149,6 +163,7 @@ FORMATS: dict[str, Format] = {
                     "rating_complete.csv",
                     (Column("user_id", "BIGINT"), Column("anime_id", "BIGINT"), Column("rating", "FLOAT")),
                     quoted=False,
+                    required=False,
                 ),
                 SourceFile(
                     "animelist.csv",
@@ -160,8 +175,10 @@ FORMATS: dict[str, Format] = {
                         Column("watched_episodes", "INTEGER"),
                     ),
                     quoted=False,
+                    required=False,
                 ),
             ),
+            one_of=("rating_complete.csv", "animelist.csv"),
         ),
         Format(
             "cooper-union",

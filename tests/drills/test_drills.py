@@ -9,8 +9,6 @@ import duckdb
 import pytest
 from drills.drill import Repository, apply_edit, copy_repository
 
-from recsys_dagster.ingest.samples.write import write_sample
-
 ASK_FOR_KINDS = """
 import os
 from pathlib import Path
@@ -68,17 +66,19 @@ def test_a_metric_is_a_function_and_one_entry(repository: Repository) -> None:
     assert "RBP@10" in (home / "reports" / "movie" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_dataset_in_a_known_format_is_one_entry(repository: Repository, tmp_path: Path) -> None:
-    mirror = tmp_path / "mirror"
-    write_sample("movielens", mirror / "files", n_users=30, n_items=25, n_ratings=300, seed=1)
-    with zipfile.ZipFile(mirror / "ml-latest.zip", "w") as archive:
-        for file in sorted((mirror / "files").iterdir()):
-            archive.write(file, file.name)
-    assert repository.perform("Add a dataset") == ["recsys_dagster/ingest/catalogue.py"]
-    settings = {"RECSYS_DATASET_MOVIE": "ml-latest", "RECSYS_MIRROR": str(mirror)}
+def test_a_public_dataset_is_one_declaration(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / "movietweetings.zip", "w") as archive:
+        folder = "MovieTweetings-master/latest"
+        archive.writestr(
+            f"{folder}/movies.dat", "0000008::Edison Kinetoscopic Record of a Sneeze (1894)::Documentary|Short\n"
+        )
+        archive.writestr(f"{folder}/ratings.dat", "1::0000008::5::1586466072\n2::0000008::8::1586466073\n")
+    assert repository.perform("Add a dataset") == ["recsys_dagster/ingest/public/movietweetings.yaml"]
+    settings = {"RECSYS_DATASET_MOVIE": "movietweetings", "RECSYS_MIRROR": str(tmp_path / "mirror")}
     printed = repository.run("-c", FETCH_AND_CLEAN, "movie", **settings)
-    assert printed.split() == ["ml-latest", "300"]
-    assert "ml-latest " in repository.recsys("datasets", COLUMNS="200")
+    assert printed.split() == ["movietweetings", "2"]
+    assert "movietweetings " in repository.recsys("datasets", COLUMNS="200")
 
 
 def test_an_endpoint_is_one_function(repository: Repository) -> None:

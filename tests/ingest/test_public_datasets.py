@@ -1,14 +1,17 @@
 """The public datasets are declared as their publishers write them: from an archive in the mirror to clean tables."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from public_files import N_ITEMS, N_USERS, PUBLIC, write_archive
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import CATALOGUE, get_dataset
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.ingest.public_datasets import public_declarations
+from recsys_dagster.ingest.samples.write import write_sample
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.build import build_clean
 from recsys_dagster.warehouse.database import Warehouse
@@ -35,6 +38,11 @@ FIRST_ITEM: dict[str, dict[str, Any]] = {
 
 def built(tmp_path: Path, dataset_id: str) -> Warehouse:
     write_archive(tmp_path / "mirror", dataset_id)
+    return clean(tmp_path, dataset_id)
+
+
+def clean(tmp_path: Path, dataset_id: str) -> Warehouse:
+    """Build the clean tables of the archive in the mirror."""
     settings = Settings(home=tmp_path / "home", mirror=str(tmp_path / "mirror"), pseudonym_key="a key for the tests")
     dataset = get_dataset(dataset_id, settings)
     warehouse = Warehouse(tmp_path / "warehouse.duckdb", key=lambda: b"a key for the tests")
@@ -89,6 +97,40 @@ def test_names_of_reviewers_are_stored_nowhere(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM clean.users").fetchone() == (0,)
         assert connection.execute("SELECT user_ids FROM clean.origin").fetchone() == ("pseudonym",)
     assert b"Person_1" not in (tmp_path / "warehouse.duckdb").read_bytes()
+
+
+@pytest.mark.parametrize("dataset_id", ["ml-20m", "ml-latest"])
+def test_the_built_in_movielens_datasets_take_the_names_of_files_at_kaggle(dataset_id: str, tmp_path: Path) -> None:
+    write_archive(tmp_path / "mirror", "movielens-20m-dataset", dataset_id)
+    with clean(tmp_path, dataset_id).connect() as connection:
+        ratings, times = connection.execute("SELECT count(*), count(rated_at) FROM clean.ratings").fetchone() or (0, 0)
+    assert ratings == times == N_USERS * 15
+
+
+@pytest.mark.parametrize("missing", ["rating_complete.csv", "animelist.csv"])
+def test_anime_2020_is_read_without_one_of_its_files_of_interactions(missing: str, tmp_path: Path) -> None:
+    write_sample("anime-2020", tmp_path / "files", n_users=30, n_items=25, n_ratings=300, seed=1)
+    dataset_id = "anime-recommendation-database-2020"
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / f"{dataset_id}.zip", "w") as archive:
+        for file in sorted((tmp_path / "files").iterdir()):
+            if file.name != missing:
+                archive.write(file, file.name)
+    with clean(tmp_path, dataset_id).connect() as connection:
+        rated, low = connection.execute("SELECT count(*), min(rating) FROM clean.ratings").fetchone() or (0, 0)
+        statuses = connection.execute("SELECT count(DISTINCT status) FROM clean.interactions").fetchone()
+    assert rated >= 300
+    assert low >= 1
+    assert statuses == ((1,) if missing == "animelist.csv" else (5,))
+
+
+def test_anime_2020_without_any_interactions_is_refused(tmp_path: Path) -> None:
+    write_sample("anime-2020", tmp_path / "files", n_users=30, n_items=25, n_ratings=300, seed=1)
+    (tmp_path / "mirror").mkdir()
+    with zipfile.ZipFile(tmp_path / "mirror" / "anime-recommendation-database-2020.zip", "w") as archive:
+        archive.write(tmp_path / "files" / "anime.csv", "anime.csv")
+    with pytest.raises(RecsysError, match=r"lacks rating_complete\.csv or animelist\.csv, which the format anime-2020"):
+        clean(tmp_path, "anime-recommendation-database-2020")
 
 
 def test_an_archive_that_came_over_the_network_is_not_fetched_again(

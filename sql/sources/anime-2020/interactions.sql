@@ -1,6 +1,12 @@
--- Ratings of rating_complete.csv (anime that were watched to the end and rated) and list entries of animelist.csv.
+-- Ratings of rating_complete.csv (anime that were watched to the end and rated) and list entries of animelist.csv,
+-- which have the ratings where that file is missing.
 -- materialised as: view
-WITH ratings AS (
+WITH ratings_file AS (
+    SELECT count(*) > 0 AS is_there
+    FROM raw.rating_complete
+),
+
+ratings AS (
     SELECT
         'rating_complete.csv' AS source_file,
         position,
@@ -20,26 +26,28 @@ WITH ratings AS (
 list_entries AS (
     SELECT
         'animelist.csv' AS source_file,
-        position,
-        raw,
-        user_id,
-        anime_id AS item_id,
-        -- A score in the list may be of an unfinished anime: it counts only where rating_complete.csv repeats it.
-        cast(NULL AS FLOAT) AS rating,
-        CASE watching_status
+        animelist.position,
+        animelist.raw,
+        animelist.user_id,
+        animelist.anime_id AS item_id,
+        -- A score in the list may be of an unfinished anime: it counts only where rating_complete.csv repeats it, or
+        -- where there is no such file.
+        CASE WHEN NOT ratings_file.is_there AND animelist.rating > 0 THEN animelist.rating END AS rating,
+        CASE animelist.watching_status
             WHEN 1 THEN 'watching'
             WHEN 2 THEN 'completed'
             WHEN 3 THEN 'on_hold'
             WHEN 4 THEN 'dropped'
             WHEN 6 THEN 'plan_to_watch'
         END AS status,
-        watched_episodes AS progress,
+        animelist.watched_episodes AS progress,
         cast(NULL AS FLOAT) AS weight,
         cast(NULL AS TIMESTAMP) AS happened_at,
         -- The ratings of these anime are in the other file.
-        TRUE AS is_listing,
-        CASE WHEN unreadable THEN 'unparsable' END AS problem
+        ratings_file.is_there AS is_listing,
+        CASE WHEN animelist.unreadable THEN 'unparsable' END AS problem
     FROM raw.animelist
+    CROSS JOIN ratings_file
 ),
 
 result AS (
