@@ -15,6 +15,7 @@ class Size:
     Attributes:
         name: the value of `make bench SIZE=…`.
         movies, anime: ratings of the two samples for generating, cleaning and feature tables.
+        declared: ratings that are cleaned as a declared dataset.
         notebook: ratings for the comparison with the notebook of paper 003.
         curve: ratings at each point of the scaling curves.
         training: ratings that the network is trained on.
@@ -26,6 +27,7 @@ class Size:
     name: str
     movies: int
     anime: int
+    declared: int
     notebook: int
     curve: tuple[int, ...]
     training: int
@@ -42,6 +44,7 @@ SIZES = {
             name="small",
             movies=2_000_000,
             anime=1_000_000,
+            declared=2_000_000,
             notebook=250_000,
             curve=(250_000, 500_000, 1_000_000),
             training=500_000,
@@ -54,6 +57,7 @@ SIZES = {
             name="full",
             movies=ML_20M[1],
             anime=ANIME_2020[1],
+            declared=ANIME_2020[1],
             notebook=1_000_000,
             curve=(1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, ANIME_2020[1]),
             training=5_000_000,
