@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recsys_dagster.data.split import Ids
 from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import verdicts
@@ -25,9 +26,9 @@ from recsys_dagster.lifecycle.pending import published_history
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor
-from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.lookup import Id, open_without_lock
 from recsys_dagster.settings import read_settings
-from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_ids
+from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_source_ids
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -91,7 +92,7 @@ class OpenDomain:
 
     # -- recommendations
 
-    def published(self, user: int, n: int = 10) -> pd.DataFrame:
+    def published(self, user: Id, n: int = 10) -> pd.DataFrame:
         """Return the first n published recommendations of a user.
 
         Raises:
@@ -110,7 +111,7 @@ class OpenDomain:
             index = id_map_hash(self.run.warehouse)
         return ModelStore(self.run.layout).load(self.run.domain.name, name, version, id_map_hash=index)[0]
 
-    def recommend(self, model: str, users: Sequence[int], n: int = 10) -> pd.DataFrame:
+    def recommend(self, model: str, users: Sequence[Id], n: int = 10) -> pd.DataFrame:
         """Return the lists of a model that was fitted in the last run, without what the users have.
 
         Args:
@@ -126,7 +127,7 @@ class OpenDomain:
         """
         fitted = self.model(model)
         with self.run:
-            user_ids, item_ids = load_ids(self.run.warehouse)
+            user_ids, item_ids = load_source_ids(self.run.warehouse)
             excluded = load_excluded(self.run.warehouse)
         lists = fitted.recommend(_indices(users, user_ids, "user"), n, exclude=excluded)
         rows, places = np.nonzero(lists.items >= 0)
@@ -138,8 +139,10 @@ class OpenDomain:
                 "score": lists.scores[rows, places],
             }
         )
-        titles = self.query("SELECT item_id, title FROM clean.items").set_index("item_id")["title"]
-        frame.insert(3, "title", frame["item_id"].map(titles))
+        titles = self.query(
+            "SELECT title FROM features.items INNER JOIN clean.items USING (item_id) ORDER BY item_idx"
+        )["title"].to_numpy()
+        frame.insert(3, "title", titles[lists.items[rows, places]])
         return frame
 
     def predict(self, model: str, pairs: pd.DataFrame) -> pd.Series:
@@ -156,7 +159,7 @@ class OpenDomain:
         if not isinstance(fitted, RatingPredictor):
             raise UsageError(f"{model} ranks items, but does not predict ratings")
         with self.run:
-            user_ids, item_ids = load_ids(self.run.warehouse)
+            user_ids, item_ids = load_source_ids(self.run.warehouse)
         users = _indices(pairs["user_id"].tolist(), user_ids, "user")
         items = _indices(pairs["item_id"].tolist(), item_ids, "item")
         return pd.Series(fitted.predict(users, items), index=pairs.index, name="rating")
@@ -172,10 +175,10 @@ def open_domain(name: str) -> OpenDomain:
     return OpenDomain(DomainRun(settings, get_domain(name, settings)))
 
 
-def _indices(ids: Sequence[int], known: NDArray[np.integer], kind: str) -> NDArray[np.int32]:
+def _indices(ids: Sequence[Id], known: Ids, kind: str) -> NDArray[np.int32]:
     """Return the index of each id; raise UsageError if one is unknown."""
     index = pd.Index(known)
-    places = index.get_indexer(pd.Index(ids))
+    places = index.get_indexer(pd.Index(ids, dtype=object if known.dtype == object else None))
     if (places < 0).any():
         unknown = [one for one, place in zip(ids, places, strict=True) if place < 0]
         raise UsageError(f"unknown {kind} {unknown[0]}; such as {', '.join(map(str, sorted(known)[:3]))} are known")

@@ -17,12 +17,12 @@ from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
     from recsys_dagster.serving.cold_start import ColdStartList
-    from recsys_dagster.serving.lookup import PublishedFile, Recommendation
+    from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
 
 
 def recommend(
     domain: DomainOption,
-    user: Annotated[int | None, typer.Option("--user", "-u", help="The user's id in the source.")] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="The user's id or name in the source.")] = None,
     rated: Annotated[
         list[str] | None,
         typer.Option("--rated", help="NAME=RATING: a title that a new user rates; may be repeated."),
@@ -52,6 +52,8 @@ def recommend(
 
     [dim]recsys recommend --domain movie --user 42[/dim]
 
+    [dim]recsys recommend --domain shop --user alice@example.org[/dim]
+
     [dim]recsys recommend --domain anime --user 42 -n 5 --kind Movie --json[/dim]
 
     [dim]recsys recommend --domain anime --rated "Cowboy Bebop=9" --rated "Trigun=8"[/dim]
@@ -62,7 +64,8 @@ def recommend(
     """
     settings = read_settings()
     layout = Layout(settings.home)
-    path = layout.published(get_domain(domain, settings).name)
+    chosen = get_domain(domain, settings)
+    path = layout.published(chosen.name)
     if sum(map(bool, (user is not None, rated or liked, taste))) != 1:
         raise UsageError("give '--user', or '--rated' and '--liked', or '--taste' (all but the first may be repeated)")
     if user is not None and model is not None:
@@ -73,7 +76,10 @@ def recommend(
 
     with PublishedFile(path) as published:
         if user is not None:
-            _print_user_list(published, user, n, kind, as_json)
+            from recsys_dagster.warehouse.domain_run import DomainRun
+
+            found = published.find_user(user, DomainRun(settings, chosen).pseudonym_of)
+            _print_user_list(published, found, n, kind, as_json)
             return
         from recsys_dagster.model_store.store import ModelStore
         from recsys_dagster.serving.cold_start import recommend_by_ratings, recommend_by_tastes
@@ -86,7 +92,7 @@ def recommend(
     _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, as_json)
 
 
-def _print_user_list(published: "PublishedFile", user: int, n: int, kind: str | None, as_json: bool) -> None:
+def _print_user_list(published: "PublishedFile", user: "Id", n: int, kind: str | None, as_json: bool) -> None:
     recommendations = published.recommendations(user, n, kind)
     provenance = published.provenance()
     if as_json:
@@ -124,7 +130,7 @@ def _titles_of(kind: str | None) -> str:
 
 def _print_json(
     domain: str,
-    user: dict[str, int] | dict[str, dict[str, float | None]],
+    user: "dict[str, Id] | dict[str, dict[str, float | None]]",
     model: str,
     version: str,
     recommendations: "Sequence[Recommendation]",

@@ -1,6 +1,7 @@
 """`recsys run`."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -92,5 +93,6 @@ def _show_next_steps(domain: str, published: "PublishedDomain") -> None:
     name = "recsys" if is_on_path else os.path.relpath(command)
     screen = console()
     screen.print("\nNext:")
-    screen.print(f"  {name} recommend --domain {domain} --user {published.example_user}", soft_wrap=True)
+    user = shlex.quote(str(published.example_user))
+    screen.print(printable(f"  {name} recommend --domain {domain} --user {user}"), soft_wrap=True)
     screen.print(f"  {'make dev' if Path('Makefile').is_file() else f'{name} ui'}", soft_wrap=True)

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.split import Ids
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.lifecycle.pending import choice_of_gate, settle, write_pending
 from recsys_dagster.model_store.decisions import Decision
@@ -24,7 +25,7 @@ from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_without_lock
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.swap import swap_in
-from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
+from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_source_ids, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -48,14 +49,15 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
         name, version = decision.model, decision.version
         history = [*history, decision]
     chosen, record = store.load(run.domain.name, name, version, id_map_hash=id_map_hash(warehouse))
-    user_ids, item_ids = load_ids(warehouse)
+    user_ids, item_ids = load_source_ids(warehouse)
     data = load_training_data(warehouse).with_all(load_fold(warehouse, "test"))
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # its state may take gigabytes, and so may that of the refitted model
     model.fit(data)
     excluded = load_excluded(warehouse)
     with warehouse.connect() as connection:
-        items = connection.sql("SELECT * FROM clean.items ORDER BY item_id").to_arrow_table()
+        columns = "* REPLACE (source_id AS item_id)" if origin.item_ids == "text" else "*"
+        items = connection.sql(f"SELECT {columns} FROM clean.items ORDER BY item_id").to_arrow_table()
         metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
         reference = reference_tables(connection)
     return publish(
@@ -76,6 +78,8 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
             version=version,
             trained_rows=len(data.train),
             scale=data.scale,
+            user_ids=origin.user_ids,
+            item_ids=origin.item_ids,
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
         reference=reference,
@@ -146,9 +150,7 @@ def remove_old_versions(run: DomainRun) -> None:
     ModelStore(run.layout).prune(run.domain.name, run.settings.keep_versions, also=named)
 
 
-def _lists(
-    model: Model, user_ids: NDArray[np.int64], k: int, excluded: sp.csr_array
-) -> Iterator[tuple[NDArray[np.int32], TopN]]:
+def _lists(model: Model, user_ids: Ids, k: int, excluded: sp.csr_array) -> Iterator[tuple[NDArray[np.int32], TopN]]:
     """Give the lists of all users in blocks, ordered by user id."""
     order = np.argsort(user_ids).astype(np.int32)
     for start in range(0, len(order), USERS_PER_BLOCK):

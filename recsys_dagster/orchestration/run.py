@@ -26,7 +26,7 @@ from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.server import LOCAL_URL
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.stopping import Stop, stop_on_signals
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import Id, Provenance, open_without_lock
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -48,7 +48,7 @@ class PublishedDomain:
 
     provenance: Provenance
     sizes: dict[str, int]
-    example_user: int
+    example_user: Id
     leaderboard: Leaderboard
     lists: Path
     report: Path

@@ -207,7 +207,8 @@ def items_are_as_popular_as_before(run: DomainRun) -> list[Finding]:
             ),
 
             old AS (
-                SELECT item_id, ratings, (upto - 1) * 10 // (SELECT max(upto) FROM summed) AS part FROM summed
+                SELECT item_id::VARCHAR AS item_id, ratings, (upto - 1) * 10 // (SELECT max(upto) FROM summed) AS part
+                FROM summed
             )
 
             SELECT sum(coalesce(old.ratings, 0)), sum(coalesce(new.ratings, 0))

@@ -10,6 +10,7 @@ from recsys_dagster.quality.reference import attach
 from recsys_dagster.serving.database import path_without_lock
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.warehouse.domain_run import DomainRun
+from recsys_dagster.warehouse.origin import Origin, origin_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,9 +25,7 @@ def lists_hold_nothing_seen(run: DomainRun) -> list[Finding]:
     Cure: this is a fault of the model's code or of the ids of its indices. The published lists are unchanged; remove
     the model from RECSYS_MODELS and run again.
     """
-    query = (
-        f"SELECT count(*) FROM built.recommendations JOIN clean.interactions USING (user_id, item_id) WHERE {EXCLUDED}"
-    )
+    query = f"SELECT count(*) FROM listed JOIN clean.interactions USING (user_id, item_id) WHERE {EXCLUDED}"
     return [none_of("recommended items that the user has", _count(run, query))]
 
 
@@ -35,7 +34,7 @@ def lists_hold_known_items(run: DomainRun) -> list[Finding]:
 
     Cure: the lists were made from other items than the warehouse has now; materialise serving/lists again.
     """
-    query = "SELECT count(*) FROM built.recommendations ANTI JOIN clean.items USING (item_id)"
+    query = "SELECT count(*) FROM listed ANTI JOIN clean.items USING (item_id)"
     return [none_of("recommended items that are unknown", _count(run, query))]
 
 
@@ -63,7 +62,7 @@ def every_user_has_a_list(run: DomainRun) -> list[Finding]:
             SELECT user_id, count(*) AS items FROM clean.interactions WHERE {EXCLUDED} GROUP BY user_id
         ) USING (user_id)
         WHERE
-            user_id NOT IN (SELECT user_id FROM built.recommendations)
+            user_id NOT IN (SELECT user_id FROM listed WHERE user_id IS NOT NULL)
             AND coalesce(items, 0) < (SELECT count(DISTINCT item_idx) FROM features.interactions)
     """
     return [none_of("users without a list", _count(run, query))]
@@ -113,7 +112,21 @@ def _connect_with_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]"
         raise RecsysError(f"{path}: no lists are ready to be published; materialise serving/lists first")
     with path_without_lock(path) as readable, run.warehouse.connect() as connection:
         attach(connection, readable, "built")
+        _create_listed(connection, origin_of(connection, run.warehouse))
         yield connection
+
+
+def _create_listed(connection: "duckdb.DuckDBPyConnection", origin: Origin) -> None:
+    """Create the view `listed`: the recommended pairs by the keys of the warehouse; NULL for an id that has none."""
+    keys, joins = [], []
+    for kind, ids in (("user", origin.user_ids), ("item", origin.item_ids)):
+        keys.append(f"{f'{kind}s' if ids == 'text' else 'listed'}.{kind}_id")
+        if ids == "text":
+            joins.append(f"LEFT JOIN clean.{kind}s AS {kind}s ON {kind}s.source_id = listed.{kind}_id")
+    connection.execute(
+        f"CREATE TEMP VIEW listed AS SELECT {keys[0]} AS user_id, {keys[1]} AS item_id"
+        f" FROM built.recommendations AS listed {' '.join(joins)}"
+    )
 
 
 def _count(run: DomainRun, query: str) -> int:

@@ -33,7 +33,12 @@ UNION ALL
 SELECT item_id FROM clean.interactions WHERE NOT EXISTS (SELECT 1 FROM clean.ratings)
 """
 """The item of each rating or, where there are no ratings, of each interaction."""
-ITEM_RATINGS = f"SELECT item_id, count(*) AS ratings FROM ({COUNTED}) GROUP BY item_id"
+ITEM_RATINGS = f"""
+SELECT coalesce(items.source_id, counted.item_id::VARCHAR) AS item_id, counted.ratings
+FROM (SELECT item_id, count(*) AS ratings FROM ({COUNTED}) GROUP BY item_id) AS counted
+LEFT JOIN clean.items AS items USING (item_id)
+"""
+"""Items by the text of their id in the source, which stays when new rows make numbers into texts."""
 _QUERIES = {"volumes": VOLUMES, "rating_counts": RATING_COUNTS, "item_ratings": ITEM_RATINGS}
 
 NOTHING_YET = Finding("the last publication", "of the same dataset", "none, so there is nothing to compare with", True)

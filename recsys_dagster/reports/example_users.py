@@ -56,7 +56,7 @@ class ExampleUser:
 
     Attributes:
         name: `light`, `average`, `heavy`, `niche` or `new`.
-        user_id: the user's id in the source.
+        user_id: the user's id in the source, or the pseudonym of a name.
         known: number of items that the models know of.
         has_times: whether the history holds the latest items; otherwise it holds those with the highest ratings.
         history: twenty of the known items.
@@ -64,7 +64,7 @@ class ExampleUser:
     """
 
     name: str
-    user_id: int
+    user_id: int | str
     known: int
     has_times: bool
     history: Sequence[HistoryEntry]
@@ -106,6 +106,7 @@ def _describe(
         """,
         {"user": user_id, "known": known},
     ).fetchall()
+    names = connection.execute("SELECT source_id FROM clean.users WHERE user_id = ?", [user_id]).fetchall()
     history = [HistoryEntry(_summary(*row[:5]), row[5], row[6]) for row in rows]
     counts: dict[str, int] = {}
     for entry in history:
@@ -114,7 +115,7 @@ def _describe(
     most_frequent = sorted(counts.items(), key=lambda count: (-count[1], count[0]))
     return ExampleUser(
         name=example.name,
-        user_id=user_id,
+        user_id=names[0][0] if names else user_id,
         known=len(known),
         has_times=any(entry.at is not None for entry in history),
         history=history[:HISTORY_SHOWN],

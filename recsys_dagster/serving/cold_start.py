@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
-from recsys_dagster.serving.lookup import PublishedFile, Recommendation
+from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def recommend_by_ratings(
     from recsys_dagster.models.capabilities import FoldIn
 
     finder, scale = ItemFinder(published.named_items()), published.provenance().scale
-    rated: dict[int, tuple[NamedItem, float | None]] = {}
+    rated: dict[Id, tuple[NamedItem, float | None]] = {}
     named: list[tuple[str, float | None]] = [_parse(text, "--rated", scale) for text in statements]
     for name, rating in [*named, *((name, None) for name in liked)]:
         item = finder.find(name)

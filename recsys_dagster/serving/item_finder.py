@@ -22,7 +22,6 @@ _LEADING_ARTICLE = re.compile(r"^(the|an?) (?=.)", re.IGNORECASE)
 _PARENTHESES = re.compile(r"\s*\(([^()]*)\)")
 _ALIAS = re.compile(r"a\.?k\.?a\.? ", re.IGNORECASE)
 _WITH_YEAR = re.compile(r"(.+?)\s*\(([0-9]{4})\)")
-_WITH_ID = re.compile(r".*#([0-9]+)")
 _ACCENTS = dict.fromkeys(range(0x300, 0x370))
 _SPELLINGS = str.maketrans({"&": " and ", "×": "x"})
 
@@ -39,7 +38,7 @@ class NamedItem:
         year: year of release.
     """
 
-    item_id: int
+    item_id: int | str
     title: str
     title_english: str | None
     kind: str | None
@@ -83,8 +82,8 @@ class ItemFinder:
         matches = self._matches(name)
         if not matches and (with_year := _WITH_YEAR.fullmatch(name)):
             matches = self._matches(with_year[1], int(with_year[2]))
-        if not matches and (with_id := _WITH_ID.fullmatch(name)) and int(with_id[1]) in self._items:
-            matches = [self._items[int(with_id[1])]]
+        if not matches and (with_id := self._with_id(name)) is not None:
+            matches = [with_id]
         if len(matches) == 1:
             return matches[0]
         if matches:
@@ -94,6 +93,16 @@ class ItemFinder:
             raise UsageError(f"several titles are called {name!r}; choose one of: {listed}{more}")
         similar = ", ".join(item.label for item in self.similar(name))
         raise UsageError(f"unknown title {name!r}; " + (f"similar: {similar}" if similar else "no title is similar"))
+
+    def _with_id(self, name: str) -> NamedItem | None:
+        """Return the item whose id follows a # in the name; the id may have a # itself."""
+        for place in (place for place, letter in enumerate(name) if letter == "#"):
+            text = name[place + 1 :]
+            if text in self._items:
+                return self._items[text]
+            if re.fullmatch("[0-9]+", text) and int(text) in self._items:
+                return self._items[int(text)]
+        return None
 
     def similar(self, name: str) -> list[NamedItem]:
         """Return up to five items whose names contain or resemble the name, the most similar first."""

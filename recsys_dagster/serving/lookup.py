@@ -1,7 +1,8 @@
 """Look up recommendations, their provenance and the leaderboard in a published file."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.database import open_database, path_without_lock, unreadable
 from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
+from recsys_dagster.warehouse.origin import IdType
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
+
+Id = int | str
+"""Id of a user or item, as the source writes it."""
 
 _BIGINT = (-(2**63), 2**63 - 1)
 
@@ -44,6 +49,8 @@ class Provenance:
         scale: lowest and highest possible rating; None for implicit feedback.
         packages: versions of this project and of the packages that it uses, by name.
         created_at: time of publication in UTC, without zone.
+        user_ids: what user ids are: `integer`, `text`, or names replaced by a `pseudonym`.
+        item_ids: what item ids are: `integer` or `text`.
     """
 
     domain: str
@@ -56,6 +63,8 @@ class Provenance:
     scale: tuple[float, float] | None
     packages: dict[str, str]
     created_at: datetime = field(default_factory=_now)
+    user_ids: IdType = "integer"
+    item_ids: IdType = "integer"
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Recommendation:
     """
 
     rank: int
-    item_id: int
+    item_id: Id
     title: str
     title_english: str | None
     kind: str | None
@@ -83,7 +92,7 @@ class Recommendation:
 class Indices(NamedTuple):
     """Item ids by item index, and genre names by genre index."""
 
-    item_ids: tuple[int, ...]
+    item_ids: tuple[Id, ...]
     genre_names: tuple[str, ...]
 
 
@@ -135,16 +144,11 @@ class PublishedFile:
 
     def provenance(self) -> Provenance:
         """Return the origin of the lists."""
-        (row,) = self._rows(
-            """
-            SELECT
-                domain, dataset, data_version, licence, model, version,
-                trained_rows, scale_low, scale_high, packages, created_at
-            FROM provenance
-            """
-        )
+        (row,) = self._rows("SELECT * FROM provenance")
         low, high = row.pop("scale_low"), row.pop("scale_high")
-        return Provenance(scale=None if low is None else (low, high), **row)
+        # Files of earlier versions do not say what the ids are: they had whole numbers only.
+        known = {name: value for name, value in row.items() if name in Provenance.__dataclass_fields__}
+        return Provenance(scale=None if low is None else (low, high), **known)
 
     def kinds(self) -> list[str]:
         """Return the kinds of items in alphabetical order."""
@@ -189,7 +193,7 @@ class PublishedFile:
         (row,) = self._rows("SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM items) AS items")
         return row
 
-    def users_with_lists(self, n: int) -> list[int]:
+    def users_with_lists(self, n: int) -> list[Id]:
         """Return the n lowest ids of users who have a list."""
         rows = self._rows("SELECT DISTINCT user_id FROM recommendations ORDER BY user_id LIMIT $n", {"n": n})
         return [row["user_id"] for row in rows]
@@ -202,7 +206,7 @@ class PublishedFile:
         return [NamedItem(**row) for row in rows]
 
     def describe(
-        self, item_ids: Sequence[int], scores: Sequence[float], n: int, kind: str | None = None
+        self, item_ids: Sequence[Id], scores: Sequence[float], n: int, kind: str | None = None
     ) -> list[Recommendation]:
         """Return the first n items of a list that was computed elsewhere, in the form of `recommendations`.
 
@@ -230,7 +234,7 @@ class PublishedFile:
         )
         return [_recommendation(row) for row in rows]
 
-    def recommendations(self, user_id: int, n: int, kind: str | None = None) -> list[Recommendation]:
+    def recommendations(self, user_id: Id, n: int, kind: str | None = None) -> list[Recommendation]:
         """Return the first n items of a user's list, best first; empty if the user already has every item.
 
         Args:
@@ -257,6 +261,28 @@ class PublishedFile:
             rows = [row for row in rows if row["kind"] == kind]
         return [_recommendation(row) for row in rows[:n]]
 
+    def find_user(self, text: str, pseudonym_of: Callable[[str], int | None]) -> Id:
+        """Return the id of a user as a person types it: an id of the source or, where names were replaced, a name.
+
+        Args:
+            text: what was typed.
+            pseudonym_of: gives the number that replaces a name; None where the secret for it is not there.
+
+        Raises:
+            UsageError: the user is unknown; the message says which are known.
+        """
+        provenance = self.provenance()
+        if provenance.user_ids == "text":
+            self._check_user(text)
+            return text
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+        if number is not None and self._has_user(number):
+            return number
+        if provenance.user_ids == "pseudonym" and (replaced := pseudonym_of(text)) is not None:
+            number = replaced if self._has_user(replaced) else number
+        self._check_user(text if number is None else number)
+        return text if number is None else number
+
     def to_arrow(self, query: str) -> "pa.Table":
         """Return the result of a query over the published tables as an Arrow table.
 
@@ -275,10 +301,16 @@ class PublishedFile:
                 return candidate
         raise UsageError(f"unknown kind {kind!r} in {self.domain}; known: {', '.join(known)}")
 
-    def _check_user(self, user_id: int) -> None:
-        if _BIGINT[0] <= user_id <= _BIGINT[1] and self._rows(
-            "SELECT 1 FROM users WHERE user_id = $user_id", {"user_id": user_id}
-        ):
+    def _has_user(self, user_id: Id) -> bool:
+        if isinstance(user_id, int) and not _BIGINT[0] <= user_id <= _BIGINT[1]:
+            return False
+        is_text = self.provenance().user_ids == "text"
+        return is_text == isinstance(user_id, str) and bool(
+            self._rows("SELECT 1 FROM users WHERE user_id = $user_id", {"user_id": user_id})
+        )
+
+    def _check_user(self, user_id: Id) -> None:
+        if self._has_user(user_id):
             return
         (known,) = self._rows(
             """
@@ -287,8 +319,9 @@ class PublishedFile:
             """
         )
         raise UsageError(
-            f"unknown user {user_id} in {self.domain}; known: {known['users']:,} users with ids from {known['low']} "
-            f"to {known['high']}, such as {', '.join(map(str, known['examples']))}"
+            f"unknown user {user_id if isinstance(user_id, int) else repr(user_id)} in {self.domain}; known: "
+            f"{known['users']:,} users with ids from {known['low']} to {known['high']}, such as "
+            f"{', '.join(map(str, known['examples']))}"
         )
 
     def _check_format(self) -> None:

@@ -10,15 +10,16 @@ import duckdb
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import FORMAT_VERSION, Provenance
+from recsys_dagster.serving.lookup import FORMAT_VERSION, Id, Provenance
 from recsys_dagster.serving.swap import set_log_aside
-from recsys_dagster.warehouse.schemas import PUBLISHED, REFERENCE, create_statements
+from recsys_dagster.warehouse.schemas import create_statements, published_reference, published_tables
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from recsys_dagster.data.split import Ids
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.models.base import TopN
 
@@ -36,8 +37,8 @@ def publish(
     path: Path,
     *,
     lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
-    user_ids: "NDArray[np.int64]",
-    item_ids: "NDArray[np.int64]",
+    user_ids: "Ids",
+    item_ids: "Ids",
     items: "pa.Table",
     genre_names: Sequence[str],
     leaderboard: "pa.Table",
@@ -53,9 +54,11 @@ def publish(
         path: `published/<domain>.duckdb`, or where the file waits for its checks.
         lists: blocks of ((b,) user indices, their lists) in rising order of user ids over all blocks, so that a look-up
             reads one row group. `np.argsort(user_ids)` cut into blocks has that order.
-        user_ids: (n_users,) id of each user index; readers know all of these users, with a list or without.
-        item_ids: (n_items,) id of each item index; published so that models of this run can answer later.
-        items: columns of `clean.items`, with a row for every recommended item.
+        user_ids: (n_users,) id of each user index, as the source writes it; readers know all of these users, with a
+            list or without.
+        item_ids: (n_items,) id of each item index, as the source writes it; published so that models of this run can
+            answer later.
+        items: columns of `clean.items`, where the source writes `item_id`, with a row for every recommended item.
         genre_names: genre of each genre index of the models; published for the same reason.
         leaderboard: columns of `evaluation.metrics`.
         provenance: origin of the lists.
@@ -77,7 +80,7 @@ def publish(
         with replacing(path) as unfinished:
             config: dict[str, Any] = {"memory_limit": _MEMORY_LIMIT, "temp_directory": str(unfinished.parent)}
             with duckdb.connect(unfinished, config=config) as connection:
-                connection.execute(create_statements(PUBLISHED))
+                connection.execute(create_statements(published_tables(_sql_type(user_ids), _sql_type(item_ids))))
                 connection.execute("INSERT INTO format_version VALUES (?)", [FORMAT_VERSION])
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
                 _insert_lists(connection, lists, user_ids, item_ids, provenance)
@@ -88,7 +91,7 @@ def publish(
                 _insert_provenance(connection, provenance)
                 _insert_history(connection, history)
                 if reference is not None:
-                    connection.execute(create_statements(REFERENCE))
+                    connection.execute(create_statements(published_reference(_sql_type(item_ids))))
                     for name, rows in reference.items():
                         _insert(connection, name, rows)
                 counts = _check(connection, path)
@@ -106,25 +109,25 @@ def publish(
 def _insert_lists(
     connection: duckdb.DuckDBPyConnection,
     lists: "Iterable[tuple[NDArray[np.int32], TopN]]",
-    user_ids: "NDArray[np.int64]",
-    item_ids: "NDArray[np.int64]",
+    user_ids: "Ids",
+    item_ids: "Ids",
     provenance: Provenance,
 ) -> None:
     import numpy as np
     import pyarrow as pa
 
-    last: int | None = None
+    last: Id | None = None
     for users, top in prefetch(iter(lists)):
-        ids = user_ids[users].astype(np.int64)
-        if (np.diff(ids) <= 0).any() or (len(ids) and last is not None and ids[0] <= last):
+        ids = user_ids[users]
+        if (ids[1:] <= ids[:-1]).any() or (len(ids) and last is not None and ids[0] <= last):
             raise ValueError("the user ids of the lists do not rise; go through np.argsort(user_ids)")
-        last = int(ids[-1]) if len(ids) else last
+        last = ids[-1] if len(ids) else last
         rows, places = np.nonzero(top.items >= 0)
         block: Any = pa.table(
             {
                 "user_id": ids[rows],
                 "rank": places.astype(np.int32) + 1,
-                "item_id": item_ids[top.items[rows, places]].astype(np.int64),
+                "item_id": item_ids[top.items[rows, places]],
                 "score": top.scores[rows, places],
             }
         )
@@ -136,10 +139,14 @@ def _insert_lists(
         connection.unregister("block")
 
 
-def _indexed(index: str, name: str, values: "Sequence[str] | NDArray[np.int64]") -> "pa.Table":
+def _indexed(index: str, name: str, values: "Sequence[str] | Ids") -> "pa.Table":
     import pyarrow as pa
 
     return pa.table({index: pa.array(range(len(values)), pa.int32()), name: values})
+
+
+def _sql_type(ids: "Ids") -> str:
+    return "VARCHAR" if ids.dtype == object else "BIGINT"
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: "pa.Table") -> None:
@@ -150,7 +157,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: "pa.Table")
 
 def _insert_provenance(connection: duckdb.DuckDBPyConnection, provenance: Provenance) -> None:
     connection.execute(
-        "INSERT INTO provenance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, MAP(?::VARCHAR[], ?::VARCHAR[]), ?)",
+        "INSERT INTO provenance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, MAP(?::VARCHAR[], ?::VARCHAR[]), ?, ?, ?)",
         [
             provenance.domain,
             provenance.dataset,
@@ -163,6 +170,8 @@ def _insert_provenance(connection: duckdb.DuckDBPyConnection, provenance: Proven
             list(provenance.packages),
             list(provenance.packages.values()),
             provenance.created_at,
+            provenance.user_ids,
+            provenance.item_ids,
         ],
     )
 

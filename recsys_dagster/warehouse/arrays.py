@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.data.split import Ids
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse
@@ -139,6 +140,32 @@ def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int64]
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         return read_ids(connection, "users"), read_ids(connection, "items")
+
+
+def load_source_ids(warehouse: Warehouse) -> tuple[Ids, Ids]:
+    """Return the (n_users,) id of each user index and the (n_items,) id of each item index, as the source writes them.
+
+    Ids that are whole numbers, and pseudonyms, are int64; texts are str objects.
+    """
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        origin = origin_of(connection, warehouse)
+        users: Ids = read_ids(connection, "users")
+        items: Ids = read_ids(connection, "items")
+        if origin.user_ids == "text":
+            users = _read_texts(connection, "user")
+        if origin.item_ids == "text":
+            items = _read_texts(connection, "item")
+    return users, items
+
+
+def _read_texts(connection: duckdb.DuckDBPyConnection, kind: str) -> NDArray[np.object_]:
+    texts = _arrays(
+        connection,
+        f"SELECT named.source_id FROM features.{kind}s AS indexed"
+        f" INNER JOIN clean.{kind}s AS named USING ({kind}_id) ORDER BY indexed.{kind}_idx",
+    )
+    return texts["source_id"].astype(object)
 
 
 def id_map_hash(warehouse: Warehouse) -> str:

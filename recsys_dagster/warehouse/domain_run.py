@@ -14,7 +14,7 @@ from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.runtime.secret_key import read_or_create_key
 from recsys_dagster.settings import Settings, dataset_variable
-from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.database import Warehouse, pseudonym
 from recsys_dagster.warehouse.origin import Origin, read_origin
 
 
@@ -66,6 +66,12 @@ class DomainRun:
         """Return the secret that the pseudonyms of users are derived from."""
         secret = self.settings.pseudonym_key
         return secret.get_secret_value().encode() if secret else read_or_create_key(self.layout.pseudonym_key())
+
+    def pseudonym_of(self, name: str) -> int | None:
+        """Return the number that replaces the name of a user; None if nothing was replaced under this RECSYS_HOME."""
+        if self.settings.pseudonym_key is None and not self.layout.pseudonym_key().exists():
+            return None
+        return pseudonym(name, self._pseudonym_key())
 
     @property
     def dataset(self) -> Dataset:

@@ -5,7 +5,7 @@ A column that is to be added is added here and where its values are made, and no
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -358,6 +358,8 @@ PROVENANCE = Table(
         Column("scale_high", "DOUBLE", "highest rating"),
         Column("packages", "MAP(VARCHAR, VARCHAR)", "version of each package by name"),
         Column("created_at", "TIMESTAMP", "time of publication in UTC"),
+        Column("user_ids", "VARCHAR", "what user ids are: integer, text or pseudonym"),
+        Column("item_ids", "VARCHAR", "what item ids are: integer or text"),
     ),
 )
 _RATINGS = Column("ratings", "BIGINT", "number of ratings", nullable=False)
@@ -384,6 +386,26 @@ PUBLISHED = (
     HISTORY,
     PROVENANCE,
 )
+
+
+def published_tables(user_type: str, item_type: str) -> tuple[Table, ...]:
+    """Return the tables of the published file, whose ids have the types of the source.
+
+    Args:
+        user_type, item_type: BIGINT, or VARCHAR for ids that are texts.
+    """
+    return tuple(_with_id_types(table, user_type, item_type) for table in PUBLISHED)
+
+
+def published_reference(item_type: str) -> tuple[Table, ...]:
+    """Return the tables of the published file that the next run is compared with; `item_type` as above."""
+    return tuple(_with_id_types(table, "BIGINT", item_type) for table in REFERENCE)
+
+
+def _with_id_types(table: Table, user_type: str, item_type: str) -> Table:
+    types = {"user_id": user_type, "item_id": item_type}
+    columns = tuple(replace(column, type=types.get(column.name, column.type)) for column in table.columns)
+    return replace(table, columns=columns)
 
 
 def tables_of(schema: str) -> Mapping[str, Table]:

@@ -190,10 +190,13 @@ def _create_features(connection: duckdb.DuckDBPyConnection, folds: Sequence[str]
     items = " UNION ".join(f"SELECT item_id FROM source.{fold}" for fold in folds)
     known = " UNION ALL ".join(f"SELECT user_id FROM source.{fold}" for fold in (["train"] if new else folds))
     connection.execute(
-        "CREATE TABLE clean.items AS SELECT item_id, kind, year, genres, site_score"
+        "CREATE TABLE clean.items AS SELECT item_id, NULL::VARCHAR AS source_id, kind, year, genres, site_score"
         f" FROM ({items}) LEFT JOIN source.items USING (item_id)"
     )
     connection.execute(f"CREATE VIEW clean.interactions AS {known}")
+    connection.execute(
+        "CREATE TABLE clean.users AS SELECT user_id, NULL::VARCHAR AS source_id FROM clean.interactions LIMIT 0"
+    )
     for table in sql_tables("features"):
         if table.name in ("users", "items", "item_genres"):
             connection.execute(f"CREATE TABLE features.{table.name} AS {table.sql}")

@@ -28,7 +28,6 @@ ARCHIVE = "/mirror/ml-latest-small.zip"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that takes the place of the mirror and of the publisher."""
     monkeypatch.setattr(download, "FIRST_WAIT", 0.002)
-    monkeypatch.setattr(raw.raw_files.op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     running = Server()
     published = replace(catalogue.CATALOGUE["ml-latest-small"], source=Download(running.url("/publisher.zip")))
@@ -53,7 +52,12 @@ def archive() -> bytes:
 
 @pytest.mark.parametrize("outcome", ["success", "HTTP 500", "HTTP 403", "HTTP 404", "no archive", "wrong checksum"])
 def test_the_secrets_of_a_mirror_are_kept_nowhere(
-    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], outcome: str
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    outcome: str,
 ) -> None:
     path = f"{ARCHIVE}?token=T0KEN"
     server.files[path] = b"nonsense" if outcome == "no archive" else archive()
@@ -71,7 +75,10 @@ def test_the_secrets_of_a_mirror_are_kept_nowhere(
             webhook=webhook.url,
             pseudonym_key="KEYKEYKEYKEYKEYKEY",
         )
-        job = build_definitions(settings).resolve_job_def("ingest")
+        definitions = build_definitions(settings)
+        op = definitions.resolve_assets_def(["raw", "files"]).op
+        monkeypatch.setattr(op, "_retry_policy", raw.RETRIES._replace(delay=0.1))
+        job = definitions.resolve_job_def("ingest")
         with dg.instance_for_test(temp_dir=str(history)) as instance, caplog.at_level(logging.DEBUG):
             result = job.execute_in_process(partition_key="movie", instance=instance, raise_on_error=False)
     failures = "\n".join(failed_steps(result.all_events))

@@ -89,7 +89,7 @@ def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         LEADERBOARD,
         *MODEL_RESULTS,
         *TRAINING_DATA,
-        *keys("clean", ("ratings", "interactions")),
+        *keys("clean", ("ratings", "interactions", "users")),
     ],
     pool=FITTING,
 )
@@ -130,7 +130,7 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     deps=[
         *keys("serving", ("champion", "lists")),
         *model_keys(),  # old versions are removed
-        *keys("clean", ("items", "interactions")),
+        *keys("clean", ("items", "interactions", "users")),
         *keys("features", ("users", "interactions")),
     ],
 )

@@ -21,13 +21,14 @@ from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.feedback import FeedbackSpool
 from recsys_dagster.serving.item_finder import normalise
+from recsys_dagster.serving.lookup import Id
 from recsys_dagster.serving.service.answers import Filters, items_answer, list_answer, new_list_id
 from recsys_dagster.serving.service.limits import Guard
 from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
 from recsys_dagster.serving.service.problems import ProblemError, install_problems
 from recsys_dagster.serving.service.publications import Publications
-from recsys_dagster.serving.service.snapshot import Id, Snapshot
+from recsys_dagster.serving.service.snapshot import Snapshot
 from recsys_dagster.settings import Settings, read_settings
 
 MAX_N = 100

@@ -26,10 +26,7 @@ from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.serving.database import path_without_lock
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
 from recsys_dagster.serving.item_names import name_sql
-from recsys_dagster.serving.lookup import Provenance, PublishedFile
-
-Id = int | str
-"""Id of a user or item, as the source writes it."""
+from recsys_dagster.serving.lookup import Id, Provenance, PublishedFile
 
 _ROWS_PER_BATCH = 2**20
 _BUILD_SECONDS = 600
@@ -137,8 +134,7 @@ class Snapshot:
         """Finds items by name; built when it is first needed."""
         known = ("title", "title_english", "kind", "year")
         rows = ({name: fields[name] for name in known} for fields in map(self.item, range(len(self.items))))
-        # Ids are whole numbers as long as the published file has no others.
-        return ItemFinder(NamedItem(item_id=int(self.items[place]), **row) for place, row in enumerate(rows))
+        return ItemFinder(NamedItem(item_id=self.items[place], **row) for place, row in enumerate(rows))
 
     @cached_property
     def index_of_model_item(self) -> NDArray[np.int32]:
