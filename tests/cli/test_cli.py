@@ -133,12 +133,12 @@ class TestRecommend:
     [
         (
             "frobnicate",
-            "unknown command 'frobnicate'; known: run, datasets, recommend, evaluate, tune, report, history, "
-            "promote, rollback, backtest, backup, restore, ui",
+            "unknown command 'frobnicate'; known: run, datasets, recommend, serve, export, feedback, evaluate, "
+            "papers, tune, report, history, promote, rollback, backtest, backup, restore, ui, import",
         ),
-        ("run --domain book", "unknown domain 'book'; known: anime, movie"),
-        ("report --domain book", "unknown domain 'book'; known: anime, movie"),
-        ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie"),
+        ("run --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
+        ("report --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
+        ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
     ],
 )
 def test_an_unknown_name_is_one_line_that_says_what_is_known(
@@ -148,9 +148,7 @@ def test_an_unknown_name_is_one_line_that_says_what_is_known(
     assert (typed.code, typed.out, typed.err) == (2, "", f"recsys: {line}\n")
 
 
-@pytest.mark.parametrize(
-    "words", ["recommend --domain anime", "recommend -d anime -u x", "recommend -d anime -u 1 -n 0", "--frob", "run x"]
-)
+@pytest.mark.parametrize("words", ["recommend --domain anime", "recommend -d anime -u 1 -n 0", "--frob", "run x"])
 def test_a_wrong_option_is_one_line_that_names_it(capsys: pytest.CaptureFixture[str], words: str) -> None:
     typed = Typed(capsys, *words.split())
     assert (typed.code, typed.out) == (2, "")
