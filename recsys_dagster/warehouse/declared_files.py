@@ -233,10 +233,12 @@ class _DeclaredLoading:
         files = [(n, file) for n, file in enumerate(self.files) if file.role == "interactions"]
         is_view = len(files) == 1 and not self.texts
         text = "raw" if is_view else 'CASE WHEN unreadable THEN raw END AS fault_text, "user", item'
+        # What no file has is not stored for each row.
+        stored = list(_TYPES) if is_view else [name for name in _TYPES if getattr(self.declaration.interactions, name)]
         (user, user_join), (item, item_join) = self._key("user"), self._key("item")
         selects = [
             f"SELECT {quoted(file.name)} AS source_file, position, {text}, unreadable, {user} AS user_id,"
-            f" {item} AS item_id, {', '.join(map(self._column_sql, _TYPES))}"
+            f" {', '.join([f'{item} AS item_id', *map(self._column_sql, stored)])}"
             f" FROM raw.{quoted_name(f'interactions {n}')}{user_join}{item_join}"
             for n, file in files
         ]
@@ -254,7 +256,8 @@ class _DeclaredLoading:
         self.connection.execute(
             "CREATE VIEW raw.interactions AS SELECT source_file, position,"
             f" coalesce(fault_text, concat_ws(',', {raw})) AS raw, unreadable, user_id, item_id,"
-            f" {', '.join(map(quoted_name, _TYPES))} FROM raw.all_interactions"
+            f" {', '.join(quoted_name(name) if name in stored else self._column_sql(name) for name in _TYPES)}"
+            " FROM raw.all_interactions"
         )
 
     def _column_sql(self, name: str) -> str:
