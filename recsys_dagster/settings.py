@@ -340,7 +340,9 @@ def _refuse_unknown(names: Iterable[str], where: str) -> None:
         for name in unknown:
             suffixes = [one.removeprefix(PREFIX) for one in known]
             nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), suffixes, n=1)
-            faults.append(f"{name} is not a setting" + (f" (did you mean {PREFIX}{nearest[0]}?)" if nearest else ""))
+            meant = [PREFIX + suffix for suffix in nearest]
+            meant = [dataset_variable(_ALIASES[one]) if one in _ALIASES else one for one in meant]
+            faults.append(f"{name} is not a setting" + (f" (did you mean {meant[0]}?)" if meant else ""))
         raise RecsysError(f"{'; '.join(faults)}; correct or remove it in {where}")
 
 

@@ -25,25 +25,30 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[str]:
-    """Run a PostgreSQL server during the block, and give the address of its database; skip where there is none."""
+def running_postgres(user: str = "tester", password: str | None = None) -> Iterator[str]:
+    """Run a PostgreSQL server during the block, and give the address of its database; skip where there is none.
+
+    It asks for the password, or trusts everybody where there is none.
+    """
     if not POSTGRES:
         pytest.skip("no PostgreSQL server in /usr/lib/postgresql; `apt-get install postgresql` brings one")
-    user = "postgres" if os.getuid() == 0 else None
-    if user and user not in {entry.pw_name for entry in pwd.getpwall()}:
+    system_user = "postgres" if os.getuid() == 0 else None
+    if system_user and system_user not in {entry.pw_name for entry in pwd.getpwall()}:
         pytest.skip("PostgreSQL does not run as root, and there is no user `postgres`")
     with tempfile.TemporaryDirectory(prefix="recsys-postgres-", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
-        if user:
-            shutil.chown(folder, user)
+        (folder / "password").write_text(password or "")
+        if system_user:
+            shutil.chown(folder, system_user)
         bin_ = POSTGRES[-1]
-        make = [bin_ / "initdb", "--pgdata", folder / "data", "--username", "tester", "--auth", "trust", "--no-sync"]
-        subprocess.run(make, check=True, capture_output=True, user=user, cwd=folder)
+        make = [bin_ / "initdb", "--pgdata", folder / "data", "--username", user, "--no-sync"]
+        make += ["--auth", "scram-sha-256", "--pwfile", folder / "password"] if password else ["--auth", "trust"]
+        subprocess.run(make, check=True, capture_output=True, user=system_user, cwd=folder)
         server = [bin_ / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-c", "fsync=off"]
         ready = [bin_ / "pg_isready", "--host", "127.0.0.1", "--port", str(port), "--quiet"]
-        with _running([*server, "-c", "listen_addresses=127.0.0.1"], user, folder):
+        with _running([*server, "-c", "listen_addresses=127.0.0.1"], system_user, folder):
             _until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL")
-            yield f"postgresql://tester@127.0.0.1:{port}/postgres"
+            yield f"postgresql://{user}{f':{password}' if password else ''}@127.0.0.1:{port}/postgres"
 
 
 @contextlib.contextmanager

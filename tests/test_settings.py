@@ -47,7 +47,7 @@ def test_an_unknown_model_domain_or_dataset_is_an_error_that_lists_the_known_one
         selected_models(settings(tmp_path, models="oracle"))
     with pytest.raises(UsageError, match="unknown domain 'book'; known: anime, movie"):
         get_domain("book", settings(tmp_path))
-    with pytest.raises(UsageError, match="ml-latest-small"):
+    with pytest.raises(UsageError, match=r"unknown dataset .ml-1b.; such as ml-1m, .*`recsys datasets` lists all"):
         _ = DomainRun(settings(tmp_path, datasets={"movie": "ml-1b"}), BUILT_IN_DOMAINS["movie"]).dataset
 
 
@@ -78,7 +78,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     ("name", "nearest"),
     [
         ("RECSYS_MODEL", "RECSYS_MODELS"),
-        ("RECSYS_MOVIE_DATSET", "RECSYS_MOVIE_DATASET"),
+        ("RECSYS_MOVIE_DATSET", "RECSYS_DATASET_MOVIE"),
         ("RECSYS_DATSET_MOVIE", "RECSYS_DATASET_MOVIE"),
         ("recsys_datset_movie", "RECSYS_DATASET_MOVIE"),
         ("RECSYS_SEEDS", "RECSYS_SEED"),

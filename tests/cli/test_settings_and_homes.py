@@ -66,7 +66,7 @@ def test_a_home_without_the_report_is_named_with_the_cure(tmp_path: Path) -> Non
 def test_an_unknown_variable_ends_every_command(tmp_path: Path) -> None:
     for arguments in (("run",), ("recommend", "-d", "movie", "-u", "1"), ("datasets",)):
         line = the_line(recsys(tmp_path, *arguments, MOVIE_DATSET="ml-25m"))
-        assert "RECSYS_MOVIE_DATSET is not a setting (did you mean RECSYS_MOVIE_DATASET?)" in line
+        assert "RECSYS_MOVIE_DATSET is not a setting (did you mean RECSYS_DATASET_MOVIE?)" in line
 
 
 def test_a_damaged_env_file_ends_the_command(tmp_path: Path) -> None:

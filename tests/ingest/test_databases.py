@@ -1,24 +1,19 @@
 """A database is exported at each fetch: PostgreSQL from a real server, SQLite and DuckDB files."""
 
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import adbc_driver_postgresql.dbapi as adbc
 import duckdb
 import pytest
 from declared_data import built, declare, fetched, write
 from handmade import rows
+from running_servers import running_postgres
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declaration import DeclarationError
 
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 CREATE = "CREATE TABLE orders (customer text, sku text, stars double precision, created_at timestamp)"
 INSERT = "INSERT INTO orders VALUES ('ann', 'A-1', 4.5, '2026-01-02 03:04:05'), ('bob', 'A-1', NULL, NULL)"
 COLUMNS = {"user": "customer", "item": "sku", "rating": "stars", "time": "created_at"}
@@ -93,58 +88,25 @@ def test_a_password_in_the_declaration_is_refused_without_being_shown(tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A PostgreSQL server that asks for the password `geheim`; its port."""
-    if not SERVERS:
-        pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgres")
-    as_server: dict[str, Any] = {"cwd": folder}
-    if os.geteuid() == 0:
-        for parent in (folder, folder.parent, folder.parent.parent):
-            parent.chmod(0o755)
-        shutil.chown(folder, "postgres")
-        as_server["user"] = "postgres"
-    (folder / "password").write_text("geheim")
-    initdb = [SERVERS[-1] / "initdb", "--pgdata", folder / "data", "--username", "ann", "--auth", "scram-sha-256"]
-    initdb += ["--pwfile", folder / "password", "--no-sync"]
-    subprocess.run([str(part) for part in initdb], check=True, capture_output=True, **as_server)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [SERVERS[-1] / "postgres", "-D", folder / "data", "-p", port, "-k", folder, "-c", "fsync=off"]
-    command += ["-c", "listen_addresses=127.0.0.1"]
-    with (folder.parent / "postgres.log").open("w") as log:
-        process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, **as_server)
-    ready = [str(SERVERS[-1] / "pg_isready"), "--host", "127.0.0.1", "--port", str(port), "--quiet"]
-    try:
-        while subprocess.run(ready, check=False).returncode:
-            assert process.poll() is None
-            time.sleep(0.1)
-        psql = [
-            str(SERVERS[-1] / "psql"),
-            f"postgresql://ann:geheim@127.0.0.1:{port}/postgres",
-            "-c",
-            CREATE,
-            "-c",
-            INSERT,
-        ]
-        subprocess.run(psql, check=True, capture_output=True)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
+def server() -> Iterator[str]:
+    """Host and port of a PostgreSQL server that asks ann for the password `geheim`."""
+    with running_postgres("ann", "geheim") as address:
+        with adbc.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute(CREATE)
+            cursor.execute(INSERT)
+        yield address.partition("@")[2].removesuffix("/postgres")
 
 
 @pytest.mark.parametrize("way", ["PGPASSWORD", "${SHOP_PASSWORD}"])
 def test_a_postgresql_table_is_read_with_a_password_that_is_stored_nowhere(
-    tmp_path: Path, server: int, way: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, server: str, way: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(way.strip("${}"), "geheim")
     user = "ann" if way == "PGPASSWORD" else f"ann:{way}"
-    declare_database(tmp_path, f"postgresql://{user}@127.0.0.1:{server}/postgres")
+    declare_database(tmp_path, f"postgresql://{user}@{server}/postgres")
     assert rows(built(tmp_path), READ) == EXPECTED
     first = fetched(tmp_path)
-    assert first.url == f"postgresql://127.0.0.1:{server}/postgres"
+    assert first.url == f"postgresql://{server}/postgres"
     assert fetched(tmp_path).data_version == first.data_version
     written = [path for path in tmp_path.rglob("*") if path.is_file() and b"geheim" in path.read_bytes()]
     assert written == []
@@ -153,10 +115,10 @@ def test_a_postgresql_table_is_read_with_a_password_that_is_stored_nowhere(
 
 
 def test_a_wrong_password_and_a_wrong_query_are_one_line_without_the_password(
-    tmp_path: Path, server: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "falsch")
-    address = f"postgresql://ann@127.0.0.1:{server}/postgres"
+    address = f"postgresql://ann@{server}/postgres"
     declare_database(tmp_path, address)
     with pytest.raises(RecsysError, match=r"password authentication failed .*check `database`") as caught:
         fetched(tmp_path)

@@ -1,10 +1,8 @@
 """The services of `deploy/` as processes on this machine, on a PostgreSQL server of their own."""
 
 import os
-import pwd
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,16 +12,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from running_servers import free_port, running_postgres
 from small_archive import write_archive
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
 OURS = ("code", "webserver", "daemon")
-SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 PATIENCE = 900
 """Seconds until a schedule that fires every minute must have finished its first runs, on the slowest machine."""
 
@@ -38,13 +37,6 @@ def image_variables() -> dict[str, str]:
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.removeprefix("ENV ") for line in text.splitlines() if line.startswith("ENV ")]
     return dict(word.split("=", 1) for line in lines for word in line.split())
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -71,35 +63,14 @@ def until(condition: Any, what: str) -> None:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[dict[str, str]]:
     """The variables of a PostgreSQL server of its own on loopback."""
-    if not SERVERS:
-        pytest.skip("no PostgreSQL server in /usr/lib/postgresql; `apt-get install postgresql` brings one")
-    user = "postgres" if os.getuid() == 0 else None
-    if user and user not in {entry.pw_name for entry in pwd.getpwall()}:
-        pytest.skip("PostgreSQL does not run as root, and there is no user `postgres`")
-    folder = Path(tempfile.mkdtemp(prefix="recsys-postgres-"))
-    if user:
-        shutil.chown(folder, user)
-    port = free_port()
-    as_server: dict[str, Any] = {"user": user, "cwd": folder}
-    initdb = [str(SERVERS[-1] / "initdb"), "--pgdata", str(folder / "data"), "--username", "dagster", "--auth", "trust"]
-    subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, **as_server)
-    server = [str(SERVERS[-1] / "postgres"), "-D", str(folder / "data"), "-p", str(port), "-k", str(folder)]
-    server += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    try:
-        with running(server, folder.with_suffix(".log"), **as_server) as process:
-            ready = [str(SERVERS[-1] / "pg_isready"), "--host", "127.0.0.1", "--port", str(port), "--quiet"]
-            until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL")
-            assert process.poll() is None
-            yield {
-                "DAGSTER_POSTGRES_HOST": "127.0.0.1",
-                "DAGSTER_POSTGRES_PORT": str(port),
-                "DAGSTER_POSTGRES_DB": "postgres",
-                "DAGSTER_POSTGRES_USER": "dagster",
-                "DAGSTER_POSTGRES_PASSWORD": "trusted",
-            }
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.with_suffix(".log").unlink(missing_ok=True)
+    with running_postgres("dagster", "geheim") as address:
+        yield {
+            "DAGSTER_POSTGRES_HOST": "127.0.0.1",
+            "DAGSTER_POSTGRES_PORT": str(urlsplit(address).port),
+            "DAGSTER_POSTGRES_DB": "postgres",
+            "DAGSTER_POSTGRES_USER": "dagster",
+            "DAGSTER_POSTGRES_PASSWORD": "geheim",
+        }
 
 
 def archives(mirror: Path) -> dict[str, str]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import dagster as dg
 import pytest
-from services import OURS, PATIENCE, Services, can_mount, free_port, until
+from running_servers import free_port
+from services import OURS, PATIENCE, Services, can_mount, until
 
 from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.runtime.layout import Layout
@@ -35,9 +36,10 @@ def test_the_daemon_finishes_scheduled_runs_of_both_domains_with_its_history_in_
     until(lambda: set(finished()) == set(BUILT_IN_DOMAINS), "a scheduled run of both domains")
     for domain in BUILT_IN_DOMAINS:
         assert Layout(services.home).published(domain).exists()
-    with psycopg2.connect(
-        host="127.0.0.1", port=services.environment["DAGSTER_POSTGRES_PORT"], dbname="postgres", user="dagster"
-    ) as connection:
+    options = {
+        name: services.environment[f"DAGSTER_POSTGRES_{name.upper()}"] for name in ("host", "port", "user", "password")
+    }
+    with psycopg2.connect(dbname="postgres", **options) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT count(*) FROM runs WHERE status = 'SUCCESS'")
         assert cursor.fetchall()[0][0] >= len(BUILT_IN_DOMAINS)
