@@ -11,6 +11,7 @@ from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.orchestration.build import build_definitions
+from recsys_dagster.quality.checks import all_checks
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
@@ -65,3 +66,13 @@ class Retraining:
     def said(self) -> list[tuple[str | None, str, str]]:
         """Every decision: from whom, to whom, by whom."""
         return [(row.previous_model, row.model, row.by) for row in ModelStore(self.run.layout).history("movie")]
+
+    def spoil(self, file: str, statement: str) -> None:
+        """Change the file of this name in the layout, such as `warehouse`."""
+        with duckdb.connect(getattr(self.run.layout, file)("movie")) as connection:
+            connection.execute(statement)
+
+    def faults(self, name: str) -> list[str]:
+        """Return what the check of this name finds wrong."""
+        (check,) = [check for check in all_checks() if check.name == name]
+        return [str(finding) for finding in check.find(self.run) if not finding.passed]

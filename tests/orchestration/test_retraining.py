@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +194,7 @@ def test_a_promotion_whose_lists_fail_a_check_changes_nothing(
     home: Retraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, decisions = home.lists(), home.said()
-    spoil(home, "warehouse", "DELETE FROM clean.items WHERE item_id = 356")
+    home.spoil("warehouse", "DELETE FROM clean.items WHERE item_id = 356")
     with home.run as run, pytest.raises(RecsysError, match="recommended items are missing"):
         promote(run, "popularity", None, "for the test")
     assert (home.lists(), home.said()) == (before, decisions)
@@ -238,7 +237,7 @@ def test_a_choice_of_the_gate_counts_only_once_its_lists_are_published(
     chosen = choice_of_gate(layout, "movie")
     assert chosen is not None
     assert chosen.model == "ease"
-    spoil(sample, "built", FAULTY_LISTS["every_user_has_a_list"])
+    sample.spoil("built", FAULTY_LISTS["every_user_has_a_list"])
     assert not sample.materialize("serving/recommendations").success
     assert [row.model for row in published_history(layout, "movie")] == ["user_item_bias"]
     assert ModelStore(layout).champion("movie")[0] == "user_item_bias"
@@ -258,11 +257,6 @@ def test_a_choice_of_the_gate_counts_only_once_its_lists_are_published(
         ("ease", "user_item_bias", "hand"),
     ]
     assert published_history(layout, "movie")[-1].reason == "for the test"
-
-
-def spoil(home: Retraining, file: str, statement: str) -> None:
-    with duckdb.connect(getattr(home.run.layout, file)("movie")) as connection:
-        connection.execute(statement)
 
 
 @pytest.mark.parametrize(
@@ -312,24 +306,11 @@ def spoil(home: Retraining, file: str, statement: str) -> None:
         ),
     ],
 )
-def test_a_fault_in_the_tables_turns_its_check_red(
-    home: Retraining, check_of: Callable[..., list[str]], statement: str, check: str, said: str
-) -> None:
-    assert check_of(home, check) == []
-    spoil(home, "warehouse", statement)
-    (fault, *_) = check_of(home, check)
+def test_a_fault_in_the_tables_turns_its_check_red(home: Retraining, statement: str, check: str, said: str) -> None:
+    assert home.faults(check) == []
+    home.spoil("warehouse", statement)
+    (fault, *_) = home.faults(check)
     assert said in fault
-
-
-@pytest.fixture
-def check_of() -> Callable[..., list[str]]:
-    from recsys_dagster.quality.checks import all_checks
-
-    def failing(home: Retraining, name: str) -> list[str]:
-        (check,) = [check for check in all_checks() if check.name == name]
-        return [str(finding) for finding in check.find(home.run) if not finding.passed]
-
-    return failing
 
 
 FAULTY_LISTS = {
@@ -340,15 +321,13 @@ FAULTY_LISTS = {
 }
 
 
-def test_faulty_lists_turn_their_check_red_and_are_not_swapped_in(
-    home: Retraining, check_of: Callable[..., list[str]]
-) -> None:
+def test_faulty_lists_turn_their_check_red_and_are_not_swapped_in(home: Retraining) -> None:
     before = home.lists()
     for check, statement in FAULTY_LISTS.items():
         assert home.materialize("serving/lists").success
-        assert check_of(home, check) == []
-        spoil(home, "built", statement)
-        (fault,) = check_of(home, check)
+        assert home.faults(check) == []
+        home.spoil("built", statement)
+        (fault,) = home.faults(check)
         assert fault.endswith("expected 0, found 1")
         swapped = home.materialize("serving/recommendations")
         assert not swapped.success
