@@ -15,7 +15,7 @@ import numpy as np
 
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
-from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.custom_split import REPORTED_METRICS
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.relevance import Relevance
@@ -173,7 +173,7 @@ class Protocol:
             files.test,
             files.fold_in,
             files.items,
-            scale=self._scale(domain),
+            scale=self.scale or domain.scale,
             like_threshold=self._like_threshold(domain),
             scratch=files.train.parent,
             memory_limit=memory_limit,
@@ -182,17 +182,8 @@ class Protocol:
             require_causal(split)
         return split
 
-    def _scale(self, domain: Domain) -> tuple[float, float]:
-        scale = self.scale or domain.scale
-        if scale is None:
-            raise RecsysError(f"{domain.name}: has no ratings, which the protocol {self.name} needs")
-        return scale
-
-    def _like_threshold(self, domain: Domain) -> float:
-        threshold = domain.like_threshold if self.like_threshold is None else self.like_threshold
-        if threshold is None:
-            raise RecsysError(f"{domain.name}: has no ratings, which the protocol {self.name} needs")
-        return threshold
+    def _like_threshold(self, domain: Domain) -> float | None:
+        return domain.like_threshold if self.like_threshold is None else self.like_threshold
 
 
 _METHODS: dict[str, type[SplitMethod]] = {
