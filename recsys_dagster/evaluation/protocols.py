@@ -15,7 +15,7 @@ import numpy as np
 
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
-from recsys_dagster.errors import UsageError
+from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.custom_split import REPORTED_METRICS
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.relevance import Relevance
