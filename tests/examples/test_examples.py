@@ -90,3 +90,33 @@ def test_every_example_is_listed_and_executed_here() -> None:
     for example in [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb"), *EXAMPLES.glob("my_*")]:
         assert example.name in page
         assert f'"{example.name}"' in tests
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A RECSYS_HOME after the commands that the README shows, and what the import printed."""
+    home = tmp_path_factory.mktemp("own_data") / "data"
+    run(sys.executable, str(EXAMPLES / "own_data" / "make_shop.py"), "shop", home=home)
+    words = ("shop/orders-*.csv", "--items", "shop/products.jsonl", "--name", "shop", "--yes")
+    printed = run("recsys", "import", *words, home=home)
+    run("recsys", "run", "--domain", "shop", "--models", "popularity,item_knn", home=home)
+    return home, printed
+
+
+def test_the_readme_shows_what_the_import_of_the_shop_prints(shop: tuple[Path, str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("```text\norders-2025-01")[2].partition("```")[0]
+    printed = "\n".join(line.rstrip() for line in shop[1].splitlines())
+    assert f"orders-2025-01{shown.rstrip()}" in printed
+
+
+def test_customers_of_the_shop_get_lists_by_their_own_ids(shop: tuple[Path, str]) -> None:
+    with duckdb.connect(str(shop[0] / "published" / "shop.duckdb"), read_only=True) as connection:
+        users, items = connection.execute(
+            "SELECT count(DISTINCT user_id), count(*) FILTER (item_id LIKE '__-___-____') FROM recommendations"
+        ).fetchone() or (0, 0)
+        (length,) = connection.execute("SELECT count(*) FROM recommendations").fetchone() or (0,)
+    assert users == 300
+    assert 0 < items == length
+    printed = run("recsys", "recommend", "--domain", "shop", "--user", "anna.010@example.org", "-n", "3", home=shop[0])
+    assert printed.splitlines()[0].split()[:2] == ["rank", "title"]
