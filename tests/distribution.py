@@ -22,7 +22,7 @@ SLOWEST = (
 
 OF_THE_MOVIE_RUN = {
     f"tests/orchestration/test_{name}.py"
-    for name in ("api", "cold_start", "everything", "pages", "papers", "published_file_in_use")
+    for name in ("api", "cold_start", "everything", "on_demand", "pages", "papers", "published_file_in_use")
 }
 """The files that look at `movie_run` are run by the same process, so that it is made once."""
 

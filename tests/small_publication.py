@@ -42,7 +42,7 @@ def items_table(items: list[dict] | None = None) -> pa.Table:
             "episodes": 1,
             "members": 10,
             "site_score": 8.5,
-            "synopsis": None,
+            "synopsis": "A tale.",
             "is_adult": False,
         }
         for item in items or ITEMS

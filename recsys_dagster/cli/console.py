@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.serving.lookup import Recommendation
+    from recsys_dagster.serving.user_history import HistoryEntry
 
 _PIPE_WIDTH = 200
 
@@ -101,8 +102,13 @@ def _with_spread(value: float, spread: float | None) -> str:
     return f"{value:.4f}" if spread is None else f"{value:.4f} ± {spread:.4f}"
 
 
-def recommendations_table(recommendations: "Sequence[Recommendation]") -> Table:
-    """Return a table with one row for each item, best first; English titles only where one differs."""
+def recommendations_table(recommendations: "Sequence[Recommendation]", *, wide: bool = False) -> Table:
+    """Return a table with one row for each item, best first; columns without any value are left out.
+
+    Args:
+        recommendations: the list.
+        wide: also show episodes, members, site score and, below each item, its synopsis.
+    """
     from recsys_dagster.serving.lookup import format_score
 
     table = Table(box=None, pad_edge=False)
@@ -114,8 +120,13 @@ def recommendations_table(recommendations: "Sequence[Recommendation]") -> Table:
     table.add_column("kind")
     table.add_column("year", justify="right")
     table.add_column("genres", overflow="fold", ratio=2)
+    numbers = [*(_WIDE_COLUMNS if wide else ()), *_MEANINGS]
+    shown = [one for one in numbers if any(getattr(item, one[0]) is not None for item in recommendations)]
+    for _, heading, _ in shown:
+        table.add_column(heading, justify="right")
     table.add_column("score", justify="right")
     for item in recommendations:
+        values = [(getattr(item, name), text) for name, _, text in shown]
         table.add_row(
             str(item.rank),
             printable(item.title),
@@ -123,6 +134,36 @@ def recommendations_table(recommendations: "Sequence[Recommendation]") -> Table:
             printable(item.kind or ""),
             str(item.year or ""),
             printable(", ".join(item.genres)),
+            *("" if value is None else text.format(value) for value, text in values),
             format_score(item.score),
+        )
+        if wide and item.synopsis:
+            # Below the title, as wide as that column: a column of its own would be a few letters wide.
+            table.add_row("", Text(printable(item.synopsis), style="dim"))
+    return table
+
+
+_WIDE_COLUMNS = (("episodes", "episodes", "{:,}"), ("members", "members", "{:,}"), ("site_score", "site", "{:.2f}"))
+_MEANINGS = (
+    ("rating", "rating", "{:.2f}"),
+    ("probability", "like", "{:.0%}"),
+    ("similarity", "similarity", "{:.3f}"),
+)
+"""Field of an item, heading, and how the value is written."""
+
+
+def history_of_user_table(history: "Sequence[HistoryEntry]") -> Table:
+    """Return a table with one row for each title of a user's history: its rating, and the time to the minute."""
+    table = Table("title", "kind", box=None, pad_edge=False)
+    table.add_column("rating", justify="right")
+    table.add_column("at (UTC)")
+    table.add_column("genres", overflow="fold")
+    for entry in history:
+        table.add_row(
+            printable(entry.title),
+            printable(entry.kind or ""),
+            "" if entry.rating is None else f"{entry.rating:g}",
+            "" if entry.at is None else f"{entry.at:%Y-%m-%d %H:%M}",
+            printable(", ".join(entry.genres)),
         )
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys_dagster.cli.console import console, recommendations_table
+from recsys_dagster.cli.console import console, history_of_user_table, recommendations_table
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.errors import UsageError
 from recsys_dagster.ingest.catalogue import get_domain
@@ -17,7 +17,13 @@ from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
     from recsys_dagster.serving.cold_start import ColdStartList
+    from recsys_dagster.serving.filters import ItemFilter
     from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
+    from recsys_dagster.serving.on_demand import ModelList
+    from recsys_dagster.warehouse.domain_run import DomainRun
+
+
+HISTORY_SHOWN, GENRES_SHOWN = 20, 10
 
 
 def recommend(
@@ -36,25 +42,45 @@ def recommend(
         typer.Option("--taste", help="GENRE=RATING (GENRE where there are no ratings): a genre that a new user rates."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model for a new user; default: the best that can do it.")
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model of the last run instead of the champion; may be repeated for --user. For a new user the "
+            "best that can do it is the default.",
+        ),
     ] = None,
     n: Annotated[int, typer.Option("--number", "-n", min=1, help="Length of the list.")] = 10,
     kind: Annotated[
         str | None, typer.Option("--kind", "-k", help="Only titles of this kind, such as Movie or TV.")
     ] = None,
+    genre: Annotated[str | None, typer.Option("--genre", "-g", help="Only titles of this genre (--user).")] = None,
+    year: Annotated[
+        str | None, typer.Option("--year", help="Only titles of this year, or of years such as 1990-1999 (--user).")
+    ] = None,
+    no_adult: Annotated[bool, typer.Option("--no-adult", help="No titles for adults (--user).")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", "-w", help="Also episodes, members, site score and synopsis, where known.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with everything known about each title.")
     ] = False,
 ) -> None:
-    """Print the published list of a user, or a list for a new user by the last run's models, best first.
+    """Print the list of a user, or a list for a new user by the last run's models, best first.
 
-    Scores are comparable within one list only; their meaning depends on the model. Examples:
+    With a kind, genre or year the whole catalogue is ranked where the published
+    list does not suffice. With --model the lists of these models stand below the
+    user's latest titles and genres. The score ranks one list and holds a title's
+    support; the rating is on the scale of the data, the probability is that of a
+    like, the similarity is that of genres and kind. Examples:
 
     [dim]recsys recommend --domain movie --user 42[/dim]
 
     [dim]recsys recommend --domain shop --user alice@example.org[/dim]
 
     [dim]recsys recommend --domain anime --user 42 -n 5 --kind Movie --json[/dim]
+
+    [dim]recsys recommend --domain movie --user 1 --model bilstm --model bayesian_fm[/dim]
 
     [dim]recsys recommend --domain anime --rated "Cowboy Bebop=9" --rated "Trigun=8"[/dim]
 
@@ -63,61 +89,122 @@ def recommend(
     [dim]recsys recommend --domain anime --taste Action=9 --taste Magic=6[/dim]
     """
     settings = read_settings()
-    layout = Layout(settings.home)
-    chosen = get_domain(domain, settings)
-    path = layout.published(chosen.name)
+    chosen, layout = get_domain(domain, settings), Layout(settings.home)
     if sum(map(bool, (user is not None, rated or liked, taste))) != 1:
         raise UsageError("give '--user', or '--rated' and '--liked', or '--taste' (all but the first may be repeated)")
-    if user is not None and model is not None:
-        raise UsageError(
-            "'--model' is for new users, with '--rated', '--liked' or '--taste'; a user's list is by the champion"
-        )
+    from recsys_dagster.serving.filters import ItemFilter, parse_years
     from recsys_dagster.serving.lookup import PublishedFile
 
-    with PublishedFile(path) as published:
+    wanted = ItemFilter(kind, genre, None if year is None else parse_years(year), no_adult)
+    with PublishedFile(layout.published(chosen.name)) as published:
         if user is not None:
             from recsys_dagster.warehouse.domain_run import DomainRun
 
-            found = published.find_user(user, DomainRun(settings, chosen).pseudonym_of)
-            _print_user_list(published, found, n, kind, as_json)
+            run = DomainRun(settings, chosen)
+            found = published.find_user(user, run.pseudonym_of)
+            _print_user_lists(run, published, found, n, wanted, model or [], wide, as_json)
             return
+        if wanted != ItemFilter(kind) or len(model or []) > 1:
+            raise UsageError("for a new user, of the filters only '--kind' is possible, and only one '--model'")
         from recsys_dagster.model_store.store import ModelStore
         from recsys_dagster.serving.cold_start import recommend_by_ratings, recommend_by_tastes
 
-        store = ModelStore(layout)
+        store, name = ModelStore(layout), model[0] if model else None
         if taste:
-            result = recommend_by_tastes(published, store, taste, n, kind=kind, model=model)
+            result = recommend_by_tastes(published, store, taste, n, kind=kind, model=name)
         else:
-            result = recommend_by_ratings(published, store, rated or [], n, liked=liked or [], kind=kind, model=model)
-    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, as_json)
+            result = recommend_by_ratings(published, store, rated or [], n, liked=liked or [], kind=kind, model=name)
+    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, wide, as_json)
 
 
-def _print_user_list(published: "PublishedFile", user: "Id", n: int, kind: str | None, as_json: bool) -> None:
-    recommendations = published.recommendations(user, n, kind)
-    provenance = published.provenance()
+def _print_user_lists(
+    run: "DomainRun",
+    published: "PublishedFile",
+    user: "Id",
+    n: int,
+    wanted: "ItemFilter",
+    models: list[str],
+    wide: bool,
+    as_json: bool,
+) -> None:
+    from recsys_dagster.serving.on_demand import recommend_by_models, recommend_to_user
+
+    if models:
+        lists = recommend_by_models(run, published, user, n, models, wanted)
+    else:
+        lists = [recommend_to_user(run, published, user, n, wanted)]
     if as_json:
-        _print_json(published.domain, {"user_id": user}, provenance.model, provenance.version, recommendations)
+        _print_user_json(published.domain, user, lists)
         return
     screen = console()
-    screen.print(recommendations_table(recommendations))
-    screen.print(
-        f"{provenance.model} {provenance.version}, fitted on {provenance.trained_rows:,} interactions of "
-        f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC",
-        style="dim",
-        soft_wrap=True,
-    )
-    if len(recommendations) < n:
-        typer.echo(f"The published list of user {user} has no more {_titles_of(kind)}.", err=True)
+    if models:
+        _print_history(run, user)
+    for one in lists:
+        if len(lists) > 1:
+            screen.print(f"\n{one.model}")
+        screen.print(recommendations_table(one.recommendations, wide=wide))
+        screen.print(_origin_of(one, published, wanted), style="dim", soft_wrap=True)
+        if len(one.recommendations) < n:
+            of_filter = f" ({wanted})" if wanted else ""
+            typer.echo(printable(f"{one.model} has no more titles for user {user}{of_filter}."), err=True)
+
+
+def _origin_of(one: "ModelList", published: "PublishedFile", wanted: "ItemFilter") -> str:
+    """Return the line below a list: whose it is, what it was ranked over, and whose ratings stand in it."""
+    provenance = published.provenance()
+    ratings = f"; ratings by {one.rated_by}" if one.rated_by not in (None, one.model) else ""
+    if one.is_published:
+        return (
+            f"{one.model} {one.version}, fitted on {provenance.trained_rows:,} interactions of "
+            f"{provenance.dataset}, published {provenance.created_at:%Y-%m-%d %H:%M} UTC{ratings}"
+        )
+    among = f", only {wanted}" if wanted else ""
+    return f"{one.model} {one.version}, as evaluated, ranked over the whole catalogue{among}{ratings}"
+
+
+def _print_history(run: "DomainRun", user: "Id") -> None:
+    """Print the user's latest titles with rating and time, and how often each genre is among all of the titles."""
+    from recsys_dagster.serving.reading import readable
+    from recsys_dagster.serving.user_history import genre_counts, read_history
+
+    with readable(run) as reading:
+        history = read_history(reading, user)
+    screen = console()
+    screen.print(f"user {user}: {len(history):,} titles, the latest:")
+    screen.print(history_of_user_table(history[:HISTORY_SHOWN]))
+    counts = ", ".join(f"{printable(genre)} {count}" for genre, count in genre_counts(history)[:GENRES_SHOWN])
+    screen.print(f"genres, at most three of a title: {counts}", soft_wrap=True)
+
+
+def _print_user_json(domain: str, user: "Id", lists: "Sequence[ModelList]") -> None:
+    """Print one list as one object, several as an object with the lists by model."""
+    if len(lists) == 1:
+        (one,) = lists
+        _print_json(domain, {"user_id": user}, one.model, one.version, one.recommendations)
+        return
+    answer = {
+        "domain": domain,
+        "user_id": user,
+        "lists": [
+            {
+                "model": one.model,
+                "version": one.version,
+                "recommendations": [asdict(recommendation) for recommendation in one.recommendations],
+            }
+            for one in lists
+        ],
+    }
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
 def _print_cold_start_list(
-    result: "ColdStartList", domain: str, source: str, n: int, kind: str | None, as_json: bool
+    result: "ColdStartList", domain: str, source: str, n: int, kind: str | None, wide: bool, as_json: bool
 ) -> None:
     if as_json:
         _print_json(domain, {source: result.ratings}, result.model, result.version, result.recommendations)
         return
     screen = console()
-    screen.print(recommendations_table(result.recommendations))
+    screen.print(recommendations_table(result.recommendations, wide=wide))
     stated = [printable(name) + ("" if rating is None else f" {rating:g}") for name, rating in result.ratings.items()]
     screen.print(f"{result.model} {result.version}, for: {', '.join(stated)}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.list_lengths import LONG_LIST
 from recsys_dagster.data.split import Ids, Split
 from recsys_dagster.evaluation.evaluate import nothing_relevant, predictions
+from recsys_dagster.evaluation.metrics.classification import auc, classification_sums
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, rating_ratios, user_ratio
@@ -29,6 +30,7 @@ from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.attempt import attempt
 from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
+from recsys_dagster.models.classifiers.likes import LikeModel
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.refit import fit_on_all
 from recsys_dagster.models.registry import get_model_class
@@ -244,11 +246,30 @@ def _score(task: _Task, model: Model, out: Path) -> list[MetricValue]:
     per_user: dict[str, NDArray[Any]] = {}
     if split.fold_in is None and isinstance(model, RatingPredictor):
         per_user |= _predict(model, split, test_users, out / "predictions" / f"{model.name}.parquet")
+    of_pairs: list[MetricValue] = []
+    if split.fold_in is None and isinstance(model, LikeModel):
+        sums, of_pairs = _classify(model, split, test_users)
+        per_user |= sums
     relevant = task.relevance.relevant(split.test, split.data.like_threshold)
     pairs = RelevantPairs.of(np.searchsorted(test_users, relevant.users), relevant.items, split.data.n_items)
     blocks = _write_lists(_lists(model, split), split, out / "lists" / f"{model.name}.parquet")
     per_user |= rank(blocks, test_users, pairs, task.metrics).per_user
-    return with_intervals(per_user, [*rating_ratios(), *map(user_ratio, task.metrics)], task.seed)
+    return with_intervals(per_user, [*rating_ratios(), *map(user_ratio, task.metrics)], task.seed) + of_pairs
+
+
+def _classify(
+    model: LikeModel, split: Split, users: NDArray[np.int32]
+) -> tuple[dict[str, NDArray[np.float64]], list[MetricValue]]:
+    """Return each user's sums of right and wrong answers, and the AUC of all pairs; neither if no pair is rated."""
+    rated, threshold = split.test.rated, split.data.like_threshold
+    if not len(rated) or threshold is None:
+        return {}, []
+    liked = rated.ratings >= threshold
+    probabilities = model.like_probabilities(rated.users, rated.items)
+    rows = np.searchsorted(users, rated.users)
+    sums = classification_sums(rows, liked, probabilities >= 0.5, probabilities, len(users))
+    value = auc(liked, probabilities)
+    return sums, [] if np.isnan(value) else [MetricValue("like_auc", None, value, None, None, len(users))]
 
 
 def _predict(model: Model, split: Split, users: NDArray[np.int32], path: Path) -> dict[str, NDArray[np.float64]]:

@@ -4,7 +4,7 @@ The caller holds the domain (`with DomainRun(…)`).
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.split import Ids
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.evaluation.metrics.registry import RATING_METRIC
+from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT
 from recsys_dagster.lifecycle.pending import choice_of_gate, settle, write_pending
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
+from recsys_dagster.models.capabilities import RatingPredictor
 from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
@@ -83,7 +87,22 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
         reference=reference,
+        predict=_rating_model(run),
     )
+
+
+def _rating_model(run: DomainRun) -> Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None:
+    """Return the predictions of the model with the lowest RMSE on validation, as evaluated; None if none has one."""
+    errors = {
+        row.model: row.value
+        for row in EvaluationResults(run).metrics()
+        if row.key == RATING_METRIC and row.fold == CHOOSING_FOLD and row.model != CONSTANT
+    }
+    if not errors:
+        return None
+    name = min(errors, key=lambda model: (errors[model], model))
+    model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=id_map_hash(run.warehouse))
+    return model.predict if isinstance(model, RatingPredictor) else None
 
 
 def publish_built(run: DomainRun) -> Provenance:

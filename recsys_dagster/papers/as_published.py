@@ -1,26 +1,29 @@
 """Evaluate the papers' systems under the papers' protocols, and the same systems on the folds of the lineage."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.evaluate import predictions
-from recsys_dagster.evaluation.metrics.classification import classification_sums
+from recsys_dagster.evaluation.metrics.classification import auc, classification_sums
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.evaluation.metrics.registry import user_ratio
 from recsys_dagster.models.base import Model
+from recsys_dagster.models.networks.dropout_mlp import DropoutMlpParams, equally_frequent
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
+from recsys_dagster.papers.details import fit_details, rating_counts, stack_weights
 from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
-from recsys_dagster.papers.fault_ratings import STACKS, member_ratings, minus_one_for_none, predicted_likes
+from recsys_dagster.papers.fault_ratings import STACKS, like_probabilities, member_ratings, minus_one_for_none
 from recsys_dagster.papers.orders import next_item_scores, next_items, sequences
 from recsys_dagster.papers.printed import DATA, PRINTED
-from recsys_dagster.papers.records import TRAINING, PaperConfusion, PaperRow
+from recsys_dagster.papers.records import TRAINING, PaperConfusion, PaperRow, Record
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
 from recsys_dagster.runtime.progress import announce
 
@@ -134,7 +137,7 @@ def predicted_ratings(experiment: Experiment, name: str, params: Params | None =
     return predictions(experiment.fitted(name, params), experiment.test.rated)
 
 
-def paper_000(trial: Trial) -> Iterator[PaperRow]:
+def paper_000(trial: Trial) -> Iterator[Record]:
     """The embedding MLP: 100 epochs on anime, 30 on movies; once more with our learning rate and early stopping.
 
     The paper's learning rate is for hundreds of thousands of steps; a small part of its data gives too few.
@@ -142,14 +145,27 @@ def paper_000(trial: Trial) -> Iterator[PaperRow]:
     preset = get_model_class("embedding_mlp").preset(f"paper_{trial.domain}")
     honest = predicted_ratings(trial.honest, "embedding_mlp")
     for system, params in (("embedding_mlp", preset), ("embedding_mlp (our training)", None)):
-        published = predicted_ratings(trial.published, "embedding_mlp", params)
+        watched = watching_test(trial.published, params)
+        published = predicted_ratings(watched, "embedding_mlp", params)
         yield from trial.errors(system, ("mse", "mae"), published, honest)
-        yield from training_errors(trial, system, "embedding_mlp", params)
+        yield from training_errors(trial, system, "embedding_mlp", watched, params)
+        yield from fit_details(trial.paper, system, watched, "embedding_mlp", params)
 
 
-def training_errors(trial: Trial, system: str, name: str, params: Params | None) -> Iterator[PaperRow]:
+def watching_test(experiment: Experiment, params: Params | None) -> Experiment:
+    """Return the experiment with its test fold as validation, as the papers draw their curves.
+
+    Only where the parameters have no patience: then the validation fold changes nothing but the curves.
+    """
+    has_patience = params is None or getattr(params, "patience", 0) is not None
+    return experiment if has_patience else experiment.on(validation=experiment.test)
+
+
+def training_errors(
+    trial: Trial, system: str, name: str, published_on: Experiment, params: Params | None
+) -> Iterator[PaperRow]:
     """Give the errors of a model, and of the constant, on the ratings that were learnt from."""
-    published = _training_errors(trial.published, trial.published.fitted(name, params))
+    published = _training_errors(published_on, published_on.fitted(name, params))
     return trial.rows(system, "constant", published, _training_errors(trial.honest, trial.honest.fitted(name)))
 
 
@@ -162,19 +178,20 @@ def _training_errors(experiment: Experiment, model: Model) -> tuple[Values, Valu
     return ours, constant
 
 
-def paper_001(trial: Trial) -> Iterator[PaperRow]:
+def paper_001(trial: Trial) -> Iterator[Record]:
     """The like classifier, standard classifiers, and the majority answer."""
     for name in LIKE_MODELS:
+        preset = get_model_class(name).presets.get("paper")
+        watched = watching_test(trial.published, preset)
         values = []
-        for one, params in ((trial.published, get_model_class(name).presets.get("paper")), (trial.honest, None)):
+        for one, params in ((watched, preset), (trial.honest, None)):
             majority = is_liked(one.data.train.rated.ratings, one).mean() >= 0.5
+            always = np.full(len(one.test.rated), float(majority))
             values.append(
-                (
-                    like_metrics(predicted_likes(one, name, params), one),
-                    like_metrics(np.full(len(one.test.rated), majority), one),
-                )
+                (like_metrics(like_probabilities(one, name, params), one), like_metrics(always, one)),
             )
         yield from trial.rows(name, "majority", values[0], values[1])
+        yield from fit_details(trial.paper, name, watched, name, preset)
 
 
 def is_liked(ratings: NDArray[np.float32], experiment: Experiment) -> NDArray[np.bool_]:
@@ -182,25 +199,29 @@ def is_liked(ratings: NDArray[np.float32], experiment: Experiment) -> NDArray[np
     return ratings >= experiment.like_threshold
 
 
-def like_metrics(likes: NDArray[np.bool_], experiment: Experiment) -> Values:
-    """Return accuracy, precision and recall, where defined, of the (n,) predicted likes of the rated test pairs."""
+def like_metrics(probabilities: NDArray[np.floating], experiment: Experiment) -> Values:
+    """Return accuracy, precision, recall, F1 and AUC, where defined, of the (n,) probabilities of the rated test pairs.
+
+    A pair is predicted to be a like from a probability of 0.5 on.
+    """
     liked = is_liked(experiment.test.rated.ratings, experiment)
-    sums = classification_sums(np.zeros(len(liked), np.int64), liked, likes, None, 1)
-    ratios = {name: user_ratio(MetricKey(f"like_{name}")) for name in ("accuracy", "precision", "recall")}
+    sums = classification_sums(np.zeros(len(liked), np.int64), liked, probabilities >= 0.5, None, 1)
+    ratios = {name: user_ratio(MetricKey(f"like_{name}")) for name in ("accuracy", "precision", "recall", "f1")}
     values = {
         name: float(ratio.statistic(sums[ratio.total], sums[ratio.weight or ""])[0]) for name, ratio in ratios.items()
     }
+    values["auc"] = auc(liked, probabilities)
     return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
-def paper_002(trial: Trial) -> Iterator[PaperRow]:
+def paper_002(trial: Trial) -> Iterator[Record]:
     """The networks, the stacks and ALS on anime, the paper's domain; the BiLSTM on every domain with times."""
     if trial.domain == "anime":
         yield from _explicit(trial)
     yield from _implicit(trial)
 
 
-def _explicit(trial: Trial) -> Iterator[PaperRow]:
+def _explicit(trial: Trial) -> Iterator[Record]:
     """Networks that stop early on the test ratings, stacked by their predictions of the ratings they learnt from."""
     members = STACKS[0]
     presets = {name: get_model_class(name).presets["paper"] for name in members}
@@ -208,16 +229,20 @@ def _explicit(trial: Trial) -> Iterator[PaperRow]:
     ours = member_ratings(peeking, members, presets, out_of_fold=False)
     fair = member_ratings(trial.honest, members)
     for column, name in enumerate(members):
-        yield from trial.errors(name, ("rmse",), ours.test[:, column], fair.test[:, column])
+        yield from trial.errors(name, ("rmse", "mae"), ours.test[:, column], fair.test[:, column])
+        yield from fit_details(trial.paper, name, peeking, name, presets[name])
     for name, alpha in (("stack_linear", 0.0), ("stack_ridge", RIDGE_ALPHA)):
         published = ours.stacked(ours.in_sample, trial.published.scale, alpha)
         honest = fair.stacked(fair.out_of_fold, trial.honest.scale, alpha)
-        yield from trial.errors(name, ("rmse",), published, honest)
+        yield from trial.errors(name, ("rmse", "mae"), published, honest)
+        for protocol, fitted, seen in (("published", ours, ours.in_sample), ("honest", fair, fair.out_of_fold)):
+            weights = dict(zip((*members, "intercept"), fitted.weights(seen, alpha), strict=True))
+            yield from stack_weights(trial.paper, name, trial.published.dataset, protocol, weights)
     spark = predicted_ratings(trial.published, "als", get_model_class("als").presets["spark"])
-    yield from trial.errors("als", ("rmse",), spark, predicted_ratings(trial.honest, "als"))
+    yield from trial.errors("als", ("rmse", "mae"), spark, predicted_ratings(trial.honest, "als"))
 
 
-def _implicit(trial: Trial) -> Iterator[PaperRow]:
+def _implicit(trial: Trial) -> Iterator[Record]:
     """Predict the last item of sequences of 18; once more with histories in random order."""
     published = sequences(trial.published, SEQUENCES_HELD_OUT)
     if published is None:
@@ -236,6 +261,7 @@ def _implicit(trial: Trial) -> Iterator[PaperRow]:
             fair = next_item_metrics(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
         system = "bilstm (shuffled order)" if shuffled else "bilstm"
         yield from trial.rows(system, "popularity", (values, popular), (fair, fair_popular), published)
+        yield from fit_details(trial.paper, system, stopped, "bilstm", params)
         if not shuffled:
             loss = {"cross_entropy": min(model.history_["val_loss"])}
             uniform = {"cross_entropy": float(np.log(published.data.n_items))}
@@ -248,18 +274,20 @@ def next_item_metrics(experiment: Experiment, name: str, params: Params | None =
     return {str(key): score.value for key, score in scores.items()}
 
 
-def paper_003(trial: Trial) -> Iterator[PaperRow]:
+def paper_003(trial: Trial) -> Iterator[Record]:
     """The two towers on inputs computed from all ratings, including those to be predicted, and genres by substring."""
     paper = get_model_class("two_tower").presets["paper"]
     leaky = trial.published.on(
         validation=trial.published.test, item_features=substring_genres(trial.published.data.item_features)
     )
-    published = predicted_ratings(leaky, LEAKY_TWO_TOWER, parameters(LEAKY_TWO_TOWER, **paper.model_dump()))
+    params = parameters(LEAKY_TWO_TOWER, **paper.model_dump())
+    published = predicted_ratings(leaky, LEAKY_TWO_TOWER, params)
     honest = predicted_ratings(trial.honest, "two_tower")
     yield from trial.errors("two_tower", ("mse_scaled", "rmse"), published, honest)
+    yield from fit_details(trial.paper, "two_tower", leaky, LEAKY_TWO_TOWER, params)
 
 
-def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
+def paper_004(trial: Trial) -> Iterator[Record]:
     """The MLP with dropout, with a rating of -1 where there is none; once more on equally frequent ratings."""
     data, presets = trial.published.data, get_model_class("dropout_mlp").presets
     with_minus_one = trial.published.on(
@@ -271,9 +299,20 @@ def paper_004(trial: Trial) -> Iterator[PaperRow | PaperConfusion]:
     honest = predicted_ratings(trial.honest, "dropout_mlp")
     yield from confusion_rows("dropout_mlp (honest)", trial.honest, honest)
     for system, preset in (("dropout_mlp", "paper"), ("dropout_mlp (balanced)", "paper_balanced")):
-        published = predicted_ratings(with_minus_one, "dropout_mlp", presets[preset])
-        yield from minus_one_trial.errors(system, ("rmse",), published, honest)
+        watched = watching_test(with_minus_one, presets[preset])
+        published = predicted_ratings(watched, "dropout_mlp", presets[preset])
+        learnt = learnt_from(with_minus_one.data.train.rated, presets[preset], trial.published.seed)
+        for row in minus_one_trial.errors(system, ("rmse",), published, honest):
+            yield replace(row, train_pairs=len(learnt))
+        yield from rating_counts(trial.paper, system, with_minus_one.dataset, learnt)
+        yield from fit_details(trial.paper, system, watched, "dropout_mlp", presets[preset])
         yield from confusion_rows(system, with_minus_one, published)
+
+
+def learnt_from(rated: Interactions, params: Params, seed: int) -> Interactions:
+    """Return the pairs that the MLP with dropout learns from: all, or an equal number of each rating."""
+    is_balanced = isinstance(params, DropoutMlpParams) and params.equal_frequencies
+    return equally_frequent(rated, seed) if is_balanced else rated
 
 
 def confusion_rows(system: str, experiment: Experiment, ratings: NDArray[np.float32]) -> Iterator[PaperConfusion]:
@@ -283,7 +322,7 @@ def confusion_rows(system: str, experiment: Experiment, ratings: NDArray[np.floa
         yield PaperConfusion("004", system, experiment.dataset, int(rating), int(predicted), int(count))
 
 
-PAPERS: dict[str, Callable[[Trial], Iterator[PaperRow | PaperConfusion]]] = {
+PAPERS: dict[str, Callable[[Trial], Iterator[Record]]] = {
     "000": paper_000,
     "001": paper_001,
     "002": paper_002,

@@ -168,11 +168,16 @@ class MemberRatings:
 
         The fit is by least squares with the L2 penalty `alpha`.
         """
+        *weights, intercept = self.weights(predictions, alpha)
+        ratings: NDArray[np.float64] = np.clip(self.test @ np.array(weights) + intercept, *scale)
+        return ratings
+
+    def weights(self, predictions: NDArray[np.float32], alpha: float = 0.0) -> list[float]:
+        """Return the weight of each member, then the intercept; the arguments are those of `stacked`."""
         from sklearn.linear_model import LinearRegression, Ridge
 
-        regression = Ridge(alpha) if alpha else LinearRegression()
-        ratings: NDArray[np.float64] = np.clip(regression.fit(predictions, self.ratings).predict(self.test), *scale)
-        return ratings
+        regression = (Ridge(alpha) if alpha else LinearRegression()).fit(predictions, self.ratings)
+        return [*map(float, regression.coef_), float(regression.intercept_)]
 
 
 def member_ratings(
@@ -237,10 +242,15 @@ def majority_accuracy(experiment: Experiment) -> Score:
 
 def predicted_likes(experiment: Experiment, name: str, params: Params | None = None) -> NDArray[np.bool_]:
     """Return which rated pairs of the test fold a like model predicts to be likes."""
+    return like_probabilities(experiment, name, params) >= 0.5
+
+
+def like_probabilities(experiment: Experiment, name: str, params: Params | None = None) -> NDArray[np.float32]:
+    """Return the (n,) probabilities, by a like model, that the rated pairs of the test fold are likes."""
     model, rated = experiment.fitted(name, params), experiment.test.rated
     if not isinstance(model, LikeModel):
         raise RecsysError(f"{name} predicts no probability of a like")
-    return model.like_probabilities(rated.users, rated.items) >= 0.5
+    return model.like_probabilities(rated.users, rated.items)
 
 
 def _accuracy(experiment: Experiment, likes: NDArray[np.bool_]) -> Score:

@@ -6,9 +6,10 @@ each field.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from recsys_dagster.warehouse.schemas import FAULTS, PAPER_CONFUSIONS, PAPERS, Table
+from recsys_dagster.warehouse.schemas import FAULTS, PAPER_CONFUSIONS, PAPER_DETAILS, PAPERS, Table
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows, read_rows
 
 if TYPE_CHECKING:
@@ -101,9 +102,51 @@ class PaperConfusion:
     pairs: int
 
 
-TABLES: dict[type, Table] = {PaperRow: PAPERS, FaultRow: FAULTS, PaperConfusion: PAPER_CONFUSIONS}
+class DetailKind(StrEnum):
+    """What a detail of a paper's run is."""
 
-Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion)
+    CURVE = "curve"
+    """A learning curve: `name` is Keras's name of the curve, `place` the epoch from 1."""
+    LAYER = "layer"
+    """A layer of the network: `place` is its number from 1, `value` the number of its parameters."""
+    WEIGHT = "weight"
+    """The weight of a member of a stack, or its intercept."""
+    RATINGS = "ratings"
+    """How often a rating, `place`, is in what was learnt from."""
+
+
+@dataclass(frozen=True)
+class PaperDetail:
+    """One number of what a paper shows of a system beside its figures.
+
+    Attributes:
+        paper, system, dataset: as in `PaperRow`.
+        kind: one of `DetailKind`.
+        name: of the curve, layer, member or protocol (`published` or `honest`).
+        place: position along the curve, among the layers, or on the scale of ratings.
+        value: the number.
+    """
+
+    paper: str
+    system: str
+    dataset: str
+    kind: str
+    name: str
+    place: float
+    value: float
+
+
+Record = PaperRow | PaperConfusion | PaperDetail
+"""What the run of a paper gives."""
+
+TABLES: dict[type, Table] = {
+    PaperRow: PAPERS,
+    FaultRow: FAULTS,
+    PaperConfusion: PAPER_CONFUSIONS,
+    PaperDetail: PAPER_DETAILS,
+}
+
+Row = TypeVar("Row", PaperRow, FaultRow, PaperConfusion, PaperDetail)
 
 
 def store_records(

@@ -7,7 +7,7 @@ from recsys_dagster.evaluation.protocols import Protocol
 from recsys_dagster.papers.as_published import PAPERS, Trial
 from recsys_dagster.papers.experiment import Experiment
 from recsys_dagster.papers.protocols import PREFIX, paper_protocol, paper_protocols
-from recsys_dagster.papers.records import PaperConfusion, PaperRow
+from recsys_dagster.papers.records import Record
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.warehouse.arrays import load_fold, load_ids, load_training_data
@@ -29,7 +29,7 @@ def published_folds(warehouse: Warehouse, domain: Domain, dataset: str, protocol
 
 def run_papers(
     warehouse: Warehouse, domain: Domain, dataset: str, papers: Iterable[str] | None = None, *, seed: int
-) -> Iterator[PaperRow | PaperConfusion]:
+) -> Iterator[Record]:
     """Fit the systems of each paper under its protocol and on the folds of the lineage; give rows as they are computed.
 
     Args:

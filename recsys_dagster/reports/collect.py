@@ -12,9 +12,10 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.papers.figures import paper_figures
-from recsys_dagster.papers.records import FaultRow, PaperRow, read_records
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperDetail, PaperRow, read_records
 from recsys_dagster.reports.data_profile import read_folds, read_profile
 from recsys_dagster.reports.example_users import describe_users, read_listed_items
+from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance, open_without_lock
@@ -60,6 +61,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             example_users=describe_users(connection, examples, user_ids, item_ids),
             items=read_listed_items(connection, {card.name: card.lists for card in cards}),
             papers=paper_figures(run.domain.name, read_records(connection, PaperRow)),
+            paper_runs=paper_runs(read_records(connection, PaperDetail), read_records(connection, PaperConfusion)),
             faults=read_records(connection, FaultRow),
             usage=usage,
         )

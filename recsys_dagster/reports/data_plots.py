@@ -1,7 +1,8 @@
 """Plots of the data: ratings, activity of users and items, kinds, genres, years, and words in titles."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -27,29 +28,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@dataclass(frozen=True)
+class Plot:
+    """How an exploration is drawn.
+
+    Attributes:
+        caption: what the figure shows.
+        plot: draws the rows of the exploration.
+        options: arguments of `plot` by name.
+    """
+
+    caption: str
+    plot: "Callable[..., Figure]"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def figure(self, rows: Sequence[Any]) -> "Figure":
+        """Draw the rows, which are tuples with the columns of `COLUMNS`."""
+        return self.plot(tuple(rows), **self.options)
+
+
 def profile_figures(profile: Profile) -> list[tuple[str, str]]:
     """Return (caption, SVG) of each plot that the source has data for."""
-    counted = "ratings" if profile.ratings else "interactions"
-    most = "Most rated titles" if profile.ratings else "Titles with the most interactions"
-    candidates: list[tuple[str, Sequence[Any], Callable[..., Figure], dict[str, str]]] = [
-        ("How often each rating was given", profile.ratings, plot_ratings, {}),
-        ("Mean rating and number of ratings of each title", profile.joint, plot_joint, {}),
-        ("Interactions over time", profile.months, plot_over_time, {}),
-        ("Interactions per user", profile.per_user, plot_activity, {"of": "users"}),
-        ("Interactions per title", profile.per_item, plot_activity, {"of": "titles"}),
-        ("Titles by year of release", profile.years, plot_years, {}),
-        ("Titles by kind", profile.kinds, plot_counts, {"label": "titles"}),
-        ("Titles by genre", profile.genres, plot_counts, {"label": "titles"}),
-        (most, profile.most_rated, plot_named_items, {"label": counted}),
-        ("Titles with the most members", profile.most_members, plot_named_items, {"label": "members"}),
-        ("The title with the most members of each kind", profile.kind_members, plot_named_items, {"label": "members"}),
-        ("Titles with the most episodes", profile.most_episodes, plot_named_items, {"label": "episodes"}),
-        ("Words in the titles", profile.words, plot_words, {}),
-    ]
+    rows = {name: getattr(profile, name) for name in PLOTS}
+    plots = PLOTS if profile.ratings else {**PLOTS, "most_rated": MOST_INTERACTIONS}
     return [
-        (caption, cached_svg(plot, tuple(data), **options))
-        for caption, data, plot, options in candidates
-        if len(data) > 1
+        (one.caption, cached_svg(one.plot, tuple(rows[name]), **one.options))
+        for name, one in plots.items()
+        if len(rows[name]) > 1
     ]
 
 
@@ -208,3 +213,24 @@ def plot_words(counts: Sequence[tuple[str, int]]) -> "Figure":
 
 
 WORD_COLORS = (ACCENT, SECOND, INK, MUTED)
+
+PLOTS: dict[str, Plot] = {
+    "ratings": Plot("How often each rating was given", plot_ratings),
+    "joint": Plot("Mean rating and number of ratings of each title", plot_joint),
+    "months": Plot("Interactions over time", plot_over_time),
+    "per_user": Plot("Interactions per user", plot_activity, {"of": "users"}),
+    "per_item": Plot("Interactions per title", plot_activity, {"of": "titles"}),
+    "years": Plot("Titles by year of release", plot_years),
+    "kinds": Plot("Titles by kind", plot_counts, {"label": "titles"}),
+    "genres": Plot("Titles by genre", plot_counts, {"label": "titles"}),
+    "most_rated": Plot("Most rated titles", plot_named_items, {"label": "ratings"}),
+    "best_rated": Plot("Best rated titles", plot_named_items, {"label": "mean rating, damped by ten average ratings"}),
+    "most_members": Plot("Titles with the most members", plot_named_items, {"label": "members"}),
+    "kind_members": Plot("The title with the most members of each kind", plot_named_items, {"label": "members"}),
+    "most_episodes": Plot("Titles with the most episodes", plot_named_items, {"label": "episodes"}),
+    "words": Plot("Words in the titles", plot_words),
+}
+"""The figure of each field of `Profile`, in the order of the page."""
+
+MOST_INTERACTIONS = Plot("Titles with the most interactions", plot_named_items, {"label": "interactions"})
+"""Takes the place of `most_rated` where there are no ratings."""

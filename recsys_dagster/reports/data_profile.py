@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recsys_dagster.quality.reference import COUNTED
 from recsys_dagster.serving.item_names import name_sql
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 GENRES_SHOWN = 20
 ITEMS_SHOWN = 10
+OF_A_KIND = 3
+"""Titles of each kind in the table of those with the most members."""
+DAMPING = 10
+"""Average ratings that are added to those of each title, so that a single high rating is not a high mean."""
 WORDS_SHOWN = 70
 MEAN_BIN = 0.25
 """Width of the bins of mean ratings."""
@@ -38,7 +42,9 @@ class Profile:
         most_rated, most_members, most_episodes: (name, count) of the ten items with the highest counts; without ratings
             `most_rated` counts interactions.
         kind_members: (kind and the name of its item with the most members, count), highest first.
+        best_rated: (name, mean rating, damped by `DAMPING` average ratings) of the ten items with the highest.
         words: (word, number of titles that contain it), most frequent first, without stop words.
+        top_members: the titles with the most members, overall and of each kind.
     """
 
     counts: dict[str, int]
@@ -54,7 +60,29 @@ class Profile:
     most_members: Sequence[tuple[str, int]]
     kind_members: Sequence[tuple[str, int]]
     most_episodes: Sequence[tuple[str, int]]
+    best_rated: Sequence[tuple[str, float]]
     words: Sequence[tuple[str, int]]
+    top_members: "Sequence[TopTitle]" = ()
+
+
+class TopTitle(NamedTuple):
+    """A title with many members.
+
+    Attributes:
+        among: `all kinds`, or the kind that it is the first of.
+        title, title_english, kind, genres, site_score, episodes, synopsis: of the title; None is unknown.
+        members: how many people have it on their list.
+    """
+
+    among: str
+    title: str
+    title_english: str | None
+    kind: str | None
+    genres: list[str]
+    site_score: float | None
+    episodes: int | None
+    members: int
+    synopsis: str | None
 
 
 @dataclass(frozen=True)
@@ -135,8 +163,55 @@ _QUERIES = {
         WHERE kind IS NOT NULL AND members IS NOT NULL GROUP BY kind ORDER BY 2 DESC, 1
         """,
     "most_episodes": _highest("episodes"),
+    "best_rated": f"""
+        SELECT {name_sql()}, round((total + {DAMPING} * mean) / (ratings + {DAMPING}), 2) AS damped
+        FROM (
+            SELECT item_id, sum(rating) AS total, count(*) AS ratings FROM clean.ratings GROUP BY item_id
+        )
+        CROSS JOIN (SELECT avg(rating) AS mean FROM clean.ratings)
+        INNER JOIN clean.items USING (item_id)
+        ORDER BY damped DESC, item_id LIMIT {ITEMS_SHOWN}
+        """,
 }
 """The query of each field of `Profile` that is one."""
+
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "ratings": ("rating", "ratings"),
+    "joint": ("log2_ratings", "mean_bin", "titles"),
+    "kinds": ("kind", "titles"),
+    "genres": ("genre", "titles"),
+    "years": ("year", "titles"),
+    "months": ("month", "interactions"),
+    "per_user": ("log2_interactions", "users"),
+    "per_item": ("log2_interactions", "titles"),
+    "most_rated": ("title", "ratings"),
+    "most_members": ("title", "members"),
+    "kind_members": ("title", "members"),
+    "most_episodes": ("title", "episodes"),
+    "best_rated": ("title", "mean_rating"),
+    "words": ("word", "titles"),
+}
+"""The columns of each field of `Profile` that a figure shows."""
+
+_TOP_MEMBERS = f"""
+    SELECT among, {name_sql("listed")}, title_english, kind, coalesce(genres, []), site_score, episodes, members,
+        synopsis
+    FROM (
+        SELECT *, 'all kinds' AS among, row_number() OVER (ORDER BY members DESC, item_id) AS place
+        FROM clean.items WHERE members IS NOT NULL
+        UNION ALL BY NAME
+        SELECT *, kind AS among, row_number() OVER (PARTITION BY kind ORDER BY members DESC, item_id) AS place
+        FROM clean.items WHERE members IS NOT NULL AND kind IS NOT NULL
+    ) AS listed
+    WHERE place <= CASE WHEN among = 'all kinds' THEN {ITEMS_SHOWN} ELSE {OF_A_KIND} END
+    ORDER BY among <> 'all kinds', among, place
+"""
+
+
+def read_exploration(connection: "duckdb.DuckDBPyConnection", name: str) -> list[Any]:
+    """Return the rows of a field of `Profile` that a figure shows, with the columns that `COLUMNS` names."""
+    return _words(connection) if name == "words" else connection.execute(_QUERIES[name]).fetchall()
 
 
 def read_profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
@@ -148,8 +223,8 @@ def read_profile(connection: "duckdb.DuckDBPyConnection") -> Profile:
     counts = {label: rows(query)[0][0] for label, query in _COUNTS.items()}
     return Profile(
         counts={label: n for label, n in counts.items() if n or label != "ratings"},
-        words=_words(connection),
-        **{field: rows(query) for field, query in _QUERIES.items()},
+        top_members=[TopTitle(*row) for row in rows(_TOP_MEMBERS)],
+        **{field: read_exploration(connection, field) for field in COLUMNS},
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recsys_dagster.model_store.store import ModelRecord
     from recsys_dagster.papers.figures import PaperFigure
     from recsys_dagster.papers.records import FaultRow
+    from recsys_dagster.reports.paper_runs import PaperRun
     from recsys_dagster.runtime.resource_usage import StepUsage
     from recsys_dagster.warehouse.build import FileAccount
 
@@ -65,6 +66,7 @@ class Report:
         example_users: the users whose lists are shown for every model.
         items: the items on any of these lists, by id.
         papers: the figures of the papers about the domain, with ours where they were measured.
+        paper_runs: what each system of a paper showed beside its figures.
         faults: the effect of each fault of the papers on a score.
         usage: resource usage of the last run of each step, in the order of the runs.
     """
@@ -83,5 +85,6 @@ class Report:
     example_users: Sequence[ExampleUser]
     items: Mapping[int, ItemSummary]
     papers: "Sequence[PaperFigure]" = ()
+    paper_runs: "Sequence[PaperRun]" = ()
     faults: "Sequence[FaultRow]" = ()
     usage: "Sequence[StepUsage]" = ()

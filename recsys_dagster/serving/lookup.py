@@ -12,6 +12,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.database import open_database, path_without_lock, unreadable
+from recsys_dagster.serving.filters import ItemFilter
 from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.warehouse.origin import IdType
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from recsys_dagster.evaluation.store import MetricRow
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
 
 Id = int | str
@@ -77,6 +78,10 @@ class Recommendation:
         title: the title, or `#<id>` if the item has none.
         title_english, kind, year, genres: of the item.
         score: score of the model; comparable within one list only.
+        rating: predicted rating on the scale of the domain; None where no rating model was fitted.
+        probability: probability that the user likes the item, where the list is by a like model.
+        similarity: of the item to the user's history, from 0 to 1, where the list is by a content model.
+        episodes, members, site_score, synopsis, creators, language, image_url, is_adult: of the item.
     """
 
     rank: int
@@ -87,6 +92,17 @@ class Recommendation:
     year: int | None
     genres: tuple[str, ...]
     score: float
+    rating: float | None = None
+    probability: float | None = None
+    similarity: float | None = None
+    episodes: int | None = None
+    members: int | None = None
+    site_score: float | None = None
+    synopsis: str | None = None
+    creators: tuple[str, ...] = ()
+    language: str | None = None
+    image_url: str | None = None
+    is_adult: bool | None = None
 
 
 class Indices(NamedTuple):
@@ -173,6 +189,19 @@ class PublishedFile:
         )
         return {row["model"]: row["version"] for row in rows}
 
+    def rating_model(self) -> str | None:
+        """Return the name of the model that predicted the ratings: the lowest RMSE on validation; None if none did."""
+        rows = self._rows(
+            """
+            SELECT model
+            FROM leaderboard
+            WHERE protocol = 'holdout' AND fold = 'validation' AND metric = 'rmse' AND model <> 'constant'
+            ORDER BY value, model
+            LIMIT 1
+            """
+        )
+        return rows[0]["model"] if rows else None
+
     def metrics(self, fold: str) -> "list[MetricRow]":
         """Return the metrics of all models on a fold of the holdout protocol, by model, metric and k."""
         from recsys_dagster.evaluation.store import MetricRow
@@ -204,6 +233,21 @@ class PublishedFile:
             f"SELECT item_id, {name_sql()} AS title, title_english, kind, year FROM items ORDER BY item_id"
         )
         return [NamedItem(**row) for row in rows]
+
+    def items_where(self, wanted: ItemFilter) -> list[Id]:
+        """Return the ids of the items that a filter lets through.
+
+        Raises:
+            UsageError: there is no item of the kind or genre; the message lists those that there are.
+        """
+        if wanted.kind is not None:
+            self._known_kind(wanted.kind)
+        if wanted.genre is not None:
+            known = self.indices().genre_names
+            if wanted.genre.casefold() not in {genre.casefold() for genre in known}:
+                raise UsageError(f"unknown genre {wanted.genre!r} in {self.domain}; known: {', '.join(known)}")
+        rows = self._rows("SELECT item_id, kind, genres, year, is_adult FROM items ORDER BY item_id")
+        return [row["item_id"] for row in rows if wanted.matches(row)]
 
     def describe(
         self, item_ids: Sequence[Id], scores: Sequence[float], n: int, kind: str | None = None
@@ -246,10 +290,10 @@ class PublishedFile:
             UsageError: the user or the kind is unknown; the message says which are known.
         """
         kind = None if kind is None else self._known_kind(kind)
-        self._check_user(user_id)
+        self.check_user(user_id)
         rows = self._rows(
             f"""
-            SELECT {_ITEM_OF_LIST}
+            SELECT {_ITEM_OF_LIST}, lists.rating
             FROM recommendations AS lists
             JOIN items ON items.item_id = lists.item_id
             WHERE lists.user_id = $user_id
@@ -273,14 +317,14 @@ class PublishedFile:
         """
         provenance = self.provenance()
         if provenance.user_ids == "text":
-            self._check_user(text)
+            self.check_user(text)
             return text
         number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
         if number is not None and self._has_user(number):
             return number
         if provenance.user_ids == "pseudonym" and (replaced := pseudonym_of(text)) is not None:
             number = replaced if self._has_user(replaced) else number
-        self._check_user(text if number is None else number)
+        self.check_user(text if number is None else number)
         return text if number is None else number
 
     def to_arrow(self, query: str) -> "pa.Table":
@@ -309,7 +353,8 @@ class PublishedFile:
             self._rows("SELECT 1 FROM users WHERE user_id = $user_id", {"user_id": user_id})
         )
 
-    def _check_user(self, user_id: Id) -> None:
+    def check_user(self, user_id: Id) -> None:
+        """Raise UsageError if the user is unknown; the message says which users are known."""
         if self._has_user(user_id):
             return
         (known,) = self._rows(
@@ -362,9 +407,11 @@ def open_without_lock(path: Path) -> Iterator[PublishedFile]:
 
 
 _ITEM_OF_LIST = f"""
-lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres, lists.score
+lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres,
+lists.score, items.episodes, items.members, items.site_score, items.synopsis, items.creators, items.language,
+items.image_url, items.is_adult
 """
 
 
 def _recommendation(row: dict[str, Any]) -> Recommendation:
-    return Recommendation(**row | {"genres": tuple(row["genres"] or ())})
+    return Recommendation(**row | {name: tuple(row[name] or ()) for name in ("genres", "creators")})

@@ -1,6 +1,6 @@
 """Write the published file: lists in blocks of users, then everything else, then a check of the whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +45,7 @@ def publish(
     provenance: Provenance,
     history: "Sequence[Decision]" = (),
     reference: "Mapping[str, pa.Table] | None" = None,
+    predict: "Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None" = None,
 ) -> PublishedCounts:
     """Build the published file of a domain and replace `path` with it atomically.
 
@@ -64,6 +65,8 @@ def publish(
         provenance: origin of the lists.
         history: decisions about the champion, the oldest first.
         reference: summary of the data, as tables by name, with which the next run compares its data.
+        predict: returns the predicted ratings of pairs, given (n,) user and item indices; None: there is no rating
+            model, and ratings are NULL.
 
     Returns:
         The number of users with a list and of recommendations; empty lists are not counted.
@@ -83,7 +86,7 @@ def publish(
                 connection.execute(create_statements(published_tables(_sql_type(user_ids), _sql_type(item_ids))))
                 connection.execute("INSERT INTO format_version VALUES (?)", [FORMAT_VERSION])
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
-                _insert_lists(connection, lists, user_ids, item_ids, provenance)
+                _insert_lists(connection, lists, user_ids, item_ids, provenance, predict)
                 _insert(connection, "items", items)
                 _insert(connection, "item_index", _indexed("item_idx", "item_id", item_ids))
                 _insert(connection, "genre_index", _indexed("genre_idx", "genre", genre_names))
@@ -112,6 +115,7 @@ def _insert_lists(
     user_ids: "Ids",
     item_ids: "Ids",
     provenance: Provenance,
+    predict: "Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None",
 ) -> None:
     import numpy as np
     import pyarrow as pa
@@ -123,17 +127,20 @@ def _insert_lists(
             raise ValueError("the user ids of the lists do not rise; go through np.argsort(user_ids)")
         last = ids[-1] if len(ids) else last
         rows, places = np.nonzero(top.items >= 0)
+        items = top.items[rows, places]
+        ratings = None if predict is None else predict(users[rows], items)
         block: Any = pa.table(
             {
                 "user_id": ids[rows],
                 "rank": places.astype(np.int32) + 1,
-                "item_id": item_ids[top.items[rows, places]],
+                "item_id": item_ids[items],
                 "score": top.scores[rows, places],
+                "rating": pa.nulls(len(rows), pa.float32()) if ratings is None else ratings,
             }
         )
         connection.register("block", block)
         connection.execute(
-            "INSERT INTO recommendations SELECT user_id, rank, item_id, score, $model, $version FROM block",
+            "INSERT INTO recommendations SELECT user_id, rank, item_id, score, rating, $model, $version FROM block",
             {"model": provenance.model, "version": provenance.version},
         )
         connection.unregister("block")

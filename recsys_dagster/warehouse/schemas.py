@@ -314,7 +314,19 @@ PAPER_CONFUSIONS = Table(
         Column("pairs", "BIGINT", "how often", nullable=False),
     ),
 )
-EVALUATION = (METRICS, SLICES, CONFUSION, PAPERS, FAULTS, PAPER_CONFUSIONS)
+PAPER_DETAILS = Table(
+    "evaluation",
+    "paper_details",
+    (
+        Column("paper", "VARCHAR", nullable=False),
+        *_PAPER_COLUMNS,
+        Column("kind", "VARCHAR", "curve, layer, weight or ratings", nullable=False),
+        Column("name", "VARCHAR", "which curve, layer or member; which protocol", nullable=False),
+        Column("place", "DOUBLE", "epoch, number of the layer, or rating", nullable=False),
+        Column("value", "DOUBLE", "value of the curve, parameters, weight, or pairs", nullable=False),
+    ),
+)
+EVALUATION = (METRICS, SLICES, CONFUSION, PAPERS, FAULTS, PAPER_CONFUSIONS, PAPER_DETAILS)
 
 RECOMMENDATIONS = Table(
     "main",
@@ -324,6 +336,7 @@ RECOMMENDATIONS = Table(
         Column("rank", "INTEGER", "place in the list of the user, from 1", nullable=False),
         _ITEM,
         Column("score", "FLOAT", "score of the model; comparable within one list only", nullable=False),
+        Column("rating", "FLOAT", "predicted rating on the scale of the domain; NULL without a rating model"),
         Column("model", "VARCHAR", nullable=False),
         Column("version", "VARCHAR", "version of the model in the model store", nullable=False),
     ),

@@ -11,6 +11,10 @@ from database_client import connected
 from small_publication import ITEMS, items_table, publish_small
 from typed_command import Typed
 
+from recsys_dagster.cli.main import app
+
+KNOWN_COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+
 RECSYS = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()"]
 
 
@@ -45,7 +49,32 @@ class TestRecommend:
         assert typed.code == 0
         assert "Kimi no Na wa." in typed.out
         assert "Mushishi" not in typed.out
-        assert typed.err == "The published list of user 7 has no more titles of kind movie.\n"
+        assert typed.err == "popularity has no more titles for user 7 (movie).\n"
+
+    @pytest.mark.parametrize(
+        ("words", "titles"),
+        [
+            ("--genre drama", ["Kimi no Na wa.", "Mushishi"]),
+            ("--year 2005", ["Mushishi"]),
+            ("--year 2006-2020 --no-adult", ["Kimi no Na wa."]),
+            ("--year 1990 --genre Drama --kind TV", []),
+        ],
+    )
+    def test_only_titles_of_a_genre_or_year(
+        self, capsys: pytest.CaptureFixture[str], words: str, titles: list[str]
+    ) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "--json", *words.split())
+        assert [one["title"] for one in json.loads(typed.out)["recommendations"]] == titles
+
+    def test_the_wide_form_has_episodes_members_site_score_and_synopsis(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "40", "--wide")
+        header, item, synopsis = typed.out.splitlines()[:3]
+        assert header.split()[-4:] == ["episodes", "members", "site", "score"]
+        assert item.split()[-4:] == ["1", "10", "8.50", "67,310"]
+        assert synopsis.strip() == "A tale."
+        assert "A tale." not in Typed(capsys, "recommend", "-d", "anime", "-u", "40").out
 
     def test_json_has_everything_known_about_each_title(self, capsys: pytest.CaptureFixture[str]) -> None:
         typed = Typed(capsys, "recommend", "-d", "anime", "-u", "40", "--json")
@@ -64,6 +93,17 @@ class TestRecommend:
                     "year": 2005,
                     "genres": ["Drama", "Slice of Life"],
                     "score": 67310.0,
+                    "rating": None,
+                    "probability": None,
+                    "similarity": None,
+                    "episodes": 1,
+                    "members": 10,
+                    "site_score": 8.5,
+                    "synopsis": "A tale.",
+                    "creators": [],
+                    "language": None,
+                    "image_url": None,
+                    "is_adult": False,
                 }
             ],
         }
@@ -73,6 +113,10 @@ class TestRecommend:
         [
             ("--user 8", "unknown user 8 in anime; known: 4 users with ids from 7 to 40, such as 7, 11, 12"),
             ("--user 7 --kind Opera", "unknown kind 'Opera' in anime; known: Movie, OVA, TV"),
+            ("--user 7 --genre Opera", "unknown genre 'Opera' in anime; known: Drama, Slice of Life"),
+            ("--user 7 --year soon", "'--year' 'soon': expected a year, such as 1995, or 1990-1999"),
+            ("--user 7 --year 1999-1990", "'--year' '1999-1990': the first year is after the last"),
+            ("--user 7 --model ease", "the last run of anime had no ease; it had: popularity"),
         ],
     )
     def test_an_unknown_user_or_kind_is_one_line_that_names_known_ones(
@@ -133,8 +177,7 @@ class TestRecommend:
     [
         (
             "frobnicate",
-            "unknown command 'frobnicate'; known: run, datasets, recommend, serve, export, feedback, evaluate, "
-            "papers, tune, report, history, promote, rollback, backtest, backup, restore, ui, import",
+            f"unknown command 'frobnicate'; known: {', '.join(KNOWN_COMMANDS)}",
         ),
         ("run --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
         ("report --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),

@@ -43,7 +43,8 @@ def test_a_shown_command_is_understood(command: str) -> None:
     name, subcommand, rest = group.resolve_command(context, list(words))
     values = subcommand.make_context(name, rest, parent=context).params if rest else {}
     named = values.get("models") or values.get("model") or ""
-    assert set(named.split(",")) - {"", "all"} <= set(model_names())
+    names = named.split(",") if isinstance(named, str) else named
+    assert set(names) - {"", "all"} <= set(model_names())
 
 
 def test_there_are_commands_to_look_at() -> None:

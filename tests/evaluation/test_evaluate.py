@@ -206,6 +206,7 @@ def test_with_the_training_data_there_are_metrics_beyond_accuracy():
         # Predicted 2, 1, 1.5, 3 and 0.5 for 4, 5, 1, 2 and 4: never a like.
         ("like_accuracy", None): 2 / 5,
         ("like_recall", None): 0,
+        ("like_f1", None): 0,
         ("like_majority", None): 2 / 5,  # two of the five training pairs are likes
         ("like_auc", None): (1 + 0 + 0 + 0 + 0 + 0) / 6,
         ("prediction_std", None): np.std([2, 1, 1.5, 3, 0.5]),

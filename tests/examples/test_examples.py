@@ -68,19 +68,28 @@ def test_a_model_of_a_package_of_ones_own_stands_on_the_leaderboard_and_keeps_th
     assert (EXAMPLES / "my_models").is_dir()
 
 
-def test_the_notebook_runs_from_its_first_cell_to_its_last(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("RECSYS_")]:
-        monkeypatch.delenv(name)
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("explore.ipynb", ("clean.ratings", "item_knn", "best_rated", "serendipity", "the first choice")),
+        ("analysis.ipynb", ("Int16", "float32", "Titles by genre", "item_knn", "popularity", "rated_at", "rating")),
+    ],
+)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, shown: tuple[str, ...]
+) -> None:
+    for variable in [variable for variable in os.environ if variable.startswith("RECSYS_")]:
+        monkeypatch.delenv(variable)
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel shows plots in the notebook then
-    for name, value in {"RECSYS_HOME": str(home), **OWN_MODEL}.items():
-        monkeypatch.setenv(name, value)
-    notebook = nbformat.read(EXAMPLES / "explore.ipynb", as_version=4)
+    for variable, value in {"RECSYS_HOME": str(home), **OWN_MODEL}.items():
+        monkeypatch.setenv(variable, value)
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are not kept in the repository"
     resources = {"metadata": {"path": str(home.parent)}}
     executed = NotebookClient(notebook, timeout=120, resources=resources).execute()
-    shown = {cell.id: json.dumps(cell.get("outputs", "")) for cell in executed.cells}
-    text = " ".join(shown.values())
-    for expected in ("clean.ratings", "item_knn", "best_rated", "serendipity", "the first choice"):
+    outputs = {cell.id: json.dumps(cell.get("outputs", "")) for cell in executed.cells}
+    text = " ".join(outputs.values())
+    for expected in shown:
         assert expected in text
     assert "image/png" in text
 

@@ -125,9 +125,10 @@ def test_an_answer_imports_nothing_that_trains(
         (["--taste", "Comedy=4", "--model", "two_tower"], "the last run of movie had no two_tower; it had: "),
         (["--rated", "#1=4", "--model", "oracle"], "unknown model 'oracle'; known: popularity, "),
         (["--rated", "#1=4", "--kind", "Opera"], "unknown kind 'Opera' in movie; known: Movie"),
-        (["--rated", "#1=4", "--user", "1"], "'--user', '--rated' and '--taste'"),
-        (["--rated", "#1=4", "--taste", "Comedy=4"], "'--user', '--rated' and '--taste'"),
-        (["--user", "1", "--model", "ease"], "'--model' is for new users"),
+        (["--rated", "#1=4", "--user", "1"], "give '--user', or '--rated' and '--liked', or '--taste'"),
+        (["--rated", "#1=4", "--taste", "Comedy=4"], "give '--user', or '--rated' and '--liked', or '--taste'"),
+        (["--rated", "#1=4", "--genre", "Drama"], "of the filters only '--kind' is possible, and only one '--model'"),
+        (["--rated", "#1=4", "--model", "ease", "--model", "popularity"], "only one '--model'"),
     ],
 )
 def test_an_input_that_cannot_be_parsed_is_an_error_in_one_line(movie_run: Any, words: list[str], said: str) -> None:

@@ -14,9 +14,10 @@ from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
 from recsys_dagster.model_store.store import ModelRecord
 from recsys_dagster.papers.figures import paper_figures
-from recsys_dagster.papers.records import FaultRow, PaperRow
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperDetail, PaperRow
 from recsys_dagster.reports.data_profile import Fold, read_profile
 from recsys_dagster.reports.example_users import ExampleUser, describe_users, read_listed_items
+from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance
@@ -39,6 +40,15 @@ SLICES = [
         ("genre", "Drama <&", 0, "recall", 10, 0.3, 0.25, 0.35),
         ("genre", "Drama <&", 0, "rmse", None, 1.3, 1.25, 1.35),
     )
+]
+
+
+DETAILS = [
+    *(PaperDetail("000", "embedding_mlp", "here", "curve", "loss", epoch, 2.0 / epoch) for epoch in (1, 2, 3)),
+    PaperDetail("000", "embedding_mlp", "here", "layer", "embedding 5", 1, 1_500),
+    PaperDetail("000", "embedding_mlp", "here", "layer", "dense 100", 2, 1_100),
+    PaperDetail("002", "stack_linear", "here", "weight", "beta_network_100, published", 1, 0.625),
+    *(PaperDetail("004", "dropout_mlp", "here", "ratings", "training", rating, 40 * rating) for rating in (1, 2, 3)),
 ]
 
 
@@ -84,7 +94,8 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
             CASE WHEN i > 2 THEN 2000 + i END::SMALLINT AS year,
             CASE WHEN i % 2 = 0 THEN ['Drama', 'Slice of Life'] WHEN i > 1 THEN ['Drama'] END AS genres,
             CASE WHEN i > 2 THEN 100 * i END::INTEGER AS members,
-            CASE WHEN i < 9 THEN i END::INTEGER AS episodes
+            CASE WHEN i < 9 THEN i END::INTEGER AS episodes,
+            8.5::FLOAT AS site_score, 'What happens in ' || i AS synopsis
         FROM range(1, 13) AS numbers(i);
         CREATE TABLE clean.interactions AS
         SELECT
@@ -164,6 +175,7 @@ def report(**changes: Any) -> Report:
                 "003", "two_tower", "here", "mse_scaled", "all", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30
             )
         ]),
+        "paper_runs": paper_runs(DETAILS, [PaperConfusion("004", "dropout_mlp", "here", 8, 7, 3)]),
         "faults": [
             FaultRow("leaky-tastes", "003", "here", "two_tower", "rmse", 1.2, 1.08, -0.2, -0.05),
             FaultRow("genre-by-substring", "003", "here", "titles", "titles flagged", 410, 530, None, None),

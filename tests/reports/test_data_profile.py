@@ -42,6 +42,12 @@ def test_the_items_with_the_highest_counts_are_named_and_unknown_counts_are_skip
     assert profile.most_rated[:2] == [(AWKWARD, 11), ("Title 4", 9)]
     assert profile.most_members == [(f"Title {i}", 100 * i) for i in range(12, 2, -1)]
     assert profile.kind_members == [("TV: Title 12", 1200), ("Movie: Title 10", 1000)]
+    # item 12 has one rating of 6; 36 ratings are 154 / 36 on average: u / 2 by u = 2 … 12, each floor(u / 2) times
+    mean = sum(u / 2 * (u // 2) for u in range(2, 13)) / 36
+    damped = {i: (sum(u / 2 for u in range(i, 13)) + 10 * mean) / (13 - i + 10) for i in range(2, 13, 2)}
+    best = max(damped, key=lambda i: damped[i])
+    assert profile.best_rated[0] == (f"Title {best}", pytest.approx(damped[best], abs=0.005))
+    assert len(profile.best_rated) == 6
     assert profile.most_episodes[:2] == [("Title 8", 8), ("Title 7", 7)]
 
 

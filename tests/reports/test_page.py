@@ -175,6 +175,28 @@ def test_a_printed_figure_that_was_not_measured_is_shown_and_says_what_to_do(pag
     assert f"embedding_mlp paper 000, MAE, training 0.7431 {unmeasured}" in text
 
 
+def test_each_system_of_a_paper_shows_its_curves_layers_weights_and_confusion_matrix(path: Path, page: Outline) -> None:
+    text = " ".join(page.text.split())
+    parameters = (
+        "embedding 5 1,500 dense 100 1,100 together 2,600 as the paper prints, for its users and titles 1,637,129"
+    )
+    assert f"Layers and parameters {parameters}" in text
+    assert "Weights of the stack beta_network_100, published 0.6250" in text
+    html = path.read_text(encoding="utf-8")
+    for label in (
+        "By epoch of embedding_mlp, paper 000",
+        "Predicted against given ratings of dropout_mlp, paper 004",
+        "The 240 ratings learnt from of dropout_mlp, paper 004",
+    ):
+        assert f'aria-label="{label}"' in html
+
+
+def test_titles_with_the_most_members_are_a_table_with_what_is_known_of_them(page: Outline) -> None:
+    text = " ".join(page.text.split())
+    assert "all kinds Title 12 What happens in 12 Gintama TV Comedy <3, Sci-Fi 8.50 – 1,200" in text
+    assert "Movie Title 10 What happens in 10 – Movie Drama, Slice of Life 8.50 – 1,000" in text
+
+
 def test_faults_are_shown_with_their_effect(path: Path, page: Outline) -> None:
     text = " ".join(page.text.split())
     assert (
@@ -205,7 +227,8 @@ def test_a_section_without_content_is_omitted(tmp_path: Path) -> None:
 def test_plots_without_data_are_omitted(tmp_path: Path) -> None:
     complete = report()
     path = tmp_path / "index.html"
-    empty: dict[str, list[object]] = {"months": [], "most_members": [], "kind_members": [], "most_episodes": []}
+    absent_data = ("months", "most_members", "kind_members", "most_episodes", "top_members")
+    empty: dict[str, list[object]] = {name: [] for name in absent_data}
     profile = replace(complete.profile, kinds=[("Movie", 5)], **empty)
     models = [replace(card, curves={}, confusion=[], slices=[]) for card in complete.models]
     write_report(path, replace(complete, profile=profile, models=models))

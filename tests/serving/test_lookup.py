@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from small_publication import ITEMS, items_table, publish_small
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.lookup import PublishedFile, Recommendation, format_score
 
+DESCRIBED = Recommendation(
+    0, 0, "", None, "Movie", 2016, ("Drama", "Slice of Life"), 0,
+    episodes=1, members=10, site_score=8.5, synopsis="A tale.", is_adult=False,
+)  # fmt: skip
+
 
 @pytest.fixture
 def path(published_home: Path) -> Path:
@@ -20,9 +26,28 @@ def path(published_home: Path) -> Path:
 def test_a_list_has_the_items_with_their_description_best_first(path: Path) -> None:
     with PublishedFile(path) as published:
         assert published.recommendations(7, 10) == [
-            Recommendation(1, 100, "Kimi no Na wa.", "Your Name.", "Movie", 2016, ("Drama", "Slice of Life"), 4.5),
-            Recommendation(2, 310, "Mushishi", "Mushi-Shi", "TV", 2005, ("Drama", "Slice of Life"), 4.25),
-            Recommendation(3, 205, "<b>Bold</b> & [red]Brash[/red]", None, "TV", None, (), 1.0),
+            replace(DESCRIBED, rank=1, item_id=100, title="Kimi no Na wa.", title_english="Your Name.", score=4.5),
+            replace(
+                DESCRIBED,
+                rank=2,
+                item_id=310,
+                title="Mushishi",
+                title_english="Mushi-Shi",
+                kind="TV",
+                year=2005,
+                score=4.25,
+            ),
+            replace(
+                DESCRIBED,
+                rank=3,
+                item_id=205,
+                title="<b>Bold</b> & [red]Brash[/red]",
+                title_english=None,
+                kind="TV",
+                year=None,
+                genres=(),
+                score=1.0,
+            ),
         ]
 
 
@@ -123,7 +148,7 @@ def test_a_database_of_something_else_is_named_as_such(tmp_path: Path) -> None:
             "DROP TABLE format_version",
             "published by an earlier version of this project; run `recsys run --domain anime`",
         ),
-        ("UPDATE format_version SET version = 99", "has format version 99, but this version of the project reads 1; "),
+        ("UPDATE format_version SET version = 99", "has format version 99, but this version of the project reads 2; "),
         ("DELETE FROM format_version", "has format version none, but"),
     ],
 )

@@ -25,6 +25,7 @@ def classification_sums(
     Accuracy, `correct` / `answers`: share of right answers, in [0, 1].
     Precision, `true_likes` / `predicted_likes`: share of likes among the pairs that were predicted to be, in [0, 1].
     Recall, `true_likes` / `likes`: share of the likes that were predicted to be, in [0, 1].
+    F1, `twice_true_likes` / `likes_and_predicted`: the harmonic mean of precision and recall, in [0, 1].
     Log loss, `log_loss` / `answers`: mean of −ln(predicted probability of the true answer), in nats, ≥ 0; a
     probability is kept ε = 2.2e-16 away from 0 and 1, so that one mistaken certainty adds 36, not infinity.
     Each has no value if its denominator is 0.
@@ -49,6 +50,8 @@ def classification_sums(
         "predicted_likes": sum_by_user(predicted_likes),
         "true_likes": sum_by_user(liked & predicted_likes),
         "correct": sum_by_user(liked == predicted_likes),
+        "twice_true_likes": 2 * sum_by_user(liked & predicted_likes),
+        "likes_and_predicted": sum_by_user(liked) + sum_by_user(predicted_likes),
     }
     if probabilities is not None:
         epsilon = np.finfo(np.float64).eps

@@ -210,6 +210,16 @@ PAIR_RATIO_METRICS = (
         "likes",
     ),
     PairRatioMetric(
+        "like_f1",
+        "Like F1",
+        Family.LIKES,
+        True,
+        "",
+        "harmonic mean of like precision and like recall",
+        "twice_true_likes",
+        "likes_and_predicted",
+    ),
+    PairRatioMetric(
         "like_log_loss",
         "Like log loss",
         Family.LIKES,

@@ -29,6 +29,9 @@ from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.runtime.blocks import PAIRS_PER_BLOCK
 
+CURVES = ("mean_absolute_error", "mean_squared_error")
+"""What is recorded by epoch beside the loss, unless it is the loss."""
+
 
 class RatingNetworkParams(NeuralParams, RatingParams):
     """Parameters of every such network; the sizes of the layers belong to the model."""
@@ -120,6 +123,7 @@ class RatingNetwork(NeuralModel, RatingModel):
             loss=self.loss,
             seed=self.seed,
             description=self.name,
+            metrics=[name for name in CURVES if name != self.loss],
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch
         users, items, *dense = network.get_weights()

@@ -13,7 +13,7 @@ from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.papers.faults import describe_fault, show_faults
 from recsys_dagster.papers.protocols import PREFIX, paper_protocols
-from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperRow, store_records
+from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperDetail, PaperRow, store_records
 from recsys_dagster.papers.running import lineage_folds, run_papers
 from recsys_dagster.runtime.resource_usage import track_resources
 
@@ -52,9 +52,11 @@ def _paper_asset(paper: str) -> Partitioned[dg.AssetsDefinition]:
             results = list(run_papers(run.warehouse, run.built_domain, dataset, [paper], seed=run.settings.seed))
         rows = [row for row in results if isinstance(row, PaperRow)]
         confusion = [row for row in results if isinstance(row, PaperConfusion)]
+        details = [row for row in results if isinstance(row, PaperDetail)]
         with run.warehouse.connect() as connection:
             store_records(connection, PaperRow, dataset, rows)
             store_records(connection, PaperConfusion, dataset, confusion)
+            store_records(connection, PaperDetail, dataset, details)
         return dg.MaterializeResult(
             metadata={
                 "figures": markdown_table(

@@ -31,13 +31,14 @@ def test_answers_are_summed_by_user_as_computed_by_hand():
         "like_accuracy": 3 / 5,
         "like_precision": 2 / 3,
         "like_recall": 2 / 3,
+        "like_f1": pytest.approx(2 / 3),
         "like_log_loss": pytest.approx((first + second) / 5),
     }
 
 
 def test_without_probabilities_there_is_no_log_loss_and_without_an_answer_no_precision():
     columns = classification_sums(ROWS, LIKED, np.zeros(5, bool), None, 3)
-    assert metrics(columns) == {"like_accuracy": 2 / 5, "like_recall": 0}
+    assert metrics(columns) == {"like_accuracy": 2 / 5, "like_recall": 0, "like_f1": 0}
 
 
 def test_a_mistaken_certainty_has_a_large_but_finite_log_loss():
@@ -76,6 +77,7 @@ def test_classification_agrees_with_scikit_learn():
         "like_accuracy": sklearn.accuracy_score(liked, predicted_likes),
         "like_precision": sklearn.precision_score(liked, predicted_likes),
         "like_recall": sklearn.recall_score(liked, predicted_likes),
+        "like_f1": sklearn.f1_score(liked, predicted_likes),
         "like_log_loss": sklearn.log_loss(liked, probabilities),
     }
     for name, value in expected.items():
