@@ -16,6 +16,7 @@ from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
+    from recsys_dagster.ingest.declaration import Declaration
     from recsys_dagster.ingest.importing.contents import Content
     from recsys_dagster.ingest.importing.described import Described, Proposal
     from recsys_dagster.ingest.importing.tables import Table as SourceTable
@@ -107,6 +108,8 @@ def import_data(
 
     [dim]recsys import plays/ --user listener --item track --weight plays --implicit[/dim]
 
+    [dim]recsys import goodbooks-10k[/dim]  (a public dataset that is declared already)
+
     [dim]recsys import --check data/datasets/shop.yaml[/dim]
     """
     settings = read_settings()
@@ -114,6 +117,11 @@ def import_data(
         raise UsageError("name files to import, or a declaration with --check; see `recsys import --help`")
     if query is not None and len(files or []) != 1:
         raise UsageError("--query needs one database: postgresql://user@host/name, or a SQLite or DuckDB file")
+    from recsys_dagster.ingest.public_datasets import public_declarations
+
+    if files and len(files) == 1 and files[0] in public_declarations() and not Path(files[0]).exists():
+        _declare_public(files[0], settings, yes=yes)
+        return
     import duckdb
 
     from recsys_dagster.ingest.importing.checking import check_declaration
@@ -140,7 +148,7 @@ def import_data(
             proposal = check_declaration(check.absolute(), finder)
             _show(proposal)
             typer.echo(f"{printable(str(check))} is valid.")
-            _show_next(proposal, settings, check)
+            _show_next(proposal.declaration, settings, check)
             return
         given = Given(
             name=name,
@@ -165,6 +173,32 @@ def _unescaped(delimiter: str | None) -> str | None:
     return "\t" if delimiter in ("\\t", "tab") else delimiter
 
 
+def _declare_public(dataset_id: str, settings: "Settings", *, yes: bool) -> None:
+    """Write the declaration of a public dataset that is named by its id; a run fetches its archive."""
+    from recsys_dagster.ingest.public_datasets import public_declarations, public_text
+    from recsys_dagster.runtime.layout import Layout
+    from recsys_dagster.runtime.storage import replacing
+
+    declaration = public_declarations()[dataset_id]
+    path = Layout(settings.home).declaration(dataset_id)
+    typer.echo(f"{dataset_id}: {declaration.summary}. {declaration.homepage}\nLicence: {declaration.licence}.")
+    replaces = _ask(path, yes=yes)
+    with replacing(path) as temporary:
+        temporary.write_text(public_text(dataset_id), encoding="utf-8")
+    typer.echo(f"Written: {printable(str(path))}{replaces}.")
+    _show_next(declaration, settings, path)
+
+
+def _ask(path: Path, *, yes: bool) -> str:
+    """Ask whether a declaration may be written, and return what is to be said of one that it replaces."""
+    replaces = ", replacing the one that is there" if path.exists() else ""
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UsageError(f"nothing is written yet: say --yes to write {path}{replaces}")
+        typer.confirm(f"Write {printable(str(path))}{replaces}?", default=True, abort=True)
+    return replaces
+
+
 def _write(proposal: "Proposal", settings: "Settings", *, yes: bool) -> None:
     """Write the declaration after a yes, and say what to do next."""
     from recsys_dagster.ingest.catalogue import CATALOGUE
@@ -177,22 +211,17 @@ def _write(proposal: "Proposal", settings: "Settings", *, yes: bool) -> None:
         raise UsageError(
             f"{proposal.declaration.id} is a dataset that comes with recsys; choose another name with --name"
         )
-    replaces = ", replacing the one that is there" if path.exists() else ""
-    if not yes:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise UsageError(f"nothing is written yet: say --yes to write {path}{replaces}")
-        typer.confirm(f"Write {printable(str(path))}{replaces}?", default=True, abort=True)
+    replaces = _ask(path, yes=yes)
     write_declaration(proposal, path)
     typer.echo(f"Written: {printable(str(path))}{replaces}.")
-    _show_next(proposal, settings, path)
+    _show_next(proposal.declaration, settings, path)
 
 
-def _show_next(proposal: "Proposal", settings: "Settings", path: Path) -> None:
+def _show_next(declaration: "Declaration", settings: "Settings", path: Path) -> None:
     from recsys_dagster.ingest.catalogue import get_domain
     from recsys_dagster.runtime.layout import Layout
     from recsys_dagster.settings import dataset_variable
 
-    declaration = proposal.declaration
     place = Layout(settings.home).declaration(declaration.id)
     if path.absolute() != place:
         typer.echo(f"Next: copy it to {printable(str(place))}, where runs look for it.")

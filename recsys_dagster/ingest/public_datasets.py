@@ -12,3 +12,10 @@ _FOLDER = Path(__file__).with_name("public")
 def public_declarations() -> dict[str, Declaration]:
     """Return the declarations by id; their archives are fetched from their publishers, or from a mirror."""
     return {path.stem: read_declaration(path) for path in sorted(_FOLDER.glob("*.yaml"))}
+
+
+def public_text(dataset_id: str) -> str:
+    """Return the declaration of a public dataset as it is written; KeyError if there is none."""
+    if dataset_id not in public_declarations():
+        raise KeyError(dataset_id)
+    return (_FOLDER / f"{dataset_id}.yaml").read_text(encoding="utf-8")

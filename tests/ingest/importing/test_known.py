@@ -37,3 +37,14 @@ def test_an_unpacked_archive_is_recognised(
     assert (typed.code, typed.err) == (0, "")
     written = read_declaration(tmp_path / "home" / "datasets" / "goodbooks-10k.yaml")
     assert (written.domain, written.interactions.files) == ("book", (str(tmp_path / "books" / "ratings.csv"),))
+
+
+def test_a_public_dataset_is_declared_by_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+    typed = Typed(capsys, "import", "goodbooks-10k", "--yes")
+    assert (typed.code, typed.err) == (0, "")
+    assert typed.out.endswith("Next: recsys run --domain book\n")
+    written = read_declaration(tmp_path / "home" / "datasets" / "goodbooks-10k.yaml")
+    assert written == public_declarations()["goodbooks-10k"]
