@@ -10,6 +10,7 @@ SLOWEST = (
     "tests/orchestration/test_retraining.py",
     "tests/orchestration/test_disturbed_runs.py",
     "tests/orchestration/test_command.py",
+    "tests/orchestration/test_own_data.py",
     "tests/orchestration/test_lineage.py",
     "tests/orchestration/test_everything.py",
     "tests/orchestration/test_retrain_choices.py",
