@@ -120,7 +120,9 @@ class Trial:
             (_errors(ratings, experiment, metrics), _errors(mean_rating(experiment), experiment, metrics))
             for experiment, ratings in ((self.published, published), (self.honest, honest))
         )
-        return self.rows(system, "constant", ours, fair)
+        learnt, tested = len(self.published.data.train.rated), len(self.published.test.rated)
+        for row in self.rows(system, "constant", ours, fair):
+            yield replace(row, train_pairs=learnt, test_pairs=tested)
 
 
 def _errors(ratings: Ratings, experiment: Experiment, metrics: tuple[str, ...]) -> Values:

@@ -20,7 +20,7 @@ _FIVE_THOUSAND_USERS = (
     " GROUP BY user_id ORDER BY min(user_draw), user_id LIMIT 5000)"
 )
 _WATCHING_OR_COMPLETED = (
-    "rating IS NOT NULL AND (user_id, item_id) NOT IN (SELECT (user_id, item_id) FROM anime.clean.interactions"
+    "(user_id, item_id) NOT IN (SELECT (user_id, item_id) FROM anime.clean.interactions"
     " WHERE status NOT IN ('watching', 'completed'))"
 )
 
@@ -58,7 +58,8 @@ _SETTINGS: dict[tuple[str, str], _Setting] = {
         pairs=_FIVE_THOUSAND_USERS,
         like_threshold=4.0,
     ),
-    # The paper does not print its test share.
+    # The paper does not print its test share. Its explicit models learn from what is rated; its sequences take every
+    # title that was watched, rated or not.
     ("002", "anime"): _Setting(
         test_share=0.2,
         presets={"beta_network_100": "paper", "beta_network_128": "paper", "beta_network_150": "paper", "als": "spark"},

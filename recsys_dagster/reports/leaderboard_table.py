@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import METRICS, higher_is_better, label_of
+from recsys_dagster.evaluation.metrics.registry import METRICS, find_metric, higher_is_better, label_of
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
@@ -38,11 +38,13 @@ class Column:
         label: the heading.
         higher_is_better: whether the highest value is the best.
         cells: the cell of each model that has such a value, by name.
+        definition: what the metric is; empty where the label says it.
     """
 
     label: str
     higher_is_better: bool
     cells: Mapping[str, Cell]
+    definition: str = ""
 
 
 def leaderboard_columns(leaderboard: "Leaderboard", cards: "Sequence[ModelCard]") -> list[Column]:
@@ -75,7 +77,9 @@ def _metric_column(key: MetricKey, rows: "Mapping[str, MetricRow]") -> Column:
         bar = (left, round(right - left, 1), place(row.value))
         return Cell(row.value, f"{row.value:.4f}", f"{row.low:.4f} – {row.high:.4f}", bar)
 
-    return Column(label_of(key), higher_is_better(key), {model: cell(row) for model, row in rows.items()})
+    metric = find_metric(key.name)
+    cells = {model: cell(row) for model, row in rows.items()}
+    return Column(label_of(key), higher_is_better(key), cells, metric.definition if metric else "")
 
 
 def metric_table(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, METRICS, RATING_METRIC, label_of
+from recsys_dagster.evaluation.score_meaning import Meaning
 from recsys_dagster.papers.faults import FAULTS, describe_fault
 from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
@@ -32,6 +33,7 @@ from recsys_dagster.serving.lookup import format_score
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from recsys_dagster.evaluation.example_lists import ListedItem
     from recsys_dagster.papers.records import FaultRow
 
 PLOTTED_METRICS = (CHOOSING_METRIC, RATING_METRIC)
@@ -64,6 +66,7 @@ def write_report(path: Path, report: Report) -> None:
         not_measured=NOT_MEASURED,
         fault_figure=_fault_figure(report.faults),
         fault_explanations={row.fault: describe_fault(row.fault) for row in report.faults if row.fault in FAULTS},
+        glossary=_glossary(report),
         metric_tables={card.name: metric_table(card.metrics) for card in report.models},
         user_descriptions=DESCRIPTIONS if report.provenance.scale else DESCRIPTIONS | WITHOUT_RATINGS,
         hit="rated highly" if report.provenance.scale else "has",
@@ -100,7 +103,7 @@ def _environment(script: str) -> "Environment":
     environment.filters |= {
         "metric_label": label_of,
         "written_metric_label": metric_label,
-        "score": format_score,
+        "meaning": format_meaning,
         "count": lambda n: f"{n:,}",
         "metric": lambda value: f"{value:.4f}",
         "number": lambda value: f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}",
@@ -114,10 +117,26 @@ def _environment(script: str) -> "Environment":
     return environment
 
 
+def format_meaning(listed: "ListedItem") -> str:
+    """Return what a model says of a listed item: `★ 7.9`, `79 %`, `similarity 0.59`, or the score that ranks it."""
+    if listed.value is None:
+        return f"score {format_score(listed.score)}"
+    if listed.meaning == Meaning.RATING:
+        return f"★ {listed.value:.1f}"
+    return f"{listed.value:.0%}" if listed.meaning == Meaning.PROBABILITY else f"similarity {listed.value:.2f}"
+
+
 def _format_duration(seconds: float) -> str:
     """Return a duration as text, with a decimal below a minute: `12.3 s`, `4 min 5 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{seconds:.1f} s" if seconds < 60 else f"{minutes} min {rest} s"
+
+
+def _glossary(report: Report) -> list[tuple[str, str]]:
+    """Return (label, definition) of each metric that any model has, in the order of the registry."""
+    shown = {row.metric for card in report.models for row in card.metrics}
+    shown |= {key.name for row in report.leaderboard.rows for key in row.shown}
+    return [(label_of(MetricKey(one.name)), one.definition) for one in METRICS if one.name in shown]
 
 
 def _score_figures(report: Report) -> list[tuple[str, str]]:

@@ -56,8 +56,8 @@ def kept(warehouse: Warehouse, paper: str, folder: Path) -> dict[int, int]:
     [
         # 8 is rated below 6; 2 to 5 lack what has to be known; a missing year or genre does no harm.
         ("000", {1: 4, 6: 4, 7: 4}),
-        # Whatever is rated.
-        ("002", dict.fromkeys(range(1, 9), 4)),
+        # Whatever is watched, rated or not.
+        ("002", {1: 6, **dict.fromkeys(range(2, 9), 4)}),
         # The year and the genres have to be known.
         ("003", {1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 8: 4}),
         # Every interaction, also those without a rating; not those with items that were given up.

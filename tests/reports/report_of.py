@@ -106,6 +106,7 @@ def clean_tables() -> duckdb.DuckDBPyConnection:
         CREATE TABLE clean.ratings AS
         SELECT user_id, item_id, (user_id / 2)::FLOAT AS rating, "at" AS rated_at
         FROM clean.interactions WHERE item_id % 2 = 0;
+        CREATE TABLE clean.users (user_id BIGINT, source_id VARCHAR);
         CREATE TABLE clean.rejected (source_file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);
         INSERT INTO clean.rejected VALUES ('ratings.csv', 3, 'unparsable', 'x,y,z');
         """
