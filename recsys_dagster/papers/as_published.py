@@ -21,7 +21,7 @@ from recsys_dagster.papers.experiment import Experiment, parameters
 from recsys_dagster.papers.fault_inputs import MODEL as LEAKY_TWO_TOWER
 from recsys_dagster.papers.fault_inputs import scaled, substring_genres
 from recsys_dagster.papers.fault_ratings import STACKS, like_probabilities, member_ratings, minus_one_for_none
-from recsys_dagster.papers.orders import next_item_scores, next_items, sequences
+from recsys_dagster.papers.orders import next_item_scores, sequences, upcoming_items
 from recsys_dagster.papers.printed import DATA, PRINTED
 from recsys_dagster.papers.records import TRAINING, PaperConfusion, PaperRow, Record
 from recsys_dagster.papers.scores import Score, absolute_errors, squared_errors
@@ -250,7 +250,7 @@ def _implicit(trial: Trial) -> Iterator[Record]:
     if published is None:
         announce(f"paper 002: {trial.published.dataset} has no times, so that there are no sequences to learn from")
         return
-    upcoming = next_items(trial.honest)
+    upcoming = upcoming_items(trial.honest)
     popular = next_item_metrics(published, "popularity")
     fair_popular = {} if upcoming is None else next_item_metrics(upcoming, "popularity")
     for shuffled in (False, True):

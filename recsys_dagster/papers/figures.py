@@ -91,6 +91,8 @@ def _notes(domain: str, row: PaperRow) -> Iterator[str]:
         yield f"the paper's data are {row.printed_dataset}"
     if row.paper == "000" and row.system == "embedding_mlp":
         yield from _steps(domain, row)
+    if row.system.startswith("bilstm") and row.honest is not None:
+        yield "honest: the next title of each user in order of time"
     if row.system.endswith("(balanced)"):
         yield "learnt from as many ratings of each value as there are of the rarest"
 

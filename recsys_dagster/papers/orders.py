@@ -64,6 +64,15 @@ def next_items(experiment: Experiment) -> Experiment | None:
     return experiment.on(experiment.test.where(first))
 
 
+def upcoming_items(experiment: Experiment) -> Experiment | None:
+    """Return the experiment with only the next item of each user in the test fold; None if no pair has a time.
+
+    Where the folds are cut by time, that is the first item of the test fold. Else it is the last item of each user,
+    after all others of that user.
+    """
+    return next_items(experiment) or last_items(experiment)
+
+
 def sequences(experiment: Experiment, share: float) -> Experiment | None:
     """Return the experiment as paper 002 makes it: all histories cut into sequences, some with the last item held out.
 
