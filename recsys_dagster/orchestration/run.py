@@ -15,6 +15,7 @@ from rich.text import Text
 from recsys_dagster.evaluation.leaderboard import Leaderboard
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.declaration import DeclarationError
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
@@ -82,7 +83,8 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switched: Collect
 
     Raises:
         DatasetSwitchError: a domain is not among `switched`, and the settings name another dataset; nothing was run.
-        RecsysError: a domain is held by another process, or its settings are wrong; nothing was run.
+        RecsysError: a domain is held by another process, its settings are wrong, or the declaration of the only domain
+            cannot be used; nothing was run.
         StoppedError: SIGINT or SIGTERM came; nothing more was published.
     """
     settings = settings.model_copy(update={"pages_url": settings.pages_url or LOCAL_URL})
@@ -93,8 +95,15 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switched: Collect
     result = RunResult()
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     with stop_on_signals() as stop, ExitStack() as held:
-        for run in runs.values():
-            _ = held.enter_context(run).dataset
+        for name, run in list(runs.items()):
+            try:
+                _ = held.enter_context(run).dataset
+            except DeclarationError as error:
+                if len(domains) == 1:
+                    raise
+                result.failures.append(f"{name}: {error}")
+                result.unpublished.append(name)
+                del runs[name]
         console.print("; ".join(map(str, choices)), soft_wrap=True)
         instance = held.enter_context(open_instance(Layout(settings.home)))
         resource = Recsys.of(settings, switch_dataset=bool(switched))

@@ -11,7 +11,6 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declared import watched_files
 from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
-from recsys_dagster.lifecycle.dataset_choice import DatasetSwitchError
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
@@ -59,12 +58,8 @@ def _file_sensor(status: dg.DefaultSensorStatus, domains: Sequence[str]) -> dg.S
                 continue
             try:
                 run = recsys.look_at(domain)
-            except DatasetSwitchError as error:  # a run would say the same; only a user switches the dataset
-                reasons.append(str(error))
-                continue
-            try:
                 identity, is_complete, changed_at = _watch(run)
-            except RecsysError as error:  # such as a declared file that is not there
+            except RecsysError as error:  # such as a damaged declaration, or a dataset that only a user switches to
                 reasons.append(str(error))
                 continue
             if not is_complete:

@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import get_dataset
 from recsys_dagster.orchestration.metadata import (
     Materialized,
@@ -23,7 +24,7 @@ from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
-from recsys_dagster.warehouse.lineage import column_lineage, upstream
+from recsys_dagster.warehouse.lineage import Column, column_lineage, upstream
 from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 
@@ -49,6 +50,14 @@ def _spec(table: SqlTable) -> dg.AssetSpec:
     )
 
 
+def _lineage(run: DomainRun, table: SqlTable) -> dict[str, list[Column]]:
+    """Return the column lineage of a table; nothing if the dataset that it was built of is not declared any more."""
+    try:
+        return column_lineage(table, get_dataset(run.origin.dataset_id, run.settings).format)
+    except RecsysError:
+        return {}
+
+
 def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> Partitioned[dg.AssetsDefinition]:
     """Return all tables of a group as one step."""
     known = {(group, table.name): table for table in sql_tables(group)}
@@ -60,10 +69,9 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> Part
         run = recsys.hold(context.partition_key)
         with track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
-        fmt = get_dataset(run.origin.dataset_id, run.settings).format
         rows = sum(summary.rows for summary in summaries.values())  # the usage is that of the whole group, too
         for name, table in tables.items():
-            lineage = column_lineage(table, fmt)
+            lineage = _lineage(run, table)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
                 metadata={**table_metadata(summaries[name], lineage), **usage_metadata(usage, rows)},
