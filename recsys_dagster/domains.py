@@ -11,6 +11,7 @@ import yaml
 from recsys_dagster.errors import UsageError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_DOMAIN_LINE = re.compile(r"^domain:[ \t]*(\w+)[ \t]*(#.*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,16 @@ def declared_files(declarations: Path) -> list[Path]:
 def declared_domain(path: Path) -> str | None:
     """Return the domain of a declaration, whatever else is wrong with it; None if it names none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
         content = None
-    name = content.get("domain") if isinstance(content, dict) else None
-    return next((one for one in (name, path.stem) if isinstance(one, str) and _NAME.fullmatch(one)), None)
+    written = _DOMAIN_LINE.search(text)
+    names = (content.get("domain") if isinstance(content, dict) else None, written and written[1], path.stem)
+    return next((name for name in names if isinstance(name, str) and _NAME.fullmatch(name)), None)
 
 
 def unknown_domain(name: str, known: Iterable[str]) -> UsageError:

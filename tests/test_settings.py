@@ -14,7 +14,7 @@ from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.models.budget import Budget
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.models.selection import budget_of, selected_models
-from recsys_dagster.settings import Settings, default_home, read_settings
+from recsys_dagster.settings import Settings, default_home, read_settings, read_settings_before_import
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -228,3 +228,54 @@ def test_a_value_with_a_line_break_is_reported_in_one_line(monkeypatch: pytest.M
         read_settings()
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
+
+
+# -- the datasets of the domains
+
+
+@pytest.mark.parametrize("name", ["RECSYS_DATASET_MOVIE", "recsys_dataset_movie", "RECSYS_MOVIE_DATASET"])
+def test_the_dataset_of_a_domain_is_chosen_by_its_variable_or_the_earlier_name_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "ml-25m")
+    assert read_settings().datasets == {"movie": "ml-25m"}
+    monkeypatch.delenv(name)
+    (folder / ".env").write_text(f"{name}=ml-32m\n")
+    assert read_settings().datasets == {"movie": "ml-32m"}
+
+
+def test_several_datasets_are_chosen_at_once_and_the_variable_of_a_domain_takes_precedence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("RECSYS_DATASETS=movie=ml-20m, anime=myanimelist\nRECSYS_DATASET_MOVIE=ml-25m\n")
+    assert read_settings().datasets == {"movie": "ml-25m", "anime": "myanimelist"}
+    monkeypatch.setenv("RECSYS_DATASETS", "movie=ml-32m")
+    assert read_settings().datasets == {"movie": "ml-32m", "anime": "myanimelist"}, "the environment precedes the file"
+    monkeypatch.setenv("RECSYS_MOVIE_DATASET", "ml-20m")
+    assert read_settings().datasets["movie"] == "ml-20m"
+    monkeypatch.setenv("RECSYS_DATASET_MOVIE", "ml-latest-small")
+    assert read_settings().datasets["movie"] == "ml-latest-small"
+    monkeypatch.setenv("RECSYS_DATASETS", "movie")
+    with pytest.raises(RecsysError, match=r"RECSYS_DATASETS=.*: it has to be like movie=ml-25m,shop=orders; "):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RECSYS_DATASET_MUVIE", "ml-25m"), ("RECSYS_DATASETS", "anime=x,muvie=ml-25m")]
+)
+def test_the_dataset_of_an_unknown_domain_is_refused_with_the_nearest_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    message = r"^RECSYS_DATASET_MUVIE=ml-25m: unknown domain 'muvie' \(did you mean movie\?\); known: anime, movie; "
+    monkeypatch.setenv("RECSYS_HOME", str(folder))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=message):
+        read_settings()
+    assert read_settings_before_import().datasets["muvie"] == "ml-25m", "`recsys import` may be about to declare it"
+    monkeypatch.delenv(name)
+    (folder / ".env").write_text(f"{name}={value}\n")
+    with pytest.raises(UsageError, match=message):
+        read_settings()
+    (folder / "datasets").mkdir()
+    (folder / "datasets" / "films.yaml").write_text("domain: muvie\n")
+    assert read_settings().datasets["muvie"] == "ml-25m"

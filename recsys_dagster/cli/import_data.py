@@ -13,7 +13,7 @@ from recsys_dagster.cli.console import console
 from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.formatting import format_share
 from recsys_dagster.runtime.text import printable
-from recsys_dagster.settings import read_settings
+from recsys_dagster.settings import read_settings_before_import
 
 if TYPE_CHECKING:
     from recsys_dagster.ingest.declaration import Declaration
@@ -112,7 +112,7 @@ def import_data(
 
     [dim]recsys import --check data/datasets/shop.yaml[/dim]
     """
-    settings = read_settings()
+    settings = read_settings_before_import()
     if (check is None) == (not files):
         raise UsageError("name files to import, or a declaration with --check; see `recsys import --help`")
     if query is not None and len(files or []) != 1:

@@ -6,9 +6,13 @@ import math
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 from small_archive import write_archive
 from whole_runs import Home
+
+from recsys_dagster.api import open_domain
+from recsys_dagster.errors import UsageError
 
 DECLARATION = """
 domain: shop
@@ -134,3 +138,42 @@ def test_a_new_user_rates_an_item_by_its_text_id(both: Home) -> None:
 def test_the_page_names_users_by_the_ids_of_the_source(both: Home) -> None:
     page = (both.path / "reports" / "shop" / "index.html").read_text(encoding="utf-8")
     assert "@example.org" in page
+
+
+def test_a_notebook_gives_and_takes_the_ids_of_the_source(both: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(both.path))
+    shop = open_domain("shop")
+    user, _, item, *_ = both.lists("shop")[0]
+    listed = shop.recommend("ease", [str(user)], n=3)
+    assert listed["user_id"].tolist() == [user] * 3
+    assert all(str(one).startswith("SKU/") for one in listed["item_id"])
+    assert shop.published(str(user), n=1)["item_id"].tolist() == [item]
+    ratings = shop.predict("user_item_bias", pd.DataFrame({"user_id": [user], "item_id": [item]}))
+    assert 0.5 <= ratings.iloc[0] <= 5
+    with pytest.raises(UsageError, match="unknown user nobody; such as user-00001@example.org, "):
+        shop.recommend("ease", ["nobody"])
+
+
+def test_a_backup_has_the_declared_domain_and_its_declaration(both: Home, tmp_path: Path) -> None:
+    assert both.recsys("backup", str(tmp_path / "home.tar")).returncode == 0
+    other = Home(tmp_path / "other", {})
+    restored = other.recsys("restore", str(tmp_path / "home.tar"))
+    assert "published lists of movie, shop" in restored.stdout, restored.stderr
+    assert other.lists("shop") == both.lists("shop")
+    assert "shop " in other.recsys("datasets").stdout
+    comparison = (other.path / "reports" / "index.html").read_text(encoding="utf-8")
+    assert "shop" in comparison
+
+
+def test_a_damaged_declaration_stops_its_own_domain_only(both: Home) -> None:
+    path = both.path / "datasets" / "garden.yaml"
+    path.write_text("domain: garden\nratings: [1, 5\n")
+    try:
+        alone = both.recsys("run", "--domain", "garden")
+        assert (alone.returncode, alone.stderr.count("\n")) == (1, 1)
+        assert "garden.yaml, line 3: not readable as YAML" in alone.stderr
+        assert both.recsys("recommend", "--domain", "movie", "--user", "1").returncode == 0
+        listed = both.recsys("datasets")
+        assert (listed.returncode, "garden.yaml, line 3" in listed.stdout) == (0, True)
+    finally:
+        path.unlink()

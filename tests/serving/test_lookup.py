@@ -6,10 +6,13 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
-from small_publication import ITEMS, items_table, publish_small
+from small_publication import ITEM_IDS, ITEMS, items_table, provenance, publish_small, small_lists
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.models.base import TopN
+from recsys_dagster.serving.item_finder import ItemFinder
 from recsys_dagster.serving.lookup import PublishedFile, Recommendation, format_score
 
 DESCRIBED = Recommendation(
@@ -81,6 +84,78 @@ def test_the_message_about_an_unknown_user_names_known_ones(path: Path, user: in
         ),
     ):
         published.recommendations(user, 10)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """The small publication with text ids; an item's id has a # in it."""
+    path = tmp_path / "shop.duckdb"
+    ids = [f"sku#{number}" for number in ITEM_IDS]
+    publish_small(
+        path,
+        user_ids=np.array(["bo", "Ada", "a@b", "cy"], object),
+        item_ids=np.array(ids, object),
+        items=items_table([item | {"item_id": f"sku#{item['item_id']}", "title": None} for item in ITEMS]),
+        lists=small_lists_of(["bo", "Ada", "a@b", "cy"]),
+        provenance=replace(provenance(), user_ids="text", item_ids="text"),
+    )
+    return path
+
+
+def small_lists_of(user_ids: list[str]) -> list[tuple[np.ndarray, TopN]]:
+    """Return the blocks of `small_lists` in rising order of the users' texts, a user each."""
+    users = {
+        int(user): TopN(top.items[[row]], top.scores[[row]])
+        for block, top in small_lists()
+        for row, user in enumerate(block)
+    }
+    order = sorted(users, key=lambda user: user_ids[user])
+    return [(np.array([user], np.int32), users[user]) for user in order]
+
+
+def test_text_ids_are_looked_up_and_given_as_the_source_writes_them(shop: Path) -> None:
+    with PublishedFile(shop) as published:
+        assert published.users_with_lists(9) == ["Ada", "a@b", "bo"]
+        first = published.recommendations(published.find_user("Ada", lambda _: None), 1)[0]
+        assert (first.item_id, first.title) == ("sku#100", "#sku#100")
+        assert published.indices().item_ids == ("sku#310", "sku#100", "sku#205", "sku#999")
+        for unknown in ("ada", "7"):
+            message = f"unknown user '{unknown}' in anime; known: 4 users with ids from Ada to cy, such as Ada, a@b, bo"
+            with pytest.raises(UsageError, match=message.replace("anime", "shop")):
+                published.find_user(unknown, lambda _: None)
+        with pytest.raises(UsageError, match="unknown user 7 in shop"):
+            published.recommendations(7, 1)
+
+
+def test_an_item_is_found_by_its_text_id(shop: Path) -> None:
+    with PublishedFile(shop) as published:
+        finder = ItemFinder(published.named_items())
+    assert finder.find("#sku#205").item_id == finder.find("something else #sku#205").item_id == "sku#205"
+
+
+def test_a_user_whose_name_was_replaced_is_found_by_name_and_by_number(tmp_path: Path) -> None:
+    path = tmp_path / "anime.duckdb"
+    publish_small(path, provenance=replace(provenance(), user_ids="pseudonym"))
+    numbers = {"Ada": 11, "40": 7}
+    with PublishedFile(path) as published:
+        assert published.find_user("Ada", numbers.get) == published.find_user("11", numbers.get) == 11
+        assert published.find_user("40", numbers.get) == 40, "a number of the file is taken for what it is"
+        for unknown in ("Bo", "8"):
+            with pytest.raises(UsageError, match=rf"unknown user '?{unknown}'? in anime"):
+                published.find_user(unknown, numbers.get)
+
+
+def test_a_name_means_nothing_where_no_names_were_replaced(path: Path) -> None:
+    with PublishedFile(path) as published, pytest.raises(UsageError, match="unknown user 'Ada' in anime"):
+        published.find_user("Ada", {"Ada": 11}.get)
+
+
+def test_a_file_of_before_ids_could_be_texts_is_read(path: Path) -> None:
+    with duckdb.connect(path) as connection:
+        connection.execute("ALTER TABLE provenance DROP COLUMN user_ids")
+        connection.execute("ALTER TABLE provenance DROP COLUMN item_ids")
+    with PublishedFile(path) as published:
+        assert (published.provenance().user_ids, published.find_user("40", lambda _: None)) == ("integer", 40)
 
 
 def test_the_message_about_an_unknown_kind_names_the_known_ones(path: Path) -> None:
