@@ -96,6 +96,24 @@ def test_a_domain_is_one_declared_file(repository: Repository) -> None:
     )
     assert partitions.split() == ["anime", "movie", "book"]
     assert re.search(r"^book +book +declared ", repository.recsys("datasets", COLUMNS="200"), re.MULTILINE)
+    write_books(repository.root / "home" / "datasets")
+    printed = repository.recsys("run", "--domain", "book", "--models", "popularity")
+    assert "book: book, 300 interactions of 30 users with 12 items" in printed
+    assert re.search(
+        r"^   1  Book \d+ ", repository.recsys("recommend", "--domain", "book", "--user", "reader 7"), re.MULTILINE
+    )
+
+
+def write_books(folder: Path) -> None:
+    """Write the files that the declaration in CONTRIBUTING.md names: ten ratings of each reader, one a day."""
+    readers = [
+        f"reader {reader},{(reader + 5 * step) % 12:010},{1 + reader * step % 5},2024-{1 + step:02}-{1 + reader % 28:02}"
+        for reader in range(30)
+        for step in range(10)
+    ]
+    (folder / "ratings.csv").write_text("\n".join(["reader,isbn,stars,day", *readers]) + "\n")
+    books = [f"{book:010},Book {book},Novel;{'Crime' if book % 2 else 'Travel'}" for book in range(12)]
+    (folder / "books.csv").write_text("\n".join(["isbn,title,subjects", *books]) + "\n")
 
 
 FETCH_AND_CLEAN = """

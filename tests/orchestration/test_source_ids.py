@@ -150,7 +150,7 @@ def test_a_notebook_gives_and_takes_the_ids_of_the_source(both: Home, monkeypatc
     assert shop.published(str(user), n=1)["item_id"].tolist() == [item]
     ratings = shop.predict("user_item_bias", pd.DataFrame({"user_id": [user], "item_id": [item]}))
     assert 0.5 <= ratings.iloc[0] <= 5
-    with pytest.raises(UsageError, match="unknown user nobody; such as user-00001@example.org, "):
+    with pytest.raises(UsageError, match=r"unknown user nobody; such as user-00001@example\.org, "):
         shop.recommend("ease", ["nobody"])
 
 
