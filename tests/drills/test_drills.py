@@ -107,7 +107,7 @@ def test_a_domain_is_one_declared_file(repository: Repository) -> None:
 def write_books(folder: Path) -> None:
     """Write the files that the declaration in CONTRIBUTING.md names: ten ratings of each reader, one a day."""
     readers = [
-        f"reader {reader},{(reader + 5 * step) % 12:010},{1 + reader * step % 5},2024-{1 + step:02}-{1 + reader % 28:02}"
+        f"reader {reader},{(reader + 5 * step) % 12:010},{1 + reader * step % 5},2024-{1 + step:02}-0{1 + reader % 9}"
         for reader in range(30)
         for step in range(10)
     ]
