@@ -33,7 +33,7 @@ class Home:
     def recsys(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command, environment = self.command(*arguments)
         return subprocess.run(
-            command, env=environment, cwd=self.path.parent, capture_output=True, text=True, timeout=300
+            command, env=environment, cwd=self.path.parent, capture_output=True, text=True, timeout=1200
         )
 
     def recsys_with(self, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ def recsys(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("RECSYS_", "DAGSTER_HOME"))}
     environment = clean | {f"RECSYS_{name}": value for name, value in variables.items()}
     return subprocess.run(
-        [*RECSYS, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [*RECSYS, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
     )
 
 

@@ -124,6 +124,6 @@ def test_a_run_killed_anywhere_leaves_the_old_files_or_the_new_ones(tmp_path, pa
         (tmp_path / version).mkdir()
         archive.rename(tmp_path / version / archive.name)
     command = [sys.executable, "-c", KILLED_EVERYWHERE, str(tmp_path / "homes"), str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) > 20  # so many moments it was killed at

@@ -22,7 +22,7 @@ def recommend(run: Any, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=run.settings.home,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
     )
 
 

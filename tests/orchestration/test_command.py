@@ -27,7 +27,7 @@ def test_lists_are_published_although_the_profile_crashes_and_the_exit_code_is_3
     )
     _, environment = home.command()
     done = subprocess.run(
-        [sys.executable, "-c", faulty], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", faulty], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 3, done.stderr
     assert "recsys: movie: explore/profile: ValueError: the profile crashed" in done.stderr

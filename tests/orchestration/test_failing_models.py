@@ -169,7 +169,7 @@ def test_the_command_publishes_tells_a_line_for_each_failed_model_and_exits_with
     )
     _, environment = home.command()
     done = subprocess.run(
-        [sys.executable, "-c", faulty], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", faulty], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=1200
     )
     assert done.returncode == 3, done.stderr
     assert done.stderr.splitlines()[-1] == "recsys: movie: item_knn failed: ValueError: boom"

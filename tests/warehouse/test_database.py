@@ -72,7 +72,7 @@ COUNTS = "SELECT (SELECT count(*) FROM clean.ratings), (SELECT count(*) FROM fea
 def python(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
 
 
 @pytest.mark.parametrize(
