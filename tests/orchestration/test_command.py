@@ -56,7 +56,7 @@ def test_a_failed_check_is_reported_with_the_finding_and_the_cure(home: Any, tmp
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("RECSYS_DATASET_MOVIE", "ml-1b", "ml-latest-small"),
+        ("RECSYS_DATASET_MOVIE", "ml-1b", "`recsys datasets` lists all"),
         ("RECSYS_DATASET_MOVIE", "myanimelist", "is a dataset of the domain 'anime'"),
         ("RECSYS_MODELS", "oracle", "popularity"),
     ],
