@@ -12,7 +12,7 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 class DatasetSwitchError(RecsysError):
-    """The settings name another dataset than the published one, and the user has not allowed to replace it.
+    """A run would replace lists of another or an unknown dataset, and the user has not allowed it.
 
     Attributes:
         domain: name of the domain.
@@ -67,11 +67,21 @@ def choose_dataset(settings: Settings, domain: Domain, *, switch: bool = False) 
         switch: whether the lists may be replaced by those of another dataset.
 
     Raises:
-        DatasetSwitchError: the settings name another dataset than the published one, and `switch` is not set.
-        RecsysError: the published lists cannot be read, and nothing else says which dataset they are of.
+        DatasetSwitchError: `switch` is not set, and the settings name another dataset than the published one, or the
+            published lists cannot be read and nothing else says which dataset they are of.
     """
     configured = settings.datasets.get(domain.name)
-    published = published_dataset(settings, domain)
+    try:
+        published = published_dataset(settings, domain)
+    except RecsysError as error:
+        if not switch:
+            raise DatasetSwitchError(
+                domain.name,
+                f"{domain.name}: {Layout(settings.home).published(domain.name)} cannot be read, and nothing else says "
+                f"which dataset its lists are of; put a backup there, or replace the lists with "
+                f"`recsys run --domain {domain.name} --switch-dataset`",
+            ) from error
+        published = None
     chosen = configured or published or domain.default_dataset
     choice = DatasetChoice(domain.name, chosen, published, configured is not None)
     if choice.is_switch and not switch:
@@ -94,6 +104,9 @@ def published_dataset(settings: Settings, domain: Domain) -> str | None:
     """Return the id of the dataset of the published lists; None if nothing is published.
 
     If the published file is damaged, the warehouse says what it was built of.
+
+    Raises:
+        RecsysError: neither can be read.
     """
     path = Layout(settings.home).published(domain.name)
     if not path.exists():

@@ -157,3 +157,13 @@ def test_before_anything_is_published_the_setting_or_the_default_decides(tmp_pat
     assert choose(None).dataset == "sample-movie"
     assert choose("ml-25m").dataset == "ml-25m"
     assert not choose("ml-25m").is_switch
+
+
+def test_lists_that_nothing_says_the_dataset_of_are_replaced_only_on_purpose(tmp_path: Path) -> None:
+    damaged = Layout(tmp_path).published("movie")
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"damaged")
+    named = Settings(home=tmp_path, datasets={"movie": "ml-25m"}, _env_file=None)
+    with pytest.raises(DatasetSwitchError, match=r"cannot be read.*recsys run --domain movie --switch-dataset"):
+        choose_dataset(named, MOVIE)
+    assert choose_dataset(named, MOVIE, switch=True).dataset == "ml-25m"
