@@ -3,7 +3,8 @@
 For each member an item has two values: −log2(1 + rank), and its score, standardised over the items that the user lacks.
 Each is used alone, times the logarithm of the user's number of items, and times that of the item's popularity. In
 addition there are the popularity of the item, and how well its genres, kind and year match the user's items
-(`Trait.affinity`), each alone and times the logarithm of the user's number of items.
+(`Trait.affinity`), each alone and times the logarithm of the user's number of items; and the strongest weights of EASE
+from single items of the history to the item (`ItemWeights`).
 """
 
 from collections.abc import Sequence
