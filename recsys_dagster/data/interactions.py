@@ -40,11 +40,13 @@ class Interactions:
 
     def where(self, mask: NDArray[np.bool_]) -> "Interactions":
         """Return the pairs where the (n,) mask is true, in order."""
-        if mask.all():
-            return self
-        times = None if self.times is None else self.times[mask]
-        weights = None if self.weights is None else self.weights[mask]
-        return Interactions(self.users[mask], self.items[mask], self.ratings[mask], times, weights)
+        return self if mask.all() else self.take(np.flatnonzero(mask))
+
+    def take(self, rows: NDArray[np.int64]) -> "Interactions":
+        """Return the pairs at these places, in that order."""
+        times = None if self.times is None else self.times[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return Interactions(self.users[rows], self.items[rows], self.ratings[rows], times, weights)
 
     def positive(self, like_threshold: float | None) -> "Interactions":
         """Return the pairs that are rated at or above the threshold, or have no rating."""

@@ -4,7 +4,7 @@ The caller holds the domain (`with DomainRun(…)`).
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.split import Ids
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.metrics.registry import RATING_METRIC
-from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT
+from recsys_dagster.lifecycle.list_details import rating_model, similar_items
 from recsys_dagster.lifecycle.pending import choice_of_gate, settle, write_pending
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model, TopN
-from recsys_dagster.models.capabilities import RatingPredictor
+from recsys_dagster.models.explaining import explain_by, explaining_model
 from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
@@ -29,7 +27,14 @@ from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_without_lock
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.swap import swap_in
-from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_source_ids, load_training_data
+from recsys_dagster.warehouse.arrays import (
+    id_map_hash,
+    load_excluded,
+    load_fold,
+    load_histories,
+    load_source_ids,
+    load_training_data,
+)
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -58,6 +63,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # its state may take gigabytes, and so may that of the refitted model
     model.fit(data)
+    explaining = explaining_model([model])
     excluded = load_excluded(warehouse)
     with warehouse.connect() as connection:
         columns = "* REPLACE (source_id AS item_id)" if origin.item_ids == "text" else "*"
@@ -86,23 +92,12 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
             item_ids=origin.item_ids,
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
+        explain=explain_by(explaining, data.train, data.n_users) if explaining else None,
+        similar=similar_items(run, explaining, data.n_items),
+        histories=load_histories(warehouse, user_ids, item_ids),
         reference=reference,
-        predict=_rating_model(run),
+        predict=rating_model(run),
     )
-
-
-def _rating_model(run: DomainRun) -> Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None:
-    """Return the predictions of the model with the lowest RMSE on validation, as evaluated; None if none has one."""
-    errors = {
-        row.model: row.value
-        for row in EvaluationResults(run).metrics()
-        if row.key == RATING_METRIC and row.fold == CHOOSING_FOLD and row.model != CONSTANT
-    }
-    if not errors:
-        return None
-    name = min(errors, key=lambda model: (errors[model], model))
-    model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=id_map_hash(run.warehouse))
-    return model.predict if isinstance(model, RatingPredictor) else None
 
 
 def publish_built(run: DomainRun) -> Provenance:

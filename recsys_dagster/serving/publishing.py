@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from recsys_dagster.data.split import Ids
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.models.base import TopN
+    from recsys_dagster.models.explaining import Explain
+
+    Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
 
 _MEMORY_LIMIT = "512MB"
 
@@ -43,9 +46,12 @@ def publish(
     genre_names: Sequence[str],
     leaderboard: "pa.Table",
     provenance: Provenance,
+    explain: "Explain | None" = None,
+    similar: "tuple[NDArray[np.int32], NDArray[np.float32]] | None" = None,
+    histories: "Iterable[pa.RecordBatch]" = (),
     history: "Sequence[Decision]" = (),
     reference: "Mapping[str, pa.Table] | None" = None,
-    predict: "Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None" = None,
+    predict: "Predict | None" = None,
 ) -> PublishedCounts:
     """Build the published file of a domain and replace `path` with it atomically.
 
@@ -63,6 +69,9 @@ def publish(
         genre_names: genre of each genre index of the models; published for the same reason.
         leaderboard: columns of `evaluation.metrics`.
         provenance: origin of the lists.
+        explain: says which items of a user's history the items of the list are recommended for; None: nothing can.
+        similar: (n_items, k) similar items of each item index, -1 where there are fewer, and their similarities.
+        histories: rows of `user_history`.
         history: decisions about the champion, the oldest first.
         reference: summary of the data, as tables by name, with which the next run compares its data.
         predict: returns the predicted ratings of pairs, given (n,) user and item indices; None: there is no rating
@@ -86,7 +95,11 @@ def publish(
                 connection.execute(create_statements(published_tables(_sql_type(user_ids), _sql_type(item_ids))))
                 connection.execute("INSERT INTO format_version VALUES (?)", [FORMAT_VERSION])
                 _insert(connection, "users", pa.table({"user_id": np.sort(user_ids)}))
-                _insert_lists(connection, lists, user_ids, item_ids, provenance, predict)
+                _insert_lists(connection, lists, user_ids, item_ids, provenance, predict, explain)
+                if similar is not None:
+                    _insert(connection, "similar_items", _similar(*similar, item_ids))
+                for rows in histories:
+                    _insert(connection, "user_history", rows)
                 _insert(connection, "items", items)
                 _insert(connection, "item_index", _indexed("item_idx", "item_id", item_ids))
                 _insert(connection, "genre_index", _indexed("genre_idx", "genre", genre_names))
@@ -115,7 +128,8 @@ def _insert_lists(
     user_ids: "Ids",
     item_ids: "Ids",
     provenance: Provenance,
-    predict: "Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]] | None",
+    predict: "Predict | None",
+    explain: "Explain | None",
 ) -> None:
     import numpy as np
     import pyarrow as pa
@@ -136,14 +150,51 @@ def _insert_lists(
                 "item_id": item_ids[items],
                 "score": top.scores[rows, places],
                 "rating": pa.nulls(len(rows), pa.float32()) if ratings is None else ratings,
+                "because": _because(explain(users, top.items)[rows, places] if explain else None, len(rows), item_ids),
             }
         )
         connection.register("block", block)
         connection.execute(
-            "INSERT INTO recommendations SELECT user_id, rank, item_id, score, rating, $model, $version FROM block",
+            "INSERT INTO recommendations"
+            " SELECT user_id, rank, item_id, score, rating, $model, $version, because FROM block",
             {"model": provenance.model, "version": provenance.version},
         )
         connection.unregister("block")
+
+
+def _because(reasons: "NDArray[np.int32] | None", rows: int, item_ids: "Ids") -> "pa.Array":
+    """Return the list of each row; NULL where nothing is known.
+
+    Args:
+        reasons: (rows, n) item indices, -1 where there are fewer; None: nothing is known.
+        rows: number of rows.
+        item_ids: id of each item index.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    type_ = pa.list_(pa.array(item_ids[:0]).type)
+    if reasons is None:
+        return pa.nulls(rows, type_)
+    listed = reasons >= 0
+    offsets = np.concatenate([[0], listed.sum(axis=1).cumsum()]).astype(np.int32)
+    values = pa.array(item_ids[reasons[listed]], type_.value_type)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(~listed.any(axis=1)))
+
+
+def _similar(items: "NDArray[np.int32]", scores: "NDArray[np.float32]", item_ids: "Ids") -> "pa.Table":
+    import numpy as np
+    import pyarrow as pa
+
+    rows, places = np.nonzero(items >= 0)
+    return pa.table(
+        {
+            "item_id": item_ids[rows],
+            "rank": places.astype(np.int32) + 1,
+            "similar_id": item_ids[items[rows, places]],
+            "score": scores[rows, places],
+        }
+    )
 
 
 def _indexed(index: str, name: str, values: "Sequence[str] | Ids") -> "pa.Table":

@@ -1,11 +1,13 @@
 """Load the feature tables as the arrays that models are trained and evaluated on."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -13,10 +15,32 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.split import Ids
 from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.origin import origin_of
 from recsys_dagster.warehouse.sql_files import sql_tables
+
+HISTORY_LENGTH = 50
+"""Interactions of a user that are published."""
+
+_LATEST = """
+SELECT
+    user_idx,
+    item_idx,
+    rating,
+    "at",
+    cast(
+        row_number() OVER (
+            PARTITION BY user_idx
+            ORDER BY "at" DESC NULLS LAST, rating DESC NULLS LAST, item_idx ASC
+        ) AS INTEGER
+    ) AS position
+FROM features.interactions
+WHERE user_idx >= $start AND user_idx < $stop
+QUALIFY position <= $n
+ORDER BY user_idx, position
+"""
 
 _NO_TIME = np.iinfo(np.int64).min
 
@@ -157,6 +181,26 @@ def load_source_ids(warehouse: Warehouse) -> tuple[Ids, Ids]:
         if origin.item_ids == "text":
             items = _read_texts(connection, "item")
     return users, items
+
+
+def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterator[pa.Table]:
+    """Give the latest interactions of every user, at most HISTORY_LENGTH, in blocks of users.
+
+    Args:
+        warehouse: where the feature tables are; it is open while the blocks are taken.
+        user_ids, item_ids: id of each index, as `load_source_ids` returns them.
+
+    Yields:
+        Columns `user_id`, `position` (from 1, the latest first), `item_id`, `rating` and `at`.
+    """
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        for start in range(0, len(user_ids), USERS_PER_BLOCK):
+            block = {"start": start, "stop": start + USERS_PER_BLOCK, "n": HISTORY_LENGTH}
+            rows = connection.sql(_LATEST, params=block).to_arrow_table()
+            users, items = (rows.column(name).to_numpy() for name in ("user_idx", "item_idx"))
+            named = {"user_id": pa.array(user_ids[users]), "item_id": pa.array(item_ids[items])}
+            yield pa.table(named | {name: rows.column(name) for name in ("position", "rating", "at")})
 
 
 def _read_texts(connection: duckdb.DuckDBPyConnection, kind: str) -> NDArray[np.object_]:

@@ -339,8 +339,32 @@ RECOMMENDATIONS = Table(
         Column("rating", "FLOAT", "predicted rating on the scale of the domain; NULL without a rating model"),
         Column("model", "VARCHAR", nullable=False),
         Column("version", "VARCHAR", "version of the model in the model store", nullable=False),
+        Column("because", "BIGINT[]", "items of the user that it is recommended for; NULL where the model cannot say"),
     ),
     key=("user_id", "rank"),
+)
+SIMILAR_ITEMS = Table(
+    "main",
+    "similar_items",
+    (
+        _ITEM,
+        Column("rank", "INTEGER", "place in the list of the item, from 1", nullable=False),
+        Column("similar_id", "BIGINT", "a similar item", nullable=False),
+        Column("score", "FLOAT", "similarity, above 0; comparable within one list only", nullable=False),
+    ),
+    key=("item_id", "rank"),
+)
+USER_HISTORY = Table(
+    "main",
+    "user_history",
+    (
+        _USER,
+        Column("position", "INTEGER", "place in the history, from 1; the latest comes first", nullable=False),
+        _ITEM,
+        Column("rating", "FLOAT", "rating; NULL for an interaction without one"),
+        Column("at", "TIMESTAMP", "time of the interaction in UTC"),
+    ),
+    key=("user_id", "position"),
 )
 HISTORY = Table(
     "main",
@@ -392,6 +416,8 @@ PUBLISHED = (
     Table("main", "format_version", (Column("version", "INTEGER", "version of this set of tables", nullable=False),)),
     Table("main", "users", (_USER,), key=("user_id",)),
     RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_HISTORY,
     Table("main", "items", _ITEM_COLUMNS, key=("item_id",)),
     Table("main", "item_index", (_ITEM_INDEX, _ITEM), key=("item_idx",)),
     Table("main", "genre_index", (Column("genre_idx", "INTEGER", nullable=False), Column("genre", "VARCHAR"))),
@@ -416,7 +442,7 @@ def published_reference(item_type: str) -> tuple[Table, ...]:
 
 
 def _with_id_types(table: Table, user_type: str, item_type: str) -> Table:
-    types = {"user_id": user_type, "item_id": item_type}
+    types = {"user_id": user_type, "item_id": item_type, "similar_id": item_type, "because": f"{item_type}[]"}
     columns = tuple(replace(column, type=types.get(column.name, column.type)) for column in table.columns)
     return replace(table, columns=columns)
 

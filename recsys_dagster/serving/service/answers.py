@@ -71,26 +71,59 @@ def new_list_id() -> str:
 
 
 def list_answer(
-    snapshot: Snapshot, head: dict[str, Any], items: NDArray[np.int32], scores: NDArray[np.float32] | None
+    snapshot: Snapshot,
+    head: dict[str, Any],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32] | None,
+    because: NDArray[np.int32] | None = None,
 ) -> bytes:
     """Return a JSON object with the head and, as `recommendations`, the items in order with rank, fields and score.
 
     Args:
         snapshot: where the items are described.
         head: the other fields of the object.
-        items: positions of the items.
-        scores: score of each; None: without.
+        items: (n,) positions of the items.
+        scores: (n,) score of each; None: without.
+        because: (n, REASONS) positions of the items that each is recommended for, -1 for none; None: without.
     """
-    opening = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
     numbers = [b""] * len(items) if scores is None else [b',"score":%.7g' % score for score in scores.tolist()]
+    if because is not None:
+        numbers = [number + _because(snapshot, reasons) for number, reasons in zip(numbers, because, strict=True)]
     entries = [
         b'{"rank":%d,%b%b}' % (rank, snapshot.fields(item), number)
         for rank, (item, number) in enumerate(zip(items.tolist(), numbers, strict=True), 1)
     ]
-    return b'%b,"recommendations":[%b]}' % (opening, b",".join(entries))
+    return _with_list(head, "recommendations", entries)
 
 
-def items_answer(snapshot: Snapshot, head: dict[str, Any], items: Sequence[int]) -> bytes:
-    """Return a JSON object with the head and, as `items`, the fields of the items in order."""
+def _because(snapshot: Snapshot, reasons: NDArray[np.int32]) -> bytes:
+    named = [snapshot.name_fields(item) for item in reasons.tolist() if item >= 0]
+    return b',"because":[%b]' % b",".join(named) if named else b""
+
+
+def _with_list(head: dict[str, Any], name: str, entries: Sequence[bytes]) -> bytes:
     opening = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
-    return b'%b,"items":[%b]}' % (opening, b",".join(b"{%b}" % snapshot.fields(item) for item in items))
+    comma = b"," if head else b""
+    return b'%b%b"%b":[%b]}' % (opening, comma, name.encode(), b",".join(entries))
+
+
+def items_answer(
+    snapshot: Snapshot,
+    head: dict[str, Any],
+    items: Sequence[int],
+    extras: Sequence[bytes] | None = None,
+    *,
+    name: str = "items",
+) -> bytes:
+    """Return a JSON object with the head and, as `name`, the fields of the items in order.
+
+    Args:
+        snapshot: where the items are described.
+        head: the other fields of the object.
+        items: positions of the items.
+        extras: further fields of each item, as the inside of a JSON object.
+        name: of the list.
+    """
+    further = [b""] * len(items) if extras is None else [b"," + extra for extra in extras]
+    entries = [b"{%b%b}" % (snapshot.fields(item), extra) for item, extra in zip(items, further, strict=True)]
+    return _with_list(head, name, entries)

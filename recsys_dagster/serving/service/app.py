@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import json
+import math
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, Query, Response
 from fastapi.middleware.cors import CORSMiddleware
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
 
 from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.layout import Layout
@@ -28,7 +31,7 @@ from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
 from recsys_dagster.serving.service.problems import ProblemError, install_problems
 from recsys_dagster.serving.service.publications import Publications
-from recsys_dagster.serving.service.snapshot import Snapshot
+from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
 from recsys_dagster.settings import Settings, read_settings
 
 MAX_N = 100
@@ -37,6 +40,7 @@ MAX_HISTORY = 1000
 MAX_EXCLUDED = 1000
 
 JSON = "application/json"
+_EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
@@ -58,6 +62,7 @@ class NewUser(BaseModel):
 
     history: list[RatedItem] = Field(default=[], max_length=MAX_HISTORY)
     tastes: dict[str, float] = Field(default={}, max_length=100)
+    model: str | None = None
     n: int = Field(10, ge=1, le=MAX_N)
     kind: str | None = None
     genre: str | None = None
@@ -106,11 +111,18 @@ def create_app(settings: Settings | None = None, cache: Path | None = None) -> F
     install_problems(app)
     _add_operations(app, publications, measures)
     _Endpoints(settings, publications, measures).add_to(app)
+    app.mount("/explore", StaticFiles(directory=_EXPLORE))
+    app.add_api_route("/", _explore, include_in_schema=False)
     if settings.serve_cors:
         app.add_middleware(CORSMiddleware, allow_origins=settings.serve_cors, allow_methods=["GET", "POST"])
     token = settings.serve_token.get_secret_value() if settings.serve_token else None
     app.add_middleware(Guard, measures=measures, token=token)
     return app
+
+
+async def _explore() -> FileResponse:
+    """The explore page."""
+    return FileResponse(_EXPLORE / "index.html")
 
 
 def _add_operations(app: FastAPI, publications: Publications, measures: Measures) -> None:
@@ -177,6 +189,7 @@ class _Endpoints:
                 "items": len(snapshot.items),
                 "kinds": snapshot.kind_names,
                 "genres": snapshot.genre_names,
+                "live_models": self._live.names(snapshot),
             }
             for domain, snapshot in sorted(self._publications.snapshots.items())
         ]
@@ -198,14 +211,45 @@ class _Endpoints:
         snapshot = self._snapshot(domain)
         filters = Filters(kind, genre, year_from, include_adult, exclude)
         user = snapshot.users.find(user_id)
-        items, scores = snapshot.lists.of(user) if user is not None else (snapshot.popular, None)
-        allowed = filters.allow(snapshot, items)
-        items = items[allowed][:n]
+        if user is None:
+            rows: NDArray[np.int64] | None = None
+            items = snapshot.popular
+        else:
+            rows = np.arange(*snapshot.lists.offsets[user : user + 2])
+            items = snapshot.lists.items[rows]
+        allowed = np.flatnonzero(filters.allow(snapshot, items))[:n]
         head: dict[str, Any] = {"domain": domain, "user_id": user_id if user is None else snapshot.users[user]}
         if user is None:
             head["fallback"] = "popular"
             self._measures.fallbacks.labels(domain).inc()
-        return self._list(snapshot, head, items, None if scores is None else scores[allowed][:n])
+        if rows is None:
+            return self._list(snapshot, head, items[allowed], None)
+        chosen = rows[allowed]
+        return self._list(snapshot, head, items[allowed], snapshot.lists.scores[chosen], snapshot.because[chosen])
+
+    @endpoint("GET", "/v1/{domain}/users/{user_id:path}/history")
+    async def history(self, domain: str, user_id: str, n: Number = 10) -> Response:
+        """The latest interactions of a user, the newest first."""
+        snapshot = self._snapshot(domain)
+        user = snapshot.users.find(user_id)
+        if user is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown user {user_id!r}", "user_id")
+        start, stop = (int(offset) for offset in snapshot.histories.offsets[user : user + 2])
+        rows = range(start, min(stop, start + n))
+        facts = [_history_fields(snapshot, row) for row in rows]
+        head = {"domain": domain, "user_id": snapshot.users[user]}
+        items = snapshot.histories.items[start : start + len(rows)].tolist()
+        return Response(items_answer(snapshot, head, items, facts, name="history"), media_type=JSON)
+
+    @endpoint("GET", "/v1/{domain}/users")
+    async def users(self, domain: str, like: Literal["light", "heavy", "niche"], n: Number = 10) -> Response:
+        """Users to look at: with few interactions, with many, or with rare tastes."""
+        snapshot = self._snapshot(domain)
+        lengths = np.diff(snapshot.histories.offsets)
+        order = {"light": lengths, "heavy": -lengths, "niche": -snapshot.rarity}[like]
+        chosen = np.argsort(np.where(lengths > 0, order, np.inf), kind="stable")[:n]
+        listed = [{"user_id": snapshot.users[user], "interactions": int(lengths[user])} for user in chosen.tolist()]
+        return Response(json.dumps({"domain": domain, "users": listed}, ensure_ascii=False), media_type=JSON)
 
     @endpoint("POST", "/v1/{domain}/recommendations")
     async def recommendations(self, domain: str, user: NewUser) -> Response:
@@ -223,7 +267,7 @@ class _Endpoints:
         """Return the ranking for a new user; it may take a while, so it runs in a thread."""
         if user.history:
             places = [_find_item(snapshot, entry.item, "history.item") for entry in user.history]
-            return self._live.by_history(snapshot, places, [entry.rating for entry in user.history])
+            return self._live.by_history(snapshot, places, [entry.rating for entry in user.history], user.model)
         if user.tastes:
             known = {normalise(genre): genre for genre in snapshot.model_genres}
             unknown = [genre for genre in user.tastes if normalise(genre) not in known]
@@ -252,6 +296,18 @@ class _Endpoints:
         return Response(
             items_answer(snapshot, {"domain": domain}, snapshot.popular[allowed][:n].tolist()), media_type=JSON
         )
+
+    @endpoint("GET", "/v1/{domain}/items/{item_id:path}/similar")
+    async def similar(self, domain: str, item_id: str, n: Number = 10) -> Response:
+        """The items that most resemble an item, by the users that they have in common."""
+        snapshot = self._snapshot(domain)
+        item = snapshot.items.find(item_id)
+        if item is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {item_id!r}", "item_id")
+        items, scores = (values[:n].tolist() for values in snapshot.similar.of(item))
+        extras = [b'"score":%.7g' % score for score in scores]
+        head = {"domain": domain, "item_id": snapshot.items[item]}
+        return Response(items_answer(snapshot, head, items, extras), media_type=JSON)
 
     @endpoint("GET", "/v1/{domain}/items")
     async def search(self, domain: str, query: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
@@ -303,7 +359,12 @@ class _Endpoints:
         return snapshot
 
     def _list(
-        self, snapshot: Snapshot, head: dict[str, Any], items: NDArray[np.int32], scores: NDArray[np.float32] | None
+        self,
+        snapshot: Snapshot,
+        head: dict[str, Any],
+        items: NDArray[np.int32],
+        scores: NDArray[np.float32] | None,
+        because: NDArray[np.int32] | None = None,
     ) -> Response:
         """Return the answer with a list, and note the list if feedback is collected."""
         origin = snapshot.provenance
@@ -313,7 +374,14 @@ class _Endpoints:
             ids = [snapshot.items[item] for item in items.tolist()]
             time = datetime.now(UTC).isoformat()
             self._spool.add_list(origin.domain, served | {"version": head["version"], "time": time, "items": ids})
-        return Response(list_answer(snapshot, head, items, scores), media_type=JSON)
+        return Response(list_answer(snapshot, head, items, scores, because), media_type=JSON)
+
+
+def _history_fields(snapshot: Snapshot, row: int) -> bytes:
+    """Return the rating and the time of an entry of a history as the inside of a JSON object."""
+    rating, seconds = float(snapshot.histories.scores[row]), int(snapshot.times[row])
+    at = None if seconds == NO_TIME else datetime.fromtimestamp(seconds, UTC).isoformat()
+    return json.dumps({"rating": None if math.isnan(rating) else rating, "at": at}).encode()[1:-1]
 
 
 def _find_item(snapshot: Snapshot, item: Id, field: str) -> int:

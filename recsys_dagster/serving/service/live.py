@@ -3,19 +3,23 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, StatedTastes
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.cold_start import FALLBACK
+from recsys_dagster.serving.service.problems import ProblemError
 from recsys_dagster.serving.service.snapshot import Snapshot
+
+MODELS_KEPT = 3
+"""Models of a domain that are in memory at a time."""
 
 _SLOW_TO_IMPORT = {"keras", "tensorflow", "jax"}
 
@@ -37,24 +41,27 @@ class Ranking:
 
 
 class LiveModels:
-    """The model of each domain that answers for histories, and the one that answers for tastes; loaded when needed.
+    """The models of the last run of each domain, loaded when a request needs them.
 
-    The best by validation is taken of those that can do it and need no deep-learning library, as importing one takes
-    longer than a client waits.
+    Unless the request names one, the best by validation is taken of those that can do it. None of them needs a
+    deep-learning library, as importing one takes longer than a client waits.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._store = ModelStore(layout)
-        self._models: dict[tuple[str, type], tuple[Snapshot, Model, str]] = {}
+        self._models: dict[tuple[str, str], tuple[Snapshot, Model, str]] = {}
         self._lock = threading.Lock()
 
-    def by_history(self, snapshot: Snapshot, items: Sequence[int], ratings: Sequence[float | None]) -> Ranking:
+    def by_history(
+        self, snapshot: Snapshot, items: Sequence[int], ratings: Sequence[float | None], name: str | None = None
+    ) -> Ranking:
         """Rank all items but those of the history.
 
         Args:
             snapshot: the publication.
             items: positions of the items of the history, the oldest first.
             ratings: rating of each; None for an item without one.
+            name: one of `names`; None: the best.
 
         Raises:
             RecsysError: the model's files are missing or damaged.
@@ -63,7 +70,7 @@ class LiveModels:
         known = indices >= 0  # items that nobody rated have no index
         values = np.array([np.nan if rating is None else rating for rating in ratings], np.float32)
         history = Interactions(np.zeros(known.sum(), np.int32), indices[known], values[known])
-        model, version = self._load(snapshot, FoldIn)
+        model, version = self._load(snapshot, FoldIn, name)
         top = model.recommend_for(model.n_items_, history=history)
         return _ranking(snapshot, model, version, top.items[0], top.scores[0])
 
@@ -74,33 +81,51 @@ class LiveModels:
         top = model.recommend_for(model.n_items_, tastes=values)
         return _ranking(snapshot, model, version, top.items[0], top.scores[0])
 
-    def _load(self, snapshot: Snapshot, capability: type) -> tuple[Model, str]:
+    def names(self, snapshot: Snapshot) -> list[str]:
+        """Return the models of the last run that can rank by a history, the best by validation first."""
+        return [name for name, _ in self._able(snapshot, FoldIn)]
+
+    def _load(self, snapshot: Snapshot, capability: type, name: str | None = None) -> tuple[Model, str]:
         """Return the model and its version; one request loads it, the others wait."""
         domain = snapshot.provenance.domain
+        able = dict(self._able(snapshot, capability))
+        if name is not None and name not in able:
+            detail = f"{name!r} cannot answer; models of the last run that can: {', '.join(able) or 'none'}"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "model")
+        chosen = name or next(iter(able), FALLBACK)
         with self._lock:
-            cached = self._models.get((domain, capability))
+            cached = self._models.get((domain, chosen))
             if cached is None or cached[0] is not snapshot:
-                name, version, ids = self._choose(snapshot, capability)
-                model, _ = self._store.load(domain, name, version, id_map_hash=ids)
+                version = able.get(chosen) or snapshot.models[FALLBACK]
+                model, _ = self._store.load(domain, chosen, version, id_map_hash=self._ids(snapshot))
                 cached = snapshot, model, version
-                self._models[domain, capability] = cached
+                self._models[domain, chosen] = cached
+                self._forget(domain, snapshot)
         return cached[1], cached[2]
 
-    def _choose(self, snapshot: Snapshot, capability: type) -> tuple[str, str, str]:
-        """Return the name, the version and the id-map hash of the model that answers."""
-        domain, provenance = snapshot.provenance.domain, snapshot.provenance
-        ids = self._store.record(domain, provenance.model, provenance.version).id_map_hash
-        fitted = {provenance.model: provenance.version} | snapshot.models
-        for name, version in fitted.items():
-            if name not in model_names():
-                continue
-            model_class = get_model_class(name)
-            able = issubclass(model_class, capability) and not _SLOW_TO_IMPORT & set(model_class.kinds)
-            if able and self._store.record(domain, name, version).id_map_hash == ids:
-                return name, version, ids
-        if FALLBACK not in fitted:
-            raise RecsysError(f"the last run of {domain} had no model that can answer for a new user; run {FALLBACK}")
-        return FALLBACK, fitted[FALLBACK], ids
+    def _forget(self, domain: str, snapshot: Snapshot) -> None:
+        """Let go of models of earlier publications, and of all but the MODELS_KEPT that were loaded last."""
+        of_domain = [key for key in self._models if key[0] == domain]
+        old = [key for key in of_domain if self._models[key][0] is not snapshot]
+        for key in {*old, *of_domain[:-MODELS_KEPT]}:
+            del self._models[key]
+
+    def _ids(self, snapshot: Snapshot) -> str:
+        origin = snapshot.provenance
+        return self._store.record(origin.domain, origin.model, origin.version).id_map_hash
+
+    def _able(self, snapshot: Snapshot, capability: type) -> list[tuple[str, str]]:
+        """Return the name and version of the models with the capability, the best first."""
+        origin, ids = snapshot.provenance, self._ids(snapshot)
+        # The leaderboard may contain models of an earlier run, whose indices stand for other items.
+        return [
+            (name, version)
+            for name, version in ({origin.model: origin.version} | snapshot.models).items()
+            if name in model_names()
+            and issubclass(get_model_class(name), capability)
+            and not _SLOW_TO_IMPORT & set(get_model_class(name).kinds)
+            and self._store.record(origin.domain, name, version).id_map_hash == ids
+        ]
 
 
 def _ranking(

@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.explaining import REASONS
 from recsys_dagster.runtime.locks import file_lock
 from recsys_dagster.runtime.storage import temporary_folder
-from recsys_dagster.serving.database import path_without_lock
+from recsys_dagster.serving.database import path_without_lock, unreadable
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.serving.lookup import Id, Provenance, PublishedFile
@@ -32,6 +33,12 @@ _ROWS_PER_BATCH = 2**20
 _BUILD_SECONDS = 600
 _MEMORY_LIMIT = "512MB"
 
+NO_TIME = np.iinfo(np.int64).min
+"""Stands for a time that is unknown."""
+
+_LISTS = "SELECT user_id, item_id, score FROM recommendations"
+_SIMILAR = "SELECT item_id, similar_id, score FROM similar_items ORDER BY item_id, rank"
+_HISTORIES = "SELECT user_id, item_id, rating FROM user_history"
 _ITEMS = f"""
 SELECT item_id, {name_sql()} AS title, title_english, kind, year, genres, creators, image_url, is_adult
 FROM items ORDER BY item_id
@@ -106,6 +113,11 @@ class Snapshot:
         years: (n_items,) int16; 0 where unknown.
         adult: (n_items,) bool; false where unknown.
         genres: (n_items, n_genres) bool.
+        because: (n_recommendations, REASONS) int32 items that each entry of `lists` is recommended for; -1 for none.
+        similar: the similar items of each item.
+        histories: the latest items of each user; the scores are their ratings, NaN without one.
+        times: int64 seconds since 1970 of each entry of `histories`; the smallest int64 where it is unknown.
+        rarity: (n_users,) float32 mean −log₂ of the share of all interactions that the items of a history have.
         popular: (n_items,) int32 positions of the items, those with the most ratings first.
         model_items: (n_model_items,) int32 position of the item of each index of the models.
     """
@@ -120,7 +132,9 @@ class Snapshot:
         self.models: dict[str, str] = meta["models"]
         self.leaderboard: list[dict[str, Any]] = meta["leaderboard"]
         self.users, self.items = IdIndex(self._map("users")), IdIndex(self._map("items"))
-        self.lists = Lists(self._map("offsets"), self._map("list_items"), self._map("list_scores"))
+        self.lists = self._lists("lists")
+        self.because, self.times, self.rarity = self._map("because"), self._map("times"), self._map("rarity")
+        self.similar, self.histories = self._lists("similar"), self._lists("histories")
         self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
         self.genres, self.popular, self.model_items = (
             self._map("genres"),
@@ -152,6 +166,14 @@ class Snapshot:
         fields: dict[str, Any] = json.loads(b"{" + self.fields(item) + b"}")
         return fields
 
+    def name_fields(self, item: int) -> bytes:
+        """Return the id and the title of an item as a JSON object."""
+        fields = self.item(item)
+        return json.dumps({name: fields[name] for name in ("item_id", "title")}, ensure_ascii=False).encode()
+
+    def _lists(self, name: str) -> Lists:
+        return Lists(*(self._map(f"{name}_{part}") for part in ("offsets", "items", "scores")))
+
     def _map(self, name: str) -> NDArray[Any]:
         array: NDArray[Any] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
         return array
@@ -176,7 +198,10 @@ def open_snapshot(path: Path, cache: Path) -> Snapshot:
                 written = unfinished / "snapshot"
                 written.mkdir()
                 with path_without_lock(path) as readable:
-                    _write(readable, written)
+                    try:
+                        _write(readable, written)
+                    except duckdb.Error as error:
+                        raise unreadable(path, error) from error
                 written.rename(folder)
         snapshot = Snapshot(folder)
         for other in cache.iterdir():
@@ -218,7 +243,11 @@ def _write(path: Path, folder: Path) -> None:
         items = connection.sql(_ITEMS).to_arrow_table()
         item_ids = items.column("item_id").combine_chunks()
         _save(folder, users=_ids(users), items=_ids(item_ids))
-        _write_lists(connection, folder, users, item_ids)
+        _write_lists(connection, folder, "lists", _LISTS, users, item_ids)
+        _write_lists(connection, folder, "similar", _SIMILAR, item_ids, item_ids)
+        _write_lists(connection, folder, "histories", _HISTORIES, users, item_ids)
+        _write_reasons(connection, folder, item_ids)
+        _write_history_facts(connection, folder)
         meta |= _write_items(folder, items)
         _write_order(connection, folder, item_ids)
         board = connection.sql("SELECT * FROM leaderboard ORDER BY ALL").to_arrow_table().to_pylist()
@@ -226,26 +255,61 @@ def _write(path: Path, folder: Path) -> None:
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
-def _write_lists(connection: duckdb.DuckDBPyConnection, folder: Path, users: pa.Array, items: pa.Array) -> None:
-    """Write the list of each user; the published table is in the order of user and rank."""
-    rows = connection.execute("SELECT count(*) FROM recommendations").fetchall()[0][0]
-    listed = np.lib.format.open_memmap(folder / "list_items.npy", "w+", np.int32, (rows,))
-    scores = np.lib.format.open_memmap(folder / "list_scores.npy", "w+", np.float32, (rows,))
-    lengths = np.zeros(len(users) + 1, np.int64)
+def _write_lists(
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, query: str, owners: pa.Array, items: pa.Array
+) -> None:
+    """Write lists as arrays.
+
+    Args:
+        connection: to the published file.
+        folder: where the arrays are written.
+        name: of the lists.
+        query: gives owner, item and score, in the order of the owners.
+        owners, items: all ids.
+    """
+    rows = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
+    listed = np.lib.format.open_memmap(folder / f"{name}_items.npy", "w+", np.int32, (rows,))
+    scores = np.lib.format.open_memmap(folder / f"{name}_scores.npy", "w+", np.float32, (rows,))
+    lengths = np.zeros(len(owners) + 1, np.int64)
     place = last = 0
-    rows_in_order = connection.sql("SELECT user_id, item_id, score FROM recommendations")
-    for batch in rows_in_order.to_arrow_reader(_ROWS_PER_BATCH):
-        owners = _places(batch.column(0), users)
-        if len(owners) and (owners[0] < last or (np.diff(owners) < 0).any()):
-            raise RecsysError("the published lists are not in the order of the users; publish again")
-        last = owners[-1] if len(owners) else last
-        lengths[1:] += np.bincount(owners, minlength=len(users))
-        listed[place : place + len(batch)] = pc.index_in(batch.column(1), value_set=items).to_numpy(
-            zero_copy_only=False
-        )
-        scores[place : place + len(batch)] = batch.column(2).to_numpy()
+    for batch in connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH):
+        stop = place + len(batch)
+        who = _places(batch.column(0), owners)
+        if len(who) and (who[0] < last or (np.diff(who) < 0).any()):
+            raise RecsysError("the published tables are not in the order of their ids; publish again")
+        last = who[-1] if len(who) else last
+        lengths[1:] += np.bincount(who, minlength=len(owners))
+        listed[place:stop] = _places(batch.column(1), items)
+        scores[place:stop] = batch.column(2).fill_null(np.nan).to_numpy()
+        place = stop
+    _save(folder, **{f"{name}_offsets": np.cumsum(lengths)})
+
+
+def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+    """Write the items that each recommendation is made for."""
+    rows = connection.execute("SELECT count(*) FROM recommendations").fetchall()[0][0]
+    reasons = np.lib.format.open_memmap(folder / "because.npy", "w+", np.int32, (rows, REASONS))
+    reasons[:] = -1
+    place = 0
+    for batch in connection.sql("SELECT because FROM recommendations").to_arrow_reader(_ROWS_PER_BATCH):
+        lists = batch.column(0)
+        parents = pc.list_parent_indices(lists).to_numpy()
+        # The place of each value in its own list.
+        within = np.arange(len(parents)) - np.searchsorted(parents, parents)
+        reasons[place + parents, within] = _places(lists.flatten(), items)
         place += len(batch)
-    _save(folder, offsets=np.cumsum(lengths))
+
+
+def _write_history_facts(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write the times of the histories, and how rare the items of each history are."""
+    times = connection.sql('SELECT epoch("at")::BIGINT AS seconds FROM user_history').to_arrow_table().column(0)
+    items, offsets = (np.load(folder / f"histories_{name}.npy", mmap_mode="r") for name in ("items", "offsets"))
+    counts = np.bincount(items)
+    bits = -np.log2(counts[items] / max(len(items), 1))
+    sums = np.concatenate([[0], np.cumsum(bits)])
+    lengths = np.diff(offsets)
+    rarity = (sums[offsets[1:]] - sums[offsets[:-1]]) / np.maximum(lengths, 1)
+    _save(folder, times=times.fill_null(NO_TIME).to_numpy(), rarity=rarity.astype(np.float32))
 
 
 def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
