@@ -34,6 +34,7 @@ from recsys_dagster.cli.report import report
 from recsys_dagster.cli.rollback import rollback
 from recsys_dagster.cli.run import run
 from recsys_dagster.cli.serve import serve
+from recsys_dagster.cli.similar import similar
 from recsys_dagster.cli.tune import tune
 from recsys_dagster.cli.ui import ui
 from recsys_dagster.errors import RecsysError, UsageError
@@ -133,6 +134,7 @@ _COMMANDS = (
     run,
     datasets,
     recommend,
+    similar,
     serve,
     export,
     feedback,

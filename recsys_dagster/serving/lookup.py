@@ -327,6 +327,21 @@ class PublishedFile:
         self.check_user(text if number is None else number)
         return text if number is None else number
 
+    def similar(self, item_id: Id, n: int) -> list[tuple[NamedItem, float]]:
+        """Return the n items that most resemble an item, the most similar first, each with its similarity."""
+        rows = self._rows(
+            f"""
+            SELECT items.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, pairs.score
+            FROM similar_items AS pairs
+            JOIN items ON items.item_id = pairs.similar_id
+            WHERE pairs.item_id = $item_id
+            ORDER BY pairs.rank
+            LIMIT $n
+            """,
+            {"item_id": item_id, "n": n},
+        )
+        return [(NamedItem(**row), score) for row in rows for score in [row.pop("score")]]
+
     def to_arrow(self, query: str) -> "pa.Table":
         """Return the result of a query over the published tables as an Arrow table.
 

@@ -1,10 +1,12 @@
 """Compose the JSON of the answers from parts that were encoded when the lists were read."""
 
 import json
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -71,29 +73,34 @@ def new_list_id() -> str:
 
 
 def list_answer(
-    snapshot: Snapshot,
-    head: dict[str, Any],
-    items: NDArray[np.int32],
-    scores: NDArray[np.float32] | None,
-    because: NDArray[np.int32] | None = None,
+    snapshot: Snapshot, head: dict[str, Any], items: NDArray[np.int32], facts: Sequence[bytes] | None = None
 ) -> bytes:
-    """Return a JSON object with the head and, as `recommendations`, the items in order with rank, fields and score.
+    """Return a JSON object with the head and, as `recommendations`, the items in order with rank, fields and facts.
 
     Args:
         snapshot: where the items are described.
         head: the other fields of the object.
         items: (n,) positions of the items.
-        scores: (n,) score of each; None: without.
-        because: (n, REASONS) positions of the items that each is recommended for, -1 for none; None: without.
+        facts: what else is known of each entry, as the inside of a JSON object with a comma before it; None: nothing.
     """
-    numbers = [b""] * len(items) if scores is None else [b',"score":%.7g' % score for score in scores.tolist()]
-    if because is not None:
-        numbers = [number + _because(snapshot, reasons) for number, reasons in zip(numbers, because, strict=True)]
     entries = [
-        b'{"rank":%d,%b%b}' % (rank, snapshot.fields(item), number)
-        for rank, (item, number) in enumerate(zip(items.tolist(), numbers, strict=True), 1)
+        b'{"rank":%d,%b%b}' % (rank, snapshot.fields(item), fact)
+        for rank, (item, fact) in enumerate(zip(items.tolist(), facts or repeat(b""), strict=False), 1)
     ]
     return _with_list(head, "recommendations", entries)
+
+
+def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
+    """Return the score of each entry as a fact."""
+    return [b',"score":%.7g' % score for score in scores.tolist()]
+
+
+def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
+    """Return the score, the predicted rating and the reasons of published entries as facts."""
+    scores = score_facts(snapshot.lists.scores[rows])
+    ratings = [b"" if math.isnan(rating) else b',"rating":%.4g' % rating for rating in snapshot.ratings[rows].tolist()]
+    reasons = [_because(snapshot, entry) for entry in snapshot.because[rows]]
+    return [score + rating + reason for score, rating, reason in zip(scores, ratings, reasons, strict=True)]
 
 
 def _because(snapshot: Snapshot, reasons: NDArray[np.int32]) -> bytes:

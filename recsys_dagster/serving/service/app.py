@@ -25,7 +25,14 @@ from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.feedback import FeedbackSpool
 from recsys_dagster.serving.item_finder import normalise
 from recsys_dagster.serving.lookup import Id
-from recsys_dagster.serving.service.answers import Filters, items_answer, list_answer, new_list_id
+from recsys_dagster.serving.service.answers import (
+    Filters,
+    items_answer,
+    list_answer,
+    new_list_id,
+    published_facts,
+    score_facts,
+)
 from recsys_dagster.serving.service.limits import Guard
 from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
@@ -222,10 +229,8 @@ class _Endpoints:
         if user is None:
             head["fallback"] = "popular"
             self._measures.fallbacks.labels(domain).inc()
-        if rows is None:
-            return self._list(snapshot, head, items[allowed], None)
-        chosen = rows[allowed]
-        return self._list(snapshot, head, items[allowed], snapshot.lists.scores[chosen], snapshot.because[chosen])
+        facts = None if rows is None else published_facts(snapshot, rows[allowed])
+        return self._list(snapshot, head, items[allowed], facts)
 
     @endpoint("GET", "/v1/{domain}/users/{user_id:path}/history")
     async def history(self, domain: str, user_id: str, n: Number = 10) -> Response:
@@ -259,9 +264,9 @@ class _Endpoints:
         _check_ratings(snapshot, [entry.rating for entry in user.history], "history.rating")
         _check_ratings(snapshot, list(user.tastes.values()), "tastes")
         ranking = await asyncio.to_thread(self._rank, snapshot, user)
-        allowed = filters.allow(snapshot, ranking.items)
+        allowed = np.flatnonzero(filters.allow(snapshot, ranking.items))[: user.n]
         head = {"domain": domain, "model": ranking.model, "version": ranking.version}
-        return self._list(snapshot, head, ranking.items[allowed][: user.n], ranking.scores[allowed][: user.n])
+        return self._list(snapshot, head, ranking.items[allowed], score_facts(ranking.scores[allowed]))
 
     def _rank(self, snapshot: Snapshot, user: NewUser) -> Ranking:
         """Return the ranking for a new user; it may take a while, so it runs in a thread."""
@@ -363,8 +368,7 @@ class _Endpoints:
         snapshot: Snapshot,
         head: dict[str, Any],
         items: NDArray[np.int32],
-        scores: NDArray[np.float32] | None,
-        because: NDArray[np.int32] | None = None,
+        facts: Sequence[bytes] | None,
     ) -> Response:
         """Return the answer with a list, and note the list if feedback is collected."""
         origin = snapshot.provenance
@@ -374,7 +378,7 @@ class _Endpoints:
             ids = [snapshot.items[item] for item in items.tolist()]
             time = datetime.now(UTC).isoformat()
             self._spool.add_list(origin.domain, served | {"version": head["version"], "time": time, "items": ids})
-        return Response(list_answer(snapshot, head, items, scores, because), media_type=JSON)
+        return Response(list_answer(snapshot, head, items, facts), media_type=JSON)
 
 
 def _history_fields(snapshot: Snapshot, row: int) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, StatedTastes
@@ -82,8 +83,14 @@ class LiveModels:
         return _ranking(snapshot, model, version, top.items[0], top.scores[0])
 
     def names(self, snapshot: Snapshot) -> list[str]:
-        """Return the models of the last run that can rank by a history, the best by validation first."""
-        return [name for name, _ in self._able(snapshot, FoldIn)]
+        """Return the models of the last run that can rank by a history, the best by validation first.
+
+        None if the model store is not there, as where only the published files were copied.
+        """
+        try:
+            return [name for name, _ in self._able(snapshot, FoldIn)]
+        except RecsysError:
+            return []
 
     def _load(self, snapshot: Snapshot, capability: type, name: str | None = None) -> tuple[Model, str]:
         """Return the model and its version; one request loads it, the others wait."""

@@ -113,6 +113,7 @@ class Snapshot:
         years: (n_items,) int16; 0 where unknown.
         adult: (n_items,) bool; false where unknown.
         genres: (n_items, n_genres) bool.
+        ratings: (n_recommendations,) float32 predicted rating of each entry of `lists`; NaN without a rating model.
         because: (n_recommendations, REASONS) int32 items that each entry of `lists` is recommended for; -1 for none.
         similar: the similar items of each item.
         histories: the latest items of each user; the scores are their ratings, NaN without one.
@@ -133,6 +134,7 @@ class Snapshot:
         self.leaderboard: list[dict[str, Any]] = meta["leaderboard"]
         self.users, self.items = IdIndex(self._map("users")), IdIndex(self._map("items"))
         self.lists = self._lists("lists")
+        self.ratings = self._map("ratings")
         self.because, self.times, self.rarity = self._map("because"), self._map("times"), self._map("rarity")
         self.similar, self.histories = self._lists("similar"), self._lists("histories")
         self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
@@ -246,6 +248,8 @@ def _write(path: Path, folder: Path) -> None:
         _write_lists(connection, folder, "lists", _LISTS, users, item_ids)
         _write_lists(connection, folder, "similar", _SIMILAR, item_ids, item_ids)
         _write_lists(connection, folder, "histories", _HISTORIES, users, item_ids)
+        ratings = connection.sql("SELECT rating FROM recommendations").to_arrow_table().column(0)
+        _save(folder, ratings=ratings.fill_null(np.nan).to_numpy())
         _write_reasons(connection, folder, item_ids)
         _write_history_facts(connection, folder)
         meta |= _write_items(folder, items)

@@ -193,7 +193,7 @@ async function chooseDomain(name) {
   state.published = domain.published_at;
   describe(domain);
   byId("other").replaceChildren(...domain.live_models.map((model) => element("option", "", model)));
-  byId("other").value = domain.live_models.find((model) => model !== domain.model) || domain.model;
+  byId("other").value = domain.live_models.find((model) => model !== domain.model) || domain.live_models[0];
   byId("genres").replaceChildren(...domain.genres.map(slider));
   await Promise.all([showSomeone("heavy"), showBoard()]);
 }

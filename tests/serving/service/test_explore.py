@@ -1,0 +1,129 @@
+"""Similar items, histories and reasons over HTTP, and the page that shows them, in a browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from browsing import needs_chromium, open_browser
+from running_service import Serve
+from small_publication import publish_small
+
+SIMILAR = (np.array([[1, -1], [0, 2], [-1, -1], [-1, -1]], np.int32), np.array([[0.5, -np.inf], [0.5, 0.25]] * 2))
+"""By index: 310 is like 100; 100 is like 310 and 205."""
+
+
+def explain(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """The first item of a list is recommended for item 310."""
+    reasons = np.full((*items.shape, 3), -1, np.int32)
+    reasons[:, 0, 0] = 0
+    return reasons
+
+
+def publish_everything(path: Path) -> None:
+    history = pa.table(
+        {
+            "user_id": [7, 7, 11],
+            "position": pa.array([1, 2, 1], pa.int32()),
+            "item_id": [310, 999, 205],
+            "rating": pa.array([9, None, 4], pa.float32()),
+            "at": pa.array([1_700_000_000, None, None], pa.timestamp("s")),
+        }
+    )
+    publish_small(path, explain=explain, similar=SIMILAR, histories=[history])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    publish_everything(tmp_path / "home" / "published" / "anime.duckdb")
+    return tmp_path / "home"
+
+
+def test_an_item_has_its_similar_items_with_their_scores(serve: Serve) -> None:
+    items = serve().get("/v1/anime/items/100/similar").json()["items"]
+    assert [(item["item_id"], item["title"], item["score"]) for item in items] == [
+        (310, "Mushishi", 0.5),
+        (205, "<b>Bold</b> & [red]Brash[/red]", 0.25),
+    ]
+    assert serve().get("/v1/anime/items/12345/similar").status_code == 404
+
+
+def test_a_user_has_a_history_with_ratings_and_times(serve: Serve) -> None:
+    client = serve()
+    history = client.get("/v1/anime/users/7/history").json()["history"]
+    assert [(item["item_id"], item["rating"], item["at"]) for item in history] == [
+        (310, 9.0, "2023-11-14T22:13:20+00:00"),
+        (999, None, None),
+    ]
+    assert client.get("/v1/anime/users/7/history", params={"n": 1}).json()["history"] == history[:1]
+    assert client.get("/v1/anime/users/12345/history").status_code == 404
+
+
+def test_a_recommendation_says_what_it_is_made_for(serve: Serve) -> None:
+    listed = serve().get("/v1/anime/users/7/recommendations").json()["recommendations"]
+    assert listed[0]["because"] == [{"item_id": 310, "title": "Mushishi"}]
+    assert "because" not in listed[1]
+
+
+def test_users_to_look_at_are_chosen_by_their_histories(serve: Serve) -> None:
+    client = serve()
+    first = {like: client.get("/v1/anime/users", params={"like": like, "n": 1}).json() for like in ("light", "heavy")}
+    assert first["light"]["users"] == [{"user_id": 11, "interactions": 1}]
+    assert first["heavy"]["users"] == [{"user_id": 7, "interactions": 2}]
+    assert client.get("/v1/anime/users", params={"like": "odd"}).status_code == 422
+
+
+@pytest.fixture
+def page(serve: Serve) -> Iterator[Any]:
+    """The explore page, opened, with what its console said in `problems`."""
+    url = str(serve().base_url)
+    with open_browser() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.problems = []
+        page.on("console", lambda message: page.problems.append(message.text))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on("request", lambda one: None if one.url.startswith((url, "data:")) else page.problems.append(one.url))
+        page.goto(url)
+        page.wait_for_selector("#published li")
+        yield page
+
+
+@needs_chromium
+def test_the_page_shows_a_user_an_item_and_the_leaderboard_on_a_phone(page: Any) -> None:
+    assert page.input_value("#user") == "7"
+    assert page.locator("#history li").all_inner_texts()[0].startswith("Mushishi")
+    assert "because of Mushishi" in page.evaluate(
+        "getComputedStyle(document.querySelector('.because'), '::before').content.slice(1, -1)"
+        " + document.querySelector('.because').textContent"
+    )
+    page.fill("#user", "11")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#history li >> text=Brash")
+    page.focus("#tab-user")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.fill("#item-query", "your name")
+    page.click("#found button")
+    page.wait_for_selector("#similar li >> text=Mushishi")
+    page.click("#tab-board")
+    assert page.locator("#board tr").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.problems == []
+
+
+@needs_chromium
+def test_the_open_page_follows_a_publication_and_says_what_is_wrong(page: Any, home: Path) -> None:
+    before = page.inner_text("#origin")
+    page.fill("#user", "nobody")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "unknown user" in page.inner_text("#problem")
+    page.fill("#user", "7")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem", state="hidden")
+    page.wait_for_timeout(1100)  # the time of a publication is in seconds
+    publish_everything(home / "published" / "anime.duckdb")
+    page.wait_for_function("text => document.querySelector('#origin').textContent !== text", arg=before)
+    assert page.locator("#published li").count() == 3
