@@ -35,7 +35,7 @@ from recsys_dagster.evaluation.metrics.registry import (
 )
 from recsys_dagster.evaluation.ranking import ListContext, Ranking, lists_of_known_users, rank, sample_lists
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
-from recsys_dagster.evaluation.slices import Contribution, Slice, activity_parts, item_parts, slices
+from recsys_dagster.evaluation.slices import Contribution, Slice, activity_parts, item_parts, reliability, slices
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow, write_per_user
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.base import Model
@@ -137,6 +137,7 @@ def evaluate(
         errors = predicted.astype(np.float64) - rated.ratings
         per_user |= error_sums(rows, errors, len(users))
         contributions.append(Contribution(MetricKey("rmse"), rows, rated.users, rated.items, errors**2, root=True))
+    by_probability: list[Slice] = []
     if data is not None and len(rated) and like_threshold is not None:
         like_scores = _like_scores(model, rated, predicted, like_threshold)
         if like_scores is not None:
@@ -144,10 +145,12 @@ def evaluate(
             liked, trained = (one.ratings >= like_threshold for one in (rated, data.train.rated))
             per_user |= classification_sums(rows, liked, predicted_likes, probabilities, len(users))
             metrics += _pair_metrics(RatedPairs(liked, scores, predicted, trained), len(users))
+            if probabilities is not None:
+                by_probability = reliability(liked, probabilities, rated.users)
     return Evaluation(
         with_intervals(per_user, user_ratios(ks), seed, resamples) + metrics,
         per_user,
-        [] if data is None else _slices(contributions, data),
+        [] if data is None else _slices(contributions, data) + by_probability,
         [] if predicted is None else confusion(rated.ratings, predicted, model.scale_),
     )
 

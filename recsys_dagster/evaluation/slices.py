@@ -32,7 +32,7 @@ class Slice:
 
     Attributes:
         dimension: `activity` (training pairs of the user), `popularity` (thirds of all training pairs: head, middle,
-            tail), `support` (training pairs of the item), `kind` or `genre`.
+            tail), `support` (training pairs of the item), `kind`, `genre`, or `reliability`, see there.
         part: its name; an item of several genres is in several parts.
         position: of the part within the dimension, from 0.
         metric, k: `recall` or `ndcg` at 10, or `rmse`.
@@ -165,3 +165,35 @@ def _pooled(
     half = _NORMAL * np.sqrt(users / (users - 1) * (residuals @ residuals)) / weights.sum()
     low, high = max(0.0, ratio - half), ratio + half
     return float(finish(ratio)), float(finish(low)), float(finish(high if root else min(1.0, high))), users
+
+
+RELIABILITY = "reliability"
+"""Dimension of the parts of the pairs by predicted probability of a like."""
+TENTHS = 10
+
+
+def reliability(
+    liked: NDArray[np.bool_], probabilities: NDArray[np.floating], users: NDArray[np.integer]
+) -> list[Slice]:
+    """Return how large the share of likes really is where a model predicts a probability of 0 to 0.1, 0.1 to 0.2, …
+
+    A calibrated model's share is its probability. Intervals are Wilson's for a share, at 95 %.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22(158), 1927.
+
+    Args:
+        liked: (n,) whether each pair is a like.
+        probabilities: (n,) predicted, in [0, 1].
+        users: (n,) the user of each pair.
+    """
+    tenth = np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
+    slices = []
+    for position in np.unique(tenth):
+        mine = tenth == position
+        n, share, z = int(mine.sum()), float(liked[mine].mean()), 1.96
+        middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        low, high = (float((middle + sign * half) / (1 + z**2 / n)) for sign in (-1, 1))
+        part = f"{position / TENTHS:g} to {(position + 1) / TENTHS:g}"
+        n_users = len(np.unique(users[mine]))
+        slices.append(Slice(RELIABILITY, part, int(position), "like_share", None, share, low, high, n_users, n))
+    return slices

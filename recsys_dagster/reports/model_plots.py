@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
+from recsys_dagster.evaluation.slices import RELIABILITY, TENTHS
 from recsys_dagster.reports.figures import (
     ACCENT,
     INK,
@@ -258,7 +259,29 @@ def slice_figures(slices: "Sequence[SliceRow]") -> list[tuple[str, str]]:
         )  # so that the cache knows evaluated and stored rows as equal
         if len({row.part for row in rows}) > 1:
             figures.append((caption, cached_svg(plot_slices, tuple(rows))))
+    tenths = sorted((row for row in slices if row.dimension == RELIABILITY), key=lambda row: row.position)
+    if len(tenths) > 1:
+        figures.append(("Reliability of the probabilities", cached_svg(plot_reliability, tuple(tenths))))
     return figures
+
+
+def plot_reliability(slices: "Sequence[SliceRow]") -> "Figure":
+    """Draw the share of likes over the predicted probability of a like; a calibrated model is on the diagonal.
+
+    Args:
+        slices: rows of the dimension `RELIABILITY` of one model and fold.
+    """
+    figure, axes = new_figure(3.2)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
+    for row in slices:
+        x = (row.position + 0.5) / TENTHS
+        axes.vlines(x, row.low or 0, row.high or 0, color=ACCENT, alpha=INTERVAL, linewidth=6)
+        axes.plot(x, row.value, marker="o", markersize=5, color=ACCENT)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("predicted probability of a like")
+    axes.set_ylabel("share of likes")
+    return figure
 
 
 def plot_slices(slices: "Sequence[SliceRow]") -> "Figure":

@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.slices import Contribution, Parts, activity_parts, item_parts, slices
+from recsys_dagster.evaluation.slices import Contribution, Parts, activity_parts, item_parts, reliability, slices
 
 ITEMS = ItemFeatures(
     genres=sp.csr_array(np.array([[1, 0], [1, 1], [0, 1], [0, 0], [0, 0], [0, 0]], np.float32)),
@@ -82,3 +82,13 @@ def test_the_interval_covers_the_true_value_about_95_times_in_100():
 def test_every_item_is_in_exactly_one_part_by_popularity_support_and_kind():
     for parts in item_parts(np.array([3, 0, 9, 1, 1, 7]), ITEMS)[:3]:
         assert_array_equal(sum(mask.astype(int) for _, _, mask in parts), 1)
+
+
+def test_reliability_is_the_share_of_likes_by_tenths_of_the_predicted_probability() -> None:
+    liked = np.array([True, False, True, True])
+    probabilities = np.array([0.05, 0.07, 0.95, 1.0])
+    low, high = reliability(liked, probabilities, np.array([0, 0, 0, 1]))
+    assert (low.part, low.position, low.value, low.users, low.pairs) == ("0 to 0.1", 0, 0.5, 1, 2)
+    assert (high.part, high.position, high.value, high.users, high.pairs) == ("0.9 to 1", 9, 1.0, 2, 2)
+    # Wilson's interval of 1 in 2 with z = 1.96: (0.5 + z²/4 ± z √(0.125 + z²/16)) / (1 + z²/2)
+    assert (low.low, low.high) == (pytest.approx(0.0945, abs=1e-4), pytest.approx(0.9055, abs=1e-4))

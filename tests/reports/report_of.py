@@ -38,6 +38,8 @@ SLICES = [
         ("activity", "none", 0, "recall", 10, 0.1, 0.05, 0.15),
         ("activity", "up to 5", 1, "recall", 10, 0.2, None, None),
         ("genre", "Drama <&", 0, "recall", 10, 0.3, 0.25, 0.35),
+        ("reliability", "0.4 to 0.5", 4, "like_share", None, 0.42, 0.36, 0.48),
+        ("reliability", "0.9 to 1", 9, "like_share", None, 0.88, 0.8, 0.93),
         ("genre", "Drama <&", 0, "rmse", None, 1.3, 1.25, 1.35),
     )
 ]
