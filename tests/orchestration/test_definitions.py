@@ -10,6 +10,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from pydantic import SecretStr
 
 from recsys_dagster.domains import BUILT_IN_DOMAINS
+from recsys_dagster.errors import UsageError
 from recsys_dagster.models.registry import get_model_class, model_family, model_names
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.orchestration.resource import Recsys
@@ -102,6 +103,13 @@ def test_a_value_from_the_launchpad_takes_precedence_over_the_resource(tmp_path:
     resource = Recsys(home=str(tmp_path / "there"), datasets={"movie": "ml-20m"}, environment=settings)
     assert resource.look_at("movie").layout.home == tmp_path / "there"
     assert resource.look_at("movie").dataset.id == "ml-20m"
+
+
+def test_a_dataset_of_an_unknown_domain_in_the_launchpad_is_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, _env_file=None)
+    resource = Recsys(home=str(tmp_path), datasets={"moovie": "ml-20m"}, environment=settings)
+    with pytest.raises(UsageError, match=r"RECSYS_DATASET_MOOVIE=ml-20m: unknown domain 'moovie' \(did you mean movie"):
+        resource.look_at("movie")
 
 
 def test_the_builder_takes_other_loggers_executors_and_resources(tmp_path: Path) -> None:
