@@ -115,7 +115,7 @@ def test_an_answer_imports_nothing_that_trains(
         (["--rated", "=4"], "--rated '=4': expected NAME=RATING with a number from 0.5 to 5"),
         (["--rated", "#1=nan"], "--rated '#1=nan': expected NAME=RATING with a number from 0.5 to 5"),
         (["--rated", "#1=6"], "--rated '#1=6': 6 is outside of the scale from 0.5 to 5"),
-        (["--rated", "#1=4", "--rated", "#1=5"], " is rated twice"),
+        (["--rated", "#1=4", "--rated", "#1=5"], " is named twice"),
         (["--taste", "Opera=4"], "unknown genre 'Opera' in movie; known: Action, "),
         (["--taste", "Comedy=0"], "--taste 'Comedy=0': 0 is outside of the scale from 0.5 to 5"),
         (
