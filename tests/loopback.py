@@ -5,7 +5,9 @@ import hashlib
 import http.server
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Encoded:
     body: bytes
 
 
+S = TypeVar("S", bound=http.server.HTTPServer)
 Fault = Status | Cut | Stall | Dribble | Endless | Redirect | Encoded
 
 
@@ -76,6 +79,11 @@ class Server(http.server.ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.released = threading.Event()
 
+    def shutdown(self) -> None:
+        """Stop, also what stalls."""
+        self.released.set()
+        super().shutdown()
+
     def handle_error(self, *args: object) -> None:
         """Print no traceback when the client closes the connection."""
 
@@ -85,6 +93,19 @@ class Server(http.server.ThreadingHTTPServer):
     def ranges_of(self, path: str) -> list[str | None]:
         """The Range headers of the requests for a path, in order."""
         return [wanted for requested, wanted in self.requests if requested == path]
+
+
+@contextlib.contextmanager
+def serving(server: S) -> Iterator[S]:
+    """Let a server answer in a thread during the block, then close it."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from loopback import Server
+from loopback import Server, serving
 from tiny import PATH, SMALL, WHOLE
 
 from recsys_dagster.ingest import download
@@ -22,14 +21,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A running server; the pauses between attempts are milliseconds, and no proxy is used."""
     monkeypatch.setattr(download, "FIRST_WAIT", 0.002)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.released.set()
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with serving(Server()) as running:
+        yield running
 
 
 Pack = Callable[..., Path]

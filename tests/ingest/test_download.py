@@ -6,7 +6,6 @@ import random
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import Cut, Dribble, Encoded, Endless, Redirect, Server, Stall, Status
+from loopback import Cut, Dribble, Encoded, Endless, Redirect, Server, Stall, Status, serving
 
 from recsys_dagster.errors import RecsysError, TransientError
 from recsys_dagster.ingest.download import ATTEMPTS, CHECKSUM_BYTES, Limits, NotThereError, discard, download
@@ -347,15 +346,10 @@ def https_server(server, tmp_path, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     secure.socket = context.wrap_socket(secure.socket, server_side=True)
-    thread = threading.Thread(target=secure.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     http_client._certificates.cache_clear()
-    yield secure
-    secure.released.set()
-    secure.shutdown()
-    thread.join()
-    secure.server_close()
+    with serving(secure):
+        yield secure
     http_client._certificates.cache_clear()
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loopback import serving
 
 from recsys_dagster.errors import RecsysError, TransientError
 from recsys_dagster.ingest.catalogue import CATALOGUE, Dataset, Kaggle
@@ -60,17 +61,13 @@ def kaggle(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[A
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
-    yield answers.append
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield answers.append
 
 
 def test_without_network_or_token_the_error_names_the_cure(cache: Path, home: Path) -> None:

@@ -14,12 +14,13 @@ from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.quality.checks import all_checks
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse import schemas
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = BUILT_IN_DOMAINS["movie"]
-TABLES = ("raw/files", *(f"clean/{t}" for t in ("items", "ratings", "interactions", "rejected", "source_files")))
-FEATURES = [f"features/{t}" for t in ("users", "items", "fold_cuts", "interactions", "item_genres", "user_genre_taste")]
+TABLES = ("raw/files", *(f"clean/{table.name}" for table in schemas.CLEAN))
+FEATURES = [f"features/{table.name}" for table in schemas.FEATURES]
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 
 

@@ -1,7 +1,6 @@
 """Passwords and tokens reach neither the files under RECSYS_HOME nor Dagster's history, logs and alarms."""
 
 import logging
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from loopback import Server, Status
-from webhook import listening
+from loopback import Server, Status, serving
+from webhook import Webhook
 
 from recsys_dagster.ingest import catalogue, download
 from recsys_dagster.ingest.catalogue import Download
@@ -32,13 +31,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running = Server()
     published = replace(catalogue.CATALOGUE["ml-latest-small"], source=Download(running.url("/publisher.zip")))
     monkeypatch.setitem(catalogue.CATALOGUE, "ml-latest-small", published)
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.released.set()
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with serving(running):
+        yield running
 
 
 def archive() -> bytes:
@@ -67,7 +61,7 @@ def test_the_secrets_of_a_mirror_are_kept_nowhere(
         server.plans[path] = [Status(int(outcome.split()[1]))] * 100
     home, history = tmp_path / "home", tmp_path / "history"
     history.mkdir()
-    with listening() as webhook:
+    with serving(Webhook()) as webhook:
         settings = Settings(
             home=home,
             mirror=server.url("/mirror?token=T0KEN").replace("http://", "http://user:PASSW0RD@"),

@@ -2,11 +2,10 @@
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
+from loopback import serving
 
 
 class Webhook(http.server.ThreadingHTTPServer):
@@ -43,20 +42,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """The tests' output is not the place."""
 
 
-@contextmanager
-def listening() -> Iterator[Webhook]:
-    """A webhook that listens until the block ends."""
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with listening() as server:
+    with serving(Webhook()) as server:
         yield server

@@ -1,7 +1,6 @@
 """Files behind web addresses, in object stores and rows of databases are imported like files."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from loopback import serving
 from shapes import EVENTS, write_csv
 from typed_command import Typed
 
@@ -38,13 +38,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def address(files: Path) -> Iterator[str]:
     """The folder behind a web server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(files)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(files)))) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def imported(home: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Declaration:
