@@ -19,7 +19,7 @@ from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 MOVIE = BUILT_IN_DOMAINS["movie"]
-TABLES = ("raw/files", *(f"clean/{table.name}" for table in schemas.CLEAN))
+TABLES = ("raw/files", *(f"clean/{table.name}" for table in schemas.CLEAN if table != schemas.ORIGIN))
 FEATURES = [f"features/{table.name}" for table in schemas.FEATURES]
 PUBLISHING = ("evaluation/leaderboard", "serving/champion", "serving/lists", "serving/recommendations")
 

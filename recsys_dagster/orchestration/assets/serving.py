@@ -187,7 +187,7 @@ def export(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
         *MODEL_RESULTS,
         PROFILE,
         *keys("features", ("users", "items", "interactions", "fold_cuts")),
-        *keys("clean", ("items", "ratings", "interactions", "rejected", "source_files")),
+        *keys("clean", ("items", "ratings", "interactions", "users", "rejected", "source_files")),
         RAW_FILES,
     ],
 )
