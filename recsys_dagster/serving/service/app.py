@@ -50,6 +50,7 @@ JSON = "application/json"
 _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+Year = Annotated[int | None, Query(ge=0, le=9999)]
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
 
 
@@ -73,7 +74,7 @@ class NewUser(BaseModel):
     n: int = Field(10, ge=1, le=MAX_N)
     kind: str | None = None
     genre: str | None = None
-    year_from: int | None = None
+    year_from: int | None = Field(None, ge=0, le=9999)
     exclude: list[Id] = Field(default=[], max_length=MAX_EXCLUDED)
     include_adult: bool = False
 
@@ -210,7 +211,7 @@ class _Endpoints:
         n: Number = 10,
         kind: str | None = None,
         genre: str | None = None,
-        year_from: int | None = None,
+        year_from: Year = None,
         exclude: Annotated[list[str], Query(max_length=MAX_EXCLUDED)] = [],  # noqa: B006 - FastAPI copies it
         include_adult: bool = False,
     ) -> Response:
@@ -292,7 +293,7 @@ class _Endpoints:
         n: Number = 10,
         kind: str | None = None,
         genre: str | None = None,
-        year_from: int | None = None,
+        year_from: Year = None,
         include_adult: bool = False,
     ) -> Response:
         """The items with the most interactions."""
