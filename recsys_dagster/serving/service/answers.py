@@ -104,7 +104,7 @@ def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
 
 
 def _because(snapshot: Snapshot, reasons: NDArray[np.int32]) -> bytes:
-    named = [snapshot.name_fields(item) for item in reasons.tolist() if item >= 0]
+    named = [snapshot.name(item) for item in reasons.tolist() if item >= 0]
     return b',"because":[%b]' % b",".join(named) if named else b""
 
 

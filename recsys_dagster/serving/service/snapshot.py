@@ -6,6 +6,7 @@ open snapshot stays whole when its folder is removed.
 
 import json
 import math
+import mmap
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -100,6 +101,25 @@ class Lists:
         return self.items[start:stop], self.scores[start:stop]
 
 
+class Texts:
+    """Texts in one memory-mapped file, by position."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        with (folder / f"{name}.bin").open("rb") as file:
+            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        # Plain numbers: indexing an array makes an object of its own each time.
+        self._offsets: list[int] = np.load(folder / f"{name}_offsets.npy").tolist()
+
+    def __getitem__(self, position: int) -> bytes:
+        return self._bytes[self._offsets[position] : self._offsets[position + 1]]
+
+    @staticmethod
+    def write(folder: Path, name: str, texts: Sequence[bytes]) -> None:
+        """Write the files that the texts are read from."""
+        (folder / f"{name}.bin").write_bytes(b"".join(texts))
+        np.save(folder / f"{name}_offsets.npy", np.cumsum([0, *map(len, texts)]))
+
+
 class Snapshot:
     """One publication of a domain.
 
@@ -143,7 +163,7 @@ class Snapshot:
             self._map("popular"),
             self._map("model_items"),
         )
-        self._fields, self._field_offsets = self._map("fields"), self._map("field_offsets")
+        self._fields, self._names = Texts(folder, "fields"), Texts(folder, "names")
 
     @cached_property
     def finder(self) -> ItemFinder:
@@ -161,17 +181,16 @@ class Snapshot:
 
     def fields(self, item: int) -> bytes:
         """Return the fields of an item as the inside of a JSON object, without braces."""
-        return self._fields[self._field_offsets[item] : self._field_offsets[item + 1]].tobytes()
+        return self._fields[item]
 
     def item(self, item: int) -> dict[str, Any]:
         """Return the fields of an item."""
         fields: dict[str, Any] = json.loads(b"{" + self.fields(item) + b"}")
         return fields
 
-    def name_fields(self, item: int) -> bytes:
+    def name(self, item: int) -> bytes:
         """Return the id and the title of an item as a JSON object."""
-        fields = self.item(item)
-        return json.dumps({name: fields[name] for name in ("item_id", "title")}, ensure_ascii=False).encode()
+        return self._names[item]
 
     def _lists(self, name: str) -> Lists:
         return Lists(*(self._map(f"{name}_{part}") for part in ("offsets", "items", "scores")))
@@ -323,15 +342,14 @@ def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
     names = sorted(pc.unique(lists.flatten()).to_pylist())
     genres = np.zeros((len(items), len(names)), np.bool_)
     genres[pc.list_parent_indices(lists).to_numpy(), _places(lists.flatten(), pa.array(names, pa.string()))] = True
-    blobs = [_as_fields(row) for row in _rows(items)]
+    Texts.write(folder, "fields", [_as_json(row)[1:-1] for row in _rows(items)])
+    Texts.write(folder, "names", [_as_json(row) for row in _rows(items.select(["item_id", "title"]))])
     _save(
         folder,
         kinds=kinds.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int16),
         years=items.column("year").fill_null(0).to_numpy().astype(np.int16),
         adult=items.column("is_adult").fill_null(False).to_numpy(),
         genres=genres,
-        fields=np.frombuffer(b"".join(blobs), np.uint8),
-        field_offsets=np.cumsum([0, *map(len, blobs)]),
     )
     return {"kind_names": kinds.dictionary.to_pylist(), "genre_names": names}
 
@@ -377,8 +395,8 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _as_fields(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
+def _as_json(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _save(folder: Path, **arrays: NDArray[Any] | Sequence[int]) -> None:
