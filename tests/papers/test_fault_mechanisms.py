@@ -196,7 +196,7 @@ def test_the_next_item_has_the_metrics_of_its_rank() -> None:
 def test_accuracy_precision_and_recall_of_likes_match_values_computed_by_hand() -> None:
     one = experiment(pairs((0, 0, 9)), pairs((0, 1, 9), (1, 1, 8), (2, 1, 3), (2, 2, 2)))
     likes = np.array([True, False, True, False])
-    assert like_metrics(likes, one) == {"accuracy": 0.5, "precision": 0.5, "recall": 0.5}
+    assert like_metrics(likes, one) == {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "auc": 0.5}
     assert like_metrics(np.zeros(4, dtype=bool), one) == {"accuracy": 0.5, "recall": 0.0}, (
         "no precision without a predicted like"
     )

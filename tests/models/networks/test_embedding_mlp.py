@@ -76,7 +76,7 @@ def test_on_a_gpu_hidden_layers_compute_in_half_precision_and_the_loss_is_the_sa
 
 def test_without_a_validation_fold_it_trains_every_epoch(data: TrainingData) -> None:
     model = new_model("embedding_mlp").fit(data.with_all(Interactions.empty()))
-    assert set(model.history_) == {"loss"}
+    assert set(model.history_) == {"loss", "mean_absolute_error"}
     assert model.best_epoch_ == len(model.history_["loss"]) == model.params.epochs
 
 
