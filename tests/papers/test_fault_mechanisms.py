@@ -197,7 +197,7 @@ def test_accuracy_precision_and_recall_of_likes_match_values_computed_by_hand() 
     one = experiment(pairs((0, 0, 9)), pairs((0, 1, 9), (1, 1, 8), (2, 1, 3), (2, 2, 2)))
     likes = np.array([True, False, True, False])
     assert like_metrics(likes, one) == {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "auc": 0.5}
-    assert like_metrics(np.zeros(4, dtype=bool), one) == {"accuracy": 0.5, "recall": 0.0}, (
+    assert like_metrics(np.zeros(4, dtype=bool), one) == {"accuracy": 0.5, "recall": 0.0, "f1": 0.0, "auc": 0.5}, (
         "no precision without a predicted like"
     )
 
