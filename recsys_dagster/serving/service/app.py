@@ -253,7 +253,8 @@ class _Endpoints:
         snapshot = self._snapshot(domain)
         lengths = np.diff(snapshot.histories.offsets)
         order = {"light": lengths, "heavy": -lengths, "niche": -snapshot.rarity}[like]
-        chosen = np.argsort(np.where(lengths > 0, order, np.inf), kind="stable")[:n]
+        known = np.flatnonzero(lengths)
+        chosen = known[np.argsort(order[known], kind="stable")[:n]]
         listed = [{"user_id": snapshot.users[user], "interactions": int(lengths[user])} for user in chosen.tolist()]
         return Response(json.dumps({"domain": domain, "users": listed}, ensure_ascii=False), media_type=JSON)
 

@@ -90,8 +90,8 @@ async function showOther() {
   markShared();
 }
 
-async function showSomeone(like) {
-  const { users } = await ask(`${state.domain}/users?like=${like}&n=50`);
+async function showSomeone(like, among) {
+  const { users } = await ask(`${state.domain}/users?like=${like}&n=${among}`);
   if (users.length) await showUser(users[Math.floor(Math.random() * users.length)].user_id);
 }
 
@@ -195,7 +195,7 @@ async function chooseDomain(name) {
   byId("other").replaceChildren(...domain.live_models.map((model) => element("option", "", model)));
   byId("other").value = domain.live_models.find((model) => model !== domain.model) || domain.live_models[0];
   byId("genres").replaceChildren(...domain.genres.map(slider));
-  await Promise.all([showSomeone("heavy"), showBoard()]);
+  await Promise.all([showSomeone("heavy", 1), showBoard()]);
 }
 
 // A new publication is shown by itself; what the person typed stays.
@@ -233,7 +233,7 @@ function listen() {
   }
   byId("domain").addEventListener("change", react(() => chooseDomain(byId("domain").value)));
   byId("find-user").addEventListener("submit", react(() => showUser(byId("user").value.trim())));
-  for (const button of document.querySelectorAll("[data-like]")) button.addEventListener("click", react(() => showSomeone(button.dataset.like)));
+  for (const button of document.querySelectorAll("[data-like]")) button.addEventListener("click", react(() => showSomeone(button.dataset.like, 50)));
   byId("other").addEventListener("change", react(showOther));
   byId("liked-query").addEventListener("input", react(() => search(byId("liked-query").value, "liked-found", (item) => {
     state.liked.set(item.item_id, item);
