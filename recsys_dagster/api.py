@@ -200,9 +200,9 @@ class OpenDomain:
         """
         name = f"#{item}" if isinstance(item, int | np.integer) else item
         with open_without_lock(self._published) as published:
-            _, highest = published.provenance().scale or (0.0, 1.0)
-            statement = f"{name}={highest:g}"
-            made = recommend_by_ratings(published, ModelStore(self.run.layout), [statement], n, model=model)
+            scale, store = published.provenance().scale, ModelStore(self.run.layout)
+            rated, liked = ([], [name]) if scale is None else ([f"{name}={scale[1]:g}"], [])
+            made = recommend_by_ratings(published, store, rated, n, liked=liked, model=model)
         frame = _list_frame(ModelList(made.model, made.version, made.recommendations, False, None))
         return frame.set_index("rank")
 

@@ -1,6 +1,7 @@
 """Define the domains: the built-in ones, and the names of those that users declare."""
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 import yaml
 
 from recsys_dagster.errors import UsageError
+
+PUBLIC_DECLARATIONS = Path(__file__).parent / "ingest" / "public"
+"""Folder of the declarations of public datasets that come with the project."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _DOMAIN_LINE = re.compile(r"^domain:[ \t]*(\w+)[ \t]*(#.*)?$", re.MULTILINE)
@@ -45,17 +49,27 @@ BUILT_IN_DOMAINS: dict[str, Domain] = {
 }
 
 
-def domain_names(declarations: Path) -> list[str]:
+def domain_names(declarations: Path, chosen: Iterable[str] = ()) -> list[str]:
     """Return the names of all domains: the built-in ones, then those that datasets are declared of.
 
     A declaration that cannot be used still has its domain, so that whoever needs the domain learns what is wrong with
-    the declaration.
+    the declaration. The domain of a public dataset is one where it is chosen.
 
     Args:
         declarations: folder of the declarations; it may be missing.
+        chosen: names of domains that a dataset is chosen for.
     """
     declared = (declared_domain(path) for path in declared_files(declarations))
-    return list(dict.fromkeys([*BUILT_IN_DOMAINS, *(name for name in declared if name is not None)]))
+    chosen = set(chosen)
+    public = (name for name in public_domains() if name in chosen)
+    return list(dict.fromkeys([*BUILT_IN_DOMAINS, *(name for name in declared if name is not None), *public]))
+
+
+@functools.cache
+def public_domains() -> tuple[str, ...]:
+    """Return the names of the domains of the public datasets that are declared, but for the built-in ones."""
+    declared = (declared_domain(path) for path in declared_files(PUBLIC_DECLARATIONS))
+    return tuple(dict.fromkeys(name for name in declared if name is not None and name not in BUILT_IN_DOMAINS))
 
 
 def declared_files(declarations: Path) -> list[Path]:

@@ -303,8 +303,8 @@ def dataset_variable(domain: str) -> str:
 
 
 def refuse_unknown_domains(datasets: Mapping[str, str], home: Path) -> None:
-    """Raise UsageError if a dataset is chosen for a domain that is neither built in nor declared under RECSYS_HOME."""
-    known = domain_names(Layout(home).datasets()) if datasets.keys() - BUILT_IN_DOMAINS else []
+    """Raise UsageError if a dataset is chosen for a domain that is neither built in nor that of a declaration."""
+    known = domain_names(Layout(home).datasets(), datasets) if datasets.keys() - BUILT_IN_DOMAINS else []
     for domain, dataset in datasets.items():
         if domain not in BUILT_IN_DOMAINS and domain not in known:
             raise UsageError(f"{dataset_variable(domain)}={printable(dataset)}: {unknown_domain(domain, known)}")

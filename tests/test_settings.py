@@ -45,8 +45,8 @@ def test_the_baselines_are_always_fitted(tmp_path: Path) -> None:
 def test_an_unknown_model_domain_or_dataset_is_an_error_that_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown model 'oracle'; known: popularity, "):
         selected_models(settings(tmp_path, models="oracle"))
-    with pytest.raises(UsageError, match="unknown domain 'book'; known: anime, movie"):
-        get_domain("book", settings(tmp_path))
+    with pytest.raises(UsageError, match=r"unknown domain 'books' \(did you mean book\?\); known: anime, movie"):
+        get_domain("books", settings(tmp_path))
     with pytest.raises(UsageError, match=r"unknown dataset .ml-1b.; such as ml-1m, .*`recsys datasets` lists all"):
         _ = DomainRun(settings(tmp_path, datasets={"movie": "ml-1b"}), BUILT_IN_DOMAINS["movie"]).dataset
 

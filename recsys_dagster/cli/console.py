@@ -76,7 +76,10 @@ def history_table(decisions: "Sequence[Decision]") -> Table:
 
 
 def leaderboard_table(board: "Leaderboard", champion: str, n: int) -> Table:
-    """Return a table with one row for each of the n best models, and for the champion if it is not among them."""
+    """Return a table with one row for each of the n best models, and for the champion if it is not among them.
+
+    Columns without any value, such as those of ratings where there are none, are left out.
+    """
     from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
     from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD, REPORTED_FOLD
 
@@ -88,6 +91,7 @@ def leaderboard_table(board: "Leaderboard", champion: str, n: int) -> Table:
         CHOOSING_METRIC.column: f"{label_of(CHOOSING_METRIC)}, {REPORTED_FOLD}",
         RATING_METRIC.column: f"{label_of(RATING_METRIC)}, {REPORTED_FOLD}",
     }
+    columns = {name: heading for name, heading in columns.items() if any(row.get(name) is not None for row in shown)}
     for heading in columns.values():
         table.add_column(heading, justify="right")
     for record in shown:

@@ -11,6 +11,7 @@ from recsys_dagster.domains import (
     declared_domain,
     declared_files,
     domain_names,
+    public_domains,
     unknown_domain,
 )
 from recsys_dagster.errors import UsageError
@@ -212,7 +213,7 @@ def declared_datasets(settings: Settings) -> tuple[list[Dataset], list[Declarati
 
 
 def get_domain(name: str, settings: Settings) -> Domain:
-    """Return the domain with the given name, built in or declared under RECSYS_HOME.
+    """Return the domain with the given name: built in, declared under RECSYS_HOME, or that of a public dataset.
 
     The scale of a declared domain is that of its first dataset by name, which is its default; None if the declaration
     cannot be used, which `get_dataset` then says.
@@ -229,15 +230,24 @@ def get_domain(name: str, settings: Settings) -> Domain:
                 dataset = _declared(path)
             except DeclarationError:
                 return Domain(name, None, None, default_dataset=path.stem)
-            return Domain(name, dataset.scale, dataset.like_threshold, default_dataset=dataset.id)
+            return _domain_of(dataset)
+    for declaration in public_declarations().values():
+        if declaration.domain == name:
+            return _domain_of(CATALOGUE[declaration.id])
     if _is_path(name):
         raise UsageError(f"{name!r} is a path, where a domain is expected; `recsys import` makes a domain of files")
-    raise unknown_domain(name, domain_names(folder))
+    raise unknown_domain(name, domain_names(folder, public_domains()))
 
 
 def known_domains(settings: Settings) -> list[str]:
-    """Return the names of all domains; see `domain_names`."""
-    return domain_names(Layout(settings.home).datasets())
+    """Return the names of all domains; that of a public dataset is one where it is chosen, or was published."""
+    layout = Layout(settings.home)
+    published = (name for name in public_domains() if layout.published(name).exists())
+    return domain_names(layout.datasets(), [*settings.datasets, *published])
+
+
+def _domain_of(dataset: Dataset) -> Domain:
+    return Domain(dataset.domain, dataset.scale, dataset.like_threshold, default_dataset=dataset.id)
 
 
 def _declared(path: Path) -> Dataset:

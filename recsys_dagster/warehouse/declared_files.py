@@ -229,33 +229,33 @@ class _DeclaredLoading:
         )
 
     def _create_interactions(self) -> None:
-        """Create raw.interactions: a view of the only file, or of a table with the rows of all."""
+        """Create the view raw.interactions, of the only file or of a table with all rows, and raw.interaction_texts."""
         files = [(n, file) for n, file in enumerate(self.files) if file.role == "interactions"]
         is_view = len(files) == 1 and not self.texts
-        text = "raw" if is_view else 'CASE WHEN unreadable THEN raw END AS fault_text, "user", item'
         # What no file has is not stored for each row.
         stored = list(_TYPES) if is_view else [name for name in _TYPES if getattr(self.declaration.interactions, name)]
         (user, user_join), (item, item_join) = self._key("user"), self._key("item")
         selects = [
-            f"SELECT {quoted(file.name)} AS source_file, position, {text}, unreadable, {user} AS user_id,"
+            f"SELECT {quoted(file.name)} AS source_file, position, unreadable, {user} AS user_id,"
             f" {', '.join([f'{item} AS item_id', *map(self._column_sql, stored)])}"
             f" FROM raw.{quoted_name(f'interactions {n}')}{user_join}{item_join}"
             for n, file in files
         ]
+        # Apart from the rows, as only those that are rejected are shown: to store the texts of all takes half as long
+        # again as reading them.
+        texts = " UNION ALL ".join(
+            f"SELECT {quoted(file.name)} AS source_file, position, raw FROM raw.{quoted_name(f'interactions {n}')}"
+            for n, file in files
+        )
+        self.connection.execute(f"CREATE VIEW raw.interaction_texts AS {texts}")
         if is_view:
             self.connection.execute(f"CREATE VIEW raw.interactions AS {selects[0]}")
             return
-        for (n, file), select in zip(files, selects, strict=True):
+        for (n, _), select in zip(files, selects, strict=True):
             start = "CREATE TABLE raw.all_interactions AS" if n == files[0][0] else "INSERT INTO raw.all_interactions"
             self.connection.execute(f"{start} {select}")
-            self._drop(n, file)
-        shown = [name for name in ("user", "item", *_TYPES) if getattr(self.declaration.interactions, name)]
-        if self.declaration.pseudonymise:
-            shown.remove("user")
-        raw = ", ".join(f"coalesce({quoted_name(name)}::VARCHAR, '')" for name in shown)
         self.connection.execute(
-            "CREATE VIEW raw.interactions AS SELECT source_file, position,"
-            f" coalesce(fault_text, concat_ws(',', {raw})) AS raw, unreadable, user_id, item_id,"
+            "CREATE VIEW raw.interactions AS SELECT source_file, position, unreadable, user_id, item_id,"
             f" {', '.join(quoted_name(name) if name in stored else self._column_sql(name) for name in _TYPES)}"
             " FROM raw.all_interactions"
         )

@@ -21,6 +21,9 @@ _BOOKKEEPING = {
 }
 """Columns of the staging tables that are not made by SQL files."""
 
+_TEXTS_OF = {"interaction_texts": "interactions"}
+"""Views of the catalogue `raw` with the texts of the rows of another one."""
+
 
 def upstream(table: SqlTable) -> set[tuple[str, str]]:
     """Return the (schema, table) pairs that a table is made of; ("raw", file) for a raw file.
@@ -40,7 +43,7 @@ def upstream(table: SqlTable) -> set[tuple[str, str]]:
                 if source in staging:
                     pending.append(staging[source])
                 elif schema == "raw":
-                    sources.add(("raw", files[name]))
+                    sources.add(("raw", files[_TEXTS_OF.get(name, name)]))
                 elif schema != "staging":
                     sources.add(source)
     return sources
@@ -64,7 +67,8 @@ def _lineage(fmt: Format) -> dict[tuple[str, str], dict[str, list[Column]]]:
                 ["position", "raw", "unreadable", *(column.name for column in file.columns)], "unknown"
             )
             for file in fmt.files
-        },
+        }
+        | {name: dict.fromkeys(["source_file", "position", "raw"], "unknown") for name in _TEXTS_OF},
         "staging": {name: dict.fromkeys(names, "unknown") for name, names in _BOOKKEEPING.items()},
     }
     for table in (*clean_build_order(fmt.name), *sql_tables("features")):
@@ -87,7 +91,7 @@ def _origins(leaf: Column, fmt: Format, sources: dict[tuple[str, str], dict[str,
     if schema == "staging":
         return sources.get((schema, name), {}).get(column, [])
     if schema == "raw":
-        file = next(file for file in fmt.files if table_name(file) == name)
+        file = next(file for file in fmt.files if table_name(file) == _TEXTS_OF.get(name, name))
         if column == "raw":
             return [("raw", file.name, listed.name) for listed in file.columns if not listed.personal]
         # sqlglot folds the case of names, as DuckDB does.

@@ -124,11 +124,15 @@ def clean_build_order(format_name: str, *, sums_repeats: bool = False) -> tuple[
 
 @functools.cache
 def staging_tables(format_name: str) -> tuple[SqlTable, ...]:
-    """Return the staging tables between the raw files of a format and the clean tables."""
+    """Return the staging tables between the raw files of a format and the clean tables.
+
+    One of the format takes the place of one of the same name that all formats share.
+    """
     source = sql_folder() / "sources" / format_name
     if not source.is_dir():
         raise RecsysError(f"{source} is missing: the format {format_name!r} has no SQL")
-    return (*_read(source, "staging"), *_shared_staging())
+    shared = {table.name: table for table in _shared_staging()}
+    return tuple((shared | {table.name: table for table in _read(source, "staging")}).values())
 
 
 def _shared_staging() -> list[SqlTable]:

@@ -18,12 +18,12 @@ WITH rejected AS (
         rejected_interactions.source_file,
         rejected_interactions.position,
         rejected_interactions.reason,
-        interactions.raw
+        interaction_texts.raw
     FROM staging.rejected_interactions
-    INNER JOIN staging.interactions
+    INNER JOIN staging.interaction_texts
         ON
-            rejected_interactions.source_file = interactions.source_file
-            AND rejected_interactions.position = interactions.position
+            rejected_interactions.source_file = interaction_texts.source_file
+            AND rejected_interactions.position = interaction_texts.position
 ),
 
 -- Positions count the rows that could be read, from 0. The header takes one line; each row that could not be read, each

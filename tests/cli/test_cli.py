@@ -179,9 +179,12 @@ class TestRecommend:
             "frobnicate",
             f"unknown command 'frobnicate'; known: {', '.join(KNOWN_COMMANDS)}",
         ),
-        ("run --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
-        ("report --domain book", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
-        ("recommend --domain book --user 1", "unknown domain 'book'; known: anime, movie; `recsys import` adds one"),
+        ("run --domain podcast", "unknown domain 'podcast'; known: anime, movie, book; `recsys import` adds one"),
+        ("report --domain podcast", "unknown domain 'podcast'; known: anime, movie, book; `recsys import` adds one"),
+        (
+            "recommend --domain boook --user 1",
+            "unknown domain 'boook' (did you mean book?); known: anime, movie, book; `recsys import` adds one",
+        ),
     ],
 )
 def test_an_unknown_name_is_one_line_that_says_what_is_known(

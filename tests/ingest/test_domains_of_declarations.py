@@ -8,7 +8,8 @@ from recsys_dagster.errors import UsageError
 from recsys_dagster.ingest.catalogue import declared_datasets, get_dataset, get_domain, known_domains
 from recsys_dagster.ingest.declaration import DeclarationError
 from recsys_dagster.orchestration.build import build_definitions
-from recsys_dagster.settings import Settings
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import Settings, refuse_unknown_domains
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 SHOP = """
@@ -87,3 +88,25 @@ def test_an_unknown_name_is_answered_with_the_nearest_ones(settings: Settings) -
         get_dataset("shopp", settings)
     with pytest.raises(UsageError, match=r"unknown domain 'musik' \(did you mean music\?\); known: anime, movie, "):
         get_domain("musik", settings)
+
+
+def test_the_domain_of_a_public_dataset_is_one_once_it_is_chosen_or_published(settings: Settings) -> None:
+    assert "book" not in known_domains(settings)
+    chosen = settings.with_datasets({"book": "goodbooks-10k"})
+    assert known_domains(chosen)[-1] == "book"
+    refuse_unknown_domains(chosen.datasets, chosen.home)
+    run = DomainRun(chosen, get_domain("book", chosen))
+    assert (run.dataset.id, run.dataset.scale) == ("goodbooks-10k", (1, 5))
+    assert get_domain("book", settings).default_dataset == "book-crossing", "a domain that is named needs no choice"
+
+    published = Layout(settings.home).published("book")
+    published.parent.mkdir(parents=True)
+    published.touch()
+    assert known_domains(settings)[-1] == "book"
+
+
+def test_a_wrong_dataset_of_a_public_domain_is_answered_with_the_nearest_one(settings: Settings) -> None:
+    chosen = settings.with_datasets({"book": "goodbooks"})
+    assert "book" in known_domains(chosen)
+    with pytest.raises(UsageError, match=r"unknown dataset 'goodbooks'; such as goodbooks-10k"):
+        _ = DomainRun(chosen, get_domain("book", chosen)).dataset

@@ -103,8 +103,8 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(movie: OpenDomain
         movie.recommend(-1, model="ease")
     with pytest.raises(UsageError, match="popularity ranks items, but does not predict ratings"):
         movie.predict("popularity", pd.DataFrame({"user_id": [1], "item_id": [1]}))
-    with pytest.raises(UsageError, match="unknown domain 'book'"):
-        open_domain("book")
+    with pytest.raises(UsageError, match="unknown domain 'books'"):
+        open_domain("books")
 
 
 def test_everything_can_be_read_while_a_run_goes_on(movie: OpenDomain) -> None:

@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import numpy as np
 import pytest
 from whole_runs import Home
 
+from recsys_dagster.api import open_domain
+from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.settings import Settings
 
 DECLARATION = """
 domain: shop
@@ -51,6 +55,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
+@pytest.fixture
+def settings(shop: Home) -> Settings:
+    return Settings(home=shop.path, mirror=None, _env_file=None)
+
+
 def test_models_that_need_ratings_are_skipped_with_the_reason(shop: Home) -> None:
     said = (shop.path.parent / "run.txt").read_text()
     reason = "skipped: needs ratings, and these data are implicit feedback"
@@ -59,6 +68,8 @@ def test_models_that_need_ratings_are_skipped_with_the_reason(shop: Home) -> Non
     board = json.loads(Layout(shop.path).leaderboard("shop").read_text())
     assert {row["model"] for row in board["rows"]} == {"popularity", "item_knn", "implicit_als", "genre_similarity"}
     assert {metric["metric"] for row in board["rows"] for metric in row["shown"]}.isdisjoint({"rmse", "mae", "auc"})
+    assert "NDCG@10, test" in said
+    assert "RMSE" not in said
 
 
 def test_the_folds_are_cut_over_the_interactions(shop: Home) -> None:
@@ -118,3 +129,37 @@ def test_protocols_split_it_too(shop: Home) -> None:
     assert "als skipped: needs ratings" in done.stdout
     written = json.loads((out / "metrics.json").read_text())
     assert written["split"]["test_pairs"] == written["split"]["test_users"] == 120
+
+
+def test_the_faults_of_the_papers_are_skipped_with_the_reason(settings: Settings) -> None:
+    job = build_definitions(settings).resolve_job_def("papers")
+    key = dg.AssetKey(["papers", "faults"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(partition_key="shop", instance=instance, asset_selection=[key])
+        assert result.success
+        (made,) = result.asset_materializations_for_node("papers__faults")
+    reason = "the papers predict ratings, and these data are implicit feedback"
+    assert made.metadata["skipped"] == dg.MetadataValue.text(reason)
+
+
+def test_a_notebook_reads_it_in_the_ids_of_the_source(shop: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(shop.path))
+    opened = open_domain("shop")
+    assert opened.ratings().empty
+    assert opened.interactions()["weight"].min() >= 1
+    assert opened.leaderboard().index[0] == opened.decisions().iloc[-1]["model"]
+    assert opened.verdicts()
+    history = opened.history("customer-7")
+    assert set(history.index) == {
+        line.split(",")[1]
+        for line in (shop.path.parent / "purchases.csv").read_text().splitlines()
+        if line.startswith("customer-7,")
+    }
+    listed = opened.recommend(["customer-7", "customer-8"], model="implicit_als", n=3)
+    assert listed.index.tolist() == [(f"customer-{user}", rank) for user in (7, 8) for rank in (1, 2, 3)]
+    assert set(listed.xs("customer-7")["item_id"]).isdisjoint(history.index)
+    similar = opened.similar("#SKU-01", model="item_knn", n=3)
+    assert "SKU-01" not in set(similar["item_id"])
+    assert similar["item_id"].str.startswith("SKU-").all()
+    evaluated, board = opened.evaluate("implicit_als"), opened.leaderboard()
+    assert evaluated.loc[("ndcg", 10), "value"] == pytest.approx(board.loc["implicit_als", "ndcg_10"])

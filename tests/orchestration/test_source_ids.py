@@ -144,14 +144,18 @@ def test_a_notebook_gives_and_takes_the_ids_of_the_source(both: Home, monkeypatc
     monkeypatch.setenv("RECSYS_HOME", str(both.path))
     shop = open_domain("shop")
     user, _, item, *_ = both.lists("shop")[0]
-    listed = shop.recommend("ease", [str(user)], n=3)
-    assert listed["user_id"].tolist() == [user] * 3
+    listed = shop.recommend(str(user), model="ease", n=3)
+    assert listed.index.tolist() == [(user, rank) for rank in (1, 2, 3)]
     assert all(str(one).startswith("SKU/") for one in listed["item_id"])
-    assert shop.published(str(user), n=1)["item_id"].tolist() == [item]
+    assert shop.recommend(str(user), n=1)["item_id"].tolist() == [item]
+    history = shop.history(str(user))
+    assert len(history) > 0
+    assert all(str(one).startswith("SKU/") for one in history.index)
+    assert len(shop.similar(f"#{item}", model="ease", n=4)) == 4
     ratings = shop.predict("user_item_bias", pd.DataFrame({"user_id": [user], "item_id": [item]}))
     assert 0.5 <= ratings.iloc[0] <= 5
-    with pytest.raises(UsageError, match=r"unknown user nobody; such as user-00001@example\.org, "):
-        shop.recommend("ease", ["nobody"])
+    with pytest.raises(UsageError, match=r"unknown user 'nobody' in shop; known: 60 users"):
+        shop.recommend("nobody", model="ease")
 
 
 def test_a_backup_has_the_declared_domain_and_its_declaration(both: Home, tmp_path: Path) -> None:

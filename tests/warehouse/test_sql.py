@@ -6,7 +6,7 @@ import pytest
 import sqlglot
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.ingest.formats import DECLARED, FORMATS
 from recsys_dagster.warehouse.lineage import column_lineage, upstream
 from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, sql_tables
 
@@ -101,6 +101,11 @@ def test_a_column_is_traced_to_what_its_values_come_from(
 ) -> None:
     table, _, name = column.rpartition(".")
     assert column_lineage(TABLES[table], FORMATS[format_name])[name] == sources
+
+
+def test_the_text_of_a_rejected_row_is_traced_in_a_declared_dataset_too() -> None:
+    traced = column_lineage(TABLES["clean.rejected"], DECLARED)["raw"]
+    assert {("raw", "interactions", "rating"), ("raw", "items", "title")} <= set(traced)
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

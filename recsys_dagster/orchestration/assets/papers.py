@@ -47,6 +47,8 @@ def _paper_asset(paper: str) -> Partitioned[dg.AssetsDefinition]:
             return dg.MaterializeResult(
                 metadata={"skipped": f"the paper is not about {run.domain.name}", "dagster/row_count": 0}
             )
+        if run.origin.scale is None:
+            return _skipped_without_ratings()
         dataset = run.origin.dataset_id
         with track_resources() as usage:
             results = list(run_papers(run.warehouse, run.built_domain, dataset, [paper], seed=run.settings.seed))
@@ -98,6 +100,8 @@ papers = [_paper_asset(paper) for paper in PAPERS]
 def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recsys) -> Materialized:
     """The effect of each fault of the papers: the same experiment with the fault and without it."""
     run = recsys.hold(context.partition_key)
+    if run.origin.scale is None:
+        return _skipped_without_ratings()
     dataset, warehouse = run.origin.dataset_id, run.warehouse
     folds = lineage_folds(warehouse, dataset, seed=run.settings.seed)
     with track_resources() as usage:
@@ -117,3 +121,8 @@ def faults(context: dg.AssetExecutionContext, config: FaultsConfig, recsys: Recs
             **usage_metadata(usage),
         }
     )
+
+
+def _skipped_without_ratings() -> Materialized:
+    reason = "the papers predict ratings, and these data are implicit feedback"
+    return dg.MaterializeResult(metadata={"skipped": reason, "dagster/row_count": 0})

@@ -1,5 +1,5 @@
--- Ratings of rating_complete.csv (anime that were watched to the end and rated) and list entries of animelist.csv,
--- which have the ratings where that file is missing.
+-- The ratings of rating_complete.csv (anime watched to the end and rated) and the list entries of animelist.csv.
+-- These have the ratings where the other file is missing.
 -- materialised as: view
 WITH ratings_file AS (
     SELECT count(*) > 0 AS is_there

@@ -8,7 +8,6 @@ result AS (
     SELECT
         source_file,
         position,
-        raw,
         user_id,
         item_id,
         rating,

@@ -1,0 +1,7 @@
+-- The text of each raw interaction.
+-- materialised as: view
+SELECT
+    source_file,
+    position,
+    raw
+FROM staging.interactions
