@@ -174,13 +174,10 @@ def load_source_ids(warehouse: Warehouse) -> tuple[Ids, Ids]:
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         origin = origin_of(connection, warehouse)
-        users: Ids = read_ids(connection, "users")
-        items: Ids = read_ids(connection, "items")
-        if origin.user_ids == "text":
-            users = _read_texts(connection, "user")
-        if origin.item_ids == "text":
-            items = _read_texts(connection, "item")
-    return users, items
+        return (
+            _read_source_ids(connection, "user", is_text=origin.user_ids == "text"),
+            _read_source_ids(connection, "item", is_text=origin.item_ids == "text"),
+        )
 
 
 def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterator[pa.Table]:
@@ -203,13 +200,14 @@ def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterat
             yield pa.table(named | {name: rows.column(name) for name in ("position", "rating", "at")})
 
 
-def _read_texts(connection: duckdb.DuckDBPyConnection, kind: str) -> NDArray[np.object_]:
-    texts = _arrays(
+def _read_source_ids(connection: duckdb.DuckDBPyConnection, kind: str, *, is_text: bool) -> Ids:
+    keys, texts = _arrays(
         connection,
-        f"SELECT named.source_id FROM features.{kind}s AS indexed"
-        f" INNER JOIN clean.{kind}s AS named USING ({kind}_id) ORDER BY indexed.{kind}_idx",
-    )
-    return texts["source_id"].astype(object)
+        f"SELECT indexed.{kind}_id, named.source_id FROM features.{kind}s AS indexed"
+        f" LEFT JOIN clean.{kind}s AS named USING ({kind}_id) ORDER BY indexed.{kind}_idx",
+    ).values()
+    ids: Ids = texts.astype(object) if is_text else keys
+    return ids
 
 
 def id_map_hash(warehouse: Warehouse) -> str:

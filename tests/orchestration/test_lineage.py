@@ -217,8 +217,9 @@ def test_an_asset_depends_on_nothing_that_it_does_not_read(small: Settings, read
     declared = {key: set(asset["reads"]) for key, asset in edges(small).items()}
     others = {f"{group}/{name}" for group in ("models", "evaluation") for name in set(model_names()) - set(MODELS)}
     others.add("models/popularity")  # of the models, serving/lists reads the champion, here the damped bias
+    found_by_text = {"serving/recommendations": {"clean/users"}}  # its checks look for ids that are texts, here numbers
     for key, found in reads.items():
-        assert declared[key] - found - others - NOT_MEASURED == set(), key
+        assert declared[key] - found - others - NOT_MEASURED - found_by_text.get(key, set()) == set(), key
 
 
 # -- nothing is stale

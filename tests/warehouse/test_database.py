@@ -49,18 +49,17 @@ import resource, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from handmade import MOVIES, RATINGS_HEADER, manifest_of
-from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.formats import FORMATS
+from recsys_dagster.ingest.catalogue import CATALOGUE
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.build import build_clean
 
-folder, movielens = Path(sys.argv[2]), FORMATS["movielens"]
+folder, dataset = Path(sys.argv[2]), CATALOGUE["sample-movie"]
 ratings = "".join(f"{u},{1 + u % 3},4,{1000000000 + u * 7919 % 99991}\\n" for u in range(400_000))
-manifest = manifest_of(folder / "raw", movielens, {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER + ratings})
+manifest = manifest_of(folder / "raw", dataset.format, {"movies.csv": MOVIES, "ratings.csv": RATINGS_HEADER + ratings})
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
-    build_clean(Warehouse(folder / "warehouse" / "movie.duckdb"), BUILT_IN_DOMAINS["movie"], movielens, manifest)
+    build_clean(Warehouse(folder / "warehouse" / "movie.duckdb"), dataset, manifest)
 except RecsysError as error:
     print(error)
     sys.exit(7)
@@ -155,6 +154,7 @@ def test_the_same_files_give_the_same_tables_again(tmp_path: Path) -> None:
         "user_idx": "INTEGER",
         "item_idx": "INTEGER",
         "rating": "FLOAT",
+        "weight": "FLOAT",
         "at": "TIMESTAMP",
         "fold": "VARCHAR",
     }
