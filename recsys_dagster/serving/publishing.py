@@ -173,7 +173,7 @@ def _because(reasons: "NDArray[np.int32] | None", rows: int, item_ids: "Ids") ->
     import numpy as np
     import pyarrow as pa
 
-    type_ = pa.list_(pa.array(item_ids[:0]).type)
+    type_ = pa.list_(pa.string() if item_ids.dtype == object else pa.int64())
     if reasons is None:
         return pa.nulls(rows, type_)
     listed = reasons >= 0

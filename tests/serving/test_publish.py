@@ -181,3 +181,18 @@ def publishing(path: Path) -> Iterator[subprocess.Popen[str]]:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
+
+
+def test_reasons_are_published_in_the_ids_of_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "anime.duckdb"
+    texts = np.array(["c", "a", "b", "d"], dtype=object)
+
+    def explain(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        reasons = np.full((*items.shape, 3), -1, np.int32)
+        reasons[:, 0, :2] = [3, 0]
+        return reasons
+
+    items = items_table([item | {"item_id": text} for item, text in zip(ITEMS, "abcd", strict=True)])
+    publish_small(path, items=items, item_ids=texts, explain=explain)
+    listed = rows(path, "SELECT rank, because FROM recommendations WHERE user_id = 7 ORDER BY rank")
+    assert listed == [(1, ["d", "c"]), (2, None), (3, None)]
