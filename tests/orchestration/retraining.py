@@ -62,7 +62,9 @@ class Retraining:
 
     def lists(self) -> list[tuple[object, ...]]:
         with duckdb.connect(self.run.layout.published("movie"), read_only=True) as connection:
-            return connection.execute("SELECT * FROM recommendations ORDER BY user_id, rank").fetchall()
+            return connection.execute(
+                "SELECT user_id, rank, item_id, score, model, version FROM recommendations ORDER BY user_id, rank"
+            ).fetchall()
 
     def said(self) -> list[tuple[str | None, str, str]]:
         """Every decision: from whom, to whom, by whom."""
