@@ -71,7 +71,9 @@ def test_a_code_location_that_is_stopped_lets_its_active_run_end(
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     until(lambda: instance.get_runs(started), "a run that is active")
     active = [run.run_id for run in instance.get_runs(started)]
-    services.processes["code"].terminate()
-    services.processes["code"].wait(PATIENCE)
+    # As `docker compose stop` does; a daemon that goes on would launch one run after the other.
+    for name in ("daemon", "code"):
+        services.processes[name].terminate()
+        services.processes[name].wait(PATIENCE)
     statuses = {instance.get_run_by_id(run_id).status for run_id in active}
     assert statuses == {dg.DagsterRunStatus.SUCCESS}, services.log("code")
