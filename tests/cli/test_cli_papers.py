@@ -20,7 +20,7 @@ MEASURED = PaperRow(
     [
         (["--paper", "005"], 2, "recsys: unknown paper '005'; known: 000, 001, 002, 003, 004\n"),
         (["-d", "anime", "-p", "001"], 2, "recsys: paper 001 is not about anime; about anime: 000, 002, 003, 004\n"),
-        (["-d", "anim"], 2, "(did you mean anime?); known: anime, movie; `recsys import` adds one\n"),
+        (["-d", "anim"], 2, "(did you mean anime?); known: anime, movie, book; `recsys import` adds one\n"),
         (["--domain", "movie"], 1, "nothing is published for movie yet; run `recsys run --domain movie` first\n"),
         (["--paper", "001"], 1, "nothing is published that these papers are about; run `recsys run` first\n"),
     ],

@@ -60,10 +60,12 @@ def test_pages_name_only_files_and_folders_that_exist() -> None:
 
 def test_every_setting_that_a_page_names_is_one() -> None:
     from recsys_dagster.domains import BUILT_IN_DOMAINS
+    from recsys_dagster.ingest.public_datasets import public_declarations
     from recsys_dagster.settings import Settings, dataset_variable
 
     known = {f"RECSYS_{name.upper()}" for name in Settings.model_fields}
-    known |= {"RECSYS_DATASET", *map(dataset_variable, BUILT_IN_DOMAINS)}  # RECSYS_DATASET_<DOMAIN>
+    domains = {*BUILT_IN_DOMAINS, *(declaration.domain for declaration in public_declarations().values())}
+    known |= {"RECSYS_DATASET", *map(dataset_variable, domains)}  # RECSYS_DATASET_<DOMAIN>
     pages = [*DOCS.rglob("*.md"), ROOT / "README.md"]
     named = {word for page in pages for word in re.findall(r"RECSYS_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8"))}
     assert len(named) > 15
