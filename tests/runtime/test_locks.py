@@ -138,8 +138,10 @@ def test_another_thread_waits_too(tmp_path: Path) -> None:
 def test_an_interrupt_ends_the_waiting(tmp_path: Path) -> None:
     with domain_lock(Layout(tmp_path), "movie"):
         wait = (
-            "import sys, pathlib; from recsys_dagster.runtime.layout import Layout\n"
+            "import pathlib, signal, sys; from recsys_dagster.runtime.layout import Layout\n"
             "from recsys_dagster.runtime.locks import domain_lock\n"
+            # A shell lets the programs that it starts in the background ignore SIGINT.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "def say(message): print('waiting', flush=True)\n"
             "with domain_lock(Layout(pathlib.Path(sys.argv[1])), 'movie', wait_seconds=600, on_wait=say): pass"
         )
