@@ -5,13 +5,13 @@ published file. A run that is active meanwhile neither delays an answer nor gets
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
-from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
+from recsys_dagster.serving.lookup import Id, Provenance, PublishedFile, Recommendation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,20 +154,40 @@ def _parse(text: str, option: str, scale: tuple[float, float] | None) -> tuple[s
     return name, rating
 
 
+def models_of_last_run(
+    store: "ModelStore", provenance: Provenance, evaluated: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """Return the version of each model of the run that published, and the hash of that run's ids.
+
+    Args:
+        store: the model store of the same home.
+        provenance: of the published lists.
+        evaluated: the version of each model of the leaderboard, the best first. It may contain models of an earlier
+            run, whose indices stand for other items.
+
+    Raises:
+        RecsysError: the record of a model is missing or damaged.
+    """
+    from recsys_dagster.models.registry import model_names
+
+    domain = provenance.domain
+    ids = store.record(domain, provenance.model, provenance.version).id_map_hash
+    versions = {
+        name: version
+        for name, version in ({provenance.model: provenance.version} | dict(evaluated)).items()
+        if name in model_names() and store.record(domain, name, version).id_map_hash == ids
+    }
+    return versions, ids
+
+
 def _load_model(
     published: PublishedFile, store: "ModelStore", name: str | None, task: str, capability: type
 ) -> "tuple[Model, str]":
     """Return the named model of the last run, or else the best one with the capability, and its version."""
-    from recsys_dagster.models.registry import get_model_class, model_names
+    from recsys_dagster.models.registry import get_model_class
 
-    domain, provenance = published.path.stem, published.provenance()
-    ids = store.record(domain, provenance.model, provenance.version).id_map_hash
-    # The leaderboard may contain models of an earlier run, whose indices stand for other items.
-    versions = {
-        candidate: version
-        for candidate, version in ({provenance.model: provenance.version} | published.models()).items()
-        if candidate in model_names() and store.record(domain, candidate, version).id_map_hash == ids
-    }
+    domain = published.path.stem
+    versions, ids = models_of_last_run(store, published.provenance(), published.models())
     capable = [candidate for candidate in versions if issubclass(get_model_class(candidate), capability)]
     if name is None:
         name = next(iter(capable), FALLBACK)

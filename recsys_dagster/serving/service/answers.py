@@ -35,11 +35,6 @@ class Filters:
     include_adult: bool = False
     exclude: Sequence[str] = field(default=())
 
-    @property
-    def is_trivial(self) -> bool:
-        """Whether only items for adults are left out."""
-        return self.kind is None and self.genre is None and self.year_from is None and not self.exclude
-
     def allow(self, snapshot: Snapshot, items: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which of the (n,) item positions may be listed.
 

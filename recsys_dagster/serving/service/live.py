@@ -13,9 +13,9 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import FoldIn, StatedTastes
-from recsys_dagster.models.registry import get_model_class, model_names
+from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.serving.cold_start import FALLBACK
+from recsys_dagster.serving.cold_start import FALLBACK, models_of_last_run
 from recsys_dagster.serving.service.problems import ProblemError
 from recsys_dagster.serving.service.snapshot import Snapshot
 
@@ -51,6 +51,7 @@ class LiveModels:
     def __init__(self, layout: Layout) -> None:
         self._store = ModelStore(layout)
         self._models: dict[tuple[str, str], tuple[Snapshot, Model, str]] = {}
+        self._versions: dict[str, tuple[Snapshot, dict[str, str], str]] = {}
         self._lock = threading.Lock()
 
     def by_history(
@@ -88,14 +89,14 @@ class LiveModels:
         None if the model store is not there, as where only the published files were copied.
         """
         try:
-            return [name for name, _ in self._able(snapshot, FoldIn)]
+            return list(self._able(snapshot, FoldIn))
         except RecsysError:
             return []
 
     def _load(self, snapshot: Snapshot, capability: type, name: str | None = None) -> tuple[Model, str]:
         """Return the model and its version; one request loads it, the others wait."""
         domain = snapshot.provenance.domain
-        able = dict(self._able(snapshot, capability))
+        able = self._able(snapshot, capability)
         if name is not None and name not in able:
             detail = f"{name!r} cannot answer; models of the last run that can: {', '.join(able) or 'none'}"
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, "model")
@@ -104,7 +105,7 @@ class LiveModels:
             cached = self._models.get((domain, chosen))
             if cached is None or cached[0] is not snapshot:
                 version = able.get(chosen) or snapshot.models[FALLBACK]
-                model, _ = self._store.load(domain, chosen, version, id_map_hash=self._ids(snapshot))
+                model, _ = self._store.load(domain, chosen, version, id_map_hash=self._fitted(snapshot)[1])
                 cached = snapshot, model, version
                 self._models[domain, chosen] = cached
                 self._forget(domain, snapshot)
@@ -117,22 +118,23 @@ class LiveModels:
         for key in {*old, *of_domain[:-MODELS_KEPT]}:
             del self._models[key]
 
-    def _ids(self, snapshot: Snapshot) -> str:
-        origin = snapshot.provenance
-        return self._store.record(origin.domain, origin.model, origin.version).id_map_hash
+    def _fitted(self, snapshot: Snapshot) -> tuple[dict[str, str], str]:
+        """Return what `models_of_last_run` does; the records are read once for a publication."""
+        domain = snapshot.provenance.domain
+        known = self._versions.get(domain)
+        if known is None or known[0] is not snapshot:
+            known = snapshot, *models_of_last_run(self._store, snapshot.provenance, snapshot.models)
+            self._versions[domain] = known
+        return known[1], known[2]
 
-    def _able(self, snapshot: Snapshot, capability: type) -> list[tuple[str, str]]:
-        """Return the name and version of the models with the capability, the best first."""
-        origin, ids = snapshot.provenance, self._ids(snapshot)
-        # The leaderboard may contain models of an earlier run, whose indices stand for other items.
-        return [
-            (name, version)
-            for name, version in ({origin.model: origin.version} | snapshot.models).items()
-            if name in model_names()
-            and issubclass(get_model_class(name), capability)
-            and not _SLOW_TO_IMPORT & set(get_model_class(name).kinds)
-            and self._store.record(origin.domain, name, version).id_map_hash == ids
-        ]
+    def _able(self, snapshot: Snapshot, capability: type) -> dict[str, str]:
+        """Return the version of each model with the capability, the best first."""
+        versions, _ = self._fitted(snapshot)
+        return {
+            name: version
+            for name, version in versions.items()
+            if issubclass(get_model_class(name), capability) and not _SLOW_TO_IMPORT & set(get_model_class(name).kinds)
+        }
 
 
 def _ranking(

@@ -158,11 +158,8 @@ class Snapshot:
         self.because, self.times, self.rarity = self._map("because"), self._map("times"), self._map("rarity")
         self.similar, self.histories = self._lists("similar"), self._lists("histories")
         self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
-        self.genres, self.popular, self.model_items = (
-            self._map("genres"),
-            self._map("popular"),
-            self._map("model_items"),
-        )
+        self.genres, self.popular = self._map("genres"), self._map("popular")
+        self.model_items = self._map("model_items")
         self._fields, self._names = Texts(folder, "fields"), Texts(folder, "names")
 
     @cached_property
@@ -365,9 +362,7 @@ def _write_order(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.
     _save(
         folder,
         popular=np.argsort(-counts, kind="stable").astype(np.int32),
-        model_items=pc.index_in(index.combine_chunks(), value_set=items)
-        .to_numpy(zero_copy_only=False)
-        .astype(np.int32),
+        model_items=_places(index.combine_chunks(), items),
     )
 
 
