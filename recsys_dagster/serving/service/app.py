@@ -15,7 +15,6 @@ import numpy as np
 from fastapi import FastAPI, Query, Response
 from fastapi.middleware.cors import CORSMiddleware
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
@@ -33,6 +32,7 @@ from recsys_dagster.serving.service.answers import (
     published_facts,
     score_facts,
 )
+from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N, Event, NewUser
 from recsys_dagster.serving.service.limits import Guard
 from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
@@ -41,54 +41,12 @@ from recsys_dagster.serving.service.publications import Publications
 from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
 from recsys_dagster.settings import Settings, read_settings
 
-MAX_N = 100
-"""Longest list that one request may ask for."""
-MAX_HISTORY = 1000
-MAX_EXCLUDED = 1000
-
 JSON = "application/json"
 _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 Year = Annotated[int | None, Query(ge=0, le=9999)]
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
-
-
-class RatedItem(BaseModel):
-    """An item of a history, by its id or its name, with the rating if there is one."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    item: Id
-    rating: float | None = None
-
-
-class NewUser(BaseModel):
-    """A user who is not in the data: a history, or ratings of genres."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    history: list[RatedItem] = Field(default=[], max_length=MAX_HISTORY)
-    tastes: dict[str, float] = Field(default={}, max_length=100)
-    model: str | None = None
-    n: int = Field(10, ge=1, le=MAX_N)
-    kind: str | None = None
-    genre: str | None = None
-    year_from: int | None = Field(None, ge=0, le=9999)
-    exclude: list[Id] = Field(default=[], max_length=MAX_EXCLUDED)
-    include_adult: bool = False
-
-
-class Event(BaseModel):
-    """What a user did with an item."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user_id: Id
-    item_id: Id
-    event: str = Field(min_length=1, max_length=32, pattern=r"^[a-z_]+$")
-    list_id: str | None = Field(None, max_length=32, pattern=r"^[0-9a-f]+$")
-    time: datetime | None = None
 
 
 def create_app(settings: Settings | None = None, cache: Path | None = None) -> FastAPI:

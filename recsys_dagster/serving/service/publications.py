@@ -8,7 +8,8 @@ from typing import Self
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.serving.service.snapshot import Snapshot, open_snapshot, publication_name
+from recsys_dagster.serving.service.snapshot import Snapshot
+from recsys_dagster.serving.service.snapshot_files import open_snapshot, publication_name
 
 POLL_SECONDS = 1.0
 """Pause between two looks at the published files."""
