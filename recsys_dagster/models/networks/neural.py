@@ -126,7 +126,8 @@ def import_keras() -> Any:
     """Import Keras on the backend that KERAS_BACKEND names (tensorflow unless set), without its start-up messages."""
     if "keras" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _silent_stderr():
+        # absl, which comes with it, keeps the stream of this moment and may close it later: not one that is redirected.
+        with _silent_stderr(), contextlib.redirect_stderr(sys.__stderr__):
             import_module("keras")
     return sys.modules["keras"]
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -52,3 +54,17 @@ def test_adam_squares_the_gradient_of_an_id_and_not_its_parts() -> None:
     # by one, it would be sqrt(2) times as long.
     loop.steps([np.zeros((1, 2), np.int32)], np.ones((1, 2, 1), np.float32))
     np.testing.assert_allclose(loop.weights()[0], [[0.01], [0]], rtol=1e-4)
+
+
+def test_whoever_has_redirected_stderr_when_keras_is_imported_keeps_it_open() -> None:
+    code = (
+        "import contextlib, io, logging.config\n"
+        "from recsys_dagster.models.networks.neural import import_keras\n"
+        "redirected = io.StringIO()\n"
+        "with contextlib.redirect_stderr(redirected):\n"
+        "    import_keras()\n"
+        "logging.config.dictConfig({'version': 1})\n"  # as Dagster does at the start of a run: it closes all handlers
+        "print(redirected.closed)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "False"
