@@ -34,9 +34,10 @@ from recsys_dagster.reports.explorations import EXPLORATIONS, draw, explore
 from recsys_dagster.reports.frames import frame_of, records_frame
 from recsys_dagster.serving.cold_start import recommend_by_ratings
 from recsys_dagster.serving.filters import ItemFilter
-from recsys_dagster.serving.lookup import Id, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.serving.on_demand import ModelList, recommend_by_models, recommend_to_user
 from recsys_dagster.serving.reading import readable
+from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.user_history import read_history
 from recsys_dagster.settings import read_settings
 from recsys_dagster.warehouse.arrays import id_map_hash, load_holdout, load_source_ids

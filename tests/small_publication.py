@@ -78,6 +78,7 @@ def publish_small(path: Path, **changes: object) -> PublishedCounts:
         "items": items_table(),
         "genre_names": ["Drama", "Slice of Life"],
         "leaderboard": leaderboard_table(),
+        "popularity": {None: np.array([4, 5, 3, 1]), 7: np.array([2, 0, 3, 0])},
         "provenance": provenance(),
     }
     return publish(path, **arguments | changes)

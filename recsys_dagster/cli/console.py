@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.custom_split import ModelResult
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.model_store.decisions import Decision
-    from recsys_dagster.serving.lookup import Recommendation
+    from recsys_dagster.serving.recommendation import Recommendation
     from recsys_dagster.serving.user_history import HistoryEntry
 
 _PIPE_WIDTH = 200
@@ -106,14 +106,17 @@ def _with_spread(value: float, spread: float | None) -> str:
     return f"{value:.4f}" if spread is None else f"{value:.4f} ± {spread:.4f}"
 
 
-def recommendations_table(recommendations: "Sequence[Recommendation]", *, wide: bool = False) -> Table:
+def recommendations_table(
+    recommendations: "Sequence[Recommendation]", *, wide: bool = False, why: bool = False
+) -> Table:
     """Return a table with one row for each item, best first; columns without any value are left out.
 
     Args:
         recommendations: the list.
         wide: also show episodes, members, site score and, below each item, its synopsis.
+        why: also show, below each item, the titles of the user that it is recommended for.
     """
-    from recsys_dagster.serving.lookup import format_score
+    from recsys_dagster.serving.recommendation import format_score
 
     table = Table(box=None, pad_edge=False)
     table.add_column("rank", justify="right")
@@ -141,6 +144,9 @@ def recommendations_table(recommendations: "Sequence[Recommendation]", *, wide: 
             *("" if value is None else text.format(value) for value, text in values),
             format_score(item.score),
         )
+        if why and item.because:
+            titles = ", ".join(printable(reason.title) for reason in item.because)
+            table.add_row("", Text(f"because of {titles}", style="dim"))
         if wide and item.synopsis:
             # Below the title, as wide as that column: a column of its own would be a few letters wide.
             table.add_row("", Text(printable(item.synopsis), style="dim"))

@@ -18,8 +18,9 @@ from recsys_dagster.settings import read_settings
 if TYPE_CHECKING:
     from recsys_dagster.serving.cold_start import ColdStartList
     from recsys_dagster.serving.filters import ItemFilter
-    from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
+    from recsys_dagster.serving.lookup import PublishedFile
     from recsys_dagster.serving.on_demand import ModelList
+    from recsys_dagster.serving.recommendation import Id, Recommendation
     from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -62,6 +63,9 @@ def recommend(
     wide: Annotated[
         bool, typer.Option("--wide", "-w", help="Also episodes, members, site score and synopsis, where known.")
     ] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Also the user's titles that each title is recommended for, where known.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with everything known about each title.")
     ] = False,
@@ -75,6 +79,8 @@ def recommend(
     like, the similarity is that of genres and kind. Examples:
 
     [dim]recsys recommend --domain movie --user 42[/dim]
+
+    [dim]recsys recommend --domain movie --user 42 --why[/dim]
 
     [dim]recsys recommend --domain shop --user alice@example.org[/dim]
 
@@ -102,7 +108,7 @@ def recommend(
 
             run = DomainRun(settings, chosen)
             found = published.find_user(user, run.pseudonym_of)
-            _print_user_lists(run, published, found, n, wanted, model or [], wide, as_json)
+            _print_user_lists(run, published, found, n, wanted, model or [], wide, why, as_json)
             return
         if wanted != ItemFilter(kind) or len(model or []) > 1:
             raise UsageError("for a new user, of the filters only '--kind' is possible, and only one '--model'")
@@ -114,7 +120,7 @@ def recommend(
             result = recommend_by_tastes(published, store, taste, n, kind=kind, model=name)
         else:
             result = recommend_by_ratings(published, store, rated or [], n, liked=liked or [], kind=kind, model=name)
-    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, wide, as_json)
+    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, wide, why, as_json)
 
 
 def _print_user_lists(
@@ -125,6 +131,7 @@ def _print_user_lists(
     wanted: "ItemFilter",
     models: list[str],
     wide: bool,
+    why: bool,
     as_json: bool,
 ) -> None:
     from recsys_dagster.serving.on_demand import recommend_by_models, recommend_to_user
@@ -142,11 +149,17 @@ def _print_user_lists(
     for one in lists:
         if len(lists) > 1:
             screen.print(f"\n{one.model}")
-        screen.print(recommendations_table(one.recommendations, wide=wide))
+        _print_list(one.model, one.recommendations, wide, why)
         screen.print(_origin_of(one, published, wanted), style="dim", soft_wrap=True)
         if len(one.recommendations) < n:
             of_filter = f" ({wanted})" if wanted else ""
             typer.echo(printable(f"{one.model} has no more titles for user {user}{of_filter}."), err=True)
+
+
+def _print_list(model: str, recommendations: "Sequence[Recommendation]", wide: bool, why: bool) -> None:
+    console().print(recommendations_table(recommendations, wide=wide, why=why))
+    if why and not any(item.because for item in recommendations):
+        typer.echo(f"{model} cannot say which of the user's titles it recommends these for.", err=True)
 
 
 def _origin_of(one: "ModelList", published: "PublishedFile", wanted: "ItemFilter") -> str:
@@ -198,13 +211,20 @@ def _print_user_json(domain: str, user: "Id", lists: "Sequence[ModelList]") -> N
 
 
 def _print_cold_start_list(
-    result: "ColdStartList", domain: str, source: str, n: int, kind: str | None, wide: bool, as_json: bool
+    result: "ColdStartList",
+    domain: str,
+    source: str,
+    n: int,
+    kind: str | None,
+    wide: bool,
+    why: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
         _print_json(domain, {source: result.ratings}, result.model, result.version, result.recommendations)
         return
     screen = console()
-    screen.print(recommendations_table(result.recommendations, wide=wide))
+    _print_list(result.model, result.recommendations, wide, why)
     stated = [printable(name) + ("" if rating is None else f" {rating:g}") for name, rating in result.ratings.items()]
     screen.print(f"{result.model} {result.version}, for: {', '.join(stated)}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:

@@ -32,6 +32,7 @@ from recsys_dagster.warehouse.arrays import (
     load_excluded,
     load_fold,
     load_histories,
+    load_popularity,
     load_source_ids,
     load_training_data,
 )
@@ -94,6 +95,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
         ),
         explain=explain_by(explaining, data.train, data.n_users) if explaining else None,
         similar=similar_items(run, explaining, data.n_items),
+        popularity=load_popularity(warehouse),
         histories=load_histories(warehouse, user_ids, item_ids),
         reference=reference,
         predict=rating_model(run),

@@ -28,7 +28,7 @@ from recsys_dagster.reports.model_plots import (
 )
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import format_score
+from recsys_dagster.serving.recommendation import format_score
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
-from recsys_dagster.serving.lookup import Id, Provenance, PublishedFile, Recommendation
+from recsys_dagster.serving.lookup import Provenance, PublishedFile
+from recsys_dagster.serving.recommendation import Id, Recommendation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,4 +220,24 @@ def _recommend(
     top = model.recommend_for(min(n, len(item_ids)) if kind is None else len(item_ids), history=history, tastes=tastes)
     listed = top.items[0] >= 0
     items, scores = top.items[0, listed].tolist(), top.scores[0, listed].tolist()
-    return published.describe([item_ids[item] for item in items], scores, n, kind)
+    because = None if history is None else reason_ids(model, history, top.items[0, listed], item_ids)
+    return published.describe([item_ids[item] for item in items], scores, n, kind, because)
+
+
+def reason_ids(
+    model: "Model", history: "Interactions", items: "NDArray[np.int32]", item_ids: Sequence[Id]
+) -> list[list[Id]] | None:
+    """Return the ids of the items of a user's history that each item is recommended for; None if the model cannot say.
+
+    Args:
+        model: made the list.
+        history: interactions of the user, in index space.
+        items: (n,) indices of the items of the list.
+        item_ids: id of each item index.
+    """
+    from recsys_dagster.models.explaining import explaining_model, reasons
+
+    explaining = explaining_model([model])
+    if explaining is None:
+        return None
+    return [[item_ids[one] for one in row if one >= 0] for row in reasons(explaining, history, items).tolist()]

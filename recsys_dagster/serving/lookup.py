@@ -15,6 +15,7 @@ from recsys_dagster.serving.database import open_database, path_without_lock, un
 from recsys_dagster.serving.filters import ItemFilter
 from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
+from recsys_dagster.serving.recommendation import Id, Reason, Recommendation, recommendation
 from recsys_dagster.warehouse.origin import IdType
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
 
-Id = int | str
-"""Id of a user or item, as the source writes it."""
-
 _BIGINT = (-(2**63), 2**63 - 1)
+
+_ITEM_OF_LIST = f"""
+lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres,
+lists.score, items.episodes, items.members, items.site_score, items.synopsis, items.creators, items.language,
+items.image_url, items.is_adult
+"""
 
 
 def _now() -> datetime:
@@ -68,57 +72,11 @@ class Provenance:
     item_ids: IdType = "integer"
 
 
-@dataclass(frozen=True)
-class Recommendation:
-    """One item of a list; None is unknown.
-
-    Attributes:
-        rank: place in the list, from 1.
-        item_id: id in the source.
-        title: the title, or `#<id>` if the item has none.
-        title_english, kind, year, genres: of the item.
-        score: score of the model; comparable within one list only.
-        rating: predicted rating on the scale of the domain; None where no rating model was fitted.
-        probability: probability that the user likes the item, where the list is by a like model.
-        similarity: of the item to the user's history, from 0 to 1, where the list is by a content model.
-        episodes, members, site_score, synopsis, creators, language, image_url, is_adult: of the item.
-    """
-
-    rank: int
-    item_id: Id
-    title: str
-    title_english: str | None
-    kind: str | None
-    year: int | None
-    genres: tuple[str, ...]
-    score: float
-    rating: float | None = None
-    probability: float | None = None
-    similarity: float | None = None
-    episodes: int | None = None
-    members: int | None = None
-    site_score: float | None = None
-    synopsis: str | None = None
-    creators: tuple[str, ...] = ()
-    language: str | None = None
-    image_url: str | None = None
-    is_adult: bool | None = None
-
-
 class Indices(NamedTuple):
     """Item ids by item index, and genre names by genre index."""
 
     item_ids: tuple[Id, ...]
     genre_names: tuple[str, ...]
-
-
-def format_score(score: float) -> str:
-    """Return a score as text, on any scale.
-
-    >>> format_score(0.0123), format_score(4.5678), format_score(67310)
-    ('0.0123', '4.568', '67,310')
-    """
-    return f"{score:,.0f}" if abs(score) >= 1000 else f"{score:.4g}"
 
 
 class PublishedFile:
@@ -250,7 +208,12 @@ class PublishedFile:
         return [row["item_id"] for row in rows if wanted.matches(row)]
 
     def describe(
-        self, item_ids: Sequence[Id], scores: Sequence[float], n: int, kind: str | None = None
+        self,
+        item_ids: Sequence[Id],
+        scores: Sequence[float],
+        n: int,
+        kind: str | None = None,
+        because: Sequence[Sequence[Id]] | None = None,
     ) -> list[Recommendation]:
         """Return the first n items of a list that was computed elsewhere, in the form of `recommendations`.
 
@@ -258,6 +221,7 @@ class PublishedFile:
             item_ids: the items, best first.
             scores: score of each item.
             n, kind: as for `recommendations`.
+            because: ids of the items that each item is recommended for; None: nothing is known.
 
         Raises:
             UsageError: the kind is unknown; the message lists the known kinds.
@@ -276,7 +240,7 @@ class PublishedFile:
             """,
             {"items": list(item_ids), "scores": list(scores), "kind": kind, "n": min(n, len(item_ids))},
         )
-        return [_recommendation(row) for row in rows]
+        return self._with_reasons(rows, [because[row["rank"] - 1] if because else () for row in rows])
 
     def recommendations(self, user_id: Id, n: int, kind: str | None = None) -> list[Recommendation]:
         """Return the first n items of a user's list, best first; empty if the user already has every item.
@@ -293,7 +257,7 @@ class PublishedFile:
         self.check_user(user_id)
         rows = self._rows(
             f"""
-            SELECT {_ITEM_OF_LIST}, lists.rating
+            SELECT {_ITEM_OF_LIST}, lists.rating, lists.because
             FROM recommendations AS lists
             JOIN items ON items.item_id = lists.item_id
             WHERE lists.user_id = $user_id
@@ -303,7 +267,17 @@ class PublishedFile:
         )
         if kind is not None:
             rows = [row for row in rows if row["kind"] == kind]
-        return [_recommendation(row) for row in rows[:n]]
+        return self._with_reasons(rows[:n], [row.pop("because") or () for row in rows[:n]])
+
+    def _with_reasons(self, rows: list[dict[str, Any]], because: Sequence[Sequence[Id]]) -> list[Recommendation]:
+        """Return the rows as recommendations, with the titles of the items that each is recommended for."""
+        ids = sorted({item_id for reasons in because for item_id in reasons})
+        query = f"SELECT item_id, {name_sql()} AS title FROM items WHERE list_contains($ids, item_id)"
+        named = {row["item_id"]: Reason(**row) for row in self._rows(query, {"ids": ids})} if ids else {}
+        return [
+            recommendation(row, [named[item_id] for item_id in reasons])
+            for row, reasons in zip(rows, because, strict=True)
+        ]
 
     def find_user(self, text: str, pseudonym_of: Callable[[str], int | None]) -> Id:
         """Return the id of a user as a person types it: an id of the source or, where names were replaced, a name.
@@ -419,14 +393,3 @@ def open_without_lock(path: Path) -> Iterator[PublishedFile]:
     with contextlib.ExitStack() as stack:
         readable = stack.enter_context(path_without_lock(path)) if path.exists() else path
         yield stack.enter_context(PublishedFile(readable))
-
-
-_ITEM_OF_LIST = f"""
-lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres,
-lists.score, items.episodes, items.members, items.site_score, items.synopsis, items.creators, items.language,
-items.image_url, items.is_adult
-"""
-
-
-def _recommendation(row: dict[str, Any]) -> Recommendation:
-    return Recommendation(**row | {name: tuple(row[name] or ()) for name in ("genres", "creators")})

@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.serving.cold_start import reason_ids
 from recsys_dagster.serving.filters import EVERYTHING, ItemFilter
-from recsys_dagster.serving.lookup import Id, PublishedFile, Recommendation
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.serving.recommendation import Id, Recommendation
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from recsys_dagster.data.interactions import Interactions
     from recsys_dagster.models.base import Model
     from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -47,12 +50,14 @@ class KnownUser:
     Attributes:
         index: of the user.
         has: (n,) int32 indices of the items that the user has.
+        train: the user's interactions in the training fold, which the models have learnt from.
         n_users, n_items: sizes of the index spaces.
         id_map_hash: of the warehouse that they belong to.
     """
 
     index: int
     has: "NDArray[np.int32]"
+    train: "Interactions"
     n_users: int
     n_items: int
     id_map_hash: str
@@ -117,7 +122,7 @@ def read_user(run: "DomainRun", user_id: Id) -> KnownUser:
     """Return a user in the index space of the warehouse; RecsysError if it has no such user."""
     import numpy as np
 
-    from recsys_dagster.warehouse.arrays import id_map_hash, load_source_ids
+    from recsys_dagster.warehouse.arrays import id_map_hash, load_source_ids, read_fold
 
     user_ids, item_ids = load_source_ids(run.warehouse)
     found = np.flatnonzero(user_ids == user_id)
@@ -140,8 +145,9 @@ def read_user(run: "DomainRun", user_id: Id) -> KnownUser:
             """,
             {"index": index},
         ).fetchnumpy()["item_idx"]
+        train = read_fold(connection, "train", user=index)
     return KnownUser(
-        index, np.ma.getdata(has).astype(np.int32), len(user_ids), len(item_ids), id_map_hash(run.warehouse)
+        index, np.ma.getdata(has).astype(np.int32), train, len(user_ids), len(item_ids), id_map_hash(run.warehouse)
     )
 
 
@@ -169,7 +175,8 @@ def _list_of(
         kept = [place for place, item in enumerate(items.tolist()) if item_ids[item] in among][:n]
         items, scores = items[kept], scores[kept]
     listed = [item_ids[item] for item in items.tolist()]
-    described = published.describe(listed, scores.tolist(), len(listed)) if listed else []
+    because = reason_ids(model, user.train, items, item_ids)
+    described = published.describe(listed, scores.tolist(), len(listed), because=because) if listed else []
     explained, rated_by = _with_meaning(run, published, user, model, items, described)
     return ModelList(name, version, explained, False, rated_by)
 

@@ -10,7 +10,8 @@ import duckdb
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import FORMAT_VERSION, Id, Provenance
+from recsys_dagster.serving.lookup import FORMAT_VERSION, Provenance
+from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.swap import set_log_aside
 from recsys_dagster.warehouse.schemas import create_statements, published_reference, published_tables
 
@@ -48,6 +49,7 @@ def publish(
     provenance: Provenance,
     explain: "Explain | None" = None,
     similar: "tuple[NDArray[np.int32], NDArray[np.float32]] | None" = None,
+    popularity: "Mapping[int | None, NDArray[np.int64]] | None" = None,
     histories: "Iterable[pa.RecordBatch]" = (),
     history: "Sequence[Decision]" = (),
     reference: "Mapping[str, pa.Table] | None" = None,
@@ -71,6 +73,8 @@ def publish(
         provenance: origin of the lists.
         explain: says which items of a user's history the items of the list are recommended for; None: nothing can.
         similar: (n_items, k) similar items of each item index, -1 where there are fewer, and their similarities.
+        popularity: (n_items,) number of interactions of each item index, by the number of days before the last
+            interaction that are counted, None for all time; None: unknown.
         histories: rows of `user_history`.
         history: decisions about the champion, the oldest first.
         reference: summary of the data, as tables by name, with which the next run compares its data.
@@ -98,6 +102,8 @@ def publish(
                 _insert_lists(connection, lists, user_ids, item_ids, provenance, predict, explain)
                 if similar is not None:
                     _insert(connection, "similar_items", _similar(*similar, item_ids))
+                for days, interactions in (popularity or {}).items():
+                    _insert(connection, "popular_items", _popular(days, interactions, item_ids))
                 for rows in histories:
                     _insert(connection, "user_history", rows)
                 _insert(connection, "items", items)
@@ -193,6 +199,24 @@ def _similar(items: "NDArray[np.int32]", scores: "NDArray[np.float32]", item_ids
             "rank": places.astype(np.int32) + 1,
             "similar_id": item_ids[items[rows, places]],
             "score": scores[rows, places],
+        }
+    )
+
+
+def _popular(days: int | None, counts: "NDArray[np.int64]", item_ids: "Ids") -> "pa.Table":
+    """Return the items with interactions, those with the most first; of equal ones the one with the lower id first."""
+    import numpy as np
+    import pyarrow as pa
+
+    by_id = np.argsort(item_ids, kind="stable")
+    order = by_id[np.argsort(-counts[by_id], kind="stable")]
+    order = order[counts[order] > 0]
+    return pa.table(
+        {
+            "days": pa.array([days] * len(order), pa.int32()),
+            "rank": np.arange(1, len(order) + 1, dtype=np.int32),
+            "item_id": item_ids[order],
+            "interactions": counts[order],
         }
     )
 

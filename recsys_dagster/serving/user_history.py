@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from recsys_dagster.serving.item_names import name_sql
-from recsys_dagster.serving.lookup import Id
+from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 GENRES_PER_ITEM = 3

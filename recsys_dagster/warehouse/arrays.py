@@ -42,6 +42,19 @@ QUALIFY position <= $n
 ORDER BY user_idx, position
 """
 
+POPULAR_DAYS = (1, 7, 30, 90, 365)
+"""Days before the last interaction whose popular items are published, beside those of all time."""
+
+_COUNTS = f"""
+SELECT
+    item_idx,
+    count(*) AS all_time,
+    {", ".join(f'count(*) FILTER ("at" > last - INTERVAL {days} DAY) AS days_{days}' for days in POPULAR_DAYS)}
+FROM features.interactions
+CROSS JOIN (SELECT max("at") AS last FROM features.interactions)
+GROUP BY item_idx
+"""
+
 _NO_TIME = np.iinfo(np.int64).min
 
 
@@ -200,6 +213,22 @@ def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterat
             yield pa.table(named | {name: rows.column(name) for name in ("position", "rating", "at")})
 
 
+def load_popularity(warehouse: Warehouse) -> dict[int | None, NDArray[np.int64]]:
+    """Return the (n_items,) int64 number of interactions of each item index, of all time (None) and by POPULAR_DAYS.
+
+    Where no interaction has a time, only those of all time are known.
+    """
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        n_items = read_sizes(connection)[1]
+        columns = _arrays(connection, _COUNTS)
+    names = {None: "all_time"} | {days: f"days_{days}" for days in POPULAR_DAYS}
+    counts = {days: np.zeros(n_items, np.int64) for days in names}
+    for days, name in names.items():
+        counts[days][columns["item_idx"]] = columns[name]
+    return {days: counted for days, counted in counts.items() if days is None or counted.any()}
+
+
 def _read_source_ids(connection: duckdb.DuckDBPyConnection, kind: str, *, is_text: bool) -> Ids:
     keys, texts = _arrays(
         connection,
@@ -236,8 +265,8 @@ def read_sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     ).fetchall()[0]
 
 
-def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
-    """Return the pairs of a fold, in the order of `features.interactions`."""
+def read_fold(connection: duckdb.DuckDBPyConnection, fold: str, user: int | None = None) -> Interactions:
+    """Return the pairs of a fold, of all users or of one user index, in the order of `features.interactions`."""
     # The table is stored in the order of user and item, and a scan keeps this order.
     timed, weighted = connection.execute(
         'SELECT count("at") > 0, count(weight) > 0 FROM features.interactions'
@@ -247,7 +276,7 @@ def read_fold(connection: duckdb.DuckDBPyConnection, fold: str) -> Interactions:
     columns = _arrays(
         connection,
         f"SELECT user_idx, item_idx, coalesce(rating, 'nan'::FLOAT) AS rating {time} {weight} "
-        f"FROM features.interactions WHERE fold = '{fold}'",
+        f"FROM features.interactions WHERE fold = '{fold}'" + ("" if user is None else f" AND user_idx = {user}"),
     )
     return Interactions(
         columns["user_idx"], columns["item_idx"], columns["rating"], columns.get("time"), columns.get("weight")

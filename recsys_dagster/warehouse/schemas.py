@@ -354,6 +354,17 @@ SIMILAR_ITEMS = Table(
     ),
     key=("item_id", "rank"),
 )
+POPULAR_ITEMS = Table(
+    "main",
+    "popular_items",
+    (
+        Column("days", "INTEGER", "days before the last interaction that are counted; NULL for all time"),
+        Column("rank", "INTEGER", "place in the list of these days, from 1", nullable=False),
+        _ITEM,
+        Column("interactions", "BIGINT", "number of interactions in these days", nullable=False),
+    ),
+    key=("days", "rank"),
+)
 USER_HISTORY = Table(
     "main",
     "user_history",
@@ -417,6 +428,7 @@ PUBLISHED = (
     Table("main", "users", (_USER,), key=("user_id",)),
     RECOMMENDATIONS,
     SIMILAR_ITEMS,
+    POPULAR_ITEMS,
     USER_HISTORY,
     Table("main", "items", _ITEM_COLUMNS, key=("item_id",)),
     Table("main", "item_index", (_ITEM_INDEX, _ITEM), key=("item_idx",)),

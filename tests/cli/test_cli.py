@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from database_client import connected
 from small_publication import ITEMS, items_table, publish_small
@@ -76,6 +77,30 @@ class TestRecommend:
         assert synopsis.strip() == "A tale."
         assert "A tale." not in Typed(capsys, "recommend", "-d", "anime", "-u", "40").out
 
+    def test_why_names_the_titles_that_an_item_is_recommended_for(
+        self, capsys: pytest.CaptureFixture[str], published_home: Path
+    ) -> None:
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "-n", "3", "--why")
+        assert typed.err == "popularity cannot say which of the user's titles it recommends these for.\n"
+
+        def explain(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+            """The second item of a list is recommended for items 999 and 100, and nothing else is explained."""
+            reasons = np.full((*items.shape, 3), -1, np.int32)
+            reasons[:, 1, :2] = [3, 1]
+            return reasons
+
+        publish_small(published_home / "published" / "anime.duckdb", explain=explain)
+        lines = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "--why").out.splitlines()
+        assert lines[2].split()[1] == "Mushishi"
+        assert lines[3].strip() == "because of Never recommended, Kimi no Na wa."
+        assert "because" not in Typed(capsys, "recommend", "-d", "anime", "-u", "7").out
+        typed = Typed(capsys, "recommend", "-d", "anime", "-u", "7", "--json")
+        (_, second, _) = json.loads(typed.out)["recommendations"]
+        assert second["because"] == [
+            {"item_id": 999, "title": "Never recommended"},
+            {"item_id": 100, "title": "Kimi no Na wa."},
+        ]
+
     def test_json_has_everything_known_about_each_title(self, capsys: pytest.CaptureFixture[str]) -> None:
         typed = Typed(capsys, "recommend", "-d", "anime", "-u", "40", "--json")
         assert json.loads(typed.out) == {
@@ -96,6 +121,7 @@ class TestRecommend:
                     "rating": None,
                     "probability": None,
                     "similarity": None,
+                    "because": [],
                     "episodes": 1,
                     "members": 10,
                     "site_score": 8.5,

@@ -135,3 +135,20 @@ def test_an_input_that_cannot_be_parsed_is_an_error_in_one_line(movie_run: Any, 
     done = recommend(movie_run, *words)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
+
+
+def test_why_names_titles_of_the_user_for_published_and_live_lists(
+    movie_run: Any, liked: list[tuple[int, str]]
+) -> None:
+    ((user,),) = published(movie_run, "SELECT min(user_id) FROM recommendations")
+    owned = {item for (item,) in published(movie_run, f"SELECT item_id FROM user_history WHERE user_id = {user}")}
+    done = recommend(movie_run, "--user", str(user), "--model", "ease", "-n", "5", "--why", "--json")
+    assert done.returncode == 0, done.stderr
+    items = json.loads(done.stdout)["recommendations"]
+    assert any(item["because"] for item in items)
+    assert {reason["item_id"] for item in items for reason in item["because"]} <= owned
+
+    words = [word for _, title in liked for word in ("--liked", title)]
+    done = recommend(movie_run, *words, "--model", "ease", "-n", "3", "--why")
+    assert done.returncode == 0, done.stderr
+    assert "because of" in done.stdout

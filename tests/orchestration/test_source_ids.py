@@ -109,7 +109,15 @@ def test_the_published_tables_have_the_ids_of_the_source_in_its_type(both: Home)
         "shop",
         "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE column_name IN ('user_id', 'item_id')",
     )
-    of_items = {"recommendations", "items", "item_index", "item_ratings", "similar_items", "user_history"}
+    of_items = {
+        "recommendations",
+        "items",
+        "item_index",
+        "item_ratings",
+        "similar_items",
+        "popular_items",
+        "user_history",
+    }
     assert {table for table, _, _ in types} == {"users", *of_items}
     assert {kind for _, _, kind in types} == {"VARCHAR"}
     for table in of_items:

@@ -13,7 +13,8 @@ from small_publication import ITEM_IDS, ITEMS, items_table, provenance, publish_
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import TopN
 from recsys_dagster.serving.item_finder import ItemFinder
-from recsys_dagster.serving.lookup import PublishedFile, Recommendation, format_score
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.serving.recommendation import Recommendation, format_score
 
 DESCRIBED = Recommendation(
     0, 0, "", None, "Movie", 2016, ("Drama", "Slice of Life"), 0,

@@ -9,7 +9,14 @@ import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded, load_fold, load_ids, load_training_data
+from recsys_dagster.warehouse.arrays import (
+    id_map_hash,
+    load_excluded,
+    load_fold,
+    load_ids,
+    load_popularity,
+    load_training_data,
+)
 from recsys_dagster.warehouse.build import build_features
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -218,3 +225,21 @@ def test_features_without_clean_tables_say_what_to_do_first(tmp_path: Path) -> N
         build_features(warehouse, seed=1)
     with pytest.raises(RecsysError, match="materialise the group 'features' first"):
         load_fold(warehouse, "test")
+
+
+def test_popularity_counts_the_days_before_the_last_interaction(tmp_path: Path) -> None:
+    day = 86_400
+    films = "movieId,title,genres\n" + "".join(f"{i},F,Drama\n" for i in range(1, 4))
+    times = {(1, 1): 0, (2, 1): 0, (1, 2): 394 * day, (2, 2): 400 * day, (1, 3): 399 * day + 1}
+    ratings = RATINGS_HEADER + "".join(f"{user},{item},4,{T + time}\n" for (user, item), time in times.items())
+    warehouse = build(tmp_path, "movielens", {"movies.csv": films, "ratings.csv": ratings}, features=True)
+    counts = {days: counted.tolist() for days, counted in load_popularity(warehouse).items()}
+    assert counts[None] == [2, 2, 1]
+    assert counts[1] == [0, 1, 1]
+    assert counts[7] == counts[365] == [0, 2, 1]
+
+
+def test_popularity_without_times_is_that_of_all_time(tmp_path: Path) -> None:
+    ratings = "userId,movieId,rating,timestamp\n1,1,4,\n1,2,4,\n"
+    warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings}, features=True)
+    assert list(load_popularity(warehouse)) == [None]

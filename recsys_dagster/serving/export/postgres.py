@@ -21,6 +21,7 @@ _INDICES = {
     "items": ("item_id",),
     "users": ("user_id",),
     "similar_items": ("item_id", "rank"),
+    "popular_items": ("days", "rank"),
 }
 """Unique columns by which an application looks up."""
 

@@ -2,7 +2,7 @@
 
 import duckdb
 
-TABLES = ("recommendations", "items", "users", "leaderboard", "provenance", "similar_items")
+TABLES = ("recommendations", "items", "users", "leaderboard", "provenance", "similar_items", "popular_items")
 """Exported where the published file has them."""
 
 

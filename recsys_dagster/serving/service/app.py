@@ -23,7 +23,7 @@ from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.feedback import FeedbackSpool
 from recsys_dagster.serving.item_finder import normalise
-from recsys_dagster.serving.lookup import Id
+from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.service.answers import (
     Filters,
     items_answer,
@@ -179,7 +179,7 @@ class _Endpoints:
         user = snapshot.users.find(user_id)
         if user is None:
             rows: NDArray[np.int64] | None = None
-            items = snapshot.popular
+            items = snapshot.popular_items()
         else:
             rows = np.arange(*snapshot.lists.offsets[user : user + 2])
             items = snapshot.lists.items[rows]
@@ -249,18 +249,25 @@ class _Endpoints:
     async def popular(
         self,
         domain: str,
+        window: Annotated[
+            int | None, Query(description="Days before the last interaction; all time if absent.")
+        ] = None,
         n: Number = 10,
         kind: str | None = None,
         genre: str | None = None,
         year_from: Year = None,
         include_adult: bool = False,
     ) -> Response:
-        """The items with the most interactions."""
+        """The items with the most interactions, of all time or of the last days of the data."""
         snapshot = self._snapshot(domain)
-        allowed = Filters(kind, genre, year_from, include_adult).allow(snapshot, snapshot.popular)
-        return Response(
-            items_answer(snapshot, {"domain": domain}, snapshot.popular[allowed][:n].tolist()), media_type=JSON
-        )
+        windows = [days for days in snapshot.popular_days if days]
+        if window is not None and window not in windows:
+            known = f"days that are counted: {', '.join(map(str, windows))}" if windows else "this domain has no times"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{window}: {known}", "window")
+        items = snapshot.popular_items(window or 0)
+        allowed = Filters(kind, genre, year_from, include_adult).allow(snapshot, items)
+        head = {"domain": domain} | ({} if window is None else {"window": window})
+        return Response(items_answer(snapshot, head, items[allowed][:n].tolist()), media_type=JSON)
 
     @endpoint("GET", "/v1/{domain}/items/{item_id:path}/similar")
     async def similar(self, domain: str, item_id: str, n: Number = 10) -> Response:

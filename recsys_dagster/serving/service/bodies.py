@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recsys_dagster.serving.lookup import Id
+from recsys_dagster.serving.recommendation import Id
 
 MAX_N = 100
 """Longest list that one request may ask for."""

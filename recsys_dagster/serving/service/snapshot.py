@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
-from recsys_dagster.serving.lookup import Id, Provenance
+from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.recommendation import Id
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands for a time that is unknown."""
@@ -116,7 +117,8 @@ class Snapshot:
         histories: the latest items of each user; the scores are their ratings, NaN without one.
         times: int64 seconds since 1970 of each entry of `histories`; the smallest int64 where it is unknown.
         rarity: (n_users,) float32 mean −log₂ of the share of all interactions that the items of a history have.
-        popular: (n_items,) int32 positions of the items, those with the most ratings first.
+        popular: the items by number of interactions, one list for each of `popular_days`.
+        popular_days: days before the last interaction that are counted; 0 for all time.
         model_items: (n_model_items,) int32 position of the item of each index of the models.
     """
 
@@ -135,8 +137,8 @@ class Snapshot:
         self.because, self.times, self.rarity = self._map("because"), self._map("times"), self._map("rarity")
         self.similar, self.histories = self._lists("similar"), self._lists("histories")
         self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
-        self.genres, self.popular = self._map("genres"), self._map("popular")
-        self.model_items = self._map("model_items")
+        self.genres, self.model_items = self._map("genres"), self._map("model_items")
+        self.popular, self.popular_days = self._lists("popular"), tuple(meta["popular_days"])
         self._fields, self._names = Texts(folder, "fields"), Texts(folder, "names")
 
     @cached_property
@@ -145,6 +147,13 @@ class Snapshot:
         known = ("title", "title_english", "kind", "year")
         rows = ({name: fields[name] for name in known} for fields in map(self.item, range(len(self.items))))
         return ItemFinder(NamedItem(item_id=self.items[place], **row) for place, row in enumerate(rows))
+
+    def popular_items(self, days: int = 0) -> NDArray[np.int32]:
+        """Return the positions of the items with interactions in one of `popular_days`, the most popular first.
+
+        Without any count there are none.
+        """
+        return self.popular.of(self.popular_days.index(days))[0] if self.popular_days else np.empty(0, np.int32)
 
     @cached_property
     def index_of_model_item(self) -> NDArray[np.int32]:

@@ -29,6 +29,7 @@ _MEMORY_LIMIT = "512MB"
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
 _SIMILAR = "SELECT item_id, similar_id, score FROM similar_items ORDER BY item_id, rank"
+_POPULAR = "SELECT coalesce(days, 0) AS days, item_id, interactions FROM popular_items ORDER BY 1, rank"
 _HISTORIES = "SELECT user_id, item_id, rating FROM user_history"
 _ITEMS = f"""
 SELECT item_id, {name_sql()} AS title, title_english, kind, year, genres, creators, image_url, is_adult
@@ -97,13 +98,18 @@ def _write(path: Path, folder: Path) -> None:
         _save(folder, users=_ids(users), items=_ids(item_ids))
         _write_lists(connection, folder, "lists", _LISTS, users, item_ids)
         _write_lists(connection, folder, "similar", _SIMILAR, item_ids, item_ids)
+        days = connection.sql(
+            "SELECT DISTINCT coalesce(days, 0) AS days FROM popular_items ORDER BY 1"
+        ).to_arrow_table()
+        meta["popular_days"] = days.column(0).to_pylist()
+        _write_lists(connection, folder, "popular", _POPULAR, days.column(0).combine_chunks(), item_ids)
         _write_lists(connection, folder, "histories", _HISTORIES, users, item_ids)
         ratings = connection.sql("SELECT rating FROM recommendations").to_arrow_table().column(0)
         _save(folder, ratings=ratings.fill_null(np.nan).to_numpy())
         _write_reasons(connection, folder, item_ids)
         _write_history_facts(connection, folder)
         meta |= _write_items(folder, items)
-        _write_order(connection, folder, item_ids)
+        _write_model_items(connection, folder, item_ids)
         board = connection.sql("SELECT * FROM leaderboard ORDER BY ALL").to_arrow_table().to_pylist()
         meta["leaderboard"] = [{name: _known(value) for name, value in row.items()} for row in board]
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -134,7 +140,7 @@ def _write_lists(
         last = who[-1] if len(who) else last
         lengths[1:] += np.bincount(who, minlength=len(owners))
         listed[place:stop] = _places(batch.column(1), items)
-        scores[place:stop] = batch.column(2).fill_null(np.nan).to_numpy()
+        scores[place:stop] = batch.column(2).cast(pa.float32()).fill_null(np.nan).to_numpy()
         place = stop
     _save(folder, **{f"{name}_offsets": np.cumsum(lengths)})
 
@@ -185,19 +191,10 @@ def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
     return {"kind_names": kinds.dictionary.to_pylist(), "genre_names": names}
 
 
-def _write_order(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
-    """Write the items by popularity, and the position of the item of each index of the models."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    counts = np.zeros(len(items), np.int64)
-    if "item_ratings" in tables:
-        counted = connection.sql("SELECT item_id, ratings FROM item_ratings").to_arrow_table()
-        counts[_places(counted.column(0).combine_chunks(), items)] = counted.column(1).to_numpy()
+def _write_model_items(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+    """Write the position of the item of each index of the models."""
     index = connection.sql("SELECT item_id FROM item_index ORDER BY item_idx").to_arrow_table().column(0)
-    _save(
-        folder,
-        popular=np.argsort(-counts, kind="stable").astype(np.int32),
-        model_items=_places(index.combine_chunks(), items),
-    )
+    _save(folder, model_items=_places(index.combine_chunks(), items))
 
 
 def _places(values: pa.Array, known: pa.Array) -> NDArray[np.int32]:

@@ -85,7 +85,7 @@ def test_postgresql_gets_every_table_with_an_index(published: Path, postgres: st
         cursor.execute("SELECT model, packages::json ->> 'recsys-dagster' FROM anime.provenance")
         assert cursor.fetchone() == ("popularity", "0.1.0")
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE schemaname = 'anime'")
-        assert cursor.fetchone() == (4,)
+        assert cursor.fetchone() == (5,)
 
 
 def test_readers_of_postgresql_never_see_a_mix(published: Path, postgres: str) -> None:

@@ -11,8 +11,8 @@ from small_publication import publish_small, publish_wide
 from recsys_dagster.serving.service import publications
 
 
-def titles(answer: httpx.Response) -> list[str]:
-    return [item["title"] for item in answer.json()["recommendations"]]
+def titles(answer: httpx.Response, name: str = "recommendations") -> list[str]:
+    return [item["title"] for item in answer.json()[name]]
 
 
 def test_a_user_gets_the_published_list_with_the_fields_of_the_items(serve: Serve) -> None:
@@ -66,6 +66,9 @@ def test_filters_choose_among_the_items(serve: Serve, parameters: dict, expected
         ("/v1/anime/users/7/recommendations?n=1000000", 422, "n"),
         ("/v1/anime/users/7/recommendations?kind=Opera", 422, "kind"),
         ("/v1/anime/items?query=", 422, "query"),
+        ("/v1/anime/items/popular?window=8", 422, "window"),
+        ("/v1/anime/items/popular?window=0", 422, "window"),
+        ("/v1/anime/items/popular?window=week", 422, "window"),
         ("/nothing/here", 404, None),
     ],
 )
@@ -83,7 +86,10 @@ def test_items_are_found_by_name_and_listed_by_popularity(serve: Serve) -> None:
     client = serve()
     found = client.get("/v1/anime/items", params={"query": "mushi"}).json()["items"]
     assert [item["item_id"] for item in found] == [310]
-    assert len(client.get("/v1/anime/items/popular", params={"n": 3}).json()["items"]) == 3
+    assert titles(client.get("/v1/anime/items/popular", params={"n": 2}), "items") == ["Kimi no Na wa.", "Mushishi"]
+    lately = client.get("/v1/anime/items/popular", params={"window": 7})
+    assert titles(lately, "items") == ["<b>Bold</b> & [red]Brash[/red]", "Mushishi"]
+    assert lately.json()["window"] == 7
 
 
 def test_the_leaderboard_has_intervals_and_names_the_champion(serve: Serve) -> None:
