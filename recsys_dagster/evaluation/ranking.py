@@ -51,10 +51,12 @@ class ListContext:
     histories: sp.csr_array
     exclude: sp.csr_array | None
 
-    def of_users(self, users: NDArray[np.int32], items: NDArray[np.int32], hits: NDArray[np.bool_]) -> RecommendedLists:
-        """Return the lists of some users with what the users had before."""
+    def of_users(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], hits: NDArray[np.bool_], relevant: sp.csr_array
+    ) -> RecommendedLists:
+        """Return the lists of some users with what is relevant to them and what they had before."""
         excluded = None if self.exclude is None else self.exclude[users]
-        return RecommendedLists(items, hits, self.histories[users], excluded, self.catalogue)
+        return RecommendedLists(items, hits, relevant, self.histories[users], excluded, self.catalogue)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def rank(
             listed = items[:, :k]
             counts += np.bincount(listed[listed >= 0], minlength=len(counts))
         if context is not None:
-            lists = context.of_users(users[rows], items, hits)
+            lists = context.of_users(users[rows], items, hits, relevant.matrix(rows))
             values["history_popularity"][rows] = history_popularity(lists)
             for k, list_metric in list_metrics:
                 values[list_metric.column(k)][rows] = list_metric.function(lists, k)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
@@ -61,6 +62,16 @@ class RelevantPairs:
     def counts(self, n_rows: int) -> NDArray[np.int64]:
         """Return (n_rows,) the number of relevant items of each row."""
         return np.bincount(self.rows, minlength=n_rows)
+
+    def matrix(self, rows: NDArray[np.integer]) -> sp.csr_array:
+        """Return the (len(rows), n_items) CSR of ones at the relevant items of some rows."""
+        firsts = rows.astype(np.int64) * self.n_items
+        starts, stops = np.searchsorted(self.keys, firsts), np.searchsorted(self.keys, firsts + self.n_items)
+        lengths = stops - starts
+        pointers = np.concatenate([[0], np.cumsum(lengths)])
+        chosen = np.arange(pointers[-1]) + np.repeat(starts - pointers[:-1], lengths)
+        ones = np.ones(len(chosen), np.float32)
+        return sp.csr_array((ones, self.keys[chosen] % self.n_items, pointers), shape=(len(rows), self.n_items))
 
     def positions(self, rows: NDArray[np.integer], items: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the position in `keys` of each of the (len(rows), k) listed items; -1 if there is no relevant item."""

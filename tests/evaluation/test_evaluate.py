@@ -200,6 +200,9 @@ def test_with_the_training_data_there_are_metrics_beyond_accuracy():
         ("popularity_lift", 2): 0,
         # User 0 has item 0, so popularity would list 1 and 2, as the model does: no hit is unexpected.
         ("serendipity", 2): 0,
+        ("long_tail_share", 2): 0,  # of the five items, each of one user, only the last, 4, is in the tail
+        # All items weigh alike, so that it is the NDCG.
+        ("debiased_ndcg", 2): metric_of(evaluation, "ndcg", 2).value,
         ("genre_diversity", 2): 0.5,  # Drama and Crime; Drama and Drama
         ("gini", 2): (-4 * 0 - 2 * 0 + 0 * 1 + 2 * 1 + 4 * 2) / (5 * 4),
         ("overlap", 10): 1,  # the scores are the same for all users

@@ -26,3 +26,6 @@ def test_listed_items_are_found_among_the_relevant_items_of_their_own_row(
             assert (place >= 0) == ((row, item) in pairs)
             if place >= 0:
                 assert (relevant.rows[place], relevant.items[place]) == (row, item)
+    of_rows = relevant.matrix(table[:, 0]).toarray()
+    expected = [[float((row, item) in pairs) for item in range(N_ITEMS)] for row in table[:, 0]]
+    np.testing.assert_array_equal(of_rows, np.array(expected, dtype=np.float32).reshape(-1, N_ITEMS))

@@ -134,6 +134,40 @@ def serendipity(lists: RecommendedLists, k: int) -> Values:
     return share
 
 
+def long_tail_share(lists: RecommendedLists, k: int) -> Values:
+    """Return the share of the first k items of each list that are outside the head of the catalogue, in [0, 1].
+
+    The head are the fewest items that together have 80 % of the interactions of the training fold.
+
+    Source: Abdollahpouri, Burke, Mobasher, Managing popularity bias in recommender systems with personalized
+    re-ranking, FLAIRS 2019 (average percentage of long-tail items).
+    """
+    return _mean_over_items(lists.items, lists.catalogue.is_long_tail.astype(np.float64), k)
+
+
+def debiased_ndcg(lists: RecommendedLists, k: int) -> Values:
+    """Return the NDCG@k of gains that are weighted by the inverse propensity of the item to be seen, in [0, 1].
+
+    Whether a user has an item depends on how often it is shown, which is nearly how popular it is. A relevant item that
+    n users of the training fold have therefore weighs n^(−½), one that nobody has as much as one that one user has. The
+    perfect list has the relevant items by falling weight. NaN for a user without a relevant item.
+
+    Source: Saito, Yaginuma, Nishino, Sakata, Nakata, Unbiased recommender learning from missing-not-at-random implicit
+    feedback, WSDM 2020, section 5 (the propensity), here normalised for each user as NDCG is.
+    """
+    weights = np.maximum(lists.catalogue.counts, 1) ** -0.5
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    rows, ranks = np.nonzero(lists.hits[:, :k])
+    gained = np.bincount(rows, weights[lists.items[rows, ranks]] * discounts[ranks], len(lists.items))
+    relevant = lists.relevant.tocoo()
+    order = np.lexsort((-weights[relevant.col], relevant.row))
+    owners, best = relevant.row[order], weights[relevant.col[order]]
+    places = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    within = places < k
+    ideal = np.bincount(owners[within], best[within] * discounts[places[within]], len(lists.items))
+    return _divide(gained, ideal)
+
+
 def coverage(times_recommended: NDArray[np.integer]) -> float:
     """Return the share of the catalogue that is in at least one list, in [0, 1].
 
@@ -190,6 +224,6 @@ def _matrix(items: NDArray[np.int32], k: int, n_items: int) -> sp.csr_array:
     return sp.csr_array((np.ones(len(columns)), columns, pointers), shape=(len(items), n_items))
 
 
-def _divide(total: Values, count: NDArray[np.number]) -> Values:
+def _divide(total: NDArray[np.number], count: NDArray[np.number]) -> Values:
     ratio: Values = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
     return ratio

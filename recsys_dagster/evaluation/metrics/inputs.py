@@ -7,6 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+HEAD_SHARE = 0.8
+"""Share of the interactions that the items of the head have."""
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -46,6 +49,15 @@ class Catalogue:
         ranks[np.argsort(-self.counts, kind="stable")] = np.arange(len(self.counts))
         return ranks
 
+    @cached_property
+    def is_long_tail(self) -> NDArray[np.bool_]:
+        """(n_items,) whether the item is not among the fewest items with `HEAD_SHARE` of all interactions."""
+        by_rank = np.empty(len(self.counts), dtype=np.int64)
+        by_rank[self.popularity_ranks] = self.counts
+        before = np.cumsum(by_rank) - by_rank
+        is_tail: NDArray[np.bool_] = (before >= HEAD_SHARE * self.counts.sum())[self.popularity_ranks]
+        return is_tail
+
 
 @dataclass(frozen=True)
 class RecommendedLists:
@@ -54,6 +66,7 @@ class RecommendedLists:
     Attributes:
         items: (n, K) int32 item indices, best first; -1 where a list is shorter.
         hits: (n, K) bool, whether the item at that rank is relevant to the user.
+        relevant: (n, n_items) CSR of ones, the items that are relevant to the user, listed or not.
         histories: (n, n_items) CSR of ones, the users' pairs in the training fold.
         excluded: (n, n_items) CSR of ones, further pairs that the lists leave out; None where there are none.
         catalogue: the items.
@@ -61,6 +74,7 @@ class RecommendedLists:
 
     items: NDArray[np.int32]
     hits: NDArray[np.bool_]
+    relevant: sp.csr_array
     histories: sp.csr_array
     excluded: sp.csr_array | None
     catalogue: Catalogue

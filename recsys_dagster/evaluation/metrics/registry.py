@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from recsys_dagster.data.list_lengths import LONG_LIST, SHORT_LIST
 from recsys_dagster.evaluation.metrics.beyond_accuracy import (
     coverage,
+    debiased_ndcg,
     genre_diversity,
     gini,
     list_popularity,
+    long_tail_share,
     miscalibration,
     novelty,
     overlap,
@@ -78,6 +80,24 @@ RANKING_METRICS = (
     ),
 )
 LIST_METRICS = (
+    ListMetric(
+        "debiased_ndcg",
+        "Debiased NDCG",
+        Family.BEYOND_ACCURACY,
+        True,
+        "",
+        "NDCG, each relevant item weighted by (users who have it)^(−½)",
+        debiased_ndcg,
+    ),
+    ListMetric(
+        "long_tail_share",
+        "Long-tail share",
+        Family.BEYOND_ACCURACY,
+        True,
+        "",
+        "share of the list outside the fewest items with 80 % of the interactions",
+        long_tail_share,
+    ),
     ListMetric(
         "serendipity",
         "Serendipity",

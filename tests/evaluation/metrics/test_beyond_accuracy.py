@@ -18,10 +18,21 @@ ITEMS = np.array([[3, 0, 4], [1, 2, -1], [1, 2, 3], [-1, -1, -1]], np.int32)
 unhurried = settings(max_examples=50)
 
 
-def lists_of(items, histories=HISTORIES, genres=GENRES, hits=None, excluded=None):
+def lists_of(items, histories=HISTORIES, genres=GENRES, hits=None, excluded=None, missed=None):
     items = np.asarray(items, np.int32)
     hits = np.zeros(items.shape, bool) if hits is None else np.asarray(hits, bool)
-    return RecommendedLists(items, hits, histories, excluded, Catalogue.of(histories, genres))
+    return RecommendedLists(
+        items, hits, relevant_items(items, hits, missed), histories, excluded, Catalogue.of(histories, genres)
+    )
+
+
+def relevant_items(items, hits, missed=None):
+    """The hits and, of each user, further relevant items."""
+    relevant = np.zeros((len(items), 9), np.float32)
+    relevant[np.nonzero(hits)[0], items[hits]] = 1
+    for user, others in enumerate(missed or []):
+        relevant[user, others] = 1
+    return sp.csr_array(relevant)
 
 
 LISTS = lists_of(ITEMS)
@@ -75,12 +86,12 @@ def test_serendipity_counts_hits_that_the_most_popular_items_of_a_user_do_not_ho
     catalogue = Catalogue(np.array([9, 7, 5, 3, 1]), np.zeros(5), GENRES)
     items = np.array([[2, 3], [4, 2], [3, 4]], np.int32)
     hits = np.array([[True, True], [True, True], [False, True]])
-    lists = RecommendedLists(items, hits, histories, None, catalogue)
+    lists = RecommendedLists(items, hits, relevant_items(items, hits), histories, None, catalogue)
     assert_allclose(beyond.serendipity(lists, 2), [1 / 2, 1 / 2, 1 / 2])  # 3; 4; 4, as 3 is no hit
     assert_allclose(beyond.serendipity(lists, 1), [1, 1, 0])  # popularity's lists of one are 1, 0 and 0
     # Another fold holds 1 for user 0: popularity would now list 2 and 3, and no hit is unexpected.
     excluded = sp.csr_array(np.array([[0, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32))
-    lists = RecommendedLists(items, hits, histories, excluded, catalogue)
+    lists = RecommendedLists(items, hits, relevant_items(items, hits), histories, excluded, catalogue)
     assert_allclose(beyond.serendipity(lists, 2), [0, 1 / 2, 1 / 2])
 
 
@@ -89,10 +100,36 @@ def test_missing_ranks_are_not_serendipitous_and_equally_popular_items_are_ranke
     items, hits = [[2, -1, -1], [-1, -1, -1]], [[True, False, False], [False, False, False]]
     histories = sp.csr_array(np.array([[1, 0, 0, 0, 0], [1, 1, 1, 1, 0]], np.float32))
     catalogue = Catalogue(np.array([3, 1, 1, 1, 0]), np.zeros(5), GENRES)
-    lists = RecommendedLists(np.array(items, np.int32), np.array(hits), histories, None, catalogue)
+    items, hits = np.array(items, np.int32), np.array(hits)
+    lists = RecommendedLists(items, hits, relevant_items(items, hits), histories, None, catalogue)
     assert_array_equal(beyond.serendipity(lists, 1), [1, 0])
     assert_array_equal(beyond.serendipity(lists, 2), [0, 0])  # popularity's second is 2
     assert_allclose(beyond.serendipity(lists, 3), [0, 0])
+
+
+def test_the_long_tail_is_what_the_fewest_items_with_four_fifths_of_the_interactions_leave():
+    # 8 + 3 of 14 are not yet four fifths, so that item 2 belongs to the head.
+    catalogue = Catalogue(np.array([1, 8, 1, 3, 1]), np.zeros(5), GENRES)
+    assert_array_equal(catalogue.is_long_tail, [False, False, True, False, True])
+    items = np.array([[0, 1, 4], [2, 4, -1], [-1, -1, -1]], np.int32)
+    nothing = sp.csr_array((3, 5), dtype=np.float32)
+    lists = RecommendedLists(items, items < -1, nothing, nothing, None, catalogue)
+    assert_allclose(beyond.long_tail_share(lists, 3), [1 / 3, 1, np.nan])
+    assert_allclose(beyond.long_tail_share(lists, 2), [0, 1, np.nan])
+
+
+def test_debiased_ndcg_weighs_what_few_users_have():
+    # 16, 4 and no users have the items 0, 1 and 2: they weigh 1/4, 1/2 and 1. User 0 gets 0 first and misses 2; user 1
+    # gets both of theirs in the best order, user 2 in the worst; to user 3 nothing is relevant.
+    catalogue = Catalogue(np.array([16, 4, 0]), np.zeros(3), GENRES[:3])
+    items = np.array([[0, 1], [1, 0], [0, 1], [0, 1]], np.int32)
+    hits = np.array([[True, False], [True, True], [True, True], [False, False]])
+    relevant = sp.csr_array(relevant_items(items, hits, [[2], [], [], []])[:, :3])
+    lists = RecommendedLists(items, hits, relevant, sp.csr_array((4, 3), dtype=np.float32), None, catalogue)
+    second = 1 / np.log2(3)
+    expected = [0.25 / (1 + 0.25 * second), 1, (0.25 + 0.5 * second) / (0.5 + 0.25 * second), np.nan]
+    assert_allclose(beyond.debiased_ndcg(lists, 2), expected)
+    assert_allclose(beyond.debiased_ndcg(lists, 1), [0.25, 1, 0.5, np.nan])
 
 
 def test_gini_is_0_for_equal_shares_and_the_most_for_one_item():
@@ -163,6 +200,7 @@ def test_permuting_users_permutes_the_values_and_the_ranges_hold(lists, k, rando
     moved = RecommendedLists(
         lists.items[order],
         lists.hits[order],
+        lists.relevant[order],
         lists.histories[order],
         None if lists.excluded is None else lists.excluded[order],
         lists.catalogue,
