@@ -148,7 +148,14 @@ class Settings(BaseSettings):
         "commas. Addresses may contain a password; it is not written anywhere.",
     )
     feedback: bool = Field(
-        False, description="Whether `recsys serve` stores feedback and which lists it served, under RECSYS_HOME."
+        False,
+        description="Whether `recsys serve` stores feedback and which lists it served, under RECSYS_HOME, and runs "
+        "learn from it.",
+    )
+    feedback_events: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("click", "like", "play", "purchase"),
+        description="Events of feedback that count as clicks and become interactions in the next run, separated by "
+        "commas; one with a rating always becomes a rating.",
     )
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(
@@ -185,7 +192,7 @@ class Settings(BaseSettings):
         0.1, ge=0, le=1, description="Share of the NDCG@10 of the least active users that a challenger may lose."
     )
 
-    @field_validator("models", "extra_models", "serve_cors", "export", mode="before")
+    @field_validator("models", "extra_models", "serve_cors", "export", "feedback_events", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value

@@ -14,13 +14,14 @@ def feedback(domain: DomainOption) -> None:
     """Print how often the items that `recsys serve` listed were clicked, by model and position.
 
     The service stores this with RECSYS_FEEDBACK=on. Several clicks on an item
-    of a list count once; the interval is Wilson's.
+    of a list count once; the interval is Wilson's. RECSYS_FEEDBACK_EVENTS says
+    what a click is.
     """
     settings = read_settings()
     layout, name = Layout(settings.home), get_domain(domain, settings).name
     from recsys_dagster.serving.feedback import click_through
 
-    rows = click_through(layout, name)
+    rows = click_through(layout, name, settings.feedback_events)
     if not rows:
         typer.echo(f"No list of {name} was served with RECSYS_FEEDBACK=on yet.")
         return

@@ -9,7 +9,6 @@ import dagster as dg
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declared import watched_files
-from recsys_dagster.ingest.manifest import read_manifest
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
@@ -156,14 +155,14 @@ def _state_of_files(run: DomainRun, identity: str | None) -> str:
         run: the domain.
         identity: of the archive in the mirror or of the declared files; None if there are none.
     """
-    manifest = read_manifest(run.dataset, run.settings)
+    manifest = run.fetched
     return " ".join([run.dataset.id, manifest.data_version if manifest else "-", identity or ""]).rstrip()
 
 
 def _are_new(run: DomainRun, identity: str | None) -> bool:
     """Return whether the files differ from those that the published lists were made from."""
     dataset = run.dataset
-    manifest = read_manifest(dataset, run.settings)
+    manifest = run.fetched
     if manifest is None:
         return identity is not None
     if identity is not None and identity != manifest.identity:

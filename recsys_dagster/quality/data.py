@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from recsys_dagster.ingest.feedback import FEEDBACK_FILE
 from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import ITEM_RATINGS, NOTHING_YET, RATING_COUNTS, VOLUMES, with_reference
 from recsys_dagster.runtime.formatting import format_row, format_share
@@ -32,14 +33,16 @@ def every_row_is_kept_or_rejected(run: DomainRun) -> list[Finding]:
 
 
 def few_rows_are_rejected(run: DomainRun) -> list[Finding]:
-    """The share of rejected rows is at most RECSYS_MAX_REJECTED in every raw file.
+    """The share of rejected rows is at most RECSYS_MAX_REJECTED in every raw file of the source.
+
+    Feedback is not meant: users click again and again, and on items that have gone since.
 
     Cure: `SELECT reason, count(*) FROM clean.rejected GROUP BY ALL` shows the reasons; the columns `source_file`,
     `line` and `raw` show the rows. Fix the file, or sql/sources/ if its format has changed; if the rows are rightly
     rejected, set RECSYS_MAX_REJECTED higher.
     """
     limit = run.settings.max_rejected
-    accounts = reconcile(run.warehouse)
+    accounts = [account for account in reconcile(run.warehouse) if account.file != FEEDBACK_FILE]
     with run.warehouse.connect() as connection:
         examples = {
             (file, reason): (line, raw)

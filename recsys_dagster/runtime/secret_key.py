@@ -27,9 +27,19 @@ def read_or_create_key(path: Path) -> bytes:
                 with os.fdopen(descriptor, "w") as file:
                     file.write(secrets.token_hex(KEY_BYTES) + "\n")
         descriptor = open_descriptor(path, os.O_RDONLY)
-        with os.fdopen(descriptor, "rb") as file:
-            os.fchmod(descriptor, _OWNER_ONLY)
-            content = file.read(1024)
+        os.fchmod(descriptor, _OWNER_ONLY)
+        os.close(descriptor)
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """Return the secret in a file, which may be in a folder that cannot be written to.
+
+    Raises:
+        RecsysError: the file is damaged, or is a link.
+    """
+    with os.fdopen(open_descriptor(path, os.O_RDONLY), "rb") as file:
+        content = file.read(1024)
     try:
         key = bytes.fromhex(content.decode("ascii"))
     except ValueError:

@@ -7,17 +7,15 @@ ignored: the client got no answer then.
 
 import json
 import os
+import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from recsys_dagster.runtime.layout import Layout
-
-CLICKS = ("click", "play", "purchase", "like")
-"""Events that count as a click."""
 
 
 class FeedbackSpool:
@@ -26,6 +24,8 @@ class FeedbackSpool:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._lock = threading.Lock()
+        # A process may have the id of one that was killed in the middle of a line.
+        self._name = secrets.token_hex(4)
 
     def add_event(self, domain: str, event: Mapping[str, Any]) -> None:
         """Store an event; it is on the disk when this returns.
@@ -42,7 +42,7 @@ class FeedbackSpool:
     def _append(self, domain: str, kind: str, record: Mapping[str, Any], *, sync: bool) -> None:
         folder = self._layout.feedback(domain)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{kind}-{datetime.now(UTC):%Y%m%d}-{os.getpid()}.jsonl"
+        path = folder / f"{kind}-{datetime.now(UTC):%Y%m%d}-{self._name}.jsonl"
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -79,12 +79,18 @@ class ClickThrough:
         return self.clicked / self.shown
 
 
-def click_through(layout: Layout, domain: str) -> list[ClickThrough]:
-    """Return the click-through by model and position; several clicks on an item of a list count once."""
+def click_through(layout: Layout, domain: str, clicks: Collection[str]) -> list[ClickThrough]:
+    """Return the click-through by model and position; several clicks on an item of a list count once.
+
+    Args:
+        layout: the paths under RECSYS_HOME.
+        domain: name of the domain.
+        clicks: events that count as a click.
+    """
     clicked = {
         (event["list_id"], str(event["item_id"]))
         for event in _records(layout, domain, "events")
-        if event.get("list_id") and event["event"] in CLICKS
+        if event.get("list_id") and event["event"] in clicks
     }
     shown: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
     for served in _records(layout, domain, "lists"):

@@ -27,7 +27,7 @@ ROWS_PER_BLOCK = 2**24
 """Raw interactions that are joined at once where a table is materialised by blocks of users."""
 
 _IDENTIFIED = """
-SELECT user_id, item_id FROM staging.interactions
+SELECT user_id, item_id FROM staging.all_interactions
 WHERE is_listing = {is_listing} AND user_id IS NOT NULL AND item_id IS NOT NULL
 """
 
@@ -219,7 +219,7 @@ def _create_by_blocks(connection: duckdb.DuckDBPyConnection, table: SqlTable, ro
         rows: number of raw interactions.
     """
     low, high = connection.execute(
-        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.interactions"
+        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.all_interactions"
     ).fetchall()[0]
     n_blocks = math.ceil(rows / ROWS_PER_BLOCK)
     connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
@@ -272,7 +272,7 @@ def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedF
                 file.lost_time,
             ],
         )
-    for name in ("unparsable", "line_shifts", "users"):
+    for name in ("unparsable", "line_shifts", "users", "feedback"):
         connection.execute(f"CREATE VIEW staging.{name} AS SELECT * FROM raw.{name}")
 
 

@@ -14,10 +14,11 @@ from recsys_dagster.ingest.declaration import (
     ListColumn,
 )
 from recsys_dagster.ingest.formats import ITEM_LISTS, ITEM_TEXTS, Column, SourceFile
-from recsys_dagster.ingest.manifest import Manifest, ManifestFile
+from recsys_dagster.ingest.manifest import Manifest, ManifestFile, is_declared_name
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.csv_values import quoted_name
 from recsys_dagster.warehouse.database import quoted
+from recsys_dagster.warehouse.feedback_rows import load_feedback
 from recsys_dagster.warehouse.file_loading import FileLoading, LoadedFile
 from recsys_dagster.warehouse.id_keys import IdColumn, create_keys, find_text, sample_has_text
 from recsys_dagster.warehouse.origin import IdType
@@ -68,8 +69,12 @@ def load_declared(
     Raises:
         RecsysError: a quoted field is never closed, too many rows cannot be read, or a file is not of its type.
     """
-    files = [_File(name.partition("/")[0], name, file) for name, file in sorted(manifest.files.items())]
-    return _DeclaredLoading(connection, scratch, declaration, files, max_rejected).load()
+    files = [
+        _File(name.partition("/")[0], name, file)
+        for name, file in sorted(manifest.files.items())
+        if is_declared_name(name)
+    ]
+    return _DeclaredLoading(connection, scratch, declaration, files, max_rejected).load(manifest)
 
 
 class _DeclaredLoading:
@@ -91,8 +96,8 @@ class _DeclaredLoading:
         self.max_rejected = max_rejected
         self.texts: dict[str, IdColumn] = {}
 
-    def load(self) -> tuple[list[LoadedFile], IdType, IdType]:
-        """Decide what the ids are, and load every file."""
+    def load(self, manifest: Manifest) -> tuple[list[LoadedFile], IdType, IdType]:
+        """Decide what the ids are, and load every file and the events of the service."""
         for column in ("user", "item"):
             if self._is_text(column):
                 self.texts[column] = self._id_column(column)
@@ -102,6 +107,14 @@ class _DeclaredLoading:
             loaded = self._try_load()
         if loaded is None:
             raise AssertionError("ids that are texts cannot fail to be whole numbers")
+        loaded += load_feedback(
+            self.connection,
+            manifest,
+            user_texts="user" in self.texts and not self.declaration.pseudonymise,
+            item_texts="item" in self.texts,
+            has_pseudonyms=self.declaration.pseudonymise,
+            sums_repeats=self.declaration.sums_repeats,
+        )
         self._create_users()
         user_ids: IdType = "pseudonym" if self.declaration.pseudonymise else "text"
         return loaded, user_ids if "user" in self.texts else "integer", "text" if "item" in self.texts else "integer"
@@ -307,7 +320,12 @@ class _DeclaredLoading:
 
     def _create_users(self) -> None:
         """Create raw.users: the ids of users that are texts and may be kept."""
-        keys = f"SELECT key AS user_id, source_id FROM {self.texts['user'].keys}" if "user" in self.texts else None
+        keys = None
+        if "user" in self.texts:
+            keys = (
+                f"SELECT key AS user_id, source_id FROM {self.texts['user'].keys} UNION"
+                " SELECT user_id, user_text FROM raw.feedback WHERE user_text IS NOT NULL"
+            )
         if keys is None or self.declaration.pseudonymise:
             keys = "SELECT NULL::BIGINT AS user_id, NULL::VARCHAR AS source_id WHERE FALSE"
         self.connection.execute(f"CREATE VIEW raw.users AS {keys}")

@@ -3,19 +3,21 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.ingest.catalogue import Dataset, get_dataset
+from recsys_dagster.ingest.feedback import with_feedback
 from recsys_dagster.ingest.manifest import Manifest, read_manifest
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.runtime.secret_key import read_or_create_key
 from recsys_dagster.settings import Settings, dataset_variable
-from recsys_dagster.warehouse.database import Warehouse, pseudonym
+from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.origin import Origin, read_origin
+from recsys_dagster.warehouse.pseudonyms import pseudonym_key, pseudonym_of
 
 
 class DomainRun:
@@ -47,7 +49,9 @@ class DomainRun:
         self.wait_seconds = wait_seconds
         self.on_wait = on_wait
         self.layout = Layout(settings.home)
-        self.warehouse = Warehouse(self.layout.warehouse(domain.name), settings.memory_limit, self._pseudonym_key)
+        self.warehouse = Warehouse(
+            self.layout.warehouse(domain.name), settings.memory_limit, partial(pseudonym_key, settings)
+        )
         self._locks = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -62,16 +66,9 @@ class DomainRun:
     ) -> None:
         self._locks.close()
 
-    def _pseudonym_key(self) -> bytes:
-        """Return the secret that the pseudonyms of users are derived from."""
-        secret = self.settings.pseudonym_key
-        return secret.get_secret_value().encode() if secret else read_or_create_key(self.layout.pseudonym_key())
-
     def pseudonym_of(self, name: str) -> int | None:
         """Return the number that replaces the name of a user; None if nothing was replaced under this RECSYS_HOME."""
-        if self.settings.pseudonym_key is None and not self.layout.pseudonym_key().exists():
-            return None
-        return pseudonym(name, self._pseudonym_key())
+        return pseudonym_of(name, self.settings)
 
     @property
     def dataset(self) -> Dataset:
@@ -101,13 +98,19 @@ class DomainRun:
         return replace(self.domain, scale=origin.scale, like_threshold=origin.liked_from)
 
     @property
+    def fetched(self) -> Manifest | None:
+        """The manifest of the files that were fetched last, with the feedback that was taken; None if none were."""
+        manifest = read_manifest(self.dataset, self.settings)
+        return None if manifest is None else with_feedback(manifest, self.settings)
+
+    @property
     def manifest(self) -> Manifest:
-        """The manifest of the files that were fetched last.
+        """The manifest of the files that were fetched last, with the feedback that was taken.
 
         Raises:
             RecsysError: nothing was fetched yet.
         """
-        manifest = read_manifest(self.dataset, self.settings)
+        manifest = self.fetched
         if manifest is None:
             raise RecsysError(f"{self.dataset.id}: not fetched yet; materialise raw/files (or `recsys run`) first")
         return manifest

@@ -18,6 +18,9 @@ _BOOKKEEPING = {
     "unparsable": ("source_file", "line", "raw"),
     "line_shifts": ("source_file", "position", "extra_lines"),
     "users": ("user_id", "source_id"),
+    "feedback": (
+        *("source_file", "position", "raw", "user_id", "item_id", "rating", "happened_at", "is_listing", "problem"),
+    ),
 }
 """Columns of the staging tables that are not made by SQL files."""
 

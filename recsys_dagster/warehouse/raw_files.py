@@ -8,7 +8,7 @@ For a file such as `ratings.csv` the catalogue has a view `raw.ratings` with the
 - `raw`: the text of the row without personal data; NULL where that is not known.
 
 `raw.unparsable` has the rows that could not be divided into fields, `raw.line_shifts` what is needed to compute the
-line of a row from its position, `raw.users` the ids of users that are texts.
+line of a row from its position, `raw.users` the ids of users that are texts, `raw.feedback` the events of the service.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.csv_values import quoted_name
 from recsys_dagster.warehouse.database import quoted
 from recsys_dagster.warehouse.declared_files import load_declared
+from recsys_dagster.warehouse.feedback_rows import create_feedback, load_feedback
 from recsys_dagster.warehouse.file_loading import FileLoading, LoadedFile
 from recsys_dagster.warehouse.origin import IdType
 
@@ -63,6 +64,7 @@ def load_raw(
     connection.execute(f"ATTACH {quoted(scratch / 'raw.duckdb')} AS raw")
     connection.execute("CREATE TABLE raw.unparsable (source_file VARCHAR, line BIGINT, raw VARCHAR)")
     connection.execute("CREATE TABLE raw.line_shifts (source_file VARCHAR, position BIGINT, extra_lines BIGINT)")
+    create_feedback(connection)
     if dataset.declaration is not None:
         return Loaded(*load_declared(connection, scratch, dataset.declaration, manifest, max_rejected=max_rejected))
     connection.execute("CREATE TABLE raw.users (user_id BIGINT, source_id VARCHAR)")
@@ -76,6 +78,9 @@ def load_raw(
             loading = FileLoading(connection, scratch, source, file, table=table_name(source))
             loaded.append(loading.load(max_rejected))
     has_names = any(column.personal for file in dataset.format.files for column in file.columns)
+    loaded += load_feedback(
+        connection, manifest, user_texts=False, item_texts=False, has_pseudonyms=has_names, sums_repeats=False
+    )
     return Loaded(loaded, "pseudonym" if has_names else "integer", "integer")
 
 

@@ -1,6 +1,16 @@
 -- Every row of the raw files that is in no table, and why.
 -- materialised as: table
-WITH rejected AS (
+WITH interaction_texts AS (
+    SELECT * FROM staging.interaction_texts
+    UNION ALL
+    SELECT
+        source_file,
+        position,
+        raw
+    FROM staging.feedback
+),
+
+rejected AS (
     -- The text of a row is put together for these few only.
     SELECT
         items_with_reason.source_file,
@@ -20,7 +30,7 @@ WITH rejected AS (
         rejected_interactions.reason,
         interaction_texts.raw
     FROM staging.rejected_interactions
-    INNER JOIN staging.interaction_texts
+    INNER JOIN interaction_texts
         ON
             rejected_interactions.source_file = interaction_texts.source_file
             AND rejected_interactions.position = interaction_texts.position

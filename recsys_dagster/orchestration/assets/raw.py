@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError, TransientError
+from recsys_dagster.ingest.feedback import take_feedback, with_feedback
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.orchestration.metadata import Materialized, location, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import for_each_domain
@@ -24,14 +25,17 @@ RETRIES = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL
 def raw_files(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The publisher's files, verified and unpacked, with a manifest that says where they came from.
 
-    The mirror is tried first, then the publisher; samples are generated. Nothing is fetched twice.
+    The mirror is tried first, then the publisher; samples are generated. Nothing is fetched twice. With RECSYS_FEEDBACK
+    the events that `recsys serve` was told of are one more file.
     """
     try:
         run = recsys.hold(context.partition_key)
         dataset = run.dataset
         context.log.info(f"{run.domain.name}: dataset {dataset.id}")
         with track_resources() as usage:
-            manifest = fetch(dataset, run.settings)
+            fetched = fetch(dataset, run.settings)
+            take_feedback(dataset, run.settings)
+            manifest = with_feedback(fetched, run.settings)
     except RecsysError as error:
         is_last = context.op_execution_context.retry_number >= RETRIES.max_retries
         if isinstance(error, TransientError) and not is_last:

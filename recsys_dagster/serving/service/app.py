@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -39,9 +39,12 @@ from recsys_dagster.serving.service.measures import Measures
 from recsys_dagster.serving.service.problems import ProblemError, install_problems
 from recsys_dagster.serving.service.publications import Publications
 from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
+from recsys_dagster.serving.service.users import find_user, stored_user
 from recsys_dagster.settings import Settings, read_settings
 
 JSON = "application/json"
+MAX_CLOCK_ERROR = timedelta(minutes=5)
+"""How far the clock of a client may be ahead; the time of such an event is that of its arrival."""
 _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -125,6 +128,7 @@ class _Endpoints:
 
     def __init__(self, settings: Settings, publications: Publications, measures: Measures) -> None:
         layout = Layout(settings.home)
+        self._settings = settings
         self._publications = publications
         self._measures = measures
         self._live = LiveModels(layout)
@@ -176,7 +180,7 @@ class _Endpoints:
         """The published list of a user. An unknown user gets the most popular items, and `fallback` says so."""
         snapshot = self._snapshot(domain)
         filters = Filters(kind, genre, year_from, include_adult, exclude)
-        user = snapshot.users.find(user_id)
+        user = find_user(snapshot, user_id, self._settings)
         if user is None:
             rows: NDArray[np.int64] | None = None
             items = snapshot.popular_items()
@@ -195,7 +199,7 @@ class _Endpoints:
     async def history(self, domain: str, user_id: str, n: Number = 10) -> Response:
         """The latest interactions of a user, the newest first."""
         snapshot = self._snapshot(domain)
-        user = snapshot.users.find(user_id)
+        user = find_user(snapshot, user_id, self._settings)
         if user is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown user {user_id!r}", "user_id")
         start, stop = (int(offset) for offset in snapshot.histories.offsets[user : user + 2])
@@ -308,13 +312,20 @@ class _Endpoints:
         place = snapshot.items.find(str(event.item_id))
         if place is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {event.item_id!r}", "item_id")
-        time = event.time or datetime.now(UTC)
+        _check_ratings(snapshot, [event.rating], "rating")
+        now = datetime.now(UTC)
+        time = event.time or now
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        if time > now + MAX_CLOCK_ERROR:
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{time.isoformat()} is in the future", "time")
         record = {
-            "user_id": event.user_id,
+            "user_id": stored_user(snapshot, str(event.user_id), self._settings),
             "item_id": snapshot.items[place],
             "event": event.event,
-            "time": (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat(),
+            "rating": event.rating,
+            "time": min(time, now).isoformat(),
             "list_id": event.list_id,
+            "dataset": snapshot.provenance.dataset,
         }
         await asyncio.to_thread(self._spool.add_event, domain, record)
         self._measures.feedback.labels(domain).inc()

@@ -38,7 +38,7 @@ class NewUser(BaseModel):
 
 
 class Event(BaseModel):
-    """What a user did with an item."""
+    """What a user did with an item, with the rating if the user gave one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,4 +46,5 @@ class Event(BaseModel):
     item_id: Id
     event: str = Field(min_length=1, max_length=32, pattern=r"^[a-z_]+$")
     list_id: str | None = Field(None, max_length=32, pattern=r"^[0-9a-f]+$")
+    rating: float | None = None
     time: datetime | None = None

@@ -1,7 +1,7 @@
 -- Raw interactions, each with what is wrong with it on its own; NULL where nothing is.
 -- materialised as: view
 WITH source AS (
-    SELECT * FROM staging.interactions
+    SELECT * FROM staging.all_interactions
 ),
 
 result AS (

@@ -14,7 +14,9 @@ from typed_command import Typed
 
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.feedback import FeedbackSpool, click_through
+from recsys_dagster.settings import Settings
 
+CLICKS = Settings.model_fields["feedback_events"].default
 CLICK = {"user_id": 7, "item_id": 310, "event": "click"}
 
 
@@ -26,7 +28,7 @@ def test_clicks_are_laid_to_the_list_and_the_position_that_they_came_from(serve:
         answer = client.post("/v1/anime/feedback", json=CLICK | {"list_id": listed["list_id"]})
         assert answer.status_code == 201
     client.post("/v1/anime/feedback", json=CLICK | {"list_id": listed["list_id"], "item_id": 100, "event": "seen"})
-    first, second = click_through(Layout(home), "anime")
+    first, second = click_through(Layout(home), "anime", CLICKS)
     assert (first.model, first.position, first.shown, first.clicked) == ("popularity", 1, 4, 0)
     assert (second.position, second.shown, second.clicked, second.share) == (2, 4, 1, 0.25)
     assert 0 < second.low < 0.25 < second.high < 1
@@ -46,6 +48,9 @@ def test_feedback_is_off_unless_it_is_asked_for(serve: Serve, home: Path) -> Non
         (CLICK | {"event": "DROP TABLE"}, 422),
         (CLICK | {"list_id": "../../etc"}, 422),
         (CLICK | {"time": "yesterday"}, 422),
+        (CLICK | {"time": "2999-01-01T00:00:00Z"}, 422),
+        (CLICK | {"user_id": "bob"}, 422),
+        (CLICK | {"rating": 11}, 422),
         ({"user_id": 7}, 422),
     ],
 )
@@ -61,7 +66,7 @@ def test_a_line_that_a_killed_process_wrote_in_part_is_ignored(tmp_path: Path) -
     for path in layout.feedback("anime").iterdir():
         with path.open("ab") as file:
             file.write(b'{"list_id": "b2", "mod')
-    (row,) = click_through(layout, "anime")
+    (row,) = click_through(layout, "anime", CLICKS)
     assert (row.shown, row.clicked) == (1, 1)
 
 

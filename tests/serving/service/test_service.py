@@ -1,14 +1,18 @@
 """The service as a client sees it, over HTTP."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from running_service import TOKEN, Serve
-from small_publication import publish_small, publish_wide
+from small_publication import provenance, publish_small, publish_wide
 
+from recsys_dagster.models.base import TopN
 from recsys_dagster.serving.service import publications
+from recsys_dagster.warehouse.database import pseudonym
 
 
 def titles(answer: httpx.Response, name: str = "recommendations") -> list[str]:
@@ -182,3 +186,30 @@ def test_the_schema_describes_every_endpoint(serve: Serve) -> None:
     paths = serve().get("/openapi.json").json()["paths"]
     assert "/v1/{domain}/users/{user_id}/recommendations" in paths
     assert all(operation["description"] for path in paths.values() for operation in path.values())
+
+
+def test_a_user_whose_name_was_replaced_is_found_by_the_name(serve: Serve, home: Path) -> None:
+    key = "a secret of at least 16 characters"
+    number = pseudonym("alice", key.encode())
+    user_ids = np.array([40, 7, number, 12], dtype=np.int64)
+    top = TopN(np.tile(np.array([1, 0, 2], np.int32), (4, 1)), np.tile(np.array([3, 2, 1], np.float32), (4, 1)))
+    publish_small(
+        home / "published" / "anime.duckdb",
+        lists=[(np.array([1, 3, 0, 2], np.int32), top)],
+        user_ids=user_ids,
+        provenance=replace(provenance(), user_ids="pseudonym"),
+    )
+    client = serve(pseudonym_key=key, feedback=True)
+    answer = client.get("/v1/anime/users/alice/recommendations").json()
+    assert (answer["user_id"], "fallback" in answer) == (number, False)
+    assert client.get("/v1/anime/users/7/recommendations").json()["user_id"] == 7
+    stranger = client.get("/v1/anime/users/bob/recommendations").json()
+    assert (stranger["user_id"], stranger["fallback"]) == ("bob", "popular")
+    for name in ("alice", "bob"):
+        event = {"user_id": name, "item_id": 310, "event": "click"}
+        assert client.post("/v1/anime/feedback", json=event).status_code == 201
+    stored = b"".join(path.read_bytes() for path in (home / "feedback" / "anime").iterdir())
+    assert str(number).encode() in stored
+    assert str(pseudonym("bob", key.encode())).encode() in stored
+    assert b"alice" not in stored
+    assert b"bob" not in stored
