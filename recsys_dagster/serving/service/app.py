@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
-from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.feedback import FeedbackSpool
 from recsys_dagster.serving.item_finder import normalise
-from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.service.answers import (
     Filters,
     items_answer,
@@ -33,6 +31,8 @@ from recsys_dagster.serving.service.answers import (
     score_facts,
 )
 from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N, Event, NewUser
+from recsys_dagster.serving.service.comparisons import Comparisons
+from recsys_dagster.serving.service.inputs import check_ratings, find_item
 from recsys_dagster.serving.service.limits import Guard
 from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
@@ -132,6 +132,7 @@ class _Endpoints:
         self._publications = publications
         self._measures = measures
         self._live = LiveModels(layout)
+        self._comparisons = Comparisons(layout)
         self._spool = FeedbackSpool(layout) if settings.feedback else None
 
     def add_to(self, app: FastAPI) -> None:
@@ -209,6 +210,21 @@ class _Endpoints:
         items = snapshot.histories.items[start : start + len(rows)].tolist()
         return Response(items_answer(snapshot, head, items, facts, name="history"), media_type=JSON)
 
+    @endpoint("GET", "/v1/{domain}/users/{user_id:path}/changes")
+    async def user_changes(self, domain: str, user_id: str, n: Number = 20) -> Response:
+        """The list of a user beside the one of the publication before."""
+        snapshot = self._snapshot(domain)
+        user = find_user(snapshot, user_id, self._settings)
+        if user is None:
+            raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown user {user_id!r}", "user_id")
+        return Response(await asyncio.to_thread(self._comparisons.of_user, snapshot, user, n), media_type=JSON)
+
+    @endpoint("GET", "/v1/{domain}/changes")
+    async def changes(self, domain: str) -> Response:
+        """How the lists differ from those of the publication before, and the users whose lists differ most."""
+        snapshot = self._snapshot(domain)
+        return Response(await asyncio.to_thread(self._comparisons.of_all, snapshot), media_type=JSON)
+
     @endpoint("GET", "/v1/{domain}/users")
     async def users(self, domain: str, like: Literal["light", "heavy", "niche"], n: Number = 10) -> Response:
         """Users to look at: with few interactions, with many, or with rare tastes."""
@@ -225,8 +241,8 @@ class _Endpoints:
         """A list for a user who is not in the data, by ratings or a history of items, or by ratings of genres."""
         snapshot = self._snapshot(domain)
         filters = Filters(user.kind, user.genre, user.year_from, user.include_adult, [str(id_) for id_ in user.exclude])
-        _check_ratings(snapshot, [entry.rating for entry in user.history], "history.rating")
-        _check_ratings(snapshot, list(user.tastes.values()), "tastes")
+        check_ratings(snapshot, [entry.rating for entry in user.history], "history.rating")
+        check_ratings(snapshot, list(user.tastes.values()), "tastes")
         ranking = await asyncio.to_thread(self._rank, snapshot, user)
         allowed = np.flatnonzero(filters.allow(snapshot, ranking.items))[: user.n]
         head = {"domain": domain, "model": ranking.model, "version": ranking.version}
@@ -235,7 +251,7 @@ class _Endpoints:
     def _rank(self, snapshot: Snapshot, user: NewUser) -> Ranking:
         """Return the ranking for a new user; it may take a while, so it runs in a thread."""
         if user.history:
-            places = [_find_item(snapshot, entry.item, "history.item") for entry in user.history]
+            places = [find_item(snapshot, entry.item, "history.item") for entry in user.history]
             return self._live.by_history(snapshot, places, [entry.rating for entry in user.history], user.model)
         if user.tastes:
             known = {normalise(genre): genre for genre in snapshot.model_genres}
@@ -312,7 +328,7 @@ class _Endpoints:
         place = snapshot.items.find(str(event.item_id))
         if place is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {event.item_id!r}", "item_id")
-        _check_ratings(snapshot, [event.rating], "rating")
+        check_ratings(snapshot, [event.rating], "rating")
         now = datetime.now(UTC)
         time = event.time or now
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
@@ -364,31 +380,3 @@ def _history_fields(snapshot: Snapshot, row: int) -> bytes:
     rating, seconds = float(snapshot.histories.scores[row]), int(snapshot.times[row])
     at = None if seconds == NO_TIME else datetime.fromtimestamp(seconds, UTC).isoformat()
     return json.dumps({"rating": None if math.isnan(rating) else rating, "at": at}).encode()[1:-1]
-
-
-def _find_item(snapshot: Snapshot, item: Id, field: str) -> int:
-    """Return the position of an item that is given by its id or its name."""
-    place = snapshot.items.find(str(item))
-    if place is not None:
-        return place
-    try:
-        found = snapshot.finder.find(str(item))
-    except UsageError as error:
-        raise ProblemError(HTTPStatus.NOT_FOUND, str(error), field) from None
-    place = snapshot.items.find(str(found.item_id))
-    if place is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {item!r}", field)
-    return place
-
-
-def _check_ratings(snapshot: Snapshot, ratings: Sequence[float | None], field: str) -> None:
-    """Refuse ratings outside of the scale of the domain."""
-    scale = snapshot.provenance.scale
-    for rating in ratings:
-        if rating is None:
-            continue
-        if scale is None:
-            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "this domain has no ratings; leave them out", field)
-        if not scale[0] <= rating <= scale[1]:
-            detail = f"{rating:g} is outside of the scale from {scale[0]:g} to {scale[1]:g}"
-            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field)

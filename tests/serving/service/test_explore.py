@@ -1,6 +1,9 @@
 """Similar items, histories and reasons over HTTP, and the page that shows them, in a browser."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,11 @@ import pyarrow as pa
 import pytest
 from browsing import needs_chromium, open_browser
 from running_service import Serve
-from small_publication import publish_small
+from small_publication import provenance, publish_small
+
+from recsys_dagster.models.base import TopN
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.serving.swap import swap_in
 
 SIMILAR = (np.array([[1, -1], [0, 2], [-1, -1], [-1, -1]], np.int32), np.array([[0.5, -np.inf], [0.5, 0.25]] * 2))
 """By index: 310 is like 100; 100 is like 310 and 205."""
@@ -22,8 +29,8 @@ def explain(users: np.ndarray, items: np.ndarray) -> np.ndarray:
     return reasons
 
 
-def publish_everything(path: Path) -> None:
-    history = pa.table(
+def history_table() -> pa.Table:
+    return pa.table(
         {
             "user_id": [7, 7, 11],
             "position": pa.array([1, 2, 1], pa.int32()),
@@ -32,7 +39,10 @@ def publish_everything(path: Path) -> None:
             "at": pa.array([1_700_000_000, None, None], pa.timestamp("s")),
         }
     )
-    publish_small(path, explain=explain, similar=SIMILAR, histories=[history])
+
+
+def publish_everything(path: Path) -> None:
+    publish_small(path, explain=explain, similar=SIMILAR, histories=[history_table()])
 
 
 @pytest.fixture
@@ -109,6 +119,78 @@ def test_the_page_shows_a_user_an_item_and_the_leaderboard_on_a_phone(page: Any)
     page.wait_for_selector("#similar li >> text=Mushishi")
     page.click("#tab-board")
     assert page.locator("#board tr").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.problems == []
+
+
+def publish_again(home: Path, minutes: int, version: str, **changes: Any) -> None:
+    """Publish as a run does, with a time of so many minutes later; the file from before is kept."""
+    layout = Layout(home)
+    origin = provenance(version)
+    later = replace(origin, created_at=origin.created_at + timedelta(minutes=minutes))
+    publish_small(layout.built("anime"), provenance=later, **changes)
+    swap_in(layout.built("anime"), layout.published("anime"), layout.previous("anime", 1), layout.previous("anime", 2))
+
+
+def changed_lists() -> tuple[tuple[np.ndarray, TopN], ...]:
+    """User 7 has items 205 and 310 in place of 100, 310 and 205; the list of user 11 is as before; 40 has item 999."""
+    inf = np.inf
+    top = TopN(
+        np.array([[2, 0, -1], [2, 1, -1], [3, -1, -1]], np.int32),
+        np.array([[3, 2, -inf], [3, 2, -inf], [1, -inf, -inf]], np.float32),
+    )
+    return ((np.array([1, 2, 0], np.int32), top),)
+
+
+def test_the_last_two_publications_are_compared_user_by_user(serve: Serve, home: Path) -> None:
+    client = serve()
+    assert client.get("/v1/anime/changes").json()["before"] is None
+    assert client.get("/v1/anime/users/7/changes").status_code == 404
+    publish_again(home, 5, "second", lists=changed_lists())
+    _wait_until(lambda: client.get("/v1/anime/changes").json()["before"] is not None)
+    changes = client.get("/v1/anime/changes").json()
+    assert (changes["before"]["version"], changes["now"]["version"]) == ("20260102T030405-abcdef", "second")
+    assert changes["kept"] == 4 / 5
+    assert changes["users"] == [
+        {"user_id": 40, "kept": 0, "listed": 1},
+        {"user_id": 7, "kept": 2, "listed": 2},
+        {"user_id": 11, "kept": 2, "listed": 2},
+    ]
+    lists = client.get("/v1/anime/users/7/changes").json()
+    assert [item["item_id"] for item in lists["before"]["recommendations"]] == [100, 310, 205]
+    assert [item["item_id"] for item in lists["recommendations"]] == [205, 310]
+    assert client.get("/v1/anime/users/12345/changes").status_code == 404
+
+
+def _wait_until(is_done: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if is_done():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within ten seconds")
+
+
+@needs_chromium
+def test_the_page_compares_two_publications_and_follows_a_third(page: Any, home: Path) -> None:
+    page.click("#tab-changes")
+    assert "nothing to compare" in page.inner_text("#changed")
+    publish_again(home, 5, "second", lists=changed_lists())
+    page.wait_for_selector("#list-now li")
+    assert "80\xa0% were listed before" in page.inner_text("#changed")
+    assert page.input_value("#changed-user") == "40"
+    assert "1 of 3" in page.inner_text("#changed-place")
+    page.click("#changed-next")
+    page.wait_for_function("document.querySelector('#changed-user').value === '7'")
+    page.wait_for_selector("#list-now li >> text=▲")
+    assert page.locator("#list-before li .number").all_inner_texts() == ["gone", "", ""]
+    texts = page.locator("#list-now li .number").all_inner_texts()
+    assert texts == ["▲ 2", ""]
+    page.fill("#changed-user", "11")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('#changed-place').textContent === '3 of 3'")
+    publish_again(home, 10, "third")
+    page.wait_for_function("[...document.querySelectorAll('#list-before li')].length === 2")
+    page.wait_for_function("document.querySelector('#changed').textContent.includes('67\\u00a0%')")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.problems == []
 

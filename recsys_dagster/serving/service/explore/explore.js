@@ -2,7 +2,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const state = { domains: [], domain: null, liked: new Map(), tastes: new Map(), published: null, asked: 0 };
+const state = { domains: [], domain: null, liked: new Map(), tastes: new Map(), changed: [], published: null, asked: 0 };
 const LISTED = 20;
 const POLL_MS = 5000;
 
@@ -145,6 +145,52 @@ async function showSimilar(item) {
   fill("similar", items, (one) => score(one.score), showSimilar);
 }
 
+// -- the last two publications
+
+const when = (origin) => new Date(origin.published_at).toLocaleString();
+
+async function showChanges() {
+  const changes = await ask(`${state.domain}/changes`);
+  if (!changes.before) {
+    byId("changed").textContent = "The publication before this one is not kept, so there is nothing to compare.";
+    for (const id of ["list-before", "list-now"]) byId(id).replaceChildren();
+    for (const id of ["before-origin", "now-origin", "changed-place"]) byId(id).textContent = "";
+    state.changed = [];
+    return;
+  }
+  const kept = changes.kept === null ? "No user was known before." : `Of the first ten items of a list, ${(100 * changes.kept).toFixed(0)}\u00a0% were listed before.`;
+  byId("changed").textContent = `${when(changes.before)} by ${changes.before.model}, then ${when(changes.now)} by ${changes.now.model}. ${kept}`;
+  state.changed = changes.users;
+  const shown = byId("changed-user").value;
+  if (shown) await showChange(shown);
+  else await stepChanged(0);
+}
+
+function stepChanged(step) {
+  if (!state.changed.length) return undefined;
+  const place = state.changed.findIndex((one) => String(one.user_id) === byId("changed-user").value);
+  const next = place < 0 ? 0 : (place + step + state.changed.length) % state.changed.length;
+  return showChange(state.changed[next].user_id);
+}
+
+async function showChange(user) {
+  byId("changed-user").value = user;
+  const lists = await ask(`${state.domain}/users/${encodeURIComponent(user)}/changes?n=${LISTED}`);
+  const place = state.changed.findIndex((one) => String(one.user_id) === String(lists.user_id));
+  byId("changed-place").textContent = place < 0 ? "" : `${place + 1} of ${state.changed.length}`;
+  byId("before-origin").textContent = `by ${lists.before.model}`;
+  byId("now-origin").textContent = `by ${lists.now.model}`;
+  const before = new Map(lists.before.recommendations.map((item, rank) => [String(item.item_id), rank]));
+  const now = new Map(lists.recommendations.map((item, rank) => [String(item.item_id), rank]));
+  fill("list-before", lists.before.recommendations, (item) => (now.has(String(item.item_id)) ? "" : "gone"));
+  fill("list-now", lists.recommendations, (item, rank) => {
+    if (!before.has(String(item.item_id))) return "new";
+    const moved = before.get(String(item.item_id)) - rank;
+    return moved === 0 ? "" : moved > 0 ? `▲ ${moved}` : `▼ ${-moved}`;
+  });
+  if (!lists.before.recommendations.length) byId("list-before").replaceChildren(element("li", "about", "not known before, or without a list"));
+}
+
 // -- the leaderboard
 
 async function showBoard() {
@@ -188,6 +234,7 @@ async function chooseDomain(name) {
   state.domain = name;
   state.liked.clear();
   state.tastes.clear();
+  byId("changed-user").value = "";
   for (const id of ["history", "published", "live", "liked", "liked-found", "recommended", "found", "similar"]) byId(id).replaceChildren();
   const domain = current();
   state.published = domain.published_at;
@@ -195,7 +242,7 @@ async function chooseDomain(name) {
   byId("other").replaceChildren(...domain.live_models.map((model) => element("option", "", model)));
   byId("other").value = domain.live_models.find((model) => model !== domain.model) || domain.live_models[0];
   byId("genres").replaceChildren(...domain.genres.map(slider));
-  await Promise.all([showSomeone("heavy", 1), showBoard()]);
+  await Promise.all([showSomeone("heavy", 1), showBoard(), showChanges()]);
 }
 
 // A new publication is shown by itself; what the person typed stays.
@@ -207,7 +254,7 @@ async function follow() {
       state.published = domain.published_at;
       describe(domain);
       if (byId("user").value) await showUser(byId("user").value);
-      await showBoard();
+      await Promise.all([showBoard(), showChanges()]);
     }
   } catch { /* the service restarts; the next look finds it again */ }
 }
@@ -235,6 +282,9 @@ function listen() {
   byId("find-user").addEventListener("submit", react(() => showUser(byId("user").value.trim())));
   for (const button of document.querySelectorAll("[data-like]")) button.addEventListener("click", react(() => showSomeone(button.dataset.like, 50)));
   byId("other").addEventListener("change", react(showOther));
+  byId("find-changed").addEventListener("submit", react(() => showChange(byId("changed-user").value.trim())));
+  byId("changed-before").addEventListener("click", react(() => stepChanged(-1)));
+  byId("changed-next").addEventListener("click", react(() => stepChanged(1)));
   byId("liked-query").addEventListener("input", react(() => search(byId("liked-query").value, "liked-found", (item) => {
     state.liked.set(item.item_id, item);
     byId("liked-query").value = "";
