@@ -63,11 +63,11 @@ class Comparisons:
             if earlier is None:
                 raise ProblemError(HTTPStatus.NOT_FOUND, "the publication before this one is not kept")
             before = _origin(earlier.provenance()) | {"recommendations": _listed(earlier, user_id, n)}
-        items, scores = (values[:n] for values in snapshot.lists.of(user))
+        items, scores = snapshot.lists.of(user)
         head = {"domain": snapshot.provenance.domain, "user_id": user_id, "before": before}
         head |= {"now": _origin(snapshot.provenance)}
-        extras = [fact[1:] for fact in score_facts(scores)]
-        return items_answer(snapshot, head, items.tolist(), extras, name="recommendations")
+        extras = [fact[1:] for fact in score_facts(scores[:n])]
+        return items_answer(snapshot, head, items[:n].tolist(), extras, name="recommendations")
 
 
 def _origin(provenance: Provenance) -> dict[str, Any]:
