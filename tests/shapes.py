@@ -71,15 +71,15 @@ class Shape:
         interactions: the columns that have to be found, by meaning.
         items: those of the items; None: there are none.
         scale: of the ratings; None: implicit.
-        user, item: an id as the source writes it.
+        user, item: the ids as the source writes them, by the numbers of users and items.
     """
 
     name: str
     write: Callable[[Path], list[str]]
     interactions: dict[str, str]
     scale: tuple[float, float] | None
-    user: str | int
-    item: str | int
+    user: Callable[[int], str | int]
+    item: Callable[[int], str | int]
     items: dict[str, Any] | None = None
     unrated: tuple[float, ...] = field(default=())
 
@@ -139,7 +139,7 @@ def _percentages(folder: Path) -> list[str]:
 
 
 def _thumbs(folder: Path) -> list[str]:
-    rows = [(one.user, one.item, int(one.stars >= 4), int(one.at.timestamp() * 1000)) for one in EVENTS]
+    rows = [(one.user, one.item, "up" if one.stars >= 4 else "down", int(one.at.timestamp() * 1000)) for one in EVENTS]
     return [write_csv(folder / "thumbs.csv", ("userId", "videoId", "liked", "timestamp"), rows)]
 
 
@@ -185,7 +185,9 @@ def _headerless(folder: Path) -> list[str]:
 
 
 def _semicolons(folder: Path) -> list[str]:
-    rows = [(one.user, one.item, f"{one.stars - 0.5:g}".replace(".", ","), one.at.date()) for one in EVENTS]
+    rows = [
+        (one.user, one.item, f"{one.stars - 0.5:g}".replace(".", ","), f"{one.at:%d.%m.%Y %H:%M}") for one in EVENTS
+    ]
     ratings = write_csv(folder / "bewertungen.csv", ("Kundennr", "Artikelnummer", "Bewertung", "Datum"), rows, ";")
     articles = [(item, f"Gerät {item}", " / ".join(genres_of(item))) for item in range(1, N_ITEMS + 1)]
     products = write_csv(
@@ -222,51 +224,55 @@ def _zeros_for_implicit(folder: Path) -> list[str]:
 SHAPES: tuple[Shape, ...] = (
     Shape(
         "uuids", _uuids, {"user": "customer_id", "item": "product_id", "rating": "stars", "time": "created"}, (1, 5),
-        user_uuid(1), 1,
+        user_uuid, int,
     ),
     Shape(
         "skus_with_zones", _skus_with_zones, {"user": "client", "item": "sku", "rating": "score", "time": "ts"}, (1, 5),
-        1, sku(1),
+        int, sku,
     ),
-    Shape("plays", _plays, {"user": "user", "item": "track", "weight": "plays"}, None, "listener1", "track1"),
+    Shape(
+        "plays", _plays, {"user": "user", "item": "track", "weight": "plays"}, None,
+        "listener{}".format, "track{}".format,
+    ),
     Shape(
         "purchases", _purchases,
-        {"user": "customer_id", "item": "sku", "weight": "quantity", "time": "order_date"}, None, 1, sku(1),
+        {"user": "customer_id", "item": "sku", "weight": "quantity", "time": "order_date"}, None, int, sku,
     ),
-    Shape("ten", _ten, {"user": "user_id", "item": "game_id", "rating": "rating", "time": "date"}, (1, 10), 1, 1),
-    Shape("percentages", _percentages, {"user": "reviewer", "item": "film", "rating": "score"}, (0, 100), 1, 1),
+    Shape("ten", _ten, {"user": "user_id", "item": "game_id", "rating": "rating", "time": "date"}, (1, 10), int, int),
+    Shape("percentages", _percentages, {"user": "reviewer", "item": "film", "rating": "score"}, (0, 100), int, int),
     Shape(
-        "thumbs", _thumbs, {"user": "userId", "item": "videoId", "rating": "liked", "time": "timestamp"}, (0, 1), 1, 1
+        "thumbs", _thumbs, {"user": "userId", "item": "videoId", "rating": "liked", "time": "timestamp"}, (0, 1),
+        int, int,
     ),
     Shape(
         "parquet", _parquet, {"user": "member", "item": "course_id", "rating": "grade", "time": "rated_at"}, (1, 5),
-        1, sku(1),
+        int, sku,
     ),
     Shape(
         "json_lines", _json_lines, {"user": "uid", "item": "recipe", "rating": "rating", "time": "createdAt"}, (1, 5),
-        "u1", 1,
+        "u{}".format, int,
     ),
     Shape(
         "titles_with_json_genres", _titles_with_json_genres,
-        {"user": "user", "item": "item", "rating": "rating", "time": "time"}, (1, 5), 1, sku(1),
+        {"user": "user", "item": "item", "rating": "rating", "time": "time"}, (1, 5), int, sku,
         {"item": "sku", "title": "name", "genres": {"column": "categories"}, "creators": "brand", "image_url": "image"},
     ),
     Shape(
         "headerless", _headerless,
-        {"user": "column1", "item": "column2", "rating": "column3", "time": "column4"}, (1, 5), 1, 1,
+        {"user": "column1", "item": "column2", "rating": "column3", "time": "column4"}, (1, 5), int, int,
     ),
     Shape(
         "semicolons", _semicolons,
-        {"user": "Kundennr", "item": "Artikelnummer", "rating": "Bewertung", "time": "Datum"}, (0.5, 5), 1, 1,
+        {"user": "Kundennr", "item": "Artikelnummer", "rating": "Bewertung", "time": "Datum"}, (0.5, 5), int, int,
         {
             "item": "Artikelnummer", "title": "Bezeichnung",
             "genres": {"column": "Kategorien", "separator": "/"},
         },
     ),
-    Shape("months", _months, {"user": "user", "item": "article", "rating": "vote", "time": "time"}, (1, 5), 1, 1),
+    Shape("months", _months, {"user": "user", "item": "article", "rating": "vote", "time": "time"}, (1, 5), int, int),
     Shape(
         "zipped", _zipped,
-        {"user": "column1", "item": "column2", "rating": "column3", "time": "column4"}, (1, 5), 1, 1,
+        {"user": "column1", "item": "column2", "rating": "column3", "time": "column4"}, (1, 5), int, int,
         {
             "item": "column1", "title": "column2", "genres": {"column": "column3", "separator": "|"},
             "year_in_title": True,
@@ -274,6 +280,6 @@ SHAPES: tuple[Shape, ...] = (
     ),
     Shape(
         "zeros_for_implicit", _zeros_for_implicit, {"user": "User-ID", "item": "ISBN", "rating": "Book-Rating"},
-        (1, 10), 1, sku(1), unrated=(0,),
+        (1, 10), int, sku, unrated=(0,),
     ),
 )  # fmt: skip

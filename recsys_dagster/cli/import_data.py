@@ -54,6 +54,10 @@ def import_data(
         str | None, typer.Option("--weight", metavar="COLUMN", help="Column of plays, minutes, quantities.")
     ] = None,
     time: Annotated[str | None, typer.Option("--time", metavar="COLUMN", help="Column of the times.")] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option("--time-format", metavar="FORMAT", help="day-first, month-first, or such as %Y%m%d."),
+    ] = None,
     status: Annotated[str | None, typer.Option("--status", metavar="COLUMN", help="Column of watching, …")] = None,
     progress: Annotated[
         str | None, typer.Option("--progress", metavar="COLUMN", help="Column of episodes seen.")
@@ -159,6 +163,7 @@ def import_data(
             liked_from=liked_from,
             unrated=tuple(unrated or ()),
             implicit=implicit,
+            time_format=time_format,
             pseudonymise=pseudonymise,
             query=query,
             items_query=items_query,
@@ -257,7 +262,8 @@ def _how(table: "SourceTable") -> str:
     """Describe how the files of a table are written."""
     look = table.looks[0]
     if not look.is_text:
-        return f"{table.name}: {'Parquet' if look.format == 'parquet' else 'JSON lines'}"
+        how = "Parquet" if look.format == "parquet" else "a JSON array" if look.is_array else "JSON lines"
+        return f"{table.name}: {how}"
     delimiters = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
     between = delimiters.get(look.delimiter, look.delimiter)
     return f"{table.name}: CSV with {between}, {'a' if look.has_header else 'no'} header, {look.encoding.upper()}"
@@ -301,15 +307,25 @@ def _counts(proposal: "Proposal") -> Sequence[str]:
     if declaration.interactions.time is None:
         lines.append("no times: folds are cut by chance")
     elif found.first is not None and found.last is not None:
-        unit = _content(proposal, declaration.interactions.time).time_unit
-        written = f", in {unit} since 1970" if unit else ""
+        written = _how_times_are_written(proposal, declaration.interactions.time)
         lines.append(
             f"times from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}{written}"
             + (f", {found.rows - found.times:,} rows without" if found.rows > found.times else "")
         )
+    else:
+        lines.append(f"no time of {printable(declaration.interactions.time)} can be read; say --time-format FORMAT")
     if not declaration.pseudonymise and _content(proposal, declaration.interactions.user).emails > 0.5:
         lines.append("user ids are e-mail addresses: --pseudonymise keeps them out of every file")
     return lines
+
+
+def _how_times_are_written(proposal: "Proposal", column: str) -> str:
+    """Return the end of the sentence about times."""
+    time_format = proposal.declaration.interactions.time_format
+    if time_format is not None:
+        return f", written {time_format.replace('-', ' ') if '%' not in time_format else f'as {time_format}'}"
+    unit = _content(proposal, column).time_unit
+    return f", in {unit} since 1970" if unit else ""
 
 
 def _content(proposal: "Proposal", name: str) -> "Content":

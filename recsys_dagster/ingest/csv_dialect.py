@@ -131,6 +131,8 @@ def recognise(start: bytes, source: SourceFile, header: tuple[str, ...] = ()) ->
     header = header or _split(first, delimiter)
     spellings = source.spellings(header)
 
+    formatted = any(column.time_format is not None for column in source.columns)
+
     def values(*types: str) -> list[str]:
         places = [header.index(spellings[c.name]) for c in source.columns if c.type in types and c.name in spellings]
         return [row[place] for row in rows for place in places if place < len(row) and row[place].strip()]
@@ -139,7 +141,7 @@ def recognise(start: bytes, source: SourceFile, header: tuple[str, ...] = ()) ->
         delimiter,
         quote,
         decimal_comma=any(_DECIMAL_COMMA.fullmatch(value) for value in values("FLOAT")),
-        numeric_times=all(_NUMBER.fullmatch(value) for value in values("TIMESTAMP")),
+        numeric_times=not formatted and all(_NUMBER.fullmatch(value) for value in values("TIMESTAMP")),
     )
 
 

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declaration_faults import describe_faults
+from recsys_dagster.ingest.notations import DAY_FIRST, MONTH_FIRST, is_time_format
 from recsys_dagster.runtime.text import printable
 
 IMPLICIT = "implicit"
@@ -145,9 +146,12 @@ class InteractionSource(Files):
 
     Attributes:
         user, item: ids of any type.
-        rating: on the scale of `ratings`; a missing value is an interaction without a rating.
+        rating: on the scale of `ratings`; words such as true, up and like stand for its highest value, false, down and
+            dislike for its lowest; a missing value is an interaction without a rating.
         weight: strength of an interaction, above zero; several rows of a pair add up.
-        time: date, ISO text, or seconds, milliseconds or microseconds since 1970.
+        time: date, ISO text, or seconds, milliseconds or microseconds since 1970, unless `time_format` says otherwise.
+        time_format: how times are written: `day-first` as in 31.01.2026 12:30, `month-first` as in 01/31/2026, or a
+            format such as "%Y%m%d".
         status: watching, completed, on_hold, dropped or plan_to_watch.
         progress: how far the user got, such as episodes watched.
         unrated: values of `rating` that stand for no rating, such as 0.
@@ -159,11 +163,19 @@ class InteractionSource(Files):
     rating: str | None = None
     weight: str | None = None
     time: str | None = None
+    time_format: str | None = None
     status: str | None = None
     progress: str | None = None
     unrated: tuple[float, ...] = ()
     user_ids: Literal["integer", "text"] | None = None
     item_ids: Literal["integer", "text"] | None = None
+
+    @field_validator("time_format")
+    @classmethod
+    def _check_time_format(cls, value: str | None) -> str | None:
+        if value is not None and not is_time_format(value):
+            raise ValueError(f"say {DAY_FIRST}, {MONTH_FIRST}, or a format such as %Y%m%d")
+        return value
 
 
 class ItemSource(Files):

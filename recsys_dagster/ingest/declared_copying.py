@@ -22,6 +22,7 @@ from recsys_dagster.runtime.storage import explaining_disk_full, sha256
 from recsys_dagster.runtime.text import printable
 
 _SAMPLE_BYTES = 2**20
+_ROWS = 2**16
 _PARQUET = b"PAR1"
 _SHOWN = 500  # characters of a header in a message
 
@@ -50,6 +51,8 @@ def copy_place(place: Place, declared: InteractionSource | ItemSource, role: str
             os.fsync(file.fileno())
     except DAMAGED as error:
         raise _damaged(place, error) from error
+    if kind == "jsonl" and first.lstrip().startswith(b"["):
+        _write_as_lines(place, target)
     if kind == "parquet":
         return _parquet_file(place, declared, role, target)
     return _text_file(place, declared, role, target, kind)
@@ -88,7 +91,7 @@ def declared_columns(declared: InteractionSource | ItemSource) -> dict[str, str]
     return columns
 
 
-_NOT_COLUMNS = {*Files.model_fields, "unrated", "user_ids", "item_ids", "year_in_title"}
+_NOT_COLUMNS = {*Files.model_fields, "unrated", "time_format", "user_ids", "item_ids", "year_in_title"}
 
 
 def _format_of(name: str, first: bytes) -> str:
@@ -140,6 +143,30 @@ def _tidy_text(blocks: Iterator[bytes], place: Place, encoding: str) -> Iterator
         ) from None
 
 
+def _write_as_lines(place: Place, path: Path) -> None:
+    """Replace the copy of a file with one JSON array by one with one element a line."""
+    import duckdb
+
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _SAMPLE_BYTES))
+        if not file.read().rstrip().endswith(b"]"):
+            raise _damaged(place, ValueError("the JSON array does not end"))
+    lines = path.with_name(f"{path.name} as lines")
+    try:
+        with duckdb.connect() as connection, lines.open("wb") as file:
+            elements = connection.sql(
+                "SELECT json(json)::VARCHAR AS line FROM read_json_objects(?, format = 'array', compression = 'none')",
+                params=[str(path)],
+            )
+            for batch in elements.to_arrow_reader(_ROWS):
+                file.writelines(f"{line}\n".encode() for line in batch["line"].to_pylist())
+            file.flush()
+            os.fsync(file.fileno())
+        lines.replace(path)
+    except duckdb.Error as error:
+        raise _damaged(place, error) from error
+
+
 def _chained_with_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from (block for block in blocks if block)
     yield b""
@@ -179,10 +206,6 @@ def _csv_header(place: Place, declared: InteractionSource | ItemSource, role: st
 
 def _json_header(place: Place, declared: InteractionSource | ItemSource, role: str, start: bytes) -> tuple[str, ...]:
     """Return the keys of the first objects, and all declared ones that later objects may have."""
-    if start.lstrip().startswith(b"["):
-        raise RecsysError(
-            f"{place.shown}: one JSON list, where one object a line is expected; convert it with `jq -c '.[]'`"
-        )
     keys: dict[str, None] = {}
     whole = start[: start.rfind(b"\n") + 1] or start
     for line in islice(whole.splitlines(), 10_000):

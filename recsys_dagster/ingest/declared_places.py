@@ -61,6 +61,8 @@ def local_places(patterns: Sequence[str], folder: Path) -> list[Place]:
     top = _common_folder(paths)
     places: list[Place] = []
     for path in paths:
+        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            raise PlaceError(f"{path}: a workbook of a spreadsheet program; save the table as CSV and name that file")
         name = path.relative_to(top).as_posix()
         places += _members(path, name) if _is_zip(path) else [_local(path, name)]
     return places

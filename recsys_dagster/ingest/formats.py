@@ -37,6 +37,8 @@ class Column:
         personal: whether the value identifies a person; such values are not stored in any table.
         earliest: for a TIMESTAMP, the date before which a time is implausible and counts as unknown.
         required: whether a file without the column is refused; a missing optional column is NULL in every row.
+        time_format: for a TIMESTAMP, as of `InteractionSource`; None: ISO text, or a number since 1970.
+        votes: for a FLOAT, the values that words such as down and up stand for; None: no word is a value.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Column:
     earliest: str = "1970-01-02"
     heading: str | None = None
     is_strict: bool = False
+    time_format: str | None = None
+    votes: tuple[float, float] | None = None
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from recsys_dagster.ingest.formats import Column
+from recsys_dagster.ingest.notations import time_in_format
 
 _LATEST = "2100-01-01"
 """Date from which on a time is implausible."""
@@ -28,9 +29,15 @@ def time_of_number(number: str, column: Column) -> str:
 
 
 def time_of_text(text: str, column: Column) -> str:
-    """Return the SQL of the time of a text such as 2013-03-03 10:52:53, in UTC unless it names another zone."""
+    """Return the SQL of the time of a text such as 2013-03-03 10:52:53, or as the format of the column says.
+
+    It is in UTC unless it names another zone.
+    """
     first, last = _plausible_days(column)
-    time = f"timezone('UTC', try_cast(trim({text}) AS TIMESTAMPTZ))"
+    if column.time_format is None:
+        time = f"timezone('UTC', try_cast(trim({text}) AS TIMESTAMPTZ))"
+    else:
+        time = time_in_format(text, column.time_format)
     return f"CASE WHEN {time} >= TIMESTAMP '{first}' AND {time} < TIMESTAMP '{last}' THEN {time} END"
 
 

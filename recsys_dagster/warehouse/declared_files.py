@@ -215,10 +215,20 @@ class _DeclaredLoading:
         columns = [self._column_of_id(column, str(getattr(declared, column))) for column in file.ids]
         if isinstance(declared, InteractionSource):
             headings = {name: getattr(declared, name) for name in _TYPES}
-            columns += [Column(name, _TYPES[name], heading=heading) for name, heading in headings.items() if heading]
+            columns += [self._column(name, heading) for name, heading in headings.items() if heading]
         else:
             columns += [Column(name, heading=heading) for name, heading in _item_headings(declared).items()]
         return SourceFile(file.name, tuple(columns), delimiter=declared.delimiter, has_header=declared.columns is None)
+
+    def _column(self, name: str, heading: str) -> Column:
+        is_time, is_rating = name == "time", name == "rating"
+        return Column(
+            name,
+            _TYPES[name],
+            heading=heading,
+            time_format=self.declaration.interactions.time_format if is_time else None,
+            votes=self.declaration.scale if is_rating else None,
+        )
 
     def _column_of_id(self, column: str, heading: str) -> Column:
         is_text = column in self.texts

@@ -14,6 +14,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.csv_dialect import SAMPLE_BYTES, Dialect, recognise
 from recsys_dagster.ingest.formats import Column, SourceFile
 from recsys_dagster.ingest.manifest import ManifestFile
+from recsys_dagster.ingest.notations import vote_or
 from recsys_dagster.runtime.formatting import format_row, format_share
 from recsys_dagster.warehouse.csv_values import (
     EXACT,
@@ -329,9 +330,12 @@ class FileLoading:
             return text
         if self._is_number_of_time(column):
             return f"try_cast({text} AS BIGINT)"
+        if column.time_format is not None:
+            return time_of_text(text, column)
         if column.type == "TIMESTAMP":
             return f"coalesce({time_of_number(f'try_cast({text} AS BIGINT)', column)}, {time_of_text(text, column)})"
-        return f"try_cast({self._plain(text)} AS {column.type})"
+        number = f"try_cast({self._plain(text)} AS {column.type})"
+        return number if column.votes is None else vote_or(number, text, column.votes)
 
     def _id(self, column: Column) -> str:
         """Return the SQL of an id of a built-in format."""

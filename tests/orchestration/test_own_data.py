@@ -1,71 +1,103 @@
 """Files of any shape reach published lists in two commands, in the ids of the source."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import adbc_driver_postgresql.dbapi as adbc
 import duckdb
+import public_files
 import pytest
-from shapes import EVENTS, SHAPES, Shape
+from running_servers import running_postgres
+from shapes import EVENTS, N_ITEMS, N_USERS, SHAPES, Shape, sku, user_uuid
 from typed_command import Typed
 
-from recsys_dagster.ingest.catalogue import get_dataset
-from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.settings import Settings
-from recsys_dagster.warehouse.build import build_clean
-from recsys_dagster.warehouse.database import Warehouse
+Id = str | int
 
-PUBLISHED = [shape for shape in SHAPES if shape.name in ("purchases", "titles_with_json_genres")]
-"""Shapes that go the whole way here; the others as far as the clean tables, from where all go the same way."""
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all runs, each of which has a domain of its own."""
+    return tmp_path_factory.mktemp("own_data")
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
+def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RECSYS_HOME", str(folder / "home"))
+    monkeypatch.chdir(folder)
+    return folder / "home"
 
 
-def imported(shape: Shape, home: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Import the files of a shape; return the id of the dataset."""
-    typed = Typed(capsys, "import", *shape.write(home.parent / "files"), "--yes")
-    assert (typed.code, typed.err) == (0, "")
-    (path,) = (home / "datasets").glob("*.yaml")
-    return path.stem
+def typed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Type a command that has to succeed; return what it printed."""
+    command = Typed(capsys, *words)
+    assert command.code == 0, command.err
+    return command.out
+
+
+def run(capsys: pytest.CaptureFixture[str], domain: str) -> None:
+    typed(capsys, "run", "--domain", domain, "--models", "popularity")
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def check_published(home: Path, domain: str, users: set[Id], items: set[Id]) -> None:
+    """Every user has a list, of items of the source, and both are written as in the source and of the same type."""
+    published = home / "published" / f"{domain}.duckdb"
+    assert {user for (user,) in rows(published, "SELECT DISTINCT user_id FROM recommendations")} == users
+    listed = {item for (item,) in rows(published, "SELECT DISTINCT item_id FROM recommendations")}
+    assert listed
+    assert listed <= items
+
+
+def ids(of: Callable[[int], Id], n: int) -> set[Id]:
+    return {of(number) for number in range(1, n + 1)}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_every_row_of_each_shape_reaches_the_clean_tables(
+def test_each_shape_is_published_in_the_ids_of_the_source(
     shape: Shape, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(home=home, _env_file=None)
-    dataset = get_dataset(imported(shape, home, capsys), settings)
-    warehouse = Warehouse(home / "warehouse.duckdb")
-    build_clean(warehouse, dataset, fetch(dataset, settings))
-    with warehouse.connect() as connection:
-        counts = connection.execute(
-            "SELECT count(*), count(DISTINCT user_id), count(DISTINCT item_id) FROM clean.interactions"
-        ).fetchone()
-        rejected = connection.execute("SELECT reason, raw FROM clean.rejected").fetchall()
-        titles, genres = connection.execute("SELECT count(title), count(genres) FROM clean.items").fetchone() or (0, 0)
-        origin = connection.execute("SELECT scale_low, scale_high, user_ids, item_ids FROM clean.origin").fetchone()
-    assert rejected == []
-    assert counts == (len(EVENTS), 60, 40)
-    assert (titles, genres) == ((40, 40) if shape.items else (0, 0))
-    kinds = tuple("integer" if isinstance(one, int) else "text" for one in (shape.user, shape.item))
-    assert origin == (*(shape.scale or (None, None)), *kinds)
+    typed(capsys, "import", *shape.write(home.parent / shape.name), "--domain", shape.name, "--yes")
+    run(capsys, shape.name)
+    warehouse = home / "warehouse" / f"{shape.name}.duckdb"
+    assert rows(warehouse, "SELECT reason, raw FROM clean.rejected") == []
+    counted = "SELECT count(*), count(DISTINCT user_id), count(DISTINCT item_id) FROM clean.interactions"
+    assert rows(warehouse, counted) == [(len(EVENTS), N_USERS, N_ITEMS)]
+    described = N_ITEMS if shape.items else 0
+    assert rows(warehouse, "SELECT count(title), count(genres) FROM clean.items") == [(described, described)]
+    times = N_USERS * 18 if "time" in shape.interactions else 0
+    assert rows(warehouse, 'SELECT count("at") FROM clean.interactions') == [(times,)]
+    assert rows(warehouse, "SELECT scale_low, scale_high FROM clean.origin") == [shape.scale or (None, None)]
+    check_published(home, shape.name, ids(shape.user, N_USERS), ids(shape.item, N_ITEMS))
+    typed(capsys, "recommend", "--domain", shape.name, "--user", str(shape.user(1)), "-n", "3")
 
 
-@pytest.mark.parametrize("shape", PUBLISHED, ids=lambda shape: shape.name)
-def test_lists_are_published_in_the_ids_of_the_source(
-    shape: Shape, home: Path, capsys: pytest.CaptureFixture[str]
+def test_a_postgresql_table_is_published_in_its_ids(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running_postgres() as address:
+        with adbc.connect(address, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE reviews (customer uuid, sku text, stars numeric(2, 1), at timestamptz)")
+            values = ", ".join(
+                f"('{user_uuid(one.user)}', '{sku(one.item)}', {one.stars}, '{one.at}')" for one in EVENTS
+            )
+            cursor.execute(f"INSERT INTO reviews VALUES {values}")
+        typed(capsys, "import", address, "--query", "SELECT * FROM reviews", "--name", "reviews", "--yes")
+        run(capsys, "reviews")
+    warehouse = home / "warehouse" / "reviews.duckdb"
+    assert rows(warehouse, "SELECT count(rating), count(rated_at) FROM clean.ratings") == [(len(EVENTS), len(EVENTS))]
+    check_published(home, "reviews", ids(user_uuid, N_USERS), ids(sku, N_ITEMS))
+
+
+@pytest.mark.parametrize(("dataset_id", "domain"), [("goodbooks-10k", "book"), ("ml-1m", "movie")])
+def test_a_public_archive_is_published_in_its_ids(
+    dataset_id: str, domain: str, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset_id = imported(shape, home, capsys)
-    run = Typed(capsys, "run", "--domain", dataset_id, "--models", "popularity,item_knn")
-    assert run.code == 0, run.err
-    with duckdb.connect(str(home / "published" / f"{dataset_id}.duckdb"), read_only=True) as connection:
-        users = [user for (user,) in connection.execute("SELECT DISTINCT user_id FROM recommendations").fetchall()]
-        items = {item for (item,) in connection.execute("SELECT DISTINCT item_id FROM recommendations").fetchall()}
-    assert len(users) == 60
-    assert shape.user in users
-    assert items <= {f"SKU-{item:04d}{'ABC'[item % 3]}" for item in range(1, 41)}
-    asked = Typed(capsys, "recommend", "--domain", dataset_id, "--user", str(shape.user), "-n", "3")
-    assert asked.code == 0
+    archive = public_files.write_archive(home.parent, dataset_id)
+    out = typed(capsys, "import", str(archive), "--yes")
+    assert f"recsys run --domain {domain}" in out
+    monkeypatch.setenv(f"RECSYS_DATASET_{domain.upper()}", dataset_id)
+    run(capsys, domain)
+    check_published(home, domain, ids(int, public_files.N_USERS), ids(int, public_files.N_ITEMS))

@@ -42,6 +42,10 @@ def json_lines(table: list[tuple[Any, ...]]) -> str:
     return "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in table)
 
 
+def json_array(table: list[tuple[Any, ...]]) -> str:
+    return json.dumps([json.loads(line) for line in json_lines(table).splitlines()], indent=2)
+
+
 def parquet(table: dict[str, list[Any]]) -> bytes:
     target = io.BytesIO()
     pq.write_table(pa.table(table), target)
@@ -84,6 +88,8 @@ COLUMNWISE = dict(zip(COLUMNS.values(), (list(column) for column in zip(*TABLE, 
         ({"u.data": TEXT.removeprefix(HEADER).replace(",", "\t")}, "u.data", {"columns": 4}),
         ({"orders.csv": TEXT.encode("utf-16")}, "orders.csv", {"encoding": "utf-16"}),
         ({"orders.jsonl": json_lines(TABLE)}, "orders.jsonl", {}),
+        ({"orders.json": json_array(TABLE)}, "orders.json", {}),
+        ({"orders.json.gz": gzip.compress(json_array(TABLE).encode())}, "orders.json.gz", {"format": "jsonl"}),
         ({"orders.parquet": parquet(COLUMNWISE)}, "orders.parquet", {}),
         ({"orders.csv.gz": gzip.compress(TEXT.encode())}, "orders.csv.gz", {}),
         ({"orders.csv.bz2": bz2.compress(TEXT.encode())}, "orders.csv.bz2", {}),
@@ -304,6 +310,79 @@ def test_times_of_any_kind_are_read(tmp_path: Path, written: str, read: str, kin
     source = {"files": f"r.{kind}", "user": "u", "item": "i", "time": "t"}
     declare(tmp_path, {"ratings": "implicit", "interactions": source})
     assert rows(built(tmp_path), 'SELECT "at"::VARCHAR FROM clean.interactions') == [(read,)]
+
+
+@pytest.mark.parametrize(
+    ("written", "time_format", "read"),
+    [
+        ("31/01/2026", "day-first", "2026-01-31 00:00:00"),
+        ("1/2/26", "day-first", "2026-02-01 00:00:00"),
+        ("31.01.2026 12:30", "day-first", "2026-01-31 12:30:00"),
+        ("31-1-2026, 9:05:06 PM", "day-first", "2026-01-31 21:05:06"),
+        ("1/2/2026", "month-first", "2026-01-02 00:00:00"),
+        ("20260131", "%Y%m%d", "2026-01-31 00:00:00"),
+        ("Jan 31, 2026", "%b %d, %Y", "2026-01-31 00:00:00"),
+        ("Sat Jan 31 12:30:00 +0200 2026", "%a %b %d %H:%M:%S %z %Y", "2026-01-31 10:30:00"),
+        ("31/01/2026", "month-first", None),
+        ("31/01/2026", None, None),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_times_are_read_in_the_declared_format(
+    tmp_path: Path, written: str, time_format: str | None, read: str | None, kind: str
+) -> None:
+    line = json.dumps({"u": 1, "i": 2, "t": written}) + "\n" if kind == "jsonl" else f'u,i,t\n1,2,"{written}"\n'
+    write(tmp_path, {f"r.{kind}": line})
+    source = {"files": f"r.{kind}", "user": "u", "item": "i", "time": "t", "time_format": time_format}
+    declare(tmp_path, {"ratings": "implicit", "interactions": source})
+    warehouse = built(tmp_path)
+    assert rows(warehouse, 'SELECT "at"::VARCHAR FROM clean.interactions') == [(read,)]
+    lost = "SELECT times, times_lost, lost_time FROM clean.source_files WHERE source_file LIKE 'interactions/%'"
+    assert rows(warehouse, lost) == [(1, 0, None) if read else (1, 1, written)]
+
+
+def test_a_format_of_times_that_is_none_is_refused(tmp_path: Path) -> None:
+    source = {"files": "r.csv", "user": "u", "item": "i", "time": "t", "time_format": "daily"}
+    declare(tmp_path, {"ratings": "implicit", "interactions": source})
+    with pytest.raises(RecsysError, match=r"interactions\.time_format: .*day-first, month-first, or a format such as"):
+        built(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words", "read"),
+    [
+        ([0, 1], ["up", "Down", "1", "meh"], [1.0, 0.0, 1.0]),
+        ([-1, 1], ["like", "dislike", "0", "maybe"], [1.0, -1.0, 0.0]),
+        ([0, 1], ["true", "false", "", "TRUTH"], [1.0, 0.0]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_words_for_a_thumb_up_or_down_are_the_ends_of_the_scale(
+    tmp_path: Path, scale: list[int], words: list[str], read: list[float], kind: str
+) -> None:
+    table = list(enumerate(words))
+    lines = "".join(json.dumps({"u": 1, "i": n, "r": word}) + "\n" for n, word in table)
+    write(tmp_path, {"r.jsonl": lines, "r.csv": "u,i,r\n" + "".join(f"1,{n},{word}\n" for n, word in table)})
+    source = {"files": f"r.{kind}", "user": "u", "item": "i", "rating": "r"}
+    declare(tmp_path, {"ratings": {"scale": scale}, "interactions": source})
+    warehouse = built(tmp_path)
+    assert [rating for (rating,) in rows(warehouse, "SELECT rating FROM clean.ratings ORDER BY item_id")] == read
+    assert [row[1:3] for row in rows(warehouse, REJECTED)] == [(5 if kind == "csv" else 4, "unparsable")]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20])
+def test_a_json_array_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
+    write(tmp_path, {"orders.json": json_array(TABLE)[:-cut]})
+    declare(tmp_path, {"ratings": SCALE, "interactions": {"files": "orders.json", **COLUMNS}})
+    with pytest.raises(RecsysError, match=r"orders\.json: damaged or not whole .*; replace it by a fresh copy"):
+        built(tmp_path)
+
+
+def test_a_workbook_is_refused_with_the_cure(tmp_path: Path) -> None:
+    write(tmp_path, {"orders.xlsx": zipped({"xl/workbook.xml": "<workbook/>"})})
+    declare(tmp_path, {"ratings": SCALE, "interactions": {"files": "orders.xlsx", **COLUMNS}})
+    with pytest.raises(RecsysError, match=r"orders\.xlsx: a workbook of a spreadsheet program; save the table as CSV"):
+        built(tmp_path)
 
 
 @pytest.mark.parametrize(

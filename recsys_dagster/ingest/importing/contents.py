@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.ingest.importing.tables import Column, Table
+from recsys_dagster.ingest.notations import COMMON_TIME_FORMATS, is_vote, time_in_format
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,6 +22,8 @@ _SEPARATED = 0.03
 
 _UUID = r"\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?"
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+_MAY_BE_DATE = r"^\d{1,2}[./-]\d{1,2}[./-]\d\d|^\d{1,2}[ -][A-Za-z]{3}|^[A-Za-z]{3,9},? |^\d{4}[.]\d\d|^(\d{8}|\d{14})$"
+"""What the formats other than ISO begin with."""
 _JSON_LIST = r"\s*\[.*\]\s*"
 
 
@@ -37,12 +40,14 @@ class Content:
         integers: share of whole numbers in the plain notation of ids.
         low, high: smallest and largest number; None where there is none.
         epochs: share of numbers that are plausible seconds, milliseconds or microseconds since 1970.
-        times: share of times written as text, such as 2021-05-03T10:00:00+02:00.
+        times: share of times written as text, such as 2021-05-03T10:00:00+02:00 or 31.01.2026.
+        time_formats: the formats other than ISO that (almost) all values have, as of `InteractionSource.time_format`.
         uuids: share of UUIDs.
         emails: share of e-mail addresses.
         lists: share of lists, or of texts in square brackets.
         urls: share of web addresses.
         flags: share of 0 and 1, true and false.
+        votes: share of words such as up and down, yes and no, like and dislike.
         years: share of texts that end with a year in parentheses, as titles of films do.
         separator: what stands between several values of a cell; None where no cell seems to have several.
         decimal_comma: whether numbers are written as 3,5.
@@ -60,11 +65,13 @@ class Content:
     high: float | None
     epochs: float
     times: float
+    time_formats: tuple[str, ...]
     uuids: float
     emails: float
     lists: float
     urls: float
     flags: float
+    votes: float
     years: float
     separator: str | None
     decimal_comma: bool
@@ -79,12 +86,12 @@ class Content:
     @property
     def is_time(self) -> bool:
         """Whether (almost) all values are times."""
-        return self.values > 0 and max(self.times, self.epochs) >= 0.9
+        return self.values > 0 and (max(self.times, self.epochs) >= 0.9 or bool(self.time_formats))
 
     @property
     def time_unit(self) -> str | None:
         """The unit of times that are numbers; None where they are texts."""
-        if self.times > self.epochs or self.high is None:
+        if self.times > self.epochs or self.time_formats or self.high is None:
             return None
         return next(name for name, end in _UNITS if self.high < end)
 
@@ -95,7 +102,7 @@ class Content:
             return "empty"
         if self.column.is_list or self.lists >= 0.9:
             return "list"
-        if self.is_time and self.times >= 0.9:
+        if self.times >= 0.9 or self.time_formats:
             return "time"
         if self.uuids >= 0.9:
             return "UUID"
@@ -121,8 +128,15 @@ def number_of(text: str) -> str:
     return f"CASE WHEN isfinite({number}) THEN {number} END"
 
 
-def time_of(text: str) -> str:
-    """Return the SQL of the time in a text, in UTC unless it names another zone; NULL where it is none."""
+def time_of(text: str, time_format: str | None) -> str:
+    """Return the SQL of the time in a text, in UTC unless it names another zone; NULL where it is none.
+
+    Args:
+        text: SQL of the text.
+        time_format: as of `InteractionSource`.
+    """
+    if time_format is not None:
+        return time_in_format(text, time_format)
     number = number_of(text)
     cases = " ".join(
         f"WHEN {number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale} THEN"
@@ -166,6 +180,8 @@ def _describe(column: Column, connection: "duckdb.DuckDBPyConnection") -> Conten
         "urls": "regexp_matches(value, '^https?://')",
         "years": r"regexp_matches(value, '\(\d{4}([-–]\s*(\d{4})?)?\)$')",
         "flags": "lower(value) IN ('0', '1', '0.0', '1.0', 'true', 'false')",
+        "votes": is_vote("value"),
+        "dates": f"regexp_matches(value, '{_MAY_BE_DATE}')",
     }
     shares |= {separator: f"contains(value, '{separator}')" for separator in _SEPARATORS}
     counted = ", ".join(
@@ -184,6 +200,11 @@ def _describe(column: Column, connection: "duckdb.DuckDBPyConnection") -> Conten
         f"SELECT value FROM (SELECT {value} AS value, min(rowid) AS place FROM first_rows"
         f" WHERE {value} IS NOT NULL GROUP BY 1) ORDER BY place LIMIT {_EXAMPLES}"
     ).fetchall()
+    found["time_formats"] = ()
+    if found.pop("dates") >= 0.9 and found["times"] < 0.9:
+        found["time_formats"], share = _time_formats(value, connection)
+        # Numbers such as 20260131 may as well be ids.
+        found["times"] = max(found["times"], share if found["numbers"] < 0.9 else 0)
     separators = {separator: found.pop(separator) for separator in _SEPARATORS}
     return Content(
         column=column,
@@ -192,3 +213,18 @@ def _describe(column: Column, connection: "duckdb.DuckDBPyConnection") -> Conten
         examples=tuple(example for (example,) in examples),
         **found,
     )
+
+
+def _time_formats(value: str, connection: "duckdb.DuckDBPyConnection") -> tuple[tuple[str, ...], float]:
+    """Return the common formats of times that nine of ten values have, and the highest share of values with one."""
+    times = [time_in_format("value", time_format) for time_format in COMMON_TIME_FORMATS]
+    shares = ", ".join(
+        f"avg(CASE WHEN {time} BETWEEN to_timestamp({_EARLIEST})::TIMESTAMP AND to_timestamp({_LATEST})::TIMESTAMP"
+        " THEN 1 ELSE 0 END)"
+        for time in times
+    )
+    found = connection.execute(
+        f"SELECT {shares} FROM (SELECT {value} AS value FROM first_rows WHERE {value} IS NOT NULL)"
+    ).fetchall()[0]
+    formats = [time_format for time_format, share in zip(COMMON_TIME_FORMATS, found, strict=True) if share >= 0.9]
+    return tuple(formats), max(found)

@@ -41,7 +41,7 @@ def _absolute(name: str, base: Path) -> str:
 
 def named_columns(source: InteractionSource | ItemSource) -> Iterator[tuple[str, str]]:
     """Yield the columns that a section names, with the field that names each."""
-    about_files = {*Files.model_fields, "unrated", "user_ids", "item_ids", "year_in_title"}
+    about_files = {*Files.model_fields, "unrated", "time_format", "user_ids", "item_ids", "year_in_title"}
     for field in type(source).model_fields:
         value = getattr(source, field)
         if field in about_files or value is None:

@@ -21,6 +21,7 @@ class Given:
         item_columns: of the items, by meaning.
         scale, liked_from, unrated: of the ratings.
         implicit: whether there are no ratings.
+        time_format: how times are written, as of `InteractionSource`.
         pseudonymise: as of `Declaration`.
         query, items_query: SELECTs of the interactions and the items, where a database is named instead of files.
     """
@@ -33,6 +34,7 @@ class Given:
     liked_from: float | None = None
     unrated: tuple[float, ...] = ()
     implicit: bool = False
+    time_format: str | None = None
     pseudonymise: bool = False
     query: str | None = None
     items_query: str | None = None

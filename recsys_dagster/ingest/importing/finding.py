@@ -190,7 +190,7 @@ class Finder:
                 continue
             order = [column.name for column in described]
             same = tuple(order) if look.is_text else tuple(sorted(order))
-            key = (look.format, same, look.delimiter, look.quote, look.has_header, look.encoding)
+            key = (look.format, same, look.delimiter, look.quote, look.has_header, look.encoding, look.is_array)
             groups.setdefault(key, []).append((name, self._recoded(look)))
             columns.setdefault(key, described)
         tables = []
@@ -221,7 +221,8 @@ class Finder:
             rows = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         except duckdb.Error as error:
             reason = printable(str(error).splitlines()[0])
-            raise NotATableError(f"{look.path}: not readable as {look.format} ({reason}); take a fresh copy") from None
+            kind = "Parquet" if look.format == "parquet" else "JSON"
+            raise NotATableError(f"{look.path}: not readable as {kind} ({reason}); take a fresh copy") from None
         return tuple(Column(name, type_) for name, type_, *_ in rows)
 
     def _recoded(self, look: FileLook) -> FileLook:

@@ -54,6 +54,7 @@ class FileLook:
         delimiter: text between the fields of a CSV file.
         quote: character around fields; empty where quotes have no meaning.
         encoding: of a CSV file.
+        is_array: whether a JSON file is one array of objects instead of one object a line.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class FileLook:
     delimiter: str = ","
     quote: str = '"'
     encoding: str = "utf-8"
+    is_array: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -98,9 +100,7 @@ def look_at_file(path: Path, *, header: bool | None = None, delimiter: str | Non
     if start.lstrip().startswith(b"{"):
         return FileLook(path, "jsonl")
     if re.match(rb"\s*\[\s*\{", start):
-        raise NotATableError(
-            f"{path}: one JSON array; write one object a line (jq -c '.[]' {path.name} > {path.stem}.jsonl)"
-        )
+        return FileLook(path, "jsonl", is_array=True)
     return _look_at_csv(path, start, header, delimiter)
 
 

@@ -28,6 +28,7 @@ from recsys_dagster.ingest.importing.roles import find_flags, find_interaction_r
 from recsys_dagster.ingest.importing.scales import Scale, find_scale
 from recsys_dagster.ingest.importing.survey import count_ratings, survey
 from recsys_dagster.ingest.importing.tables import Table
+from recsys_dagster.ingest.importing.time_formats import find_time_format
 from recsys_dagster.runtime.text import printable
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def propose(
     ]
     items = _choose_items(rest, given, required=bool(others))
     scale = _find_scale(interactions, given, connection)
-    declaration = _declare(words, interactions, items, scale, given)
+    time_format = find_time_format(interactions, given.time_format, connection)
+    declaration = _declare(words, interactions, items, scale, time_format, given)
     counted = survey(declaration, interactions.table, items.table if items else None, connection)
     if items is not None and not others and not counted.matched:
         items = None
@@ -205,7 +207,12 @@ def _describe_values(counts: Mapping[float, int] | None) -> str:
 
 
 def _declare(
-    words: Sequence[str], interactions: Described, items: Described | None, scale: Scale | None, given: Given
+    words: Sequence[str],
+    interactions: Described,
+    items: Described | None,
+    scale: Scale | None,
+    time_format: str | None,
+    given: Given,
 ) -> Declaration:
     """Return the declaration of what was found."""
     name = given.name or default_name(words)
@@ -236,7 +243,9 @@ def _declare(
             "archive": next(iter(archives), None),
             "ratings": ratings,
             "pseudonymise": given.pseudonymise,
-            "interactions": InteractionSource(**how, **columns, unrated=scale.unrated if scale else ()),
+            "interactions": InteractionSource(
+                **how, **columns, time_format=time_format, unrated=scale.unrated if scale else ()
+            ),
             "items": _declare_items(items) if items is not None else None,
         }
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recsys_dagster.ingest.importing.contents import Content
 from recsys_dagster.ingest.importing.words import EXACT, INTERACTION_WORDS, ITEM_WORDS, name_score
+from recsys_dagster.ingest.notations import VOTES_DOWN, VOTES_UP
 
 _BY_NAME = 3.5
 """Score from which on a name is enough."""
@@ -132,6 +133,8 @@ def _always(_: Content) -> bool:
 def _can_be_rating(one: Content) -> bool:
     is_bounded = one.low is not None and one.high is not None and one.low >= -100 and one.high <= 100
     is_continuous = is_bounded and one.integers < 0.5
+    if one.votes >= 0.9 and one.distinct <= len(VOTES_UP + VOTES_DOWN):
+        return True
     return one.is_number and not one.is_time and (one.distinct <= _MAX_RATINGS or is_continuous)
 
 
@@ -148,7 +151,7 @@ def _can_be_id(one: Content) -> bool:
 
 
 def _is_plausible_time(one: Content) -> bool:
-    return one.times >= 0.9 or (one.epochs >= 0.9 and one.distinct > 1)
+    return one.times >= 0.9 or bool(one.time_formats) or (one.epochs >= 0.9 and one.distinct > 1)
 
 
 def _is_id_like(one: Content, contents: Sequence[Content]) -> bool:

@@ -10,6 +10,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declaration import Declaration, InteractionSource, ItemSource
 from recsys_dagster.ingest.importing.contents import identifier, number_of, text_of, time_of
 from recsys_dagster.ingest.importing.tables import Column, Table
+from recsys_dagster.ingest.notations import vote_or
 from recsys_dagster.runtime.progress import progress_bar
 from recsys_dagster.runtime.text import printable
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _MAX_VALUES = 1000
 _POLL_SECONDS = 0.5
+_VOTES = (0.0, 1.0)
+"""What words such as down and up count as, as long as the scale is not known."""
 _INTEGER = r"'-?(0|[1-9]\d{0,17})'"
 
 
@@ -65,7 +68,8 @@ def count_ratings(
     table: Table, source: InteractionSource, connection: "duckdb.DuckDBPyConnection"
 ) -> Mapping[float, int] | None:
     """Return how often each rating occurs in the whole table; None if there are too many different ones to say."""
-    value = number_of(_text(table, source.rating))
+    text = _text(table, source.rating)
+    value = vote_or(number_of(text), text, _VOTES)
     rows = _fetch(
         connection,
         f"SELECT {value} AS rating, count(*) FROM {table.sql()} GROUP BY 1 HAVING rating IS NOT NULL LIMIT"
@@ -93,11 +97,12 @@ def survey(
         "item_": _text(interactions, source.item),
         "rating_text": _text(interactions, source.rating),
         "weight_": number_of(_text(interactions, source.weight)),
-        "time_": time_of(_text(interactions, source.time)),
+        "time_": time_of(_text(interactions, source.time), source.time_format),
         "weight_text": _text(interactions, source.weight),
     }
     columns = ", ".join(f"{sql} AS {name}" for name, sql in values.items())
     low, high = declaration.scale or (0, 0)
+    rating = vote_or(number_of("rating_text"), "rating_text", (low, high))
     unrated = ", ".join(map(repr, source.unrated))
     is_unrated = f"rating_ IN ({unrated})" if source.unrated else "FALSE"
     fault = (
@@ -119,7 +124,7 @@ def survey(
         f" coalesce(bool_and(regexp_full_match(user_, {_INTEGER})), FALSE) AS integer_users,"
         f" coalesce(bool_and(regexp_full_match(item_, {_INTEGER})), FALSE) AS integer_items,"
         f" coalesce({matched}, 0) AS matched"
-        f" FROM (SELECT *, {fault} AS fault FROM (SELECT *, {number_of('rating_text')} AS rating_"
+        f" FROM (SELECT *, {fault} AS fault FROM (SELECT *, {rating} AS rating_"
         f" FROM (SELECT {columns} FROM {interactions.sql(rejects=interactions.looks[0].is_text)})))"
     )
     counted = _fetch(connection, query, f"{interactions.name}: counting rows")[0]

@@ -77,7 +77,9 @@ class Table:
         if first.format == "parquet":
             return f"read_parquet([{paths}], union_by_name = true)"
         if first.format == "jsonl":
-            return f"read_json([{paths}], format = 'newline_delimited', union_by_name = true, ignore_errors = true)"
+            lines = "format = 'newline_delimited', ignore_errors = true"
+            how = "format = 'array'" if first.is_array else lines
+            return f"read_json([{paths}], {how}, union_by_name = true)"
         columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in unique_names(first.columns))
         stored = "store_rejects = true, rejects_limit = 100000" if rejects else "ignore_errors = true"
         quote = _quoted(first.quote)

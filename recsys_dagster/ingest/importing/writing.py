@@ -23,6 +23,7 @@ _MEANINGS = {
     "rating": "how much it is liked",
     "weight": "strength of the interaction; several rows of a pair add up",
     "time": "when",
+    "time_format": "how times are written: day-first, month-first, or a format such as %Y%m%d",
     "status": "watching, completed, on_hold, dropped or plan_to_watch",
     "progress": "how far the user got",
     "unrated": "stands for no rating",

@@ -1,6 +1,7 @@
 """`recsys import` finds out what the columns of files mean, says it, and writes a declaration of it."""
 
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -110,6 +111,23 @@ class TestGuess:
         assert (declaration.scale, declaration.interactions.unrated) == ((1, 10), (-1,))
         assert "-1 stands for none" in out
 
+    @pytest.mark.parametrize(
+        ("down", "up"), [("false", "true"), ("No", "Yes"), ("down", "UP"), ("dislike", "like"), ("👎", "👍")]
+    )
+    def test_words_for_a_thumb_up_or_down_are_a_rating(self, tmp_path: Path, imported: Any, down: str, up: str) -> None:
+        path = ratings(tmp_path, "x.csv", rating=lambda one: up if one.stars > 3 else down)
+        out, declaration = imported(path)
+        assert (declaration.scale, declaration.interactions.rating) == ((0, 1), "rating")
+        assert "1,080 rows, 100 % usable" in out
+
+    def test_a_json_array_is_read(self, tmp_path: Path, imported: Any) -> None:
+        rows = [{"user": one.user, "item": f"i{one.item}", "rating": one.stars} for one in EVENTS]
+        (tmp_path / "export.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        out, declaration = imported("export.json")
+        assert "export.json: a JSON array" in out
+        assert "1,080 rows, 100 % usable" in out
+        assert declaration.interactions.format == "jsonl"
+
     def test_a_rating_that_is_always_the_same_is_none(self, tmp_path: Path, imported: Any) -> None:
         _, declaration = imported(ratings(tmp_path, "x.csv", rating=lambda _: 1))
         assert (declaration.ratings, declaration.interactions.weight) == ("implicit", None)
@@ -171,6 +189,59 @@ class TestGuess:
         assert f"{len(EVENTS) + 4:,} rows, 99.6 % usable" in out
         for fault in ("without a user", "without an item", "a rating that is no number", "another number of fields"):
             assert f"1 {fault}" in out.replace("with ", "")
+
+
+class TestTimes:
+    @pytest.mark.parametrize(
+        ("written", "found", "said"),
+        [
+            ("%d/%m/%Y", "day-first", "written day first"),
+            ("%d.%m.%Y %H:%M", "day-first", "written day first"),
+            ("%d.%m.%y, %H:%M:%S", "day-first", "written day first"),
+            ("%m/%d/%Y", "month-first", "written month first"),
+            ("%m/%d/%Y %I:%M %p", "month-first", "written month first"),
+            ("%b %d, %Y", "%b %d, %Y", "written as %b %d, %Y"),
+            ("%d-%b-%Y %H:%M", "%d-%b-%Y %H:%M", "written as %d-%b-%Y %H:%M"),
+            ("%a %b %d %H:%M:%S +0000 %Y", "%a %b %d %H:%M:%S %z %Y", "written as %a %b %d %H:%M:%S %z %Y"),
+            ("%Y%m%d", "%Y%m%d", "written as %Y%m%d"),
+            ("%Y/%m/%d", None, ""),
+        ],
+    )
+    def test_the_format_of_times_is_found_and_said(
+        self, tmp_path: Path, imported: Any, written: str, found: str | None, said: str
+    ) -> None:
+        out, declaration = imported(ratings(tmp_path, "x.csv", date=lambda one: one.at.strftime(written)))
+        assert (declaration.interactions.time, declaration.interactions.time_format) == ("date", found)
+        first, last = EVENTS[0].at, EVENTS[-1].at
+        line = next(line for line in out.splitlines() if line.startswith("times from"))
+        assert line == f"times from {first:%Y-%m-%d} to {last:%Y-%m-%d}{f', {said}' if said else ''}"
+
+    def test_a_late_row_decides_between_day_and_month(self, tmp_path: Path, imported: Any) -> None:
+        rows = [(one, one % 97, 1 + one % 5, f"0{1 + one % 9}/02/2023") for one in range(25_000)]
+        path = write_csv(tmp_path / "x.csv", ("user", "item", "rating", "date"), [*rows, (7, 7, 4, "02/28/2023")])
+        assert imported(path)[1].interactions.time_format == "month-first"
+
+    def test_where_day_and_month_cannot_be_told_apart_it_has_to_be_said(
+        self, tmp_path: Path, imported: Any, capsys: Any
+    ) -> None:
+        path = ratings(tmp_path, "x.csv", date=lambda one: f"0{1 + one.plays % 9}/0{1 + one.item % 9}/2023")
+        line = refused(capsys, path)
+        assert re.fullmatch(
+            r"date: dates such as 0./0./2023 may have the day or the month first; say which with --time-format "
+            r"day-first or --time-format month-first",
+            line,
+        )
+        assert imported(path, "--time-format", "month-first")[1].interactions.time_format == "month-first"
+        line = refused(capsys, path, "--time-format", "monthly")
+        assert line == "--time-format monthly: say day-first, month-first, or a format such as %Y%m%d"
+
+    def test_with_points_the_day_comes_first(self, tmp_path: Path, imported: Any) -> None:
+        path = ratings(tmp_path, "x.csv", date=lambda one: f"0{1 + one.plays % 9}.0{1 + one.item % 9}.2023")
+        assert imported(path)[1].interactions.time_format == "day-first"
+
+    def test_a_format_needs_a_column_of_times(self, tmp_path: Path, capsys: Any) -> None:
+        line = refused(capsys, ratings(tmp_path, "x.csv"), "--time-format", "day-first")
+        assert line.startswith("--time-format is given, but no column of x.csv looks like times; name it with --time")
 
 
 class TestWriting:
@@ -316,9 +387,9 @@ class TestFirstErrors:
             "header.csv": (b"user,item,rating\n", "has a header but no rows"),
             "sheet.xlsx": (workbook(), "an Excel workbook: save the table as CSV"),
             "wide.csv": ("user,item\n1,2\n".encode("utf-16"), "expected UTF-8, found UTF-16; convert it"),
-            "array.json": (b'[{"user": 1}]', "one JSON array; write one object a line (jq -c"),
+            "array.json": (b'[{"user": 1}, {"us', "not readable as JSON"),
             "broken.csv.gz": (b"\x1f\x8b\x08\x00broken", "the packed file is damaged"),
-            "broken.parquet": (b"PAR1 and nothing else", "not readable as parquet"),
+            "broken.parquet": (b"PAR1 and nothing else", "not readable as Parquet"),
             "scan.pdf": (b"%PDF-1.7", "is a PDF"),
         }
         for name, (content, message) in cases.items():
