@@ -32,6 +32,7 @@ from recsys_dagster.cli.promote import promote
 from recsys_dagster.cli.recommend import recommend
 from recsys_dagster.cli.report import report
 from recsys_dagster.cli.rollback import rollback
+from recsys_dagster.cli.rules import rules
 from recsys_dagster.cli.run import run
 from recsys_dagster.cli.serve import serve
 from recsys_dagster.cli.similar import similar
@@ -138,6 +139,7 @@ _COMMANDS = (
     serve,
     export,
     feedback,
+    rules,
     evaluate,
     papers,
     tune,

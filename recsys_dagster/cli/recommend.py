@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from recsys_dagster.serving.lookup import PublishedFile
     from recsys_dagster.serving.on_demand import ModelList
     from recsys_dagster.serving.recommendation import Id, Recommendation
+    from recsys_dagster.serving.rules import Balance
     from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -55,11 +56,18 @@ def recommend(
     kind: Annotated[
         str | None, typer.Option("--kind", "-k", help="Only titles of this kind, such as Movie or TV.")
     ] = None,
-    genre: Annotated[str | None, typer.Option("--genre", "-g", help="Only titles of this genre (--user).")] = None,
+    genre: Annotated[str | None, typer.Option("--genre", "-g", help="Only titles of this genre.")] = None,
     year: Annotated[
-        str | None, typer.Option("--year", help="Only titles of this year, or of years such as 1990-1999 (--user).")
+        str | None, typer.Option("--year", help="Only titles of this year, or of years such as 1990-1999.")
     ] = None,
-    no_adult: Annotated[bool, typer.Option("--no-adult", help="No titles for adults (--user).")] = False,
+    no_adult: Annotated[bool, typer.Option("--no-adult", help="No titles for adults.")] = False,
+    diversity: Annotated[
+        float | None, typer.Option("--diversity", min=0, max=1, help="How much different genres count, from 0 to 1.")
+    ] = None,
+    calibration: Annotated[
+        float | None,
+        typer.Option("--calibration", min=0, max=1, help="How much the genres of the history count, from 0 to 1."),
+    ] = None,
     wide: Annotated[
         bool, typer.Option("--wide", "-w", help="Also episodes, members, site score and synopsis, where known.")
     ] = False,
@@ -100,27 +108,31 @@ def recommend(
         raise UsageError("give '--user', or '--rated' and '--liked', or '--taste' (all but the first may be repeated)")
     from recsys_dagster.serving.filters import ItemFilter, parse_years
     from recsys_dagster.serving.lookup import PublishedFile
+    from recsys_dagster.serving.rules import balance_of
 
     wanted = ItemFilter(kind, genre, None if year is None else parse_years(year), no_adult)
+    balance = balance_of(diversity, calibration)
     with PublishedFile(layout.published(chosen.name)) as published:
         if user is not None:
             from recsys_dagster.warehouse.domain_run import DomainRun
 
             run = DomainRun(settings, chosen)
             found = published.find_user(user, run.pseudonym_of)
-            _print_user_lists(run, published, found, n, wanted, model or [], wide, why, as_json)
+            _print_user_lists(run, published, found, n, wanted, balance, model or [], wide, why, as_json)
             return
-        if wanted != ItemFilter(kind) or len(model or []) > 1:
-            raise UsageError("for a new user, of the filters only '--kind' is possible, and only one '--model'")
+        if len(model or []) > 1:
+            raise UsageError("for a new user, only one '--model' is possible")
         from recsys_dagster.model_store.store import ModelStore
         from recsys_dagster.serving.cold_start import recommend_by_ratings, recommend_by_tastes
 
         store, name = ModelStore(layout), model[0] if model else None
         if taste:
-            result = recommend_by_tastes(published, store, taste, n, kind=kind, model=name)
+            result = recommend_by_tastes(published, store, taste, n, wanted=wanted, model=name, balance=balance)
         else:
-            result = recommend_by_ratings(published, store, rated or [], n, liked=liked or [], kind=kind, model=name)
-    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, kind, wide, why, as_json)
+            result = recommend_by_ratings(
+                published, store, rated or [], n, liked=liked or [], wanted=wanted, model=name, balance=balance
+            )
+    _print_cold_start_list(result, domain, "tastes" if taste else "rated", n, wanted, wide, why, as_json)
 
 
 def _print_user_lists(
@@ -129,6 +141,7 @@ def _print_user_lists(
     user: "Id",
     n: int,
     wanted: "ItemFilter",
+    balance: "Balance | None",
     models: list[str],
     wide: bool,
     why: bool,
@@ -137,9 +150,9 @@ def _print_user_lists(
     from recsys_dagster.serving.on_demand import recommend_by_models, recommend_to_user
 
     if models:
-        lists = recommend_by_models(run, published, user, n, models, wanted)
+        lists = recommend_by_models(run, published, user, n, models, wanted, balance)
     else:
-        lists = [recommend_to_user(run, published, user, n, wanted)]
+        lists = [recommend_to_user(run, published, user, n, wanted, balance)]
     if as_json:
         _print_user_json(published.domain, user, lists)
         return
@@ -215,7 +228,7 @@ def _print_cold_start_list(
     domain: str,
     source: str,
     n: int,
-    kind: str | None,
+    wanted: "ItemFilter",
     wide: bool,
     why: bool,
     as_json: bool,
@@ -228,11 +241,8 @@ def _print_cold_start_list(
     stated = [printable(name) + ("" if rating is None else f" {rating:g}") for name, rating in result.ratings.items()]
     screen.print(f"{result.model} {result.version}, for: {', '.join(stated)}", style="dim", soft_wrap=True)
     if len(result.recommendations) < n:
-        typer.echo(f"{result.model} has no more {_titles_of(kind)} to recommend.", err=True)
-
-
-def _titles_of(kind: str | None) -> str:
-    return f"titles of kind {kind}" if kind else "titles"
+        of_filter = f" ({wanted})" if wanted else ""
+        typer.echo(printable(f"{result.model} has no more titles to recommend{of_filter}."), err=True)
 
 
 def _print_json(

@@ -19,6 +19,8 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 SIMILAR = 20
 """Published similar items of each item."""
+SPARE = 3
+"""Where rules forbid items, so many times as many are looked at."""
 
 Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
 
@@ -30,20 +32,29 @@ def rating_model(run: DomainRun) -> Predict | None:
 
 
 def similar_items(
-    run: DomainRun, champion: ItemContributions | None, n_items: int
+    run: DomainRun, champion: ItemContributions | None, allowed: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]] | None:
     """Return the items similar to each item, by the champion or else by the best fitted model that knows them.
 
     Args:
         run: the domain.
         champion: None if the champion does not know them.
-        n_items: number of items.
+        allowed: (n_items,) which items may be recommended.
 
     Returns:
         (n_items, SIMILAR) items and similarities as of `ItemContributions.similar_items`; None if no model knows them.
     """
     model = champion or explaining_model(_fitted(run, ItemContributions, CHOOSING_METRIC))
-    return None if model is None else model.similar_items(np.arange(n_items, dtype=np.int32), SIMILAR)
+    if model is None:
+        return None
+    every_item = np.arange(len(allowed), dtype=np.int32)
+    if allowed.all():
+        return model.similar_items(every_item, SIMILAR)
+    items, scores = model.similar_items(every_item, SPARE * SIMILAR)
+    order = np.argsort(~((items >= 0) & allowed[items]), axis=1, kind="stable")[:, :SIMILAR]
+    items, scores = np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    items[(items >= 0) & ~allowed[items]] = -1
+    return items, scores
 
 
 def _fitted(run: DomainRun, capability: type, metric: MetricKey) -> Iterator[Model]:

@@ -6,8 +6,11 @@ The caller holds the domain (`with DomainRun(…)`).
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -24,8 +27,10 @@ from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
+from recsys_dagster.serving.item_rules import ItemRules
 from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_without_lock
 from recsys_dagster.serving.publishing import PublishedCounts, publish
+from recsys_dagster.serving.rules import check_names, read_rules, today
 from recsys_dagster.serving.swap import swap_in
 from recsys_dagster.warehouse.arrays import (
     id_map_hash,
@@ -66,14 +71,17 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
     model.fit(data)
     explaining = explaining_model([model])
     excluded = load_excluded(warehouse)
+    rules = read_rules(run.layout.rules(run.domain.name))
+    check_names(rules, data.item_features.genre_names, run.layout.rules(run.domain.name))
     with warehouse.connect() as connection:
         columns = "* REPLACE (source_id AS item_id)" if origin.item_ids == "text" else "*"
         items = connection.sql(f"SELECT {columns} FROM clean.items ORDER BY item_id").to_arrow_table()
         metrics = connection.sql("SELECT * FROM evaluation.metrics ORDER BY ALL").to_arrow_table()
         reference = reference_tables(connection)
+    by_rules = ItemRules.of(rules, _in_order(items, item_ids), today())
     return publish(
         run.layout.built(run.domain.name),
-        lists=_lists(model, user_ids, run.settings.top_n, excluded),
+        lists=_lists(model, user_ids, run.settings.top_n, excluded, by_rules),
         user_ids=user_ids,
         item_ids=item_ids,
         items=items,
@@ -94,7 +102,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
             packages={"recsys-dagster": code_version(), **record.packages},
         ),
         explain=explain_by(explaining, data.train, data.n_users) if explaining else None,
-        similar=similar_items(run, explaining, data.n_items),
+        similar=similar_items(run, explaining, by_rules.allowed),
         popularity=load_popularity(warehouse),
         histories=load_histories(warehouse, user_ids, item_ids),
         reference=reference,
@@ -166,9 +174,24 @@ def remove_old_versions(run: DomainRun) -> None:
     ModelStore(run.layout).prune(run.domain.name, run.settings.keep_versions, also=named)
 
 
-def _lists(model: Model, user_ids: Ids, k: int, excluded: sp.csr_array) -> Iterator[tuple[NDArray[np.int32], TopN]]:
+def _in_order(items: pa.Table, item_ids: Ids) -> Iterator[dict[str, Any]]:
+    """Give what rules look at of each item, by index."""
+    described = items.select(["item_id", "genres", "creators", "is_adult"])
+    place = pc.index_in(pa.array(item_ids, described.column("item_id").type), described.column("item_id"))
+    for batch in described.take(place).to_batches(max_chunksize=10_000):
+        yield from batch.to_pylist()
+
+
+def _lists(
+    model: Model, user_ids: Ids, k: int, excluded: sp.csr_array, rules: ItemRules
+) -> Iterator[tuple[NDArray[np.int32], TopN]]:
     """Give the lists of all users in blocks, ordered by user id."""
     order = np.argsort(user_ids).astype(np.int32)
     for start in range(0, len(order), USERS_PER_BLOCK):
         users = order[start : start + USERS_PER_BLOCK]
-        yield users, model.recommend(users, k, exclude=excluded)
+
+        def take(rows: NDArray[np.int64], n: int, block: NDArray[np.int32] = users) -> TopN:
+            return model.recommend(block[rows], n, exclude=excluded, allowed=rules.allowed)
+
+        histories = model.seen_[users] if rules.balance.calibration else None
+        yield users, rules.lists(take, len(users), k, histories)

@@ -90,12 +90,12 @@ _RECORD = TypeAdapter(ModelRecord)
 class ModelStore:
     """The models under one RECSYS_HOME.
 
-    Args:
+    Attributes:
         layout: the paths under RECSYS_HOME.
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+        self.layout = layout
 
     def save(
         self,
@@ -120,7 +120,7 @@ class ModelStore:
         Raises:
             RecsysError: the disk is full; the previous version stays current.
         """
-        home = self._layout.model(domain, model.name)
+        home = self.layout.model(domain, model.name)
         remove_leftovers(home)
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         with replacing(home / version) as folder:
@@ -144,7 +144,7 @@ class ModelStore:
             )
             write_json(folder / RECORD, asdict(record))
         if current:
-            write_json(self._layout.current_version(domain, model.name), {"version": version})
+            write_json(self.layout.current_version(domain, model.name), {"version": version})
         return version
 
     def load(
@@ -166,7 +166,7 @@ class ModelStore:
         """
         model_class = get_model_class(name)
         record = self.record(domain, name, version)
-        folder = self._layout.model(domain, name) / record.version
+        folder = self.layout.model(domain, name) / record.version
         if record.format_version != FORMAT_VERSION:
             raise RecsysError(
                 f"{folder}: written in format {record.format_version}, and this version of the project loads format "
@@ -181,7 +181,7 @@ class ModelStore:
                 raise RecsysError(
                     f"{folder}: made with {wrong}; train {name} again, or install {package}=={record.packages[package]}"
                 )
-        refuse_links_outside(self._layout, [folder])
+        refuse_links_outside(self.layout, [folder])
         for file, checksum in record.files.items():
             path = folder / file
             if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
@@ -203,9 +203,9 @@ class ModelStore:
             RecsysError: there is no such version, its record is damaged, or it was written in a newer format.
         """
         version = version or self._current_version(domain, name)
-        path = self._layout.model(domain, name) / version / RECORD
+        path = self.layout.model(domain, name) / version / RECORD
         cure = f"train {name} again"
-        refuse_links_outside(self._layout, [path])
+        refuse_links_outside(self.layout, [path])
         fields = read_json(path, cure)
         written = fields.get("format_version", 1)
         if isinstance(written, int) and written > FORMAT_VERSION:
@@ -226,20 +226,20 @@ class ModelStore:
     def record_metrics(self, domain: str, name: str, version: str, metrics: Mapping[str, float]) -> None:
         """Store the main metrics of an evaluation in the version's record, replacing earlier ones."""
         record = self.record(domain, name, version)
-        path = self._layout.model(domain, name) / version / RECORD
+        path = self.layout.model(domain, name) / version / RECORD
         write_json(path, {**asdict(record), "metrics": dict(metrics)})
 
     def current_versions(self, domain: str) -> dict[str, str]:
         """Return the current version of each model that has one, by name."""
-        pointer = self._layout.current_version(domain, "*").name
-        names = sorted(path.parent.name for path in self._layout.models(domain).glob(f"*/{pointer}"))
+        pointer = self.layout.current_version(domain, "*").name
+        names = sorted(path.parent.name for path in self.layout.models(domain).glob(f"*/{pointer}"))
         return {name: self._current_version(domain, name) for name in names}
 
     def learning_curves(self, domain: str) -> dict[str, dict[str, list[float]]]:
         """Return the `history_` of the current version of each model that has one, by name."""
         curves = {}
         for name, version in self.current_versions(domain).items():
-            path = self._layout.model(domain, name) / version / STATE_FILE
+            path = self.layout.model(domain, name) / version / STATE_FILE
             try:
                 history = read_json(path, f"train {name} again")["state"]["history_"]
             except (LookupError, TypeError):
@@ -250,7 +250,7 @@ class ModelStore:
 
     def set_champion(self, domain: str, decision: Decision) -> None:
         """Make the version of a decision the domain's champion, and add the decision to the history."""
-        record_decision(self._layout, domain, decision)
+        record_decision(self.layout, domain, decision)
 
     def decide(
         self,
@@ -277,7 +277,7 @@ class ModelStore:
         record = self.record(domain, name, version)
         known = record.metrics if metrics is None else metrics
         return make_decision(
-            self._layout, domain, name, version, reason=reason, by=by, metrics=known, objections=objections
+            self.layout, domain, name, version, reason=reason, by=by, metrics=known, objections=objections
         )
 
     def champion(self, domain: str) -> tuple[str, str]:
@@ -289,11 +289,11 @@ class ModelStore:
 
     def history(self, domain: str) -> list[Decision]:
         """Return all decisions on the domain's champion, the oldest first."""
-        return read_decisions(self._layout, domain)
+        return read_decisions(self.layout, domain)
 
     def versions(self, domain: str, name: str) -> list[str]:
         """Return the stored versions of a model, the oldest first."""
-        records = self._layout.model(domain, name).glob(f"*/{RECORD}")
+        records = self.layout.model(domain, name).glob(f"*/{RECORD}")
         return sorted(path.parent.name for path in records if VERSION.fullmatch(path.parent.name))
 
     def prune(self, domain: str, keep: int, also: Collection[tuple[str, str]] = ()) -> list[tuple[str, str]]:
@@ -312,13 +312,13 @@ class ModelStore:
             kept.add((decisions[-1].model, decisions[-1].version))
         removed = [
             (home.name, version)
-            for home in sorted(self._layout.models(domain).glob("[!.]*/"))
+            for home in sorted(self.layout.models(domain).glob("[!.]*/"))
             for version in self.versions(domain, home.name)[:-keep]
             if (home.name, version) not in kept
         ]
         for name, version in removed:
             # Renamed first, so that a process that is killed while deleting leaves no part of a version.
-            home = self._layout.model(domain, name)
+            home = self.layout.model(domain, name)
             doomed = home / f".tmp-{version}"
             os.replace(home / version, doomed)
             if doomed.is_symlink():
@@ -328,7 +328,7 @@ class ModelStore:
         return removed
 
     def _current_version(self, domain: str, name: str) -> str:
-        path = self._layout.current_version(domain, name)
+        path = self.layout.current_version(domain, name)
         version = read_json(path, f"train {name} first").get("version")
         if not isinstance(version, str) or not VERSION.fullmatch(version):
             raise RecsysError(f"{path}: damaged; train {name} again")

@@ -169,6 +169,7 @@ class Model(ABC):
         k: int,
         exclude_seen: bool = True,
         exclude: sp.csr_array | None = None,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> TopN:
         """Recommend the k best items of the training fold to each user.
 
@@ -177,6 +178,7 @@ class Model(ABC):
             k: length of the lists.
             exclude_seen: exclude the items that the user has in the training fold.
             exclude: (n_users, n_items) CSR of further pairs to exclude, by user index.
+            allowed: (n_items,) which items may be listed at all; None: all.
         """
         masks = [matrix for matrix in (self.seen_ if exclude_seen else None, exclude) if matrix is not None]
 
@@ -189,13 +191,14 @@ class Model(ABC):
                 scores[mask[block].nonzero()] = -np.inf
             return scores
 
-        return self._top(score, len(users), k)
+        return self._top(score, len(users), k, allowed)
 
     def recommend_for(
         self,
         k: int,
         history: Interactions | None = None,
         tastes: NDArray[np.float32] | None = None,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> TopN:
         """Recommend the k best items to new users, without the items of their history.
 
@@ -207,6 +210,7 @@ class Model(ABC):
             history: interactions of the new users; `users` holds numbers from 0.
             tastes: (n_users, n_genres) rating of each genre on the scale, NaN where not stated; with implicit feedback
                 1 for a genre that the user likes.
+            allowed: (n_items,) which items may be listed at all; None: all.
         """
         history = Interactions.empty() if history is None else history
         n_users = int(history.users.max(initial=0)) + 1 if tastes is None else len(tastes)
@@ -225,7 +229,7 @@ class Model(ABC):
             scores[exclude[start:stop].nonzero()] = -np.inf
             return scores
 
-        return self._top(score, n_users, k)
+        return self._top(score, n_users, k, allowed)
 
     def _tastes_of(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         """Return the (n_users, n_genres) mean rating of each genre in each history, NaN where it has none."""
@@ -251,17 +255,25 @@ class Model(ABC):
         scores: NDArray[np.float32] = np.log1p(self.popularity_) * (1 + total / np.maximum(count, 1))
         return scores
 
-    def _top(self, score: Callable[[int, int], NDArray[np.float32]], n: int, k: int) -> TopN:
+    def _top(
+        self,
+        score: Callable[[int, int], NDArray[np.float32]],
+        n: int,
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+    ) -> TopN:
         """Rank the rows of `score(start, stop)` block by block, so that n × n_items scores never exist at once."""
         k = min(k, self.n_items_)
         items = np.full((n, k), -1, dtype=np.int32)
         values = np.full((n, k), -np.inf, dtype=np.float32)
         rows = max(1, SCORE_BYTES // (4 * self.n_items_))
-        untrained = self.popularity_ == 0
+        left_out = self.popularity_ == 0
+        if allowed is not None:
+            left_out |= ~allowed
         for start in range(0, n, rows):
             stop = min(n, start + rows)
             scores = score(start, stop)
-            scores[:, untrained] = -np.inf
+            scores[:, left_out] = -np.inf
             items[start:stop], values[start:stop] = top_k(scores, k)
             if np.isnan(values[start:stop, 0]).any():
                 raise RecsysError(f"{self.name}: scores are not numbers; the model did not converge")

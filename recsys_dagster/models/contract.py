@@ -161,6 +161,18 @@ def pairs_are_excluded_by_user_index(case: Case) -> None:
     np.testing.assert_array_equal(second.items, longer.items[:, 3:], "the lists without the excluded pairs")
 
 
+def items_that_are_not_allowed_are_not_listed(case: Case) -> None:
+    """The lists, of known and of new users, are those of all items without what is not allowed."""
+    users, allowed = ALL_USERS[:4], np.arange(N_ITEMS) % 3 > 0
+    for rest, every in (
+        (case.model.recommend(users, 5, allowed=allowed), case.model.recommend(users, N_ITEMS)),
+        (case.model.recommend_for(5, allowed=allowed), case.model.recommend_for(N_ITEMS)),
+    ):
+        for row, listed in enumerate(every.items):
+            kept = listed[(listed >= 0) & allowed[listed]][:5]
+            np.testing.assert_array_equal(rest.items[row, : len(kept)], kept, f"the list of user {row}")
+
+
 def the_order_of_users_does_not_matter(case: Case) -> None:
     """A user gets the same list alone as among others."""
     users = np.array([40, 2, 119, 2], dtype=np.int32)
@@ -360,6 +372,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     seen_items_are_excluded,
     seen_items_are_listed_on_request,
     pairs_are_excluded_by_user_index,
+    items_that_are_not_allowed_are_not_listed,
     the_order_of_users_does_not_matter,
     no_users_get_no_lists,
     cold_users_get_the_most_popular_items,

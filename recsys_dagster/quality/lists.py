@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError
@@ -9,6 +10,8 @@ from recsys_dagster.quality.findings import Finding, none_of
 from recsys_dagster.quality.reference import attach
 from recsys_dagster.serving.database import path_without_lock
 from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.rule_hits import rule_hits
+from recsys_dagster.serving.rules import read_rules
 from recsys_dagster.warehouse.domain_run import DomainRun
 from recsys_dagster.warehouse.origin import Origin, origin_of
 
@@ -68,7 +71,40 @@ def every_user_has_a_list(run: DomainRun) -> list[Finding]:
     return [none_of("users without a list", _count(run, query))]
 
 
-OF_LISTS = (lists_hold_nothing_seen, lists_hold_known_items, lists_hold_nothing_twice, every_user_has_a_list)
+def lists_hold_nothing_forbidden(run: DomainRun) -> list[Finding]:
+    """No list has an item that the rules of the domain forbid today, or more of a genre or creator than they allow.
+
+    Cure: the rules changed, or a day came, after the lists were made; materialise serving/lists again.
+    """
+    return forbidden_in(_built(run), run.layout.rules(run.domain.name))
+
+
+def forbidden_in(lists: Path, rules_file: Path) -> list[Finding]:
+    """Return the findings of `lists_hold_nothing_forbidden` on a file, which need nothing but that file and the rules.
+
+    Raises:
+        RecsysError: the rules or the lists cannot be read.
+    """
+    rules = read_rules(rules_file)
+    if not rules:
+        return [none_of("recommended items that a rule forbids", 0)]
+    hits = rule_hits(lists, rules)
+    by_rule = ", ".join(hits.entries)
+    return [
+        none_of(
+            f"recommended items that a rule forbids{f' ({by_rule})' if by_rule else ''}", sum(hits.entries.values())
+        ),
+        none_of("groups of a list that exceed a cap of the rules", hits.over_caps),
+    ]
+
+
+OF_LISTS = (
+    lists_hold_nothing_seen,
+    lists_hold_known_items,
+    lists_hold_nothing_twice,
+    every_user_has_a_list,
+    lists_hold_nothing_forbidden,
+)
 
 
 def failed_list_checks(run: DomainRun) -> list[Finding]:
@@ -105,12 +141,16 @@ def overlap_with_published(run: DomainRun) -> float | None:
     return share
 
 
-@contextmanager
-def _connect_with_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _built(run: DomainRun) -> Path:
     path = run.layout.built(run.domain.name)
     if not path.exists():
         raise RecsysError(f"{path}: no lists are ready to be published; materialise serving/lists first")
-    with path_without_lock(path) as readable, run.warehouse.connect() as connection:
+    return path
+
+
+@contextmanager
+def _connect_with_built(run: DomainRun) -> "Iterator[duckdb.DuckDBPyConnection]":
+    with path_without_lock(_built(run)) as readable, run.warehouse.connect() as connection:
         attach(connection, readable, "built")
         _create_listed(connection, origin_of(connection, run.warehouse))
         yield connection

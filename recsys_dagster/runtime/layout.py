@@ -21,6 +21,10 @@ class Layout:
         """Folder of the datasets that users declare, one YAML file each."""
         return self.home / "datasets"
 
+    def rules(self, domain: str) -> Path:
+        """What must not be recommended in a domain, and how its lists are balanced; a user writes it."""
+        return self.home / "rules" / f"{domain}.yaml"
+
     def declaration(self, dataset_id: str) -> Path:
         """Declaration of a dataset."""
         return self.datasets() / f"{dataset_id}.yaml"

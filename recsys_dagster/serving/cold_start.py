@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.serving.filters import EVERYTHING, ItemFilter
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
 from recsys_dagster.serving.lookup import Provenance, PublishedFile
 from recsys_dagster.serving.recommendation import Id, Recommendation
+from recsys_dagster.serving.rules import Balance, read_rules
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +52,9 @@ def recommend_by_ratings(
     n: int,
     *,
     liked: Sequence[str] = (),
-    kind: str | None = None,
+    wanted: ItemFilter = EVERYTHING,
     model: str | None = None,
+    balance: Balance | None = None,
 ) -> ColdStartList:
     """Recommend items to a new user who rates or likes some items; these are excluded.
 
@@ -61,12 +64,13 @@ def recommend_by_ratings(
         statements: "NAME=RATING" each; the name is looked up by `ItemFinder`.
         liked: names of items that the user likes, without a rating.
         n: largest number of items.
-        kind: recommend items of this kind only; their ranks stay those of the whole list.
+        wanted: which items the list may hold, beside those that the rules of the domain forbid.
         model: name of the model to use; default: the best model of the last run that can score by a history.
+        balance: how much diversity and calibration weigh; None: as the rules say.
 
     Raises:
         UsageError: a statement is malformed, its name is unknown or ambiguous, or its rating is outside of the scale;
-            the kind is unknown; or the model is not part of the last run or cannot score by a history.
+            the kind or genre is unknown; or the model is not part of the last run or cannot score by a history.
         RecsysError: the model's files are missing or damaged.
     """
     import numpy as np
@@ -94,7 +98,7 @@ def recommend_by_ratings(
         chosen.name,
         version,
         {item.label_with_id: rating for item, rating in rated.values()},
-        _recommend(published, chosen, n, kind, history=history),
+        _recommend(published, store, chosen, n, wanted, balance, history=history),
     )
 
 
@@ -104,8 +108,9 @@ def recommend_by_tastes(
     statements: Sequence[str],
     n: int,
     *,
-    kind: str | None = None,
+    wanted: ItemFilter = EVERYTHING,
     model: str | None = None,
+    balance: Balance | None = None,
 ) -> ColdStartList:
     """Recommend items to a new user who rates genres, by statements "GENRE=RATING"; see `recommend_by_ratings`.
 
@@ -134,7 +139,8 @@ def recommend_by_tastes(
     stated = {genre: TASTE_SCALE[1] if rating is None else rating for genre, rating in ratings.items()}
     tastes = np.array([[stated.get(genre, np.nan) for genre in genre_names]], np.float32)
     chosen, version = _load_model(published, store, model, "can recommend by genres", StatedTastes)
-    return ColdStartList(chosen.name, version, ratings, _recommend(published, chosen, n, kind, tastes=tastes))
+    listed = _recommend(published, store, chosen, n, wanted, balance, tastes=tastes)
+    return ColdStartList(chosen.name, version, ratings, listed)
 
 
 def _parse(text: str, option: str, scale: tuple[float, float] | None) -> tuple[str, float]:
@@ -203,25 +209,41 @@ def _load_model(
 
 def _recommend(
     published: PublishedFile,
+    store: "ModelStore",
     model: "Model",
     n: int,
-    kind: str | None,
+    wanted: ItemFilter,
+    balance: Balance | None,
     *,
     history: "Interactions | None" = None,
     tastes: "NDArray[np.float32] | None" = None,
 ) -> list[Recommendation]:
-    """Return the n best items of that kind for one new user, who is given as for `Model.recommend_for`."""
+    """Return the n best items for one new user, who is given as for `Model.recommend_for`."""
+    import numpy as np
+
+    from recsys_dagster.models.base import TopN
+    from recsys_dagster.serving.item_rules import rules_of_published
+
     item_ids = published.indices().item_ids
     if len(item_ids) != model.n_items_:
         raise RecsysError(
             f"{published.path} and {model.name} are of different runs; run `recsys run --domain {published.path.stem}`"
         )
-    # Items of the kind may be rare and anywhere in the list.
-    top = model.recommend_for(min(n, len(item_ids)) if kind is None else len(item_ids), history=history, tastes=tastes)
+    rules = rules_of_published(published, read_rules(store.layout.rules(published.domain)), balance)
+    allowed = np.ones(len(item_ids), np.bool_) if rules is None else rules.allowed
+    if wanted:
+        among = set(published.items_where(wanted))
+        allowed = allowed & [item_id in among for item_id in item_ids]
+
+    def take(rows: "NDArray[np.int64]", k: int) -> TopN:  # noqa: ARG001 - there is one user
+        return model.recommend_for(min(k, len(item_ids)), history=history, tastes=tastes, allowed=allowed)
+
+    compared = None if history is None else history.matrix(1, len(item_ids))
+    top = take(np.zeros(1, np.int64), n) if rules is None else rules.lists(take, 1, n, compared, balance)
     listed = top.items[0] >= 0
     items, scores = top.items[0, listed].tolist(), top.scores[0, listed].tolist()
     because = None if history is None else reason_ids(model, history, top.items[0, listed], item_ids)
-    return published.describe([item_ids[item] for item in items], scores, n, kind, because)
+    return published.describe([item_ids[item] for item in items], scores, because)
 
 
 def reason_ids(

@@ -208,25 +208,15 @@ class PublishedFile:
         return [row["item_id"] for row in rows if wanted.matches(row)]
 
     def describe(
-        self,
-        item_ids: Sequence[Id],
-        scores: Sequence[float],
-        n: int,
-        kind: str | None = None,
-        because: Sequence[Sequence[Id]] | None = None,
+        self, item_ids: Sequence[Id], scores: Sequence[float], because: Sequence[Sequence[Id]] | None = None
     ) -> list[Recommendation]:
-        """Return the first n items of a list that was computed elsewhere, in the form of `recommendations`.
+        """Return a list that was computed elsewhere in the form of `recommendations`.
 
         Args:
             item_ids: the items, best first.
             scores: score of each item.
-            n, kind: as for `recommendations`.
             because: ids of the items that each item is recommended for; None: nothing is known.
-
-        Raises:
-            UsageError: the kind is unknown; the message lists the known kinds.
         """
-        kind = None if kind is None else self._known_kind(kind)
         rows = self._rows(
             f"""
             SELECT {_ITEM_OF_LIST}
@@ -234,11 +224,9 @@ class PublishedFile:
                 SELECT unnest($items) AS item_id, unnest($scores) AS score, unnest(range(1, len($items) + 1)) AS rank
             ) AS lists
             JOIN items ON items.item_id = lists.item_id
-            WHERE $kind IS NULL OR items.kind = $kind
             ORDER BY lists.rank
-            LIMIT $n
             """,
-            {"items": list(item_ids), "scores": list(scores), "kind": kind, "n": min(n, len(item_ids))},
+            {"items": list(item_ids), "scores": list(scores)},
         )
         return self._with_reasons(rows, [because[row["rank"] - 1] if because else () for row in rows])
 
@@ -315,6 +303,19 @@ class PublishedFile:
             {"item_id": item_id, "n": n},
         )
         return [(NamedItem(**row), score) for row in rows for score in [row.pop("score")]]
+
+    def indexed_items(self) -> list[dict[str, Any]]:
+        """Return what rules look at of each item, by the index of the item in the run's models."""
+        return self._rows(
+            "SELECT item_id, genres, creators, is_adult FROM item_index JOIN items USING (item_id) ORDER BY item_idx"
+        )
+
+    def history_items(self, user_id: Id) -> list[Id]:
+        """Return the latest items of a user, the latest first."""
+        rows = self._rows(
+            "SELECT item_id FROM user_history WHERE user_id = $user_id ORDER BY position", {"user_id": user_id}
+        )
+        return [row["item_id"] for row in rows]
 
     def to_arrow(self, query: str) -> "pa.Table":
         """Return the result of a query over the published tables as an Arrow table.

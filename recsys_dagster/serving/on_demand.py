@@ -7,6 +7,7 @@ read without disturbing a run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError, UsageError
@@ -14,13 +15,17 @@ from recsys_dagster.serving.cold_start import reason_ids
 from recsys_dagster.serving.filters import EVERYTHING, ItemFilter
 from recsys_dagster.serving.lookup import PublishedFile
 from recsys_dagster.serving.recommendation import Id, Recommendation
+from recsys_dagster.serving.rules import Balance, read_rules
 
 if TYPE_CHECKING:
     import numpy as np
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
     from recsys_dagster.data.interactions import Interactions
-    from recsys_dagster.models.base import Model
+    from recsys_dagster.models.base import Model, TopN
+    from recsys_dagster.serving.balance import Take
+    from recsys_dagster.serving.item_rules import ItemRules
     from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -64,9 +69,16 @@ class KnownUser:
 
 
 def recommend_to_user(
-    run: "DomainRun", published: PublishedFile, user_id: Id, n: int, wanted: ItemFilter = EVERYTHING
+    run: "DomainRun",
+    published: PublishedFile,
+    user_id: Id,
+    n: int,
+    wanted: ItemFilter = EVERYTHING,
+    balance: Balance | None = None,
 ) -> ModelList:
     """Return the n best items that a filter lets through: of the published list, or else of the whole catalogue.
+
+    What the rules of the domain forbid today is left out, also if it was allowed when the lists were made.
 
     Args:
         run: the domain.
@@ -74,19 +86,23 @@ def recommend_to_user(
         user_id: id in the source.
         n: length of the list.
         wanted: which items the list may hold.
+        balance: how much diversity and calibration weigh; None: as the rules say.
 
     Raises:
         UsageError: the user, the kind or the genre is unknown.
         RecsysError: the published list does not suffice, and the model cannot be loaded.
     """
     provenance = published.provenance()
-    allowed = set(published.items_where(wanted)) if wanted else None
+    rules = _rules_of(run, published, balance)
+    allowed = _allowed_ids(published, wanted, rules)
     listed = published.recommendations(user_id, published.sizes()["items"])
     matching = [one for one in listed if allowed is None or one.item_id in allowed]
     is_enough = allowed is None or len(matching) >= n or len(matching) == len(allowed)
     if is_enough or not run.warehouse.path.exists():  # where only the lists are kept, they are all there is
+        if rules is not None and rules.chooses(balance or Balance()):
+            matching = _chosen(published, user_id, matching, n, rules, balance)
         return ModelList(provenance.model, provenance.version, matching[:n], True, published.rating_model())
-    (by_model,) = recommend_by_models(run, published, user_id, n, [provenance.model], wanted)
+    (by_model,) = recommend_by_models(run, published, user_id, n, [provenance.model], wanted, balance)
     return by_model
 
 
@@ -97,6 +113,7 @@ def recommend_by_models(
     n: int,
     models: Sequence[str],
     wanted: ItemFilter = EVERYTHING,
+    balance: Balance | None = None,
 ) -> list[ModelList]:
     """Return the list of each named model of the last run; the arguments are those of `recommend_to_user`.
 
@@ -114,8 +131,63 @@ def recommend_by_models(
     published.check_user(user_id)
     with readable(run) as reading:
         user = read_user(reading, user_id)
-    allowed = published.items_where(wanted) if wanted else None
-    return [_list_of(run, published, user, n, name, versions[name], allowed) for name in models]
+    rules = _rules_of(run, published, balance)
+    allowed = _allowed_ids(published, wanted, rules)
+    make = partial(_list_of, run, published, user, n, rules=rules, allowed=allowed, balance=balance)
+    return [make(name, versions[name]) for name in models]
+
+
+def _rules_of(run: "DomainRun", published: PublishedFile, balance: Balance | None) -> "ItemRules | None":
+    """Return the rules of the domain for its items; None if there is nothing to apply."""
+    rules = read_rules(run.layout.rules(run.domain.name))
+    if not rules and not balance:  # looking up lists imports little
+        return None
+    from recsys_dagster.serving.item_rules import rules_of_published
+
+    return rules_of_published(published, rules, balance)
+
+
+def _allowed_ids(published: PublishedFile, wanted: ItemFilter, rules: "ItemRules | None") -> set[Id] | None:
+    """Return the ids of the items that a list may hold; None: all."""
+    if rules is None:
+        return set(published.items_where(wanted)) if wanted else None
+    item_ids = published.indices().item_ids
+    by_rules = {item_ids[index] for index in rules.allowed.nonzero()[0].tolist()}
+    return by_rules.intersection(published.items_where(wanted)) if wanted else by_rules
+
+
+def _chosen(
+    published: PublishedFile,
+    user_id: Id,
+    listed: Sequence[Recommendation],
+    n: int,
+    rules: "ItemRules",
+    balance: Balance | None,
+) -> list[Recommendation]:
+    """Return the n entries of a published list that the rules and the balance choose, numbered from 1."""
+    import numpy as np
+
+    from recsys_dagster.models.base import TopN
+
+    index = {item_id: place for place, item_id in enumerate(published.indices().item_ids)}
+    # A list that was balanced when it was made is not in the order of the scores.
+    entries = list(listed) if balance is None else sorted(listed, key=lambda one: -one.score)
+    items = np.array([[index[one.item_id] for one in entries]], np.int32)
+    scores = np.array([[one.score for one in entries]], np.float32)
+    seen = [index[item_id] for item_id in published.history_items(user_id) if item_id in index]
+    history = _history_row(seen, len(index))
+    top = rules.lists(lambda _, k: TopN(items[:, :k], scores[:, :k]), 1, n, history, balance or Balance())
+    entry = {index[one.item_id]: one for one in entries}
+    chosen = [entry[item] for item in top.items[0].tolist() if item >= 0]
+    return [replace(one, rank=rank) for rank, one in enumerate(chosen, 1)]
+
+
+def _history_row(items: "Sequence[int] | NDArray[np.int32]", n_items: int) -> "sp.csr_array":
+    """Return the (1, n_items) CSR of ones at the items of a history."""
+    import numpy as np
+    import scipy.sparse as sp
+
+    return sp.csr_array((np.ones(len(items), np.float32), (np.zeros(len(items), np.int32), items)), shape=(1, n_items))
 
 
 def read_user(run: "DomainRun", user_id: Id) -> KnownUser:
@@ -158,9 +230,14 @@ def _list_of(
     n: int,
     name: str,
     version: str,
-    allowed: Sequence[Id] | None,
+    *,
+    rules: "ItemRules | None",
+    allowed: set[Id] | None,
+    balance: Balance | None,
 ) -> ModelList:
     """Return the n best items of one model among the ids `allowed`; None: among all."""
+    import numpy as np
+
     from recsys_dagster.model_store.store import ModelStore
 
     model, _ = ModelStore(run.layout).load(run.domain.name, name, version, id_map_hash=user.id_map_hash)
@@ -169,28 +246,33 @@ def _list_of(
         raise RecsysError(
             f"{published.path} and {name} are of different runs; run `recsys run --domain {published.domain}`"
         )
-    items, scores = _ranked(model, user, n if allowed is None else None)
-    if allowed is not None:
-        among = set(allowed)
-        kept = [place for place, item in enumerate(items.tolist()) if item_ids[item] in among][:n]
-        items, scores = items[kept], scores[kept]
+    mask = None if allowed is None else np.array([item_id in allowed for item_id in item_ids], np.bool_)
+    take = _candidates(model, user, mask)
+    if rules is None:
+        top = take(np.zeros(1, np.int64), n)
+    else:
+        top = rules.lists(take, 1, n, _history_row(user.train.items, user.n_items), balance)
+    is_item = top.items[0] >= 0
+    items, scores = top.items[0, is_item], top.scores[0, is_item]
     listed = [item_ids[item] for item in items.tolist()]
     because = reason_ids(model, user.train, items, item_ids)
-    described = published.describe(listed, scores.tolist(), len(listed), because=because) if listed else []
+    described = published.describe(listed, scores.tolist(), because) if listed else []
     explained, rated_by = _with_meaning(run, published, user, model, items, described)
     return ModelList(name, version, explained, False, rated_by)
 
 
-def _ranked(model: "Model", user: KnownUser, n: int | None) -> "tuple[NDArray[np.int32], NDArray[np.float32]]":
-    """Return the n best items, or all, that the user does not have, best first, and their scores."""
+def _candidates(model: "Model", user: KnownUser, allowed: "NDArray[np.bool_] | None") -> "Take":
+    """Return what gives the k best items, of the allowed ones, that the user does not have."""
     import numpy as np
     import scipy.sparse as sp
 
     row = np.full(len(user.has), user.index)
     has = sp.csr_array((np.ones(len(row), np.float32), (row, user.has)), shape=(user.n_users, user.n_items))
-    top = model.recommend(np.array([user.index], np.int32), min(n or user.n_items, user.n_items), exclude=has)
-    listed = top.items[0] >= 0
-    return top.items[0, listed], top.scores[0, listed]
+
+    def take(rows: "NDArray[np.int64]", k: int) -> "TopN":  # noqa: ARG001 - there is one user
+        return model.recommend(np.array([user.index], np.int32), min(k, user.n_items), exclude=has, allowed=allowed)
+
+    return take
 
 
 def _with_meaning(

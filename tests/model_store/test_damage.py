@@ -35,7 +35,7 @@ def version(store: ModelStore, fitted: Callable[[str], Model]) -> str:
 
 
 def path_of(store: ModelStore, version: str, file: str) -> Path:
-    layout = store._layout
+    layout = store.layout
     if file == "champion.json":
         return layout.champion("movie")
     return (

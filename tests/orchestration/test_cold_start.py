@@ -127,7 +127,8 @@ def test_an_answer_imports_nothing_that_trains(
         (["--rated", "#1=4", "--kind", "Opera"], "unknown kind 'Opera' in movie; known: Movie"),
         (["--rated", "#1=4", "--user", "1"], "give '--user', or '--rated' and '--liked', or '--taste'"),
         (["--rated", "#1=4", "--taste", "Comedy=4"], "give '--user', or '--rated' and '--liked', or '--taste'"),
-        (["--rated", "#1=4", "--genre", "Drama"], "of the filters only '--kind' is possible, and only one '--model'"),
+        (["--rated", "#1=4", "--genre", "Opera"], "unknown genre 'Opera' in movie; known: Action, "),
+        (["--rated", "#1=4", "--diversity", "0.7", "--calibration", "0.7"], "together are more than 1; lower one"),
         (["--rated", "#1=4", "--model", "ease", "--model", "popularity"], "only one '--model'"),
     ],
 )

@@ -249,7 +249,7 @@ def test_an_item_without_a_title_is_named_by_its_id(tmp_path: Path) -> None:
     )
     with PublishedFile(path) as published:
         assert [item.title for item in published.recommendations(7, 10)] == ["#sku-1", "#310", "#205"]
-        assert [item.title for item in published.describe([999, 100], [2.0, 1.0], 10)] == ["#999", "#sku-1"]
+        assert [item.title for item in published.describe([999, 100], [2.0, 1.0])] == ["#999", "#sku-1"]
         assert {item.title for item in published.named_items()} == {"#sku-1", "#205", "#310", "#999"}
 
 

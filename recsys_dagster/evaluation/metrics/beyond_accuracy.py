@@ -94,21 +94,29 @@ def miscalibration(lists: RecommendedLists, k: int) -> Values:
     Source: Steck, Calibrated recommendations, RecSys 2018, equations 2 to 6, every item of a history weighing alike.
     """
     genres = lists.catalogue.genres
-    has_genres = (np.diff(genres.indptr) > 0).astype(np.float64)
-
-    def genre_shares(items: sp.csr_array) -> Values:
-        count = items @ has_genres
-        totals: Values = (items @ genres).toarray()
-        shares: Values = np.divide(totals, count[:, None], out=np.full_like(totals, np.nan), where=count[:, None] > 0)
-        return shares
-
-    p, q = genre_shares(lists.histories), genre_shares(_matrix(lists.items, k, len(has_genres)))
+    p, q = genre_shares(lists.histories, genres), genre_shares(_matrix(lists.items, k, genres.shape[0]), genres)
     mixed = (1 - SMOOTHING) * q + SMOOTHING * p
     # Where p is 0 the term is 0, whatever q is.
     terms = p * np.log(np.divide(p, mixed, out=np.ones_like(p), where=p > 0))
     divergence: Values = np.where(np.isnan(p).any(axis=1) | np.isnan(q).any(axis=1), np.nan, terms.sum(axis=1))
     divergence.clip(0, out=divergence)
     return divergence
+
+
+def genre_shares(items: sp.csr_array, genres: sp.csr_array) -> Values:
+    """Return the mean of p(g | item) over some items of each user, those without genres not counted.
+
+    Args:
+        items: (n, n_items) CSR of ones, the items of each user.
+        genres: (n_items, n_genres) CSR of p(g | item), as in `Catalogue`.
+
+    Returns:
+        (n, n_genres); a row of NaN for a user without an item that has genres.
+    """
+    count = items @ (np.diff(genres.indptr) > 0).astype(np.float64)
+    totals: Values = (items @ genres).toarray()
+    shares: Values = np.divide(totals, count[:, None], out=np.full_like(totals, np.nan), where=count[:, None] > 0)
+    return shares
 
 
 def serendipity(lists: RecommendedLists, k: int) -> Values:

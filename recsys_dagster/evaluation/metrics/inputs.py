@@ -35,12 +35,7 @@ class Catalogue:
         """
         users = max(1, int(np.count_nonzero(np.diff(histories.indptr))))
         counts = np.bincount(histories.indices, minlength=histories.shape[1])
-        genres_of_item = np.diff(genres.indptr)
-        shares = sp.csr_array(
-            (np.repeat(1 / np.maximum(genres_of_item, 1), genres_of_item), genres.indices, genres.indptr),
-            shape=genres.shape,
-        )
-        return cls(counts, counts / users, shares)
+        return cls(counts, counts / users, shares_of_items(genres))
 
     @cached_property
     def popularity_ranks(self) -> NDArray[np.int64]:
@@ -57,6 +52,13 @@ class Catalogue:
         before = np.cumsum(by_rank) - by_rank
         is_tail: NDArray[np.bool_] = (before >= HEAD_SHARE * self.counts.sum())[self.popularity_ranks]
         return is_tail
+
+
+def shares_of_items(genres: sp.csr_array) -> sp.csr_array:
+    """Return p(g | item): each row of the (n_items, n_genres) CSR of ones, divided by its number of genres."""
+    genres_of_item = np.diff(genres.indptr)
+    values = np.repeat(1 / np.maximum(genres_of_item, 1), genres_of_item)
+    return sp.csr_array((values, genres.indices, genres.indptr), shape=genres.shape)
 
 
 @dataclass(frozen=True)

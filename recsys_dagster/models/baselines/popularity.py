@@ -36,12 +36,14 @@ class Popularity(FoldIn, Model):
         k: int,
         exclude_seen: bool = True,
         exclude: sp.csr_array | None = None,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> TopN:
         """Recommend as `Model.recommend` does, from a single ranking of the items, without a matrix of scores."""
-        ranking = np.argsort(-self.popularity_, kind="stable")
+        popularity = self.popularity_ if allowed is None else np.where(allowed, self.popularity_, 0)
+        ranking = np.argsort(-popularity, kind="stable")
         rank = np.empty_like(ranking)
         rank[ranking] = np.arange(self.n_items_)
-        trained = np.count_nonzero(self.popularity_)
+        trained = np.count_nonzero(popularity)
         masks = [matrix for matrix in (self.seen_ if exclude_seen else None, exclude) if matrix is not None]
         k = min(k, self.n_items_)
         items = np.full((len(users), k), -1, dtype=np.int32)

@@ -36,12 +36,14 @@ class Filters:
     exclude: Sequence[str] = field(default=())
 
     def allow(self, snapshot: Snapshot, items: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which of the (n,) item positions may be listed.
+        """Return which of the (n,) item positions may be listed, by these filters and by the rules of the domain.
 
         Raises:
             ProblemError: the kind or the genre is unknown (422).
         """
-        allowed = np.ones(len(items), np.bool_) if self.include_adult else ~snapshot.adult[items]
+        allowed = snapshot.rules.allowed[items]
+        if not self.include_adult:
+            allowed &= ~snapshot.adult[items]
         if self.kind is not None:
             allowed &= snapshot.kinds[items] == _place(self.kind, snapshot.kind_names, "kind")
         if self.genre is not None:

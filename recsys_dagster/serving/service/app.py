@@ -22,6 +22,7 @@ from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.feedback import FeedbackSpool
 from recsys_dagster.serving.item_finder import normalise
+from recsys_dagster.serving.rules import Balance
 from recsys_dagster.serving.service.answers import (
     Filters,
     items_answer,
@@ -31,6 +32,7 @@ from recsys_dagster.serving.service.answers import (
     score_facts,
 )
 from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N, Event, NewUser
+from recsys_dagster.serving.service.choosing import choose, requested_balance
 from recsys_dagster.serving.service.comparisons import Comparisons
 from recsys_dagster.serving.service.inputs import check_ratings, find_item
 from recsys_dagster.serving.service.limits import Guard
@@ -49,6 +51,7 @@ _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 Year = Annotated[int | None, Query(ge=0, le=9999)]
+Weight = Annotated[float | None, Query(ge=0, le=1, description="How much it counts beside the score; 0: not at all.")]
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
 
 
@@ -177,6 +180,8 @@ class _Endpoints:
         year_from: Year = None,
         exclude: Annotated[list[str], Query(max_length=MAX_EXCLUDED)] = [],  # noqa: B006 - FastAPI copies it
         include_adult: bool = False,
+        diversity: Weight = None,
+        calibration: Weight = None,
     ) -> Response:
         """The published list of a user. An unknown user gets the most popular items, and `fallback` says so."""
         snapshot = self._snapshot(domain)
@@ -188,7 +193,13 @@ class _Endpoints:
         else:
             rows = np.arange(*snapshot.lists.offsets[user : user + 2])
             items = snapshot.lists.items[rows]
-        allowed = np.flatnonzero(filters.allow(snapshot, items))[:n]
+        allowed = np.flatnonzero(filters.allow(snapshot, items))
+        balance = requested_balance(snapshot, diversity, calibration)
+        scores = -np.arange(len(items), dtype=np.float32) if rows is None else snapshot.lists.scores[rows]
+        if balance is not None:  # a list that was balanced when it was made is not in the order of the scores
+            allowed = allowed[np.argsort(-scores[allowed], kind="stable")]
+        history = items[:0] if user is None else snapshot.histories.of(user)[0]
+        allowed = await choose(snapshot, allowed, items, scores, n, history, balance or Balance())
         head: dict[str, Any] = {"domain": domain, "user_id": user_id if user is None else snapshot.users[user]}
         if user is None:
             head["fallback"] = "popular"
@@ -243,8 +254,11 @@ class _Endpoints:
         filters = Filters(user.kind, user.genre, user.year_from, user.include_adult, [str(id_) for id_ in user.exclude])
         check_ratings(snapshot, [entry.rating for entry in user.history], "history.rating")
         check_ratings(snapshot, list(user.tastes.values()), "tastes")
+        balance = requested_balance(snapshot, user.diversity, user.calibration)
         ranking = await asyncio.to_thread(self._rank, snapshot, user)
-        allowed = np.flatnonzero(filters.allow(snapshot, ranking.items))[: user.n]
+        allowed = np.flatnonzero(filters.allow(snapshot, ranking.items))
+        weights = snapshot.rules.balance if balance is None else balance
+        allowed = await choose(snapshot, allowed, ranking.items, ranking.scores, user.n, ranking.history, weights)
         head = {"domain": domain, "model": ranking.model, "version": ranking.version}
         return self._list(snapshot, head, ranking.items[allowed], score_facts(ranking.scores[allowed]))
 
@@ -296,7 +310,9 @@ class _Endpoints:
         item = snapshot.items.find(item_id)
         if item is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown item {item_id!r}", "item_id")
-        items, scores = (values[:n].tolist() for values in snapshot.similar.of(item))
+        neighbours, similarities = snapshot.similar.of(item)
+        allowed = snapshot.rules.allowed[neighbours]
+        items, scores = (values[allowed][:n].tolist() for values in (neighbours, similarities))
         extras = [b'"score":%.7g' % score for score in scores]
         head = {"domain": domain, "item_id": snapshot.items[item]}
         return Response(items_answer(snapshot, head, items, extras), media_type=JSON)

@@ -35,6 +35,8 @@ class NewUser(BaseModel):
     year_from: int | None = Field(None, ge=0, le=9999)
     exclude: list[Id] = Field(default=[], max_length=MAX_EXCLUDED)
     include_adult: bool = False
+    diversity: float | None = Field(None, ge=0, le=1)
+    calibration: float | None = Field(None, ge=0, le=1)
 
 
 class Event(BaseModel):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.model_store.store import ModelStore
-from recsys_dagster.models.base import Model
+from recsys_dagster.models.base import Model, TopN
 from recsys_dagster.models.capabilities import FoldIn, StatedTastes
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.layout import Layout
@@ -33,12 +33,14 @@ class Ranking:
         model, version: the model.
         items: int32 positions of the items in the snapshot, best first.
         scores: float32 score of each.
+        history: int32 positions of the items of the user's history.
     """
 
     model: str
     version: str
     items: NDArray[np.int32]
     scores: NDArray[np.float32]
+    history: NDArray[np.int32]
 
 
 class LiveModels:
@@ -74,14 +76,14 @@ class LiveModels:
         history = Interactions(np.zeros(known.sum(), np.int32), indices[known], values[known])
         model, version = self._load(snapshot, FoldIn, name)
         top = model.recommend_for(model.n_items_, history=history)
-        return _ranking(snapshot, model, version, top.items[0], top.scores[0])
+        return _ranking(snapshot, model, version, top, indices[known])
 
     def by_tastes(self, snapshot: Snapshot, tastes: dict[str, float]) -> Ranking:
         """Rank all items by ratings of genres, whose names are those of the snapshot."""
         values = np.array([[tastes.get(genre, np.nan) for genre in snapshot.model_genres]], np.float32)
         model, version = self._load(snapshot, StatedTastes)
         top = model.recommend_for(model.n_items_, tastes=values)
-        return _ranking(snapshot, model, version, top.items[0], top.scores[0])
+        return _ranking(snapshot, model, version, top, np.empty(0, np.int32))
 
     def names(self, snapshot: Snapshot) -> list[str]:
         """Return the models of the last run that can rank by a history, the best by validation first.
@@ -137,8 +139,8 @@ class LiveModels:
         }
 
 
-def _ranking(
-    snapshot: Snapshot, model: Model, version: str, indices: NDArray[np.int32], scores: NDArray[np.float32]
-) -> Ranking:
-    listed = indices >= 0
-    return Ranking(model.name, version, snapshot.model_items[indices[listed]], scores[listed])
+def _ranking(snapshot: Snapshot, model: Model, version: str, top: TopN, history: NDArray[np.int32]) -> Ranking:
+    """Return a list, and the history that it was made for, with positions of the snapshot in the place of indices."""
+    listed = top.items[0] >= 0
+    items, scores = snapshot.model_items[top.items[0, listed]], top.scores[0, listed]
+    return Ranking(model.name, version, items, scores, snapshot.model_items[history])

@@ -3,11 +3,14 @@
 import logging
 import threading
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Self
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.serving.item_rules import ItemRules
+from recsys_dagster.serving.rules import Rules, read_rules, today
 from recsys_dagster.serving.service.snapshot import Snapshot
 from recsys_dagster.serving.service.snapshot_files import open_snapshot, publication_name
 
@@ -21,7 +24,9 @@ class Publications:
     """The newest readable publication of each domain; a context manager that follows them in a thread.
 
     A snapshot is replaced by another one in one assignment, so that an answer is made from one publication only. A file
-    that cannot be read leaves the last good snapshot.
+    that cannot be read leaves the last good snapshot. So it is with the rules of a domain: they are read again when
+    their file or the day changes, and a faulty file leaves those that were read before. Without any, a domain whose
+    rules are faulty is not served: what they forbid would be shown.
     """
 
     def __init__(self, layout: Layout, cache: Path) -> None:
@@ -29,6 +34,8 @@ class Publications:
         self._cache = cache
         self._snapshots: dict[str, Snapshot] = {}
         self._names: dict[str, str] = {}
+        self._rules: dict[str, tuple[Rules, date]] = {}
+        self._rules_files: dict[str, tuple[int, int] | None] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follow publications", daemon=True)
 
@@ -53,15 +60,49 @@ class Publications:
             del self._snapshots[domain]
         for domain, path in paths.items():
             try:
-                name = publication_name(path)
-                if self._names.get(domain) != name:
-                    self._snapshots[domain] = open_snapshot(path, self._cache / domain)
+                is_changed = self._read_rules(domain)
+                snapshot, name = self._snapshots.get(domain), publication_name(path)
+                if self._names.get(domain) != name or (snapshot is None and is_changed):
+                    snapshot, is_changed = open_snapshot(path, self._cache / domain), True
                     self._names[domain] = name
+                if snapshot is not None and is_changed and domain in self._rules:
+                    _apply_rules(snapshot, *self._rules[domain])
+                    self._snapshots[domain] = snapshot
             except (RecsysError, OSError) as error:
                 # Once for each state of the file: a damaged one stays damaged.
                 _log.warning("%s: %s; the lists read before stay", domain, error)
                 self._names[domain] = name
 
+    def _read_rules(self, domain: str) -> bool:
+        """Read the rules of a domain if they may have changed; return whether they are to be applied anew."""
+        path = self._layout.rules(domain)
+        try:
+            status = path.stat()
+            state = status.st_mtime_ns, status.st_size
+        except OSError:
+            state = None
+        known = self._rules.get(domain)
+        if domain in self._rules_files and self._rules_files[domain] == state:
+            if known is None or known[1] == today():
+                return False
+            self._rules[domain] = known[0], today()
+            return True
+        self._rules_files[domain] = state
+        try:
+            self._rules[domain] = read_rules(path), today()
+        except RecsysError as error:
+            _log.warning("%s: %s; %s", domain, error, "the rules read before stay" if known else "it is not served")
+            return False
+        return True
+
     def _follow(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
             self.refresh()
+
+
+def _apply_rules(snapshot: Snapshot, rules: Rules, day: date) -> None:
+    """Let a snapshot answer by the rules; one assignment, so that no answer mixes them."""
+    if rules:
+        snapshot.rules = ItemRules.of(rules, map(snapshot.item, range(len(snapshot.items))), day)
+    else:
+        snapshot.rules = ItemRules.none(snapshot.rules.genres)

@@ -10,6 +10,8 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.serving.rules import read_rules
 from recsys_dagster.serving.service.app import create_app
 from recsys_dagster.settings import Settings, read_settings
 
@@ -24,7 +26,7 @@ def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
 
     Raises:
         UsageError: the address is not this machine's own and there is no token.
-        RecsysError: the port is taken, or the address is not this machine's.
+        RecsysError: the port is taken, the address is not this machine's, or the rules of a domain are faulty.
     """
     import uvicorn
 
@@ -34,6 +36,8 @@ def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
             "characters, which clients send as `Authorization: Bearer <token>`"
         )
     _check_port(host, port)
+    for path in sorted(Layout(settings.home).rules("x").parent.glob("*.yaml")):
+        read_rules(path)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with tempfile.TemporaryDirectory(prefix="recsys-serve-") as cache:
         os.environ[_CACHE] = cache

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
+from recsys_dagster.serving.item_rules import ItemRules
 from recsys_dagster.serving.lookup import Provenance
 from recsys_dagster.serving.recommendation import Id
 
@@ -111,6 +113,7 @@ class Snapshot:
         years: (n_items,) int16; 0 where unknown.
         adult: (n_items,) bool; false where unknown.
         genres: (n_items, n_genres) bool.
+        rules: of the domain, for the items; `Publications` replaces them when they change.
         ratings: (n_recommendations,) float32 predicted rating of each entry of `lists`; NaN without a rating model.
         because: (n_recommendations, REASONS) int32 items that each entry of `lists` is recommended for; -1 for none.
         similar: the similar items of each item.
@@ -139,6 +142,7 @@ class Snapshot:
         self.kinds, self.years, self.adult = self._map("kinds"), self._map("years"), self._map("adult")
         self.genres, self.model_items = self._map("genres"), self._map("model_items")
         self.popular, self.popular_days = self._lists("popular"), tuple(meta["popular_days"])
+        self.rules = ItemRules.none(sp.csr_array(self.genres, dtype=np.float32))
         self._fields, self._names = Texts(folder, "fields"), Texts(folder, "names")
 
     @cached_property
