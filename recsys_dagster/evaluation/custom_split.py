@@ -79,8 +79,8 @@ class ModelResult:
 
     @property
     def peak_megabytes(self) -> float:
-        """The largest resident memory of the process during the work, in MB; what it held before included."""
-        return max(self.fit.peak_bytes, self.scoring.peak_bytes) / 1e6
+        """The memory that the work needed beyond what the process held before, in MB."""
+        return max(self.fit.added_bytes, self.scoring.added_bytes) / 1e6
 
     @property
     def values(self) -> dict[str, float]:

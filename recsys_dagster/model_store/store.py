@@ -61,7 +61,7 @@ class ModelRecord:
         id_map_hash: hash of the user and item ids behind its indices.
         metrics: the main metrics of its evaluation by name; empty before it was evaluated.
         packages: versions of Python and of the libraries that were loaded.
-        fit_seconds, peak_bytes: wall time of the fit, and the largest resident memory of the process during it.
+        fit_seconds, peak_bytes: wall time of the fit, and the memory that it took beyond what was resident before.
         files: SHA-256 of each file of the version, by its path inside the version's folder.
         code_version: version of this project; empty if unknown.
         params_from: where the parameters come from, such as a preset or a search; empty if unknown.
@@ -138,7 +138,7 @@ class ModelStore:
                 params_from=params_from,
                 packages=loaded_packages(),
                 fit_seconds=usage.wall_seconds,
-                peak_bytes=usage.peak_bytes,
+                peak_bytes=usage.added_bytes,
                 files={str(p.relative_to(folder)): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()},
                 format_version=FORMAT_VERSION,
             )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, label_of
-from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD
+from recsys_dagster.evaluation.leaderboard import Leaderboard
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, LEADERBOARD_METRICS, label_of
+from recsys_dagster.evaluation.store import CHOOSING_COLUMN, CHOOSING_FOLD, REPORTED_FOLD, MetricRow
 from recsys_dagster.lifecycle.gate import Challenge, format_difference
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
@@ -96,6 +97,31 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
     lines = [columns, ["---"] * len(columns), *rows]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines))
+
+
+def leaderboard_table(board: Leaderboard) -> tuple[list[str], list[list[object]]]:
+    """Return columns and rows: each model's metrics with their 95 % intervals, its version, and what is wrong with it.
+
+    Metrics that no model has are left out. The models without results come last, each with the reason.
+    """
+    keys = [key for key in LEADERBOARD_METRICS if any(key in row.shown for row in board.rows)]
+    chosen_by = f"{label_of(CHOOSING_METRIC)}, {CHOOSING_FOLD}"
+    columns = ["rank", "model", chosen_by, *(f"{label_of(key)}, {REPORTED_FOLD}" for key in keys), "version", "notes"]
+    rows: list[list[object]] = []
+    for row in board.rows:
+        metrics = [_with_interval(row.chosen_by), *(_with_interval(row.shown.get(key)) for key in keys)]
+        notes = "; ".join(one.message for one in row.diagnostics)
+        rows.append([row.rank, row.model, *metrics, row.version, notes])
+    for outcome in board.missing:
+        empty = [None] * (len(keys) + 1)
+        rows.append([None, outcome.model, *empty, outcome.version, f"{outcome.state}: {outcome.reason}"])
+    return columns, rows
+
+
+def _with_interval(row: MetricRow | None) -> str:
+    if row is None:
+        return ""
+    return f"{row.value:.4f}" if row.low is None else f"{row.value:.4f} ({row.low:.4f} – {row.high:.4f})"
 
 
 def challengers_table(challenges: Sequence[Challenge]) -> tuple[list[str], list[list[object]]]:

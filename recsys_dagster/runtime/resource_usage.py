@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -22,11 +22,14 @@ class ResourceUsage:
         wall_seconds: elapsed time, plus the time added by `charge`.
         cpu_seconds: processor time of all threads, user and system.
         peak_bytes: largest resident memory of the process during the block, including memory allocated before it.
+        added_bytes: how much of `peak_bytes` was not resident before the block.
     """
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
+    added_bytes: int = 0
+    _resident_before: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class StepUsage:
 @contextlib.contextmanager
 def track_resources() -> Iterator[ResourceUsage]:
     """Measure the block; the ResourceUsage is complete after the block, also if it raises."""
-    usage = ResourceUsage()
     _update_peaks()
     _return_freed_memory()
     _reset_peak()
+    usage = ResourceUsage(_resident_before=_peak_bytes())
     wall, cpu = time.perf_counter(), time.process_time()
     _active_blocks.append(usage)
     try:
@@ -72,6 +75,7 @@ def charge(usage: ResourceUsage) -> None:
         block.wall_seconds += usage.wall_seconds
         block.cpu_seconds += usage.cpu_seconds
         block.peak_bytes = max(block.peak_bytes, usage.peak_bytes)
+        block.added_bytes = max(block.added_bytes, usage.added_bytes)
 
 
 def _update_peaks() -> None:
@@ -79,6 +83,7 @@ def _update_peaks() -> None:
     peak = _peak_bytes()
     for block in _active_blocks:
         block.peak_bytes = max(block.peak_bytes, peak)
+        block.added_bytes = max(block.added_bytes, peak - block._resident_before)
 
 
 def _return_freed_memory() -> None:

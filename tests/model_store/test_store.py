@@ -17,7 +17,7 @@ from recsys_dagster.models.factorization.als import AlsParams
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.resource_usage import ResourceUsage
 
-COST = ResourceUsage(wall_seconds=1.5, cpu_seconds=2.0, peak_bytes=123)
+COST = ResourceUsage(wall_seconds=1.5, cpu_seconds=2.0, peak_bytes=456, added_bytes=123)
 
 
 @pytest.fixture

@@ -133,6 +133,19 @@ def test_the_constant_stands_in_the_leaderboard(movie_run: Any) -> None:
     assert "| constant |" in materialized(movie_run)["evaluation/leaderboard"].metadata["leaderboard"].value
 
 
+def test_the_leaderboard_in_the_ui_has_a_row_for_each_model_with_its_version_once(movie_run: Any) -> None:
+    table = materialized(movie_run)["evaluation/leaderboard"].metadata["leaderboard"].value
+    columns, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert columns[:4] == ["rank", "model", "NDCG@10, validation", "NDCG@10, test"]
+    assert columns[-2:] == ["version", "notes"]
+    by_model = {row[1]: row for row in rows}
+    assert len(by_model) == len(rows)
+    ease = by_model["ease"]
+    assert re.fullmatch(r"\d\.\d{4} \(\d\.\d{4} – \d\.\d{4}\)", ease[2])
+    version = materialized(movie_run)["models/ease"].metadata["version"].value
+    assert [cell for cell in ease if version in cell] == [ease[-2]]
+
+
 def test_the_report_is_one_page_with_the_leaderboard(movie_run: Any) -> None:
     page = movie_run.layout.report("movie").read_text(encoding="utf-8")
     assert "embedding_mlp" in page

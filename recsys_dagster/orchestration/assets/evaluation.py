@@ -28,7 +28,14 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.attempt import attempt
 from recsys_dagster.models.registry import model_family, model_names
 from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
-from recsys_dagster.orchestration.metadata import Materialized, markdown_table, picture, stage_tags, usage_metadata
+from recsys_dagster.orchestration.metadata import (
+    Materialized,
+    leaderboard_table,
+    markdown_table,
+    picture,
+    stage_tags,
+    usage_metadata,
+)
 from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
@@ -174,17 +181,16 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
         with warehouse.connect() as connection:
             store_metrics(connection, rows)
         board = EvaluationResults(run).compare()
-    records = board.records()
     return dg.MaterializeResult(
         metadata={
-            "leaderboard": markdown_table(list(records[0]), [list(record.values()) for record in records]),
+            "leaderboard": markdown_table(*leaderboard_table(board)),
             **{
                 key.column: picture(to_svg(plot_leaderboard(board, key)))
                 for key in (CHOOSING_METRIC, RATING_METRIC)
                 if any(key in row.shown for row in board.rows)
             },
             "verdicts": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts(board))),
-            "dagster/row_count": len(records),
+            "dagster/row_count": len(board.rows) + len(board.missing),
             **usage_metadata(usage),
         }
     )
