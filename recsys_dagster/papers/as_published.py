@@ -29,6 +29,13 @@ from recsys_dagster.runtime.progress import announce
 
 RIDGE_ALPHA = 1.0
 SEQUENCES_HELD_OUT = 0.2
+SEQUENCE_LENGTH = 18
+BILSTMS: dict[str, dict[str, int]] = {
+    "bilstm": {},
+    "bilstm (sequences of 15)": {"sequence_length": 15},
+    "bilstm (shuffled order)": {"shuffle_order": True},
+}
+"""What differs from the preset `paper` in each run: the two lengths that paper 002 compares, and shuffled histories."""
 LIKE_MODELS = ("like_classifier", "like_logistic", "like_forest", "like_naive_bayes")
 
 Ratings = NDArray[np.floating] | float
@@ -245,26 +252,23 @@ def _explicit(trial: Trial) -> Iterator[Record]:
 
 
 def _implicit(trial: Trial) -> Iterator[Record]:
-    """Predict the last item of sequences of 18; once more with histories in random order."""
-    published = sequences(trial.published, SEQUENCES_HELD_OUT)
-    if published is None:
-        announce(f"paper 002: {trial.published.dataset} has no times, so that there are no sequences to learn from")
-        return
+    """Predict the last item of sequences of 18; then of sequences of 15, and with histories in random order."""
     upcoming = upcoming_items(trial.honest)
-    popular = next_item_metrics(published, "popularity")
     fair_popular = {} if upcoming is None else next_item_metrics(upcoming, "popularity")
-    for shuffled in (False, True):
-        params = get_model_class("bilstm").presets["paper"].model_copy(update={"shuffle_order": shuffled})
+    for system, changes in BILSTMS.items():
+        params = get_model_class("bilstm").presets["paper"].model_copy(update=changes)
+        published = sequences(trial.published, SEQUENCES_HELD_OUT, changes.get("sequence_length", SEQUENCE_LENGTH))
+        if published is None:
+            announce(f"paper 002: {trial.published.dataset} has no times, so that there are no sequences to learn from")
+            return
+        popular = next_item_metrics(published, "popularity")
         stopped = published.on(validation=published.test)
         model = stopped.fitted("bilstm", params)
         values = {str(key): score.value for key, score in next_item_scores(published, model).items()}
-        fair = {}
-        if upcoming is not None:
-            fair = next_item_metrics(upcoming, "bilstm", parameters("bilstm", shuffle_order=shuffled))
-        system = "bilstm (shuffled order)" if shuffled else "bilstm"
+        fair = {} if upcoming is None else next_item_metrics(upcoming, "bilstm", parameters("bilstm", **changes))
         yield from trial.rows(system, "popularity", (values, popular), (fair, fair_popular), published)
         yield from fit_details(trial.paper, system, stopped, "bilstm", params)
-        if not shuffled:
+        if not changes:
             loss = {"cross_entropy": min(model.history_["val_loss"])}
             uniform = {"cross_entropy": float(np.log(published.data.n_items))}
             yield from trial.rows(system, "uniform", (loss, uniform), counted=published)

@@ -15,7 +15,6 @@ from recsys_dagster.papers.scores import Score, ranked
 
 LIST_LENGTH = 20
 """Length of the lists of paper 002."""
-SEQUENCE_LENGTH = 18
 METRICS = (MetricKey("ndcg", 5), MetricKey("recall", LIST_LENGTH), MetricKey("mrr", LIST_LENGTH))
 """What paper 002 reports of its lists."""
 
@@ -73,10 +72,10 @@ def upcoming_items(experiment: Experiment) -> Experiment | None:
     return next_items(experiment) or last_items(experiment)
 
 
-def sequences(experiment: Experiment, share: float) -> Experiment | None:
+def sequences(experiment: Experiment, share: float, length: int) -> Experiment | None:
     """Return the experiment as paper 002 makes it: all histories cut into sequences, some with the last item held out.
 
-    A history is cut into pieces of `SEQUENCE_LENGTH` items from its end backwards; a piece of fewer than two items is
+    A history is cut into pieces of `length` items from its end backwards; a piece of fewer than two items is
     dropped. Each piece counts as a user. A share of the pieces, drawn by the seed, is held out: their last item is the
     test fold, their other items stay in the training fold as history. So models learn from the future of a user, in
     pieces that are not held out.
@@ -88,9 +87,9 @@ def sequences(experiment: Experiment, share: float) -> Experiment | None:
     if pairs is None:
         return None
     histories = Histories.of(pairs, experiment.n_users)
-    piece = histories.places_from_end // SEQUENCE_LENGTH
+    piece = histories.places_from_end // length
     _, sequence = np.unique(histories.users * (piece.max(initial=0) + 1) + piece, return_inverse=True)
-    last = histories.places_from_end % SEQUENCE_LENGTH == 0
+    last = histories.places_from_end % length == 0
     counts = np.bincount(sequence)
     held_out = np.random.default_rng(experiment.seed).random(len(counts)) < share
     cut = Interactions(

@@ -61,7 +61,7 @@ def _networks(model: Model, data: "TrainingData") -> list[tuple[str, Any]]:
         towers = (("user: ", model.user_tower_), ("item: ", model.item_tower_))
         return [(prefix, build_tower(len(weights[0]))) for prefix, weights in towers]
     if isinstance(model, BiLstm):
-        return [("", build_sequence_network(data.n_items, model.params.units, model.params.dropout))]
+        return [("", build_sequence_network(data.n_items, model.window, model.params.units, model.params.dropout))]
     return []
 
 

@@ -159,19 +159,19 @@ def test_a_pair_without_a_time_is_in_no_sequence() -> None:
     assert (lasts.data.validation.items.tolist(), lasts.test.items.tolist()) == ([3], [2])
 
 
-def test_a_history_is_cut_into_pieces_of_eighteen_items_from_its_end() -> None:
+def test_a_history_is_cut_into_pieces_from_its_end() -> None:
     long = pairs(*[(0, item, 9) for item in range(20)], times=list(range(20)))
     one = experiment(long, pairs((1, 5, 9), times=[3]), n_items=20)
-    everything = sequences(one, share=1.0)
+    everything = sequences(one, share=1.0, length=18)
     assert everything is not None
     # Items 2 to 19 and 0 to 1 are the pieces of user 0; user 1's one title is too short a piece.
     assert sorted(everything.test.items.tolist()) == [1, 19]
     assert sorted(everything.data.train.items.tolist()) == [0, *range(2, 19)]
     assert len(np.unique(everything.test.users)) == 2, "each piece is a user of its own"
-    nothing = sequences(one, share=0.0)
+    nothing = sequences(one, share=0.0, length=18)
     assert nothing is not None
     assert (len(nothing.test), len(nothing.data.train)) == (0, 20)
-    assert sequences(experiment(pairs((0, 0, 3)), pairs((1, 1, 5))), share=0.5) is None, "no times, no order"
+    assert sequences(experiment(pairs((0, 0, 3)), pairs((1, 1, 5))), share=0.5, length=18) is None, "no times, no order"
 
 
 def test_the_next_item_is_the_first_of_the_test_fold() -> None:

@@ -1,4 +1,4 @@
-"""Predict the next item of a history from the last seventeen.
+"""Predict the next item of a history from those before it.
 
 The network is from Yung 2022, "Survey of Deep Learning Techniques for Recommendation Systems", chapter 5.3.
 """
@@ -29,8 +29,6 @@ from recsys_dagster.models.params import Params
 from recsys_dagster.models.search_space import Real, Whole
 from recsys_dagster.models.sequences.histories import Histories
 
-SEQUENCE_LENGTH = 18
-WINDOW = SEQUENCE_LENGTH - 1
 EMBEDDING_SIZE = 100
 BLOCK_USERS = 1024
 """Users whose windows pass through the network at once: 28 MB of outputs of a first layer of 200 units."""
@@ -49,6 +47,7 @@ class BiLstmParams(NeuralParams):
     patience: int | None = Field(
         3, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
     )
+    sequence_length: int = Field(18, ge=2, description="Items of a sequence; the last one is the target.")
     units: int = Field(
         64, ge=2, description="Units of the first layer in each direction; the second has half as many; the paper: 200."
     )
@@ -86,9 +85,9 @@ class BiLstm(FoldIn, NeuralModel):
     are the paper's widths (preset `paper`). By default both layers are a third as wide, with a seventh of the
     arithmetic.
 
-    A sequence is 18 items of a user in order of time, with ties in the order of a hash. The last item is the target.
-    Shorter sequences are padded in front. All interactions count, whatever their rating. Without times the order is
-    that of the hash, and a warning says so.
+    A sequence is `sequence_length` items of a user in order of time, with ties in the order of a hash. The last item is
+    the target. Shorter sequences are padded in front. All interactions count, whatever their rating. Without times the
+    order is that of the hash, and a warning says so.
 
     The cross-entropy is computed exactly over all items. Targets are indices rather than one-hot rows, and scores exist
     for one batch at a time: 512 × 26,744 float32, 55 MB, for the catalogue of MovieLens-20M. A sampled softmax would
@@ -99,7 +98,7 @@ class BiLstm(FoldIn, NeuralModel):
 
     Attributes:
         weights_: the arrays of the network, in the order of Keras.
-        latest_: (n_users, 17) int32, the last window of each user's history.
+        latest_: (n_users, sequence_length - 1) int32, the last window of each user's history.
     """
 
     name = "bilstm"
@@ -113,7 +112,7 @@ class BiLstm(FoldIn, NeuralModel):
             patience=3,
             units=200,
             dropout=0.5,
-            stride=SEQUENCE_LENGTH,
+            stride=18,
             max_sequences=None,
             start_at_popularity=False,
         ),
@@ -122,17 +121,22 @@ class BiLstm(FoldIn, NeuralModel):
     weights_: list[NDArray[np.float32]]
     latest_: NDArray[np.int32]
 
+    @property
+    def window(self) -> int:
+        """Number of items from which the next one is predicted."""
+        return self.params.sequence_length - 1
+
     def estimate(self, size: Size) -> Estimate:
         """Estimate a fit and an evaluation, whose work is in matrix products."""
         units, limit = self.params.units, self.params.max_sequences
-        layers = 2 * WINDOW * ((EMBEDDING_SIZE + units) * 4 * units + (2 * units + units // 2) * 2 * units)
+        layers = 2 * self.window * ((EMBEDDING_SIZE + units) * 4 * units + (2 * units + units // 2) * 2 * units)
         of_window, of_score = 2 * layers, 2 * units
         examples = size.pairs // self.params.stride
         return self.training_estimate(
             size,
             examples=min(limit or examples, examples),
             flops=of_window + of_score * size.items,
-            weights=(EMBEDDING_SIZE + units + 1) * size.items + layers / WINDOW,
+            weights=(EMBEDDING_SIZE + units + 1) * size.items + layers / self.window,
             score=of_score / FLOPS + of_window / FLOPS / size.items + 10e-9,
             step_bytes=4 * 4 * self.params.batch_size * size.items,
         )
@@ -148,11 +152,11 @@ class BiLstm(FoldIn, NeuralModel):
                 f"{self.name}: no user has two items in the training fold, so that there is no next item to learn"
             )
         seed_everything(self.seed)
-        network = build_network(data.n_items, self.params.units, self.params.dropout)
+        network = build_network(data.n_items, self.window, self.params.units, self.params.dropout)
         if self.params.start_at_popularity:
             network.layers[-1].bias.assign(np.log((self.popularity_ + 1) / (self.popularity_ + 1).sum()))
         limit = self.params.max_sequences or len(targets)
-        examples = _examples(histories, targets, limit * self.params.epochs, random)
+        examples = self._examples(histories, targets, limit * self.params.epochs, random)
         training = train(
             network,
             self.params,
@@ -166,7 +170,7 @@ class BiLstm(FoldIn, NeuralModel):
         )
         self.history_, self.best_epoch_ = training.curves, training.best_epoch
         self.weights_ = network.get_weights()
-        self.latest_ = histories.latest(WINDOW)
+        self.latest_ = histories.latest(self.window)
 
     def _histories(self, pairs: Interactions, n_users: int) -> Histories:
         return Histories.of(pairs, n_users, by_time=not self.params.shuffle_order)
@@ -178,20 +182,27 @@ class BiLstm(FoldIn, NeuralModel):
     def _validation(self, data: TrainingData, random: np.random.Generator) -> Examples:
         """Return sequences whose target is in the validation fold; the items before it may be of both folds."""
         if not len(data.validation):
-            return Examples((np.empty((0, WINDOW), np.int32),), np.empty(0, np.int32))
+            return Examples((np.empty((0, self.window), np.int32),), np.empty(0, np.int32))
         histories = self._histories(Interactions.concatenate(data.train, data.validation), data.n_users)
         targets = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
         limit = self.params.max_sequences
-        return _examples(histories, targets, max(1, limit // 2) if limit else len(targets), random)
+        return self._examples(histories, targets, max(1, limit // 2) if limit else len(targets), random)
+
+    def _examples(
+        self, histories: Histories, targets: NDArray[np.int64], limit: int, random: np.random.Generator
+    ) -> Examples:
+        """Return the windows before the targets, and the items at them: at most `limit`, in random order."""
+        chosen = random.permutation(targets)[:limit]
+        return Examples((histories.before(chosen, self.window),), histories.items[chosen])
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._log_probabilities(self.latest_[users])
 
     def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
-        return self._log_probabilities(self._histories(history, n_users).latest(WINDOW))
+        return self._log_probabilities(self._histories(history, n_users).latest(self.window))
 
     def _log_probabilities(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the (n, n_items) float32 log probabilities of the item that follows each (n, WINDOW) window."""
+        """Return the (n, n_items) float32 log probabilities of the item that follows each (n, window) window."""
         embeddings, *layers, kernel, bias = self.weights_
         scores = np.empty((len(windows), self.n_items_), dtype=np.float32)
         for start in range(0, len(windows), BLOCK_USERS):
@@ -203,21 +214,15 @@ class BiLstm(FoldIn, NeuralModel):
         return scores
 
 
-def _examples(histories: Histories, targets: NDArray[np.int64], limit: int, random: np.random.Generator) -> Examples:
-    """Return the windows before the targets, and the items at them: at most `limit`, in random order."""
-    chosen = random.permutation(targets)[:limit]
-    return Examples((histories.before(chosen, WINDOW),), histories.items[chosen])
-
-
-def build_network(n_items: int, units: int, dropout: float) -> Any:
-    """Return a keras.Model from (batch, 17) int32 windows to (batch, n_items) logits.
+def build_network(n_items: int, window: int, units: int, dropout: float) -> Any:
+    """Return a keras.Model from (batch, window) int32 windows to (batch, n_items) logits.
 
     Padding is an item of its own rather than a mask. The windows are padded in front, so that the last step is always
     the latest item, and a GPU can use its fast kernels.
     """
     keras = import_keras()
     layers = keras.layers
-    windows = keras.Input((WINDOW,), dtype="int32", name="window")
+    windows = keras.Input((window,), dtype="int32", name="window")
     values = layers.Embedding(n_items + 1, EMBEDDING_SIZE)(windows)
     values = layers.Bidirectional(layers.LSTM(units, return_sequences=True))(values)
     values = layers.Dropout(dropout)(values)

@@ -10,7 +10,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.sequences.bilstm import BiLstm, BiLstmParams, _examples, build_network, cross_entropy, lstm
+from recsys_dagster.models.sequences.bilstm import BiLstm, BiLstmParams, build_network, cross_entropy, lstm
 
 N_WALKERS, N_STEPS, N_PLACES = 120, 8, 24
 QUICK = {"units": 16, "dropout": 0.1, "learning_rate": 0.02, "batch_size": 64, "epochs": 9}
@@ -47,7 +47,7 @@ def test_it_learns_what_follows_what_and_nothing_of_it_from_shuffled_histories(w
 
 
 def test_the_networks_layers_are_the_papers() -> None:
-    network = build_network(13_597, units=200, dropout=0.5)
+    network = build_network(13_597, window=17, units=200, dropout=0.5)
     shapes = [tuple(layer.output.shape[1:]) for layer in network.layers]
     assert shapes == [(17,), (17, 100), (17, 400), (17, 400), (200,), (200,), (13_597,)]
     kinds = [type(layer).__name__ for layer in network.layers[1:]]
@@ -74,7 +74,7 @@ def test_an_lstm_of_one_unit_does_what_it_should() -> None:
 
 def test_numpy_scores_what_keras_does(fitted, data: TrainingData) -> None:
     model: BiLstm = fitted("bilstm")
-    network = build_network(data.n_items, model.params.units, 0.0)
+    network = build_network(data.n_items, model.window, model.params.units, 0.0)
     network.set_weights(model.weights_)
     logits = network.predict([model.latest_], verbose=0)
     expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -94,8 +94,10 @@ def test_there_is_a_sequence_for_every_item_of_a_user_but_the_first(walk: Traini
     assert len(every) == N_WALKERS * (N_STEPS - 1)
     third = BiLstm(BiLstmParams(stride=3))._targets(histories)
     assert histories.places[third].reshape(N_WALKERS, -1).tolist() == [[1, 4, 7]] * N_WALKERS
-    few = _examples(histories, every, 10, np.random.default_rng(0))
+    few = model._examples(histories, every, 10, np.random.default_rng(0))
     assert few.inputs[0].shape == (10, 17)
+    of_five = BiLstm(BiLstmParams(sequence_length=5))._examples(histories, every, 10, np.random.default_rng(0))
+    assert (of_five.inputs[0] == few.inputs[0][:, -4:]).all()
     assert (few.inputs[0][:, -1] == (few.targets - 1) % N_PLACES + 1).all(), "the target follows the latest item"
 
 
