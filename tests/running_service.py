@@ -1,7 +1,11 @@
-"""The service, running on loopback in a thread of the tests."""
+"""The service, running on loopback in a thread of the tests, or as a process."""
 
 import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,3 +38,29 @@ def running(settings: Settings, cache: Path) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextlib.contextmanager
+def serving_process(home: Path, *words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run `recsys serve` with these words during the block; give the process and the address once it is ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()", "serve", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([*command, *words], env={**os.environ, "RECSYS_HOME": str(home), **environment}) as service:
+        try:
+            wait_for(f"{url}/readyz")
+            yield service, url
+        finally:
+            service.send_signal(signal.SIGINT)
+
+
+def wait_for(url: str) -> None:
+    """Wait until an address answers with success."""
+    for _ in range(600):
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(url).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")

@@ -5,6 +5,7 @@ import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import repeat
 from typing import Any
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from recsys_dagster.serving.item_finder import normalise
 from recsys_dagster.serving.service.problems import ProblemError
-from recsys_dagster.serving.service.snapshot import Snapshot
+from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Filters:
         Raises:
             ProblemError: the kind or the genre is unknown (422).
         """
-        allowed = snapshot.rules.allowed[items]
+        allowed = snapshot.rules.allowed.take(items)
         if not self.include_adult:
-            allowed &= ~snapshot.adult[items]
+            allowed &= ~snapshot.adult.take(items)
         if self.kind is not None:
             allowed &= snapshot.kinds[items] == _place(self.kind, snapshot.kind_names, "kind")
         if self.genre is not None:
@@ -94,19 +97,24 @@ def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
 
 def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
     """Return the score, the predicted rating and the reasons of published entries as facts."""
-    scores = score_facts(snapshot.lists.scores[rows])
-    ratings = [b"" if math.isnan(rating) else b',"rating":%.4g' % rating for rating in snapshot.ratings[rows].tolist()]
-    reasons = [_because(snapshot, entry) for entry in snapshot.because[rows]]
-    return [score + rating + reason for score, rating, reason in zip(scores, ratings, reasons, strict=True)]
-
-
-def _because(snapshot: Snapshot, reasons: NDArray[np.int32]) -> bytes:
-    named = [snapshot.name(item) for item in reasons.tolist() if item >= 0]
-    return b',"because":[%b]' % b",".join(named) if named else b""
+    facts = []
+    for score, rating, reasons in zip(
+        snapshot.lists.scores.take(rows).tolist(),
+        snapshot.ratings.take(rows).tolist(),
+        snapshot.because.take(rows, axis=0).tolist(),
+        strict=True,
+    ):
+        fact = b',"score":%.7g' % score
+        if not math.isnan(rating):
+            fact += b',"rating":%.4g' % rating
+        if reasons[0] >= 0:
+            fact += b',"because":[%b]' % b",".join([snapshot.name(item) for item in reasons if item >= 0])
+        facts.append(fact)
+    return facts
 
 
 def _with_list(head: dict[str, Any], name: str, entries: Sequence[bytes]) -> bytes:
-    opening = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    opening = _JSON.encode(head).encode()[:-1]
     comma = b"," if head else b""
     return b'%b%b"%b":[%b]}' % (opening, comma, name.encode(), b",".join(entries))
 
@@ -131,3 +139,10 @@ def items_answer(
     further = [b""] * len(items) if extras is None else [b"," + extra for extra in extras]
     entries = [b"{%b%b}" % (snapshot.fields(item), extra) for item, extra in zip(items, further, strict=True)]
     return _with_list(head, name, entries)
+
+
+def history_fact(snapshot: Snapshot, row: int) -> bytes:
+    """Return the rating and the time of an entry of a history as the inside of a JSON object."""
+    rating, seconds = float(snapshot.histories.scores[row]), int(snapshot.times[row])
+    at = None if seconds == NO_TIME else datetime.fromtimestamp(seconds, UTC).isoformat()
+    return json.dumps({"rating": None if math.isnan(rating) else rating, "at": at}).encode()[1:-1]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import math
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,8 @@ import numpy as np
 from fastapi import FastAPI, Query, Response
 from fastapi.middleware.cors import CORSMiddleware
 from numpy.typing import NDArray
+from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
@@ -25,13 +26,14 @@ from recsys_dagster.serving.item_finder import normalise
 from recsys_dagster.serving.rules import Balance
 from recsys_dagster.serving.service.answers import (
     Filters,
+    history_fact,
     items_answer,
     list_answer,
     new_list_id,
     published_facts,
     score_facts,
 )
-from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N, Event, NewUser
+from recsys_dagster.serving.service.bodies import MAX_N, Event, NewUser
 from recsys_dagster.serving.service.choosing import choose, requested_balance
 from recsys_dagster.serving.service.comparisons import Comparisons
 from recsys_dagster.serving.service.inputs import check_ratings, find_item
@@ -40,7 +42,8 @@ from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
 from recsys_dagster.serving.service.problems import ProblemError, install_problems
 from recsys_dagster.serving.service.publications import Publications
-from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
+from recsys_dagster.serving.service.queries import ListQuery, parameters, read_query
+from recsys_dagster.serving.service.snapshot import Snapshot
 from recsys_dagster.serving.service.users import find_user, stored_user
 from recsys_dagster.settings import Settings, read_settings
 
@@ -49,9 +52,9 @@ MAX_CLOCK_ERROR = timedelta(minutes=5)
 """How far the clock of a client may be ahead; the time of such an event is that of its arrival."""
 _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
+_LOOK_UP = "/v1/{domain}/users/{user_id:path}/recommendations"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 Year = Annotated[int | None, Query(ge=0, le=9999)]
-Weight = Annotated[float | None, Query(ge=0, le=1, description="How much it counts beside the score; 0: not at all.")]
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
 
 
@@ -116,11 +119,16 @@ def _add_operations(app: FastAPI, publications: Publications, measures: Measures
         return Response(measures.text(), media_type="text/plain; version=0.0.4")
 
 
-def endpoint(method: str, path: str) -> Callable[[_Endpoint], _Endpoint]:
-    """Mark a method of `_Endpoints` as the one that answers these requests."""
+def endpoint(method: str, path: str, query: type[BaseModel] | None = None) -> Callable[[_Endpoint], _Endpoint]:
+    """Mark a method of `_Endpoints` as the one that answers these requests.
+
+    Args:
+        method, path: of the requests.
+        query: what the method reads from its `request` by `read_query`; None: FastAPI reads the arguments.
+    """
 
     def mark(function: _Endpoint) -> _Endpoint:
-        setattr(function, _ROUTE, (method, path))
+        setattr(function, _ROUTE, (method, path, query))
         return function
 
     return mark
@@ -142,10 +150,17 @@ class _Endpoints:
         """Register every endpoint."""
         for name, function in vars(type(self)).items():
             if route := getattr(function, _ROUTE, None):
-                method, path = route
+                method, path, query = route
                 app.add_api_route(
-                    path, getattr(self, name), methods=[method], tags=["recommendations"], response_class=Response
+                    path,
+                    getattr(self, name),
+                    methods=[method],
+                    tags=["recommendations"],
+                    response_class=Response,
+                    openapi_extra={"parameters": parameters(path, query)} if query else None,
                 )
+        # The first route that matches answers, and look-ups are by far the most frequent.
+        app.router.routes.sort(key=lambda route: getattr(route, "path", "") != _LOOK_UP)
 
     @endpoint("GET", "/v1/domains")
     async def domains(self) -> Response:
@@ -169,42 +184,31 @@ class _Endpoints:
         ]
         return Response(json.dumps({"domains": listed}, ensure_ascii=False), media_type=JSON)
 
-    @endpoint("GET", "/v1/{domain}/users/{user_id:path}/recommendations")
-    async def user_recommendations(
-        self,
-        domain: str,
-        user_id: str,
-        n: Number = 10,
-        kind: str | None = None,
-        genre: str | None = None,
-        year_from: Year = None,
-        exclude: Annotated[list[str], Query(max_length=MAX_EXCLUDED)] = [],  # noqa: B006 - FastAPI copies it
-        include_adult: bool = False,
-        diversity: Weight = None,
-        calibration: Weight = None,
-    ) -> Response:
+    @endpoint("GET", _LOOK_UP, ListQuery)
+    async def user_recommendations(self, request: Request) -> Response:
         """The published list of a user. An unknown user gets the most popular items, and `fallback` says so."""
+        query = read_query(ListQuery, request)
+        domain, user_id = request.path_params["domain"], request.path_params["user_id"]
         snapshot = self._snapshot(domain)
-        filters = Filters(kind, genre, year_from, include_adult, exclude)
+        filters = Filters(query.kind, query.genre, query.year_from, query.include_adult, query.exclude)
+        balance = requested_balance(snapshot, query.diversity, query.calibration)
         user = find_user(snapshot, user_id, self._settings)
-        if user is None:
-            rows: NDArray[np.int64] | None = None
-            items = snapshot.popular_items()
-        else:
-            rows = np.arange(*snapshot.lists.offsets[user : user + 2])
-            items = snapshot.lists.items[rows]
-        allowed = np.flatnonzero(filters.allow(snapshot, items))
-        balance = requested_balance(snapshot, diversity, calibration)
-        scores = -np.arange(len(items), dtype=np.float32) if rows is None else snapshot.lists.scores[rows]
-        if balance is not None:  # a list that was balanced when it was made is not in the order of the scores
-            allowed = allowed[np.argsort(-scores[allowed], kind="stable")]
-        history = items[:0] if user is None else snapshot.histories.of(user)[0]
-        allowed = await choose(snapshot, allowed, items, scores, n, history, balance or Balance())
         head: dict[str, Any] = {"domain": domain, "user_id": user_id if user is None else snapshot.users[user]}
+        start = 0
         if user is None:
             head["fallback"] = "popular"
             self._measures.fallbacks.labels(domain).inc()
-        facts = None if rows is None else published_facts(snapshot, rows[allowed])
+            items = snapshot.popular_items()
+            history, scores = items[:0], -np.arange(len(items), dtype=np.float32)
+        else:
+            start, stop = snapshot.lists.offsets[user : user + 2].tolist()
+            items, scores = snapshot.lists.items[start:stop], snapshot.lists.scores[start:stop]
+            history = snapshot.histories.of(user)[0]
+        allowed = np.flatnonzero(filters.allow(snapshot, items))
+        if balance is not None:  # a list that was balanced when it was made is not in the order of the scores
+            allowed = allowed[np.argsort(-scores[allowed], kind="stable")]
+        allowed = await choose(snapshot, allowed, items, scores, query.n, history, balance or Balance())
+        facts = None if user is None else published_facts(snapshot, start + allowed)
         return self._list(snapshot, head, items[allowed], facts)
 
     @endpoint("GET", "/v1/{domain}/users/{user_id:path}/history")
@@ -216,7 +220,7 @@ class _Endpoints:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"unknown user {user_id!r}", "user_id")
         start, stop = (int(offset) for offset in snapshot.histories.offsets[user : user + 2])
         rows = range(start, min(stop, start + n))
-        facts = [_history_fields(snapshot, row) for row in rows]
+        facts = [history_fact(snapshot, row) for row in rows]
         head = {"domain": domain, "user_id": snapshot.users[user]}
         items = snapshot.histories.items[start : start + len(rows)].tolist()
         return Response(items_answer(snapshot, head, items, facts, name="history"), media_type=JSON)
@@ -389,10 +393,3 @@ class _Endpoints:
             time = datetime.now(UTC).isoformat()
             self._spool.add_list(origin.domain, served | {"version": head["version"], "time": time, "items": ids})
         return Response(list_answer(snapshot, head, items, facts), media_type=JSON)
-
-
-def _history_fields(snapshot: Snapshot, row: int) -> bytes:
-    """Return the rating and the time of an entry of a history as the inside of a JSON object."""
-    rating, seconds = float(snapshot.histories.scores[row]), int(snapshot.times[row])
-    at = None if seconds == NO_TIME else datetime.fromtimestamp(seconds, UTC).isoformat()
-    return json.dumps({"rating": None if math.isnan(rating) else rating, "at": at}).encode()[1:-1]

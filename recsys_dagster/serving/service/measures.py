@@ -1,19 +1,24 @@
 """Count and time the requests, for Prometheus."""
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from recsys_dagster.serving.service.publications import Publications
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Variable with the folder in which several processes keep their figures; prometheus_client reads it at import."""
 
 _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class Measures:
-    """What `/metrics` shows of this process.
+    """What `/metrics` shows: of all processes of the service where they share a folder, else of this one.
 
     Attributes:
         requests: by route and status.
@@ -30,11 +35,17 @@ class Measures:
         )
         self.fallbacks = Counter("recsys_fallbacks", "Answers with popular items", ["domain"], registry=self._registry)
         self.feedback = Counter("recsys_feedback", "Stored feedback events", ["domain"], registry=self._registry)
-        self._registry.register(_Lists(publications))
+        self._lists = _Lists(publications)
 
     def text(self) -> bytes:
         """Return all figures in Prometheus's text format."""
-        return generate_latest(self._registry)
+        registry = self._registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        lists = CollectorRegistry()
+        lists.register(self._lists)
+        return generate_latest(registry) + generate_latest(lists)
 
 
 class _Lists(Collector):

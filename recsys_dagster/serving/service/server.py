@@ -41,6 +41,11 @@ def run_server(settings: Settings, host: str, port: int, workers: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with tempfile.TemporaryDirectory(prefix="recsys-serve-") as cache:
         os.environ[_CACHE] = cache
+        if workers > 1:
+            # `recsys_dagster.serving.service.measures.SHARED_FOLDER`
+            figures = Path(cache) / ".figures"
+            figures.mkdir()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(figures)
         uvicorn.run(
             "recsys_dagster.serving.service.server:create_app_of_worker",
             factory=True,

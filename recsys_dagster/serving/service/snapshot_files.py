@@ -47,10 +47,10 @@ def open_snapshot(path: Path, cache: Path) -> Snapshot:
     Raises:
         RecsysError: the file does not exist or cannot be read.
     """
-    name = publication_name(path)
     cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / name
     with file_lock(cache / ".lock", "another process reading the lists", wait_seconds=_BUILD_SECONDS):
+        name = publication_name(path)  # it may have changed while this process waited
+        folder = cache / name
         if not folder.is_dir():
             with temporary_folder(cache, name) as unfinished:
                 written = unfinished / "snapshot"

@@ -1,15 +1,11 @@
 """What users did with their lists is kept, and nothing that was acknowledged is lost."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
-from running_service import Serve
+from running_service import Serve, serving_process
 from typed_command import Typed
 
 from recsys_dagster.runtime.layout import Layout
@@ -71,17 +67,10 @@ def test_a_line_that_a_killed_process_wrote_in_part_is_ignored(tmp_path: Path) -
 
 
 def test_every_acknowledged_event_is_there_after_the_service_was_killed(home: Path) -> None:
-    environment = {**os.environ, "RECSYS_HOME": str(home), "RECSYS_FEEDBACK": "on"}
-    port = _free_port()
-    command = [sys.executable, "-c", "from recsys_dagster.cli.main import main; main()", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment) as service:
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-                _wait_for(client)
-                for _ in range(25):
-                    assert client.post("/v1/anime/feedback", json=CLICK).status_code == 201
-        finally:
-            service.send_signal(signal.SIGKILL)
+    with serving_process(home, RECSYS_FEEDBACK="on") as (service, url), httpx.Client(base_url=url) as client:
+        for _ in range(25):
+            assert client.post("/v1/anime/feedback", json=CLICK).status_code == 201
+        service.send_signal(signal.SIGKILL)
     (path,) = (home / "feedback" / "anime").glob("events-*.jsonl")
     assert path.read_bytes().count(b"\n") == 25
 
@@ -93,21 +82,3 @@ def test_the_command_shows_the_click_through(
     assert "No list of anime was served" in Typed(capsys, "feedback", "--domain", "anime").out
     serve(feedback=True).get("/v1/anime/users/7/recommendations", params={"n": 1})
     assert "popularity         1      1        0  0.0000" in Typed(capsys, "feedback", "--domain", "anime").out
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(client: httpx.Client) -> None:
-    for _ in range(600):
-        try:
-            if client.get("/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError("the service did not start")
