@@ -13,6 +13,7 @@ from recsys_dagster.runtime.text import printable
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.custom_split import ModelResult
     from recsys_dagster.evaluation.leaderboard import Leaderboard
+    from recsys_dagster.experiments.replication import Comparison, Replication
     from recsys_dagster.model_store.decisions import Decision
     from recsys_dagster.serving.recommendation import Recommendation
     from recsys_dagster.serving.user_history import HistoryEntry
@@ -56,6 +57,24 @@ def results_table(results: "Sequence[ModelResult]") -> Table:
             for label, value in ((label, values[row]) for label, values in columns.items())
         ]
         table.add_row(result.model, *cells, f"{result.fit.wall_seconds:.1f}", f"{result.peak_megabytes:,.0f}")
+    return table
+
+
+def published_table(replication: "Replication", comparisons: "Sequence[Comparison]") -> Table:
+    """Return a table with one row for each published result, ours beside it, and the difference in per cent."""
+    from recsys_dagster.evaluation.metrics.registry import label_of
+
+    metric = label_of(replication.metric)
+    table = Table("published", "by", box=None, pad_edge=False)
+    table.add_column(metric, justify="right")
+    table.add_column("our model")
+    table.add_column(metric, justify="right")
+    table.add_column("difference", justify="right")
+    for one in comparisons:
+        figure = one.figure
+        table.add_row(
+            figure.system, figure.source, f"{figure.value:.4g}", one.model, f"{one.value:.4f}", f"{one.percent:+.1f} %"
+        )
     return table
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recsys_dagster.cli.console import console, results_table
+from recsys_dagster.cli.console import console, published_table, results_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
 from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError, UsageError
@@ -13,12 +13,21 @@ from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:
+    from recsys_dagster.data.split import Split
     from recsys_dagster.evaluation.custom_split import ModelResult
+    from recsys_dagster.evaluation.protocols import Protocol
+    from recsys_dagster.warehouse.domain_run import DomainRun
 
 
 def evaluate(
     domain: Annotated[
         str | None, typer.Option("--domain", "-d", help=f"Split the clean tables of this domain: {KNOWN_DOMAINS}.")
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset", help="Fetch and split this public dataset, such as ml-1m, instead; a domain's tables stay."
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -65,11 +74,16 @@ def evaluate(
     """Compare models under a protocol, or on a split of your own.
 
     With --domain and --protocol the clean tables of the last run are split,
-    and the parts are kept in the folder. A split of your own has the same
-    files: columns user_id, item_id (whole numbers or text), rating (NULL: liked
-    without a rating) and, if there are any, at (time) and weight (plays,
-    quantity). Without --scale the feedback is implicit: there are no ratings,
-    models that need some are skipped, and rows of one pair add up.
+    and the parts are kept in the folder. --dataset does the same with a public
+    dataset, in a folder of its own, and prints what was published beside it for
+    ml-1m with leave-last-out, ml-20m with strong-generalisation and ml-10m with
+    random.
+
+    A split of your own has the same files: columns user_id, item_id (whole
+    numbers or text), rating (NULL: liked without a rating) and, if there are
+    any, at (time) and weight (plays, quantity). Without --scale the feedback is
+    implicit: there are no ratings, models that need some are skipped, and rows
+    of one pair add up.
 
     Every interaction of the test is predicted, and a list is made for each user
     of the training file. With --fold-in there are only lists, for new users
@@ -85,17 +99,22 @@ def evaluate(
 
     [dim]recsys evaluate --domain movie --protocol strong-generalisation --models ease,implicit_als,popularity[/dim]
 
+    [dim]recsys evaluate --dataset ml-1m --protocol leave-last-out[/dim]
+
     [dim]recsys evaluate --train train.parquet --test test.parquet --scale 1 5 --models als,ease --out results[/dim]
 
     [dim]recsys evaluate --train plays.csv --test later_plays.csv --models implicit_als,ease --out results[/dim]
     """
     own = {"--train": train, "--test": test, "--out": out}
-    if (domain is None) != (protocol is None):
-        raise UsageError("'--domain' and '--protocol' go together")
-    if domain is not None and any((train, test, fold_in, titles, scale, like_threshold)):
-        raise UsageError("either '--domain' with '--protocol', or a split of your own in files")
+    if domain is not None and dataset is not None:
+        raise UsageError("either '--domain' or '--dataset'")
+    is_named = domain is not None or dataset is not None
+    if is_named != (protocol is not None):
+        raise UsageError("'--protocol' goes together with '--domain' or '--dataset'")
+    if is_named and any((train, test, fold_in, titles, scale, like_threshold)):
+        raise UsageError("either '--domain' or '--dataset' with '--protocol', or a split of your own in files")
     missing = [option for option, value in own.items() if value is None]
-    if domain is None and missing:
+    if not is_named and missing:
         raise UsageError(f"{' and '.join(missing)} missing; or name a '--domain' and a '--protocol'")
     from recsys_dagster.models.registry import get_model_class, model_names
 
@@ -104,6 +123,8 @@ def evaluate(
         get_model_class(name)
     if domain is not None and protocol is not None:
         show(_by_protocol(domain, protocol, test_share, names, seeds, out))
+    elif dataset is not None and protocol is not None:
+        _by_dataset(dataset, protocol, test_share, names, seeds, out)
     elif train is not None and test is not None and out is not None:
         chosen = names or list(model_names())
         show(_by_files(train, test, fold_in, titles, scale, like_threshold, chosen, seeds, out))
@@ -112,9 +133,7 @@ def evaluate(
 def _by_protocol(
     domain_name: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
 ) -> "list[ModelResult]":
-    from recsys_dagster.evaluation.custom_split import evaluate_split
     from recsys_dagster.evaluation.protocols import get_protocol
-    from recsys_dagster.models.registry import model_names
     from recsys_dagster.papers.protocols import paper_protocol
     from recsys_dagster.runtime.progress import announce
     from recsys_dagster.warehouse.domain_run import DomainRun
@@ -129,21 +148,58 @@ def _by_protocol(
         protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
     with DomainRun(settings, domain) as run:
         announce(f"{domain.name}: dataset {run.origin.dataset_id}")
-        out = out or run.layout.protocol(domain.name, protocol.name)
-        built = run.built_domain
-        files = protocol.export(run.warehouse, built, out / "split")
-        split = protocol.load(files, built, memory_limit=settings.memory_limit)
-        return evaluate_split(
-            split,
-            names or list(protocol.presets or model_names()),
-            out,
-            seed=settings.seed,
-            seeds=seeds,
-            metrics=protocol.metrics,
-            relevance=protocol.relevance,
-            model_seconds=settings.model_seconds,
-            presets=protocol.presets,
+        return _evaluate(run, protocol, names, seeds, out)[1]
+
+
+def _by_dataset(
+    dataset_id: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
+) -> None:
+    """Evaluate on a public dataset, and show what was published beside it where the protocol is that of its authors."""
+    from recsys_dagster.evaluation.protocols import get_protocol
+    from recsys_dagster.experiments.replication import build_tables, compare, dataset_run, get_replication, tied_share
+
+    settings = read_settings()
+    protocol = get_protocol(protocol_name, seed=settings.seed, test_share=test_share)
+    replication = None if test_share is not None else get_replication(dataset_id, protocol.name, seed=settings.seed)
+    with dataset_run(settings, dataset_id) as run:
+        build_tables(run)
+        split, results = _evaluate(run, replication.protocol if replication else protocol, names, seeds, out)
+    show(results)
+    tied, screen = tied_share(split), console()
+    if replication is not None:
+        screen.print()
+        screen.print(published_table(replication, compare(replication, results)))
+        screen.print(replication.differences, soft_wrap=True)
+    if tied:
+        screen.print(
+            f"{tied:.0%} of the test items have the same time as an item before them, so that their order is drawn.",
+            soft_wrap=True,
         )
+
+
+def _evaluate(
+    run: "DomainRun", protocol: "Protocol", names: list[str], seeds: int, out: Path | None
+) -> "tuple[Split, list[ModelResult]]":
+    """Split the tables of a run, and fit and evaluate models on the split."""
+    from recsys_dagster.evaluation.custom_split import evaluate_split
+    from recsys_dagster.models.registry import model_names
+
+    settings = run.settings
+    out = out or run.layout.protocol(run.domain.name, protocol.name)
+    files = protocol.export(run.warehouse, run.built_domain, out / "split")
+    split = protocol.load(files, run.built_domain, memory_limit=settings.memory_limit)
+    results = evaluate_split(
+        split,
+        names or list(protocol.presets or model_names()),
+        out,
+        seed=settings.seed,
+        seeds=seeds,
+        metrics=protocol.metrics,
+        relevance=protocol.relevance,
+        model_seconds=settings.model_seconds,
+        presets=protocol.presets,
+    )
+    return split, results
 
 
 def _by_files(

@@ -123,6 +123,10 @@ class Layout:
         """Folder of the split that `recsys evaluate` made under a protocol, with its results."""
         return self.evaluation(domain) / "protocols" / protocol
 
+    def replication(self, dataset_id: str) -> Path:
+        """Home of its own for a public dataset that `recsys evaluate` fetched to compare with published results."""
+        return self.home / "replication" / dataset_id
+
     def reports(self) -> Path:
         """Folder of all HTML pages."""
         return self.home / "reports"
