@@ -29,7 +29,7 @@ class Dialect:
         delimiter: text between fields, mostly one character.
         quote: character around fields; empty where quotes have no meaning.
         decimal_comma: whether fractions are written as 3,5.
-        numeric_times: whether times are numbers (seconds, milliseconds or microseconds since 1970) and not text.
+        numeric_times: whether times are numbers (seconds, milli-, micro- or nanoseconds since 1970) and not text.
     """
 
     delimiter: str = ","

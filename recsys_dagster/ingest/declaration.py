@@ -149,7 +149,7 @@ class InteractionSource(Files):
         rating: on the scale of `ratings`; words such as true, up and like stand for its highest value, false, down and
             dislike for its lowest; a missing value is an interaction without a rating.
         weight: strength of an interaction, above zero; several rows of a pair add up.
-        time: date, ISO text, or seconds, milliseconds or microseconds since 1970, unless `time_format` says otherwise.
+        time: date, ISO text, or seconds, milli-, micro- or nanoseconds since 1970, unless `time_format` says otherwise.
         time_format: how times are written: `day-first` as in 31.01.2026 12:30, `month-first` as in 01/31/2026, or a
             format such as "%Y%m%d".
         status: watching, completed, on_hold, dropped or plan_to_watch.

@@ -57,6 +57,19 @@ class Column:
         """The spellings in headers, the preferred one first."""
         return (self.name, *self.aliases) if self.heading is None else (self.heading,)
 
+    def spelling_in(self, header: Sequence[str]) -> str | None:
+        """Return how a header spells the column; None if it lacks the column, or has several that might be it."""
+        exact = next((spelling for spelling in self.spellings if spelling in header), None)
+        if exact is not None or self.heading is not None:
+            return exact
+        letters = {_letters(spelling) for spelling in self.spellings}
+        alike = [name for name in header if _letters(name) in letters]
+        return alike[0] if len(alike) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return name.casefold().replace(" ", "").replace("_", "")
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -82,12 +95,13 @@ class SourceFile:
     other_names: tuple[str, ...] = ()
 
     def spellings(self, header: Sequence[str]) -> dict[str, str]:
-        """Map the canonical name of each column found in the header to its spelling there; the first spelling wins."""
-        return {
-            column.name: next(spelling for spelling in column.spellings if spelling in header)
-            for column in self.columns
-            if not set(column.spellings).isdisjoint(header)
-        }
+        """Map the canonical name of each column found in the header to its spelling there; the first spelling wins.
+
+        Where none is there, a name that differs in case, blanks or underscores only is taken, such as `user_id` for
+        `userId`; not in declared files, whose declaration can say it.
+        """
+        found = {column.name: column.spelling_in(header) for column in self.columns}
+        return {name: spelling for name, spelling in found.items() if spelling is not None}
 
     def has_required(self, header: Sequence[str]) -> bool:
         """Return whether the header has every required column."""

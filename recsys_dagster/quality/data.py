@@ -74,7 +74,7 @@ def few_rows_are_rejected(run: DomainRun) -> list[Finding]:
 def few_times_are_lost(run: DomainRun) -> list[Finding]:
     """The share of times that cannot be read, or are implausible, is at most RECSYS_MAX_REJECTED in every raw file.
 
-    Cure: write times as seconds, milliseconds or microseconds since 1970, or as text such as 2013-03-03 10:52:53, and
+    Cure: write times as seconds, milli-, micro- or nanoseconds since 1970, or as text such as 2013-03-03 10:52:53, and
     fetch again; or say `time_format`, such as day-first, in the declaration of a dataset. Without it the run goes on:
     these ratings have no time and, if they are more than 1 %, folds are cut by hash.
     """

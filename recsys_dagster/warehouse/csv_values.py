@@ -18,12 +18,16 @@ EXACT = 2**53
 
 
 def time_of_number(number: str, column: Column) -> str:
-    """Return the SQL of the time of a number; plausible seconds, milliseconds and microseconds differ in size."""
+    """Return the SQL of the time of a number; plausible seconds, milli-, micro- and nanoseconds differ in size."""
     first, last = (int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) for day in _plausible_days(column))
     cases = " ".join(
-        f"WHEN {number} BETWEEN {first * per_second} AND {last * per_second - 1}"
-        f" THEN make_timestamp({number} * {1_000_000 // per_second})"
-        for per_second in (1, 1_000, 1_000_000)
+        f"WHEN {number} BETWEEN {first * per_second} AND {last * per_second - 1} THEN make_timestamp({microseconds})"
+        for per_second, microseconds in (
+            (1, f"{number} * 1000000"),
+            (1_000, f"{number} * 1000"),
+            (1_000_000, number),
+            (1_000_000_000, f"{number} // 1000"),
+        )
     )
     return f"CASE {cases} END"
 

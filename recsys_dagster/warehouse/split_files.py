@@ -87,7 +87,7 @@ def open_files(
     """Create a view `source.<name>` of each file: its columns in their types, and `file_row_number`.
 
     Ids are whole numbers where they are that in every file, else text. A CSV file has a header; its genres are
-    separated by `|`, and its times are text or seconds, milliseconds or microseconds since 1970.
+    separated by `|`, and its times are text or seconds, milli-, micro- or nanoseconds since 1970.
 
     Args:
         connection: to a database with the schema `source`.

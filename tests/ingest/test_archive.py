@@ -130,11 +130,12 @@ def test_an_encrypted_archive_is_refused(pack, folder):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
+        ("movieId,Title,TITLE,genres", r"lacks the column title; its header is 'movieId, Title, TITLE, genres'"),
         ("movieId,name,genres", r"lacks the column title; its header is 'movieId, name, genres'"),
         ("movieId;title;genres", r"lacks the columns movieId, title, genres; its header is 'movieId;title;genres'"),
         ("1,Toy Story,Comedy", r"lacks the columns movieId, title, genres"),
     ],
-    ids=["renamed", "other separator", "no header"],
+    ids=["ambiguous", "renamed", "other separator", "no header"],
 )
 def test_a_missing_column_is_named_with_the_header(unpacked, header, message):
     with pytest.raises(BadArchiveError, match=rf"ml\.zip: movies\.csv {message}"):
@@ -159,6 +160,13 @@ def test_another_encoding_is_refused_with_its_line_and_the_cure(unpacked, encodi
     line = 3 if encoding == "latin-1" else 1
     with pytest.raises(BadArchiveError, match=rf"movies\.csv, line {line}: expected UTF-8, .*iconv -f .* movies\.csv"):
         unpacked({**WHOLE, "ml/movies.csv": MOVIES.encode(encoding)})
+
+
+@pytest.mark.parametrize("header", ["UserID,MovieID,Rating,Timestamp", "user_id,movie_id,RATING,time stamp"])
+def test_a_header_may_differ_in_case_blanks_and_underscores(header):
+    (ratings,) = [file for file in FORMATS["movielens"].files if file.name == "ratings.csv"]
+    result = examine([f"{header}\n1,2,4.0,9\n".encode()], PLACE, ratings, "ml.zip")
+    assert list(ratings.spellings(result.header)) == ["userId", "movieId", "rating", "timestamp"]
 
 
 def test_an_empty_file_is_refused(unpacked):

@@ -84,7 +84,14 @@ def test_rejected_rows_have_their_line_however_the_file_is_written(
 
 
 @pytest.mark.parametrize(
-    ("written", "unit"), [(str(T), "s"), (f"{T}000", "ms"), (f"{T}000000", "µs"), (f"{T}.0", "s as pandas writes it")]
+    ("written", "unit"),
+    [
+        (str(T), "s"),
+        (f"{T}000", "ms"),
+        (f"{T}000000", "µs"),
+        (f"{T}000000000", "ns"),
+        (f"{T}.0", "s as pandas writes it"),
+    ],
 )
 def test_numbers_are_told_apart_by_their_size(tmp_path: Path, written: str, unit: str) -> None:
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": PLAIN.replace(str(T), written)})

@@ -47,7 +47,7 @@ def test_the_year_leaves_the_title_of_a_film(tmp_path: Path) -> None:
 
 
 def test_a_time_before_the_first_rating_of_all_is_unknown(tmp_path: Path) -> None:
-    ratings = RATINGS_HEADER + "1,1,4,964982703\n1,2,4,0\n1,3,4,964982703000000000\n"
+    ratings = RATINGS_HEADER + "1,1,4,964982703\n1,2,4,0\n1,3,4,31536000\n"
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings})
     times = rows(warehouse, "SELECT rated_at FROM clean.ratings ORDER BY item_id")
     assert times == [(dt.datetime(2000, 7, 30, 18, 45, 3),), (None,), (None,)]

@@ -15,7 +15,8 @@ SAMPLE_ROWS = 20_000
 _EXAMPLES = 3
 _EARLIEST, _LATEST = 788_918_400, 4_102_444_800  # 1995 and 2100, in seconds since 1970
 
-_UNITS = (("seconds", 1e11), ("milliseconds", 1e14), ("microseconds", float("inf")))
+_UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
+"""Units of times that are numbers, and how many of each a second has."""
 _SEPARATORS = ("|", ";", ",", "/")
 _SEPARATED = 0.03
 """From this share of cells on, a separator is one."""
@@ -39,7 +40,7 @@ class Content:
         numbers: share of numbers.
         integers: share of whole numbers in the plain notation of ids.
         low, high: smallest and largest number; None where there is none.
-        epochs: share of numbers that are plausible seconds, milliseconds or microseconds since 1970.
+        epochs: share of numbers that are plausible seconds, milli-, micro- or nanoseconds since 1970.
         times: share of times written as text, such as 2021-05-03T10:00:00+02:00 or 31.01.2026.
         time_formats: the formats other than ISO that (almost) all values have, as of `InteractionSource.time_format`.
         uuids: share of UUIDs.
@@ -93,7 +94,7 @@ class Content:
         """The unit of times that are numbers; None where they are texts."""
         if self.times > self.epochs or self.time_formats or self.high is None:
             return None
-        return next(name for name, end in _UNITS if self.high < end)
+        return next((name for name, scale in _UNITS.items() if self.high <= _LATEST * scale), None)
 
     @property
     def type_name(self) -> str:
@@ -140,8 +141,8 @@ def time_of(text: str, time_format: str | None) -> str:
     number = number_of(text)
     cases = " ".join(
         f"WHEN {number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale} THEN"
-        f" make_timestamp(CAST({number} * {1_000_000 // scale} AS BIGINT))"
-        for scale in (1, 1_000, 1_000_000)
+        f" make_timestamp(CAST({number} / {scale} * 1000000 AS BIGINT))"
+        for scale in _UNITS.values()
     )
     return f"CASE {cases} ELSE timezone('UTC', try_cast({text} AS TIMESTAMPTZ)) END"
 
@@ -165,9 +166,7 @@ def _describe(column: Column, connection: "duckdb.DuckDBPyConnection") -> Conten
     value = identifier(column.name)
     number = number_of("value")
     is_number = f"{number} IS NOT NULL"
-    epochs = " OR ".join(
-        f"{number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale}" for scale in (1, 1_000, 1_000_000)
-    )
+    epochs = " OR ".join(f"{number} BETWEEN {_EARLIEST * scale} AND {_LATEST * scale}" for scale in _UNITS.values())
     shares: dict[str, Any] = {
         "numbers": is_number,
         "integers": r"regexp_full_match(value, '-?\d{1,19}')",
