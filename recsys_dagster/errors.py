@@ -22,6 +22,12 @@ class IncompleteError(RecsysError):
     exit_code = 3
 
 
+class WaitingError(RecsysError):
+    """Everything was done, but lists wait for a person to approve them. Exit code 4."""
+
+    exit_code = 4
+
+
 class UsageError(RecsysError):
     """The user named something that does not exist; the message lists what exists. Exit code 2."""
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -156,6 +156,10 @@ class Settings(BaseSettings):
         ("click", "like", "play", "purchase"),
         description="Events of feedback that count as clicks and become interactions in the next run, separated by "
         "commas; one with a rating always becomes a rating.",
+    )
+    promotion: Literal["automatic", "manual"] = Field(
+        "automatic",
+        description="Whether a run publishes its lists, or lets them wait for `recsys approve`: automatic or manual.",
     )
     top_n: int = Field(100, ge=1, description="Number of published recommendations per user.")
     keep_versions: int = Field(

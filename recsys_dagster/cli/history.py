@@ -17,17 +17,21 @@ def history(
     domain: DomainOption,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all metrics.")] = False,
 ) -> None:
-    """List who was champion when, why, and by whose decision, the latest first.
+    """List who was champion when, why, and by whose decision, and what was rejected; the latest first.
 
     Example: [dim]recsys history --domain movie[/dim]
     """
     settings = read_settings()
     name = get_domain(domain, settings).name
     from recsys_dagster.lifecycle.pending import published_history
+    from recsys_dagster.model_store.decisions import read_rejections
 
-    decisions = published_history(Layout(settings.home), name)
+    layout = Layout(settings.home)
+    rejections = [one.as_decision() for one in read_rejections(layout, name)]
+    decisions = sorted([*published_history(layout, name), *rejections], key=lambda one: one.at)
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in reversed(decisions)], ensure_ascii=False, indent=2))
+        rows = [asdict(row) | {"rejected": row in rejections} for row in reversed(decisions)]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
     elif decisions:
         console().print(history_table(decisions))
     else:

@@ -5,7 +5,8 @@ Exit codes:
     1: something outside the code is wrong; one line says what, and how to fix it. `recsys run` has not published the
         lists of a domain; the previous ones stay.
     2: an option or a setting names something that does not exist; the line lists what exists.
-    3: `recsys run` has published the lists of every domain, but something else failed.
+    3: `recsys run` has published the lists of every domain, or left them to wait, but something else failed.
+    4: `recsys run` is done, and lists wait for `recsys approve` (RECSYS_PROMOTION=manual).
     130, 143: stopped by Ctrl-C or SIGTERM.
 
 The last line on standard error says why, after `recsys: `; of several failures, each has a line above it.
@@ -19,6 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from recsys_dagster.cli.approve import approve
 from recsys_dagster.cli.backtest import backtest
 from recsys_dagster.cli.backup import backup, restore
 from recsys_dagster.cli.datasets import datasets
@@ -30,7 +32,9 @@ from recsys_dagster.cli.import_data import import_data
 from recsys_dagster.cli.papers import papers
 from recsys_dagster.cli.promote import promote
 from recsys_dagster.cli.recommend import recommend
+from recsys_dagster.cli.reject import reject
 from recsys_dagster.cli.report import report
+from recsys_dagster.cli.review import review
 from recsys_dagster.cli.rollback import rollback
 from recsys_dagster.cli.rules import rules
 from recsys_dagster.cli.run import run
@@ -145,6 +149,9 @@ _COMMANDS = (
     tune,
     report,
     history,
+    review,
+    approve,
+    reject,
     promote,
     rollback,
     backtest,

@@ -11,7 +11,7 @@ import typer
 
 from recsys_dagster.cli.console import console, leaderboard_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
-from recsys_dagster.errors import IncompleteError, RecsysError
+from recsys_dagster.errors import IncompleteError, RecsysError, WaitingError
 from recsys_dagster.ingest.catalogue import get_domain, known_domains
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
@@ -39,7 +39,8 @@ def run(
     """Run the whole pipeline for a domain: fetch, clean, train, evaluate, publish.
 
     If it is killed or fails, what was published before stays; run it again. If a model fails, the others go on: the
-    lists come from the best of them, and the exit code is 3. The runs are recorded in the history that
+    lists come from the best of them, and the exit code is 3. With RECSYS_PROMOTION=manual the lists wait for
+    [bold]recsys approve[/bold], and the exit code is 4. The runs are recorded in the history that
     [bold]recsys ui[/bold] shows. Examples:
 
     [dim]recsys run[/dim]
@@ -65,12 +66,14 @@ def run(
             switched.add(error.domain)
     for name, published in result.published.items():
         _show(name, published)
-    if result.published:
+    if result.published and not result.waiting:
         _show_next_steps(*next(iter(result.published.items())))
     if result.unpublished:
-        raise RecsysError("\n".join(result.failures))
+        raise RecsysError("\n".join([*result.failures, *result.waiting]))
     if result.failures:
-        raise IncompleteError("\n".join(result.failures))
+        raise IncompleteError("\n".join([*result.failures, *result.waiting]))
+    if result.waiting:
+        raise WaitingError("\n".join(result.waiting))
 
 
 def _show(domain: str, published: "PublishedDomain") -> None:

@@ -20,7 +20,7 @@ from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, HOLDOUT, he
 from recsys_dagster.lifecycle.dataset_choice import published_dataset
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Challenge, Tolerances, evaluate_challengers
 from recsys_dagster.lifecycle.pending import settle, write_pending
-from recsys_dagster.lifecycle.publication import build_lists, checked_provenance, remove_old_versions, swap_in_built
+from recsys_dagster.lifecycle.publication import build_lists, checked_provenance, remove_old_versions, swap_in_lists
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelRecord, ModelStore, params_of
 from recsys_dagster.models.attempt import State, attempt
@@ -104,7 +104,7 @@ def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Pro
     decision = store.decide(domain, model, record.version, reason=reason, by="hand")
     build_lists(run, decision)
     provenance = checked_provenance(run)
-    swap_in_built(run, decision, provenance)
+    swap_in_lists(run, layout.built(domain), decision, provenance)
     remove_old_versions(run)
     return provenance
 

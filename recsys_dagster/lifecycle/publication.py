@@ -32,6 +32,7 @@ from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_withou
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.rules import check_names, read_rules, today
 from recsys_dagster.serving.swap import swap_in
+from recsys_dagster.serving.tradeoff import measure_tradeoff, write_tradeoff
 from recsys_dagster.warehouse.arrays import (
     id_map_hash,
     load_excluded,
@@ -46,6 +47,8 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCounts:
     """Refit the champion on all folds, and write its list of every user to `Layout.built`, which no reader opens.
+
+    Before that, what diversity and calibration cost is measured on validation, for the page.
 
     Args:
         run: the domain.
@@ -65,7 +68,11 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
         history = [*history, decision]
     chosen, record = store.load(run.domain.name, name, version, id_map_hash=id_map_hash(warehouse))
     user_ids, item_ids = load_source_ids(warehouse)
-    data = load_training_data(warehouse).with_all(load_fold(warehouse, "test"))
+    holdout = load_training_data(warehouse)
+    tradeoff = measure_tradeoff(chosen, version, holdout, run.settings.top_n, seed=run.settings.seed)
+    if tradeoff is not None:
+        write_tradeoff(tradeoff, run.layout.tradeoff(run.domain.name, name))
+    data = holdout.with_all(load_fold(warehouse, "test"))
     model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
     del chosen  # its state may take gigabytes, and so may that of the refitted model
     model.fit(data)
@@ -119,14 +126,24 @@ def publish_built(run: DomainRun) -> Provenance:
     Raises:
         RecsysError: no lists were built, they are not the champion's, or they fail a check; what is published stays.
     """
+    provenance, decision = checked_choice(run)
+    swap_in_lists(run, run.layout.built(run.domain.name), decision, provenance)
+    remove_old_versions(run)
+    return provenance
+
+
+def checked_choice(run: DomainRun) -> tuple[Provenance, Decision | None]:
+    """Return the origin of the built lists, and the gate's decision that they are of; None: the champion is as before.
+
+    Raises:
+        RecsysError: no lists were built, they are not the champion's, or they fail a check.
+    """
     layout, domain = run.layout, run.domain.name
     provenance, decision = checked_provenance(run), choice_of_gate(layout, domain)
     chosen = (decision.model, decision.version) if decision else ModelStore(layout).champion(domain)
     if (provenance.model, provenance.version) != chosen:
         raise RecsysError(f"{layout.built(domain)}: not the champion's lists; materialise serving/lists again")
-    swap_in_built(run, decision, provenance)
-    remove_old_versions(run)
-    return provenance
+    return provenance, decision
 
 
 def checked_provenance(run: DomainRun) -> Provenance:
@@ -142,18 +159,19 @@ def checked_provenance(run: DomainRun) -> Provenance:
         return lists.provenance()
 
 
-def swap_in_built(run: DomainRun, decision: Decision | None, provenance: Provenance) -> None:
-    """Put the built lists in the place of the published ones, which are kept for `recsys rollback`.
+def swap_in_lists(run: DomainRun, lists: Path, decision: Decision | None, provenance: Provenance) -> None:
+    """Put checked lists in the place of the published ones, which are kept for `recsys rollback`.
 
     Args:
         run: the domain.
+        lists: the file to publish.
         decision: is recorded with it; None: the champion is as before.
-        provenance: of the built lists.
+        provenance: of the lists.
     """
     domain, layout = run.domain.name, run.layout
     if decision is not None:
         write_pending(layout, domain, decision, provenance)
-    swap_in(layout.built(domain), layout.published(domain), *previous_files(layout, domain, run.settings.keep_lists))
+    swap_in(lists, layout.published(domain), *previous_files(layout, domain, run.settings.keep_lists))
     settle(layout, domain)
 
 
@@ -163,10 +181,10 @@ def previous_files(layout: Layout, domain: str, steps: int) -> list[Path]:
 
 
 def remove_old_versions(run: DomainRun) -> None:
-    """Keep RECSYS_KEEP_VERSIONS of each model, and the versions that the published and earlier lists name."""
+    """Keep RECSYS_KEEP_VERSIONS of each model, and the versions that published, earlier and waiting lists name."""
     named: set[tuple[str, str]] = set()
     earlier = previous_files(run.layout, run.domain.name, run.settings.keep_lists)
-    for path in (run.layout.published(run.domain.name), *earlier):
+    for path in (run.layout.published(run.domain.name), run.layout.waiting(run.domain.name), *earlier):
         # The lists are published already: an earlier file that cannot be read any more must not fail the run.
         with contextlib.suppress(RecsysError), open_without_lock(path) as lists:
             provenance = lists.provenance()

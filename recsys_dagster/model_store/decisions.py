@@ -5,7 +5,7 @@ if the process is killed at any moment.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -43,7 +43,33 @@ class Decision:
     objections: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Rejection:
+    """A decision whose lists a person did not want.
+
+    Attributes:
+        at: time in UTC, ISO 8601, to the second.
+        reason: why, in words.
+        decision: what was rejected.
+    """
+
+    at: str
+    reason: str
+    decision: Decision
+
+    def as_decision(self) -> Decision:
+        """Return it as a row of the history, in which the champion stays as it was."""
+        return replace(
+            self.decision,
+            at=self.at,
+            by="hand",
+            model=f"{self.decision.model} (rejected)",
+            reason=f"rejected: {self.reason}; {self.decision.reason}",
+        )
+
+
 _DECISIONS = TypeAdapter(list[Decision])
+_REJECTIONS = TypeAdapter(list[Rejection])
 
 
 def read_decisions(layout: Layout, domain: str) -> list[Decision]:
@@ -95,6 +121,30 @@ def record_decision(layout: Layout, domain: str, decision: Decision) -> None:
     rows = [asdict(row) for row in [*read_decisions(layout, domain), decision]]
     champion = {"model": decision.model, "version": decision.version}
     write_json(layout.champion(domain), {**champion, "decisions": rows})
+
+
+def read_rejections(layout: Layout, domain: str) -> list[Rejection]:
+    """Return all rejections, the oldest first.
+
+    Raises:
+        RecsysError: the file is damaged.
+    """
+    path = layout.rejections(domain)
+    if not path.exists():
+        return []
+    cure = "move it away: the history of champions does not need it"
+    try:
+        return _REJECTIONS.validate_python(read_json(path, cure)["rejections"])
+    except (KeyError, TypeError, ValidationError):
+        raise RecsysError(f"{path}: damaged, or written by another version of this project; {cure}") from None
+
+
+def record_rejection(layout: Layout, domain: str, decision: Decision, reason: str) -> None:
+    """Append a rejection, unless the decision is rejected already."""
+    rejections = read_rejections(layout, domain)
+    if decision not in [one.decision for one in rejections]:
+        rejections.append(Rejection(datetime.now(UTC).isoformat(timespec="seconds"), reason, decision))
+        write_json(layout.rejections(domain), {"rejections": _REJECTIONS.dump_python(rejections, mode="json")})
 
 
 def previous_champions(decisions: list[Decision]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.ingest.declaration import DeclarationError
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
+from recsys_dagster.lifecycle.waiting import describe_waiting, find_waiting, newest_lists
 from recsys_dagster.models.attempt import State
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.active_runs import COMMAND_TAG
@@ -62,14 +63,16 @@ class RunResult:
     """The result of `recsys run`.
 
     Attributes:
-        published: by domain; only those whose lists this run has published.
+        published: by domain; only those whose lists this run has published, or left to wait for approval.
         failures: one line for each failed step, check or model.
         unpublished: the domains whose lists stay as they were.
+        waiting: one line for each domain whose lists wait for approval.
     """
 
     published: dict[str, PublishedDomain] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
 
 def run_domains(settings: Settings, domains: Sequence[str], *, switched: Collection[str] = ()) -> RunResult:
@@ -115,6 +118,8 @@ def run_domains(settings: Settings, domains: Sequence[str], *, switched: Collect
             result.failures += [line if line.startswith(f"{name}: ") else f"{name}: {line}" for line in lines]
             if executed.asset_materializations_for_node(PUBLISHING_STEP):
                 result.published[name] = _published(run)
+                waiting = find_waiting(run.layout, name)
+                result.waiting += [describe_waiting(name, waiting)] if waiting else []
             else:
                 result.unpublished.append(name)
         if any(run.layout.published(name).exists() for name, run in runs.items()):
@@ -154,13 +159,14 @@ def execute(
 def _published(run: DomainRun) -> PublishedDomain:
     domain, chosen = run.domain.name, selected_models(run.settings)
     results = EvaluationResults(run)
-    with open_without_lock(run.layout.published(domain)) as published:
+    lists = newest_lists(run.layout, domain)
+    with open_without_lock(lists) as published:
         return PublishedDomain(
             provenance=published.provenance(),
             sizes=published.sizes(),
             example_user=published.users_with_lists(1)[0],
             leaderboard=results.leaderboard(),
-            lists=run.layout.published(domain),
+            lists=lists,
             report=run.layout.report(domain),
             skipped=[
                 str(outcome)

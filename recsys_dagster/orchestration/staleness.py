@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.lifecycle.waiting import Waiting, find_waiting
 from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
@@ -31,12 +32,21 @@ def lists_are_fresh(context: dg.AssetCheckExecutionContext, recsys: Recsys) -> d
 def check_age(recsys: Recsys, domain: str) -> tuple[bool, str]:
     """Return whether the lists of the domain are newer than RECSYS_STALE_DAYS, and a description of their age."""
     path, allowed = recsys.layout.published(domain), recsys.settings.stale_days
+    waiting = find_waiting(recsys.layout, domain)
     if not path.exists():
-        return False, f"{domain}: no lists are published yet"
+        is_waiting = waiting is not None and _days_since(waiting.lists.made_at) <= allowed
+        return is_waiting, f"{domain}: no lists are published yet{_hint(waiting)}"
     try:
         with open_without_lock(path) as published:
-            created_at = published.provenance().created_at.replace(tzinfo=UTC)
+            days = _days_since(published.provenance().created_at)
     except RecsysError as error:
         return False, f"{domain}: {error}"
-    days = (datetime.now(UTC) - created_at).total_seconds() / DAY_SECONDS
-    return days <= allowed, f"{domain}: the lists are {days:.1f} days old; {allowed:g} are allowed"
+    return days <= allowed, f"{domain}: the lists are {days:.1f} days old; {allowed:g} are allowed{_hint(waiting)}"
+
+
+def _days_since(made_at: datetime) -> float:
+    return (datetime.now(UTC) - made_at.replace(tzinfo=UTC)).total_seconds() / DAY_SECONDS
+
+
+def _hint(waiting: Waiting | None) -> str:
+    return f"; those of {waiting.decision.model} wait for `recsys approve`" if waiting else ""

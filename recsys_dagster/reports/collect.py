@@ -7,6 +7,7 @@ from recsys_dagster.evaluation.example_lists import pick_example_users, read_exa
 from recsys_dagster.evaluation.importance import read_importance
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.verdicts import champion_verdicts, comparison_verdicts, find_champion
+from recsys_dagster.lifecycle.waiting import find_waiting
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.registry import get_model_class, model_names
@@ -19,6 +20,7 @@ from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.tradeoff import read_tradeoff
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import format_fold_cuts, reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -34,9 +36,12 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
         usage: resource usage of the steps, if it was recorded.
     """
     warehouse = run.warehouse
-    with open_without_lock(run.layout.published(run.domain.name)) as published:
-        provenance = published.provenance()
-    decision = _decision(run, provenance)
+    waiting = find_waiting(run.layout, run.domain.name)
+    live = run.layout.published(run.domain.name)
+    with open_without_lock(run.layout.waiting(run.domain.name) if waiting and not live.exists() else live) as lists:
+        provenance = lists.provenance()
+    decision = waiting.decision if waiting and not live.exists() else _decision(run, provenance)
+    newest = waiting.decision if waiting else decision
     leaderboard = EvaluationResults(run).leaderboard()
     champion = find_champion(leaderboard, decision)
     if champion is not None:
@@ -48,6 +53,8 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     with warehouse.connect() as connection:
         return Report(
             provenance=provenance,
+            waiting=waiting,
+            tradeoff=read_tradeoff(run.layout.tradeoff(run.domain.name, newest.model), newest.version),
             profile=read_profile(connection),
             folds=read_folds(connection),
             fold_cuts=format_fold_cuts(connection),

@@ -13,6 +13,7 @@ from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, METRICS,
 from recsys_dagster.evaluation.score_meaning import Meaning
 from recsys_dagster.papers.faults import FAULTS, describe_fault
 from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
+from recsys_dagster.reports.balance_plots import balance_figures
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS, WITHOUT_RATINGS
 from recsys_dagster.reports.figures import cached_svg, to_svg
@@ -56,6 +57,7 @@ def write_report(path: Path, report: Report) -> None:
         columns=leaderboard_columns(report.leaderboard, report.models),
         score_figures=_score_figures(report),
         tradeoff_figures=_tradeoff_figures(report),
+        balance_figures=[] if report.tradeoff is None else balance_figures(report.tradeoff),
         data_figures=profile_figures(report.profile),
         importance_figures={
             card.name: cached_svg(plot_importance, tuple(card.importances))

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.importance import Importance
     from recsys_dagster.evaluation.leaderboard import Leaderboard
     from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
+    from recsys_dagster.lifecycle.waiting import Waiting
     from recsys_dagster.model_store.store import ModelRecord
     from recsys_dagster.papers.figures import PaperFigure
     from recsys_dagster.papers.records import FaultRow
     from recsys_dagster.reports.paper_runs import PaperRun
     from recsys_dagster.runtime.resource_usage import StepUsage
+    from recsys_dagster.serving.tradeoff import Tradeoff
     from recsys_dagster.warehouse.build import FileAccount
 
 
@@ -69,6 +71,8 @@ class Report:
         paper_runs: what each system of a paper showed beside its figures.
         faults: the effect of each fault of the papers on a score.
         usage: resource usage of the last run of each step, in the order of the runs.
+        waiting: lists that wait for approval, if there are any.
+        tradeoff: what diversity and calibration cost the newest lists; None where it was not measured.
     """
 
     provenance: Provenance
@@ -88,3 +92,5 @@ class Report:
     paper_runs: "Sequence[PaperRun]" = ()
     faults: "Sequence[FaultRow]" = ()
     usage: "Sequence[StepUsage]" = ()
+    waiting: "Waiting | None" = None
+    tradeoff: "Tradeoff | None" = None

@@ -119,6 +119,10 @@ class Layout:
         """Importance of each input of a model."""
         return self.evaluation(domain) / "importance" / f"{model}.json"
 
+    def tradeoff(self, domain: str, model: str) -> Path:
+        """What diversity and calibration cost the lists of a model."""
+        return self.evaluation(domain) / "tradeoff" / f"{model}.json"
+
     def protocol(self, domain: str, protocol: str) -> Path:
         """Folder of the split that `recsys evaluate` made under a protocol, with its results."""
         return self.evaluation(domain) / "protocols" / protocol
@@ -163,6 +167,18 @@ class Layout:
     def built(self, domain: str) -> Path:
         """File that is published once it has passed its checks."""
         return self.home / "published" / "built" / f"{domain}.duckdb"
+
+    def waiting(self, domain: str) -> Path:
+        """Checked lists that wait for `recsys approve`; nobody reads them."""
+        return self.home / "published" / "waiting" / f"{domain}.duckdb"
+
+    def review(self, domain: str) -> Path:
+        """The decision that the waiting lists are of, and how they differ from the live ones."""
+        return self.waiting(domain).with_suffix(".json")
+
+    def rejections(self, domain: str) -> Path:
+        """The decisions on the champion that a person rejected."""
+        return self.models(domain) / "rejected.json"
 
     def compiled(self) -> Path:
         """Machine code that numba caches if it can write neither next to the code nor in the user's cache folder."""

@@ -66,19 +66,37 @@ def earlier_publication(layout: Layout, provenance: Provenance) -> Iterator[Publ
     yield None
 
 
+@contextlib.contextmanager
+def comparing(before: Path, now: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a connection to two published files, `before` and `now`, with a table `kept`.
+
+    It has a row for each user known to both who has a list now: `user_id`, `listed` items of the first COMPARED places,
+    and how many of these were `kept`.
+
+    Raises:
+        RecsysError: a file cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        paths = {
+            name: stack.enter_context(path_without_lock(path)) for name, path in (("before", before), ("now", now))
+        }
+        connection = stack.enter_context(duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}))
+        try:
+            for name, path in paths.items():
+                connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {name} (READ_ONLY)")
+            connection.execute(_KEPT)
+        except duckdb.Error as error:
+            raise unreadable(now, error) from error
+        yield connection
+
+
 def compare(earlier: PublishedFile, published: Path, n: int) -> Changes:
     """Return how the lists of a published file differ from earlier ones, with the n users of the largest change.
 
     Raises:
         RecsysError: a file cannot be read.
     """
-    with path_without_lock(published) as readable, duckdb.connect(config={"memory_limit": _MEMORY_LIMIT}) as connection:
-        try:
-            for name, path in (("before", earlier.path), ("now", readable)):
-                connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS {name} (READ_ONLY)")
-            connection.execute(_KEPT)
-        except duckdb.Error as error:
-            raise unreadable(published, error) from error
+    with comparing(earlier.path, published) as connection:
         ((share,),) = connection.execute("SELECT sum(kept) / sum(listed) FROM kept").fetchall()
         users = connection.execute(
             "SELECT user_id, kept, listed FROM kept ORDER BY kept / listed, user_id LIMIT ?", [n]

@@ -179,6 +179,19 @@ def load_ids(warehouse: Warehouse) -> tuple[NDArray[np.int64], NDArray[np.int64]
         return read_ids(connection, "users"), read_ids(connection, "items")
 
 
+def load_user_activity(warehouse: Warehouse) -> NDArray[np.int64]:
+    """Return the (n_users,) number of interactions of each user, in all folds."""
+    with warehouse.connect() as connection:
+        _require_features(connection, warehouse)
+        n_users, _ = read_sizes(connection)
+        users, counts = _arrays(
+            connection, "SELECT user_idx, count(*) AS interactions FROM features.interactions GROUP BY user_idx"
+        ).values()
+    activity = np.zeros(n_users, np.int64)
+    activity[users] = counts
+    return activity
+
+
 def load_source_ids(warehouse: Warehouse) -> tuple[Ids, Ids]:
     """Return the (n_users,) id of each user index and the (n_items,) id of each item index, as the source writes them.
 

@@ -5,7 +5,8 @@ import dagster as dg
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import known_domains
 from recsys_dagster.lifecycle.promotion import update_champion
-from recsys_dagster.lifecycle.publication import build_lists, publish_built
+from recsys_dagster.lifecycle.publication import build_lists
+from recsys_dagster.lifecycle.waiting import Waiting, describe_waiting, find_waiting, publish_or_wait
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.asset_keys import (
     LEADERBOARD,
@@ -137,11 +138,24 @@ def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
 def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The checked lists, in the one file that readers open; their model is the champion from then on.
 
-    Earlier files are kept for `recsys rollback`.
+    Earlier files are kept for `recsys rollback`. With RECSYS_PROMOTION=manual the lists wait for `recsys approve`
+    instead, and readers keep what they have.
     """
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
-        provenance = publish_built(run)
+        done = publish_or_wait(run)
+    if isinstance(done, Waiting):
+        context.log.info(describe_waiting(run.domain.name, done))
+        return dg.MaterializeResult(
+            metadata={
+                "waiting_model": done.decision.model,
+                "waiting_version": done.decision.version,
+                "waiting": describe_waiting(run.domain.name, done),
+                **location(run.layout.waiting(run.domain.name)),
+                **usage_metadata(usage),
+            }
+        )
+    provenance = done
     return dg.MaterializeResult(
         metadata={
             "model": provenance.model,
@@ -162,10 +176,14 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
     deps=keys("serving", ("recommendations",)),
 )
 def export(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
-    """The published lists, copied to every target of RECSYS_EXPORT: folders, PostgreSQL, Redis."""
+    """The published lists, copied to every target of RECSYS_EXPORT: folders, PostgreSQL, Redis.
+
+    Lists that wait are copied once they are approved.
+    """
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
-        written = export_everywhere(run.layout.published(run.domain.name), recsys.settings)
+        waits = find_waiting(run.layout, run.domain.name) is not None
+        written = [] if waits else export_everywhere(run.layout.published(run.domain.name), recsys.settings)
     return dg.MaterializeResult(
         metadata={
             "targets": markdown_table(["target", "recommendations"], [[one.target, one.rows] for one in written]),
