@@ -82,6 +82,8 @@ def movielens_20m_dataset() -> dict[str, bytes]:
         "rating.csv": _csv(("userId", "movieId", "rating", "timestamp"), rows, quoting=csv.QUOTE_NONNUMERIC).encode(),
         "movie.csv": _csv(("movieId", "title", "genres"), films, quoting=csv.QUOTE_ALL).encode(),
         "tag.csv": b'"userId","movieId","tag","timestamp"\n18,4141,"Mark Waters","2009-04-24 18:19:40"\n',
+        "genome_scores.csv": b"movieId,tagId,relevance\n1,1,0.025\n1,2,0.75\n1,3,0.9\n2,1,0.6\n",
+        "genome_tags.csv": b'"tagId","tag"\n1,"007"\n2,"1930s"\n3,"pixar, animation"\n',
         "link.csv": b'"movieId","imdbId","tmdbId"\n1,114709,862\n',
     }
 

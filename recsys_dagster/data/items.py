@@ -18,6 +18,8 @@ class ItemFeatures:
         kind_names: names of the kinds, such as TV or Movie.
         years: (n_items,) float32 year of release; NaN where unknown.
         site_scores: (n_items,) float32 mean rating on the publisher's site; NaN where unknown.
+        tags: (n_items, n_tags) CSR matrix of float32 ones, of the tags that several items have; None where none has
+            any.
     """
 
     genres: sp.csr_array
@@ -26,3 +28,4 @@ class ItemFeatures:
     kind_names: tuple[str, ...]
     years: NDArray[np.float32]
     site_scores: NDArray[np.float32]
+    tags: sp.csr_array | None = None

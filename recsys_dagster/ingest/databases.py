@@ -40,9 +40,9 @@ def export(address: str, query: str, folder: Path, target: Path) -> None:
         if kind == "postgresql":
             _export_postgresql(_filled_in(address), shown, query, target)
         elif kind == "sqlite":
-            _write(_sqlite_batches(database_file(address, folder), query), shown, target)
+            write_batches(_sqlite_batches(database_file(address, folder), query), shown, target)
         else:
-            _write(_duckdb_batches(database_file(address, folder), query), shown, target)
+            write_batches(_duckdb_batches(database_file(address, folder), query), shown, target)
 
 
 def database_kind(address: str, folder: Path) -> Kind:
@@ -114,7 +114,7 @@ def _export_postgresql(address: str, shown: str, query: str, target: Path) -> No
             cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
             connection.commit()
             cursor.execute(query)
-            _write(iter(cursor.fetch_record_batch()), shown, target)
+            write_batches(iter(cursor.fetch_record_batch()), shown, target)
     except postgresql.Error as error:
         raise _failure(shown, error, address) from None
 
@@ -166,7 +166,7 @@ def _duckdb_batches(path: Path, query: str) -> Iterator[pa.RecordBatch]:
         raise _failure(str(path), error) from None
 
 
-def _write(batches: Iterator[pa.RecordBatch], shown: str, target: Path) -> None:
+def write_batches(batches: Iterator[pa.RecordBatch], shown: str, target: Path) -> None:
     """Write batches of rows to a Parquet file; raise RecsysError if there are no rows."""
     writer: pq.ParquetWriter | None = None
     rows = 0

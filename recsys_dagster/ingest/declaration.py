@@ -109,7 +109,8 @@ class Files(_Strict):
         delimiter: text between the fields of a CSV file; None: recognised.
         encoding: of a CSV file.
         database: address of a database that is read instead of files; see `query`.
-        query: SELECT that gives the rows.
+        query: SELECT that gives the rows of the database, or of the files, each of which is a table that is called as
+            the file without its ending.
     """
 
     files: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
@@ -124,8 +125,10 @@ class Files(_Strict):
     def _check_place(self) -> Self:
         if bool(self.files) == (self.database is not None):
             raise ValueError("name either files or a database")
-        if (self.database is None) != (self.query is None):
-            raise ValueError("database and query belong together: the query is the SELECT that gives the rows")
+        if self.database is not None and self.query is None:
+            raise ValueError("database: needs a query, the SELECT that gives the rows")
+        if self.files and self.query is not None and self.columns is not None:
+            raise ValueError("columns: a query is for files with a header")
         if self.database is not None and _has_password(self.database):
             raise ValueError("database: has a password; write ${NAME} for it and set the variable NAME, or PGPASSWORD")
         return self
@@ -193,6 +196,7 @@ class ItemSource(Files):
     year: str | None = None
     genres: str | ListColumn | FlagColumns | None = None
     creators: str | ListColumn | None = None
+    tags: str | ListColumn | None = None
     language: str | None = None
     episodes: str | None = None
     members: str | None = None

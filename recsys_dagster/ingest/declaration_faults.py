@@ -21,6 +21,7 @@ _EXPECTED = {
     "unrated": "a list of numbers, such as [0]",
     "genres": f"{_SEVERAL}, or {{flags: [column, column]}}",
     "creators": _SEVERAL,
+    "tags": _SEVERAL,
     "flags": "a list of the names of columns",
     "interactions": "fields such as `files: ratings.csv`, `user: customer` and `item: sku`, each on a line of its own",
     "items": "fields such as `files: products.csv`, `item: sku` and `title: name`, each on a line of its own",

@@ -16,6 +16,7 @@ from recsys_dagster.ingest.declaration import Declaration, InteractionSource, It
 from recsys_dagster.ingest.declared_archives import places_in_archive
 from recsys_dagster.ingest.declared_copying import copy_place
 from recsys_dagster.ingest.declared_places import Place, local_places
+from recsys_dagster.ingest.joined_files import joined_place
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile
 from recsys_dagster.ingest.mirror import is_settled
 from recsys_dagster.ingest.remote_places import is_remote, remote_places
@@ -161,8 +162,17 @@ def _places_of(
     folder = Layout(settings.home).datasets()
     if source.database is not None and source.query is not None:
         return [_database_place(source.database, source.query, role, folder, scratch)]
+    places = _places_of_files(declaration, source, settings, scratch)
+    return places if source.query is None else [joined_place(places, source.query, role, scratch)]
+
+
+def _places_of_files(
+    declaration: Declaration, source: InteractionSource | ItemSource, settings: Settings, scratch: Path | None
+) -> list[Place]:
+    """Return the files that a part of a declaration names."""
     if declaration.archive is not None:
         return places_in_archive(declaration, source.files, settings, scratch)
+    folder = Layout(settings.home).datasets()
     remote = [one for one in source.files if is_remote(one)]
     local = [one for one in source.files if not is_remote(one)]
     return [*(local_places(local, folder) if local else []), *remote_places(remote, settings, scratch)]

@@ -20,7 +20,7 @@ ITEM_TEXTS = (
     "is_adult",
 )
 """Columns of the items that a declaration can name, each of which is a text when it is loaded."""
-ITEM_LISTS = ("genres", "creators")
+ITEM_LISTS = ("genres", "creators", "tags")
 """Columns of the items that a declaration can name, each of which is a list when it is loaded."""
 
 
@@ -150,6 +150,25 @@ FORMATS: dict[str, Format] = {
                     ),
                     quoted=False,
                     other_names=("rating.csv",),
+                ),
+                SourceFile(
+                    "tags.csv",
+                    (Column("movieId", "BIGINT"), Column("tag")),
+                    required=False,
+                    other_names=("tag.csv",),
+                ),
+                SourceFile(
+                    "genome_scores.csv",
+                    (Column("movieId", "BIGINT"), Column("tagId", "BIGINT"), Column("relevance", "FLOAT")),
+                    required=False,
+                    quoted=False,
+                    other_names=("genome-scores.csv",),
+                ),
+                SourceFile(
+                    "genome_tags.csv",
+                    (Column("tagId", "BIGINT"), Column("tag")),
+                    required=False,
+                    other_names=("genome-tags.csv",),
                 ),
             ),
         ),

@@ -318,7 +318,30 @@ def read_item_features(connection: duckdb.DuckDBPyConnection, n_items: int) -> I
         kind_names=kind_names,
         years=np.array([year for _, year, _ in rows], dtype=np.float32),
         site_scores=np.array([score for _, _, score in rows], dtype=np.float32),
+        tags=_read_tags(connection, n_items),
     )
+
+
+def _read_tags(connection: duckdb.DuckDBPyConnection, n_items: int) -> sp.csr_array | None:
+    """Return the tags that at least two items have, as of `ItemFeatures`; the most frequent first."""
+    tags = _arrays(
+        connection,
+        """
+        WITH tags AS (
+            SELECT item_idx, unnest(tags) AS tag
+            FROM features.items INNER JOIN clean.items USING (item_id)
+        ),
+        shared AS (
+            SELECT tag, row_number() OVER (ORDER BY count(DISTINCT item_idx) DESC, tag) - 1 AS tag_idx
+            FROM tags GROUP BY tag HAVING count(DISTINCT item_idx) > 1
+        )
+        SELECT DISTINCT item_idx, tag_idx FROM tags INNER JOIN shared USING (tag) ORDER BY ALL
+        """,
+    )
+    items, columns = tags["item_idx"], tags["tag_idx"]
+    if not len(items):
+        return None
+    return sp.csr_array((np.ones(len(items), np.float32), (items, columns)), shape=(n_items, int(columns.max()) + 1))
 
 
 def _names(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse, quoted
+from recsys_dagster.warehouse.origin import origin_of
 from recsys_dagster.warehouse.sql_files import sql_tables
 
 FOLDS = ("train", "test", "fold_in")
@@ -20,9 +21,10 @@ class FoldFiles:
     """The Parquet files of a split, as `load_split` reads them.
 
     Attributes:
-        train, test: columns `user_id`, `item_id`, `rating`, `weight` and `at`, ordered by user and item.
+        train, test: columns `user_id`, `item_id`, `rating`, `weight` and `at`, ordered by user and item; ids as the
+            source writes them.
         fold_in: the same for the history of new users; None where the test users are those of `train`.
-        items: columns `item_id`, `kind`, `year`, `genres` and `site_score` of the items that the protocol keeps.
+        items: columns `item_id`, `kind`, `year`, `genres`, `tags` and `site_score` of the items that are kept.
     """
 
     train: Path
@@ -77,15 +79,21 @@ def export_folds(
                     f"{warehouse.path}: the protocol {method.replace('_', '-')} leaves no interaction for the {fold} "
                     f"part: {_why_empty(connection, needs_times)}"
                 )
+        origin = origin_of(connection, warehouse)
+        user = "users.source_id" if origin.user_ids == "text" else "user_id"
+        item = "items.source_id" if origin.item_ids == "text" else "item_id"
         files = {fold: folder / f"{fold}.parquet" for fold in FOLDS}
         queries = {
-            files[fold]: 'SELECT user_id, item_id, rating, weight, "at" FROM protocol.folds'
-            f" WHERE fold = '{fold}' ORDER BY user_id, item_id"
+            files[fold]: f'SELECT {user} AS user_id, {item} AS item_id, rating, weight, "at" FROM protocol.folds'
+            " LEFT JOIN clean.users AS users USING (user_id) INNER JOIN clean.items AS items USING (item_id)"
+            f" WHERE fold = '{fold}' ORDER BY ALL"
             for fold in FOLDS
             if fold in sizes
         }
         item_file = folder / "items.parquet"
-        queries[item_file] = "SELECT item_id, kind, year, genres, site_score FROM protocol.items ORDER BY item_id"
+        queries[item_file] = (
+            f"SELECT {item} AS item_id, kind, year, genres, tags, site_score FROM protocol.items ORDER BY ALL"
+        )
         for path, query in queries.items():
             with replacing(path) as unfinished:
                 connection.execute(f"COPY ({query}) TO {quoted(unfinished)} (FORMAT parquet, COMPRESSION zstd)")

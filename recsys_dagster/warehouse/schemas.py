@@ -94,6 +94,7 @@ _ITEM_COLUMNS = (
     Column("year", "SMALLINT", "year in which it came out"),
     Column("genres", "VARCHAR[]", "genres, in the order of the source"),
     Column("creators", "VARCHAR[]", "studios, producers, authors or makers"),
+    Column("tags", "VARCHAR[]", "what users or a publisher call it, the most relevant first"),
     Column("language", "VARCHAR", "language of the item"),
     Column("episodes", "INTEGER", "number of episodes"),
     Column("members", "INTEGER", "users of the publisher's site who list it"),

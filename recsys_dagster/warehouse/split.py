@@ -38,7 +38,8 @@ def load_split(
     Args:
         train, test, fold_in: files with the columns `user_id`, `item_id` (BIGINT or VARCHAR), `rating` (FLOAT; NULL for
             a like without a rating) and optionally `weight` (FLOAT) and `at` (TIMESTAMP).
-        items: file with `item_id` and `genres` and optionally `kind`, `year` and `site_score`, as in `clean.items`.
+        items: file with `item_id` and `genres` and optionally `kind`, `year`, `tags` and `site_score`, as in
+            `clean.items`.
         scale: lowest and highest rating; None for implicit feedback, whose files have no ratings.
         like_threshold: rating from which on an item counts as liked; None for implicit feedback.
         scratch: existing folder for temporary files.
@@ -190,7 +191,7 @@ def _create_features(connection: duckdb.DuckDBPyConnection, folds: Sequence[str]
     items = " UNION ".join(f"SELECT item_id FROM source.{fold}" for fold in folds)
     known = " UNION ALL ".join(f"SELECT user_id FROM source.{fold}" for fold in (["train"] if new else folds))
     connection.execute(
-        "CREATE TABLE clean.items AS SELECT item_id, NULL::VARCHAR AS source_id, kind, year, genres, site_score"
+        "CREATE TABLE clean.items AS SELECT item_id, NULL::VARCHAR AS source_id, kind, year, genres, tags, site_score"
         f" FROM ({items}) LEFT JOIN source.items USING (item_id)"
     )
     connection.execute(f"CREATE VIEW clean.interactions AS {known}")

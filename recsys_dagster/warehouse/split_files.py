@@ -77,6 +77,7 @@ ITEMS = (
     FileColumn("genres", "VARCHAR[]", "a list of names", ("VARCHAR[]", _ALL_NULL)),
     FileColumn("kind", "VARCHAR", "such as TV or Movie", ("VARCHAR", _ALL_NULL), required=False),
     FileColumn("year", "INTEGER", "of release", (*_INTEGERS, _ALL_NULL), required=False),
+    FileColumn("tags", "VARCHAR[]", "a list of names", ("VARCHAR[]", _ALL_NULL), required=False),
     FileColumn("site_score", "FLOAT", "the mean on the publisher's site", _NUMBERS, required=False),
 )
 

@@ -9,6 +9,7 @@ SELECT
     year,
     genres,
     creators,
+    tags,
     language,
     episodes,
     members,

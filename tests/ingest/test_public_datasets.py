@@ -20,7 +20,9 @@ FIRST_ITEM: dict[str, dict[str, Any]] = {
     "ml-100k": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
     "ml-1m": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
     "ml-10m": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
-    "movielens-20m-dataset": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
+    "movielens-20m-dataset": {
+        "title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"], "tags": ["pixar, animation", "1930s"],
+    },
     "anime-dataset-2023": {
         "title": "Anime 1", "title_english": None, "year": 1991, "genres": ["Action", "Comedy"], "kind": "TV",
         "creators": ["Sunrise", "Bones"], "episodes": 26, "members": 1001,
@@ -31,6 +33,7 @@ FIRST_ITEM: dict[str, dict[str, Any]] = {
     },
     "goodbooks-10k": {
         "title": "Book 1 (Series, #1)", "year": 1951, "creators": ["Ann Author", "Bo Writer"], "language": "eng",
+        "genres": ["science-fiction", "classics"],
     },
     "book-crossing": {"source_id": "034560001X", "title": "Über Buch 1", "year": 1981, "creators": ["Jörg Autor"]},
 }  # fmt: skip

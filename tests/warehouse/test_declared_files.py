@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from declared_data import built, declare, warehouse_of, write
+from declared_data import built, declare, fetched, warehouse_of, write
 from handmade import rows
 
 from recsys_dagster.errors import RecsysError
@@ -370,6 +370,40 @@ def test_words_for_a_thumb_up_or_down_are_the_ends_of_the_scale(
     assert [row[1:3] for row in rows(warehouse, REJECTED)] == [(5 if kind == "csv" else 4, "unparsable")]
 
 
+def test_a_query_joins_files(tmp_path: Path) -> None:
+    names = "sku,name\nA,Ant\nB,Bee\n"
+    write(tmp_path, {"p/names.csv": names, "p/subjects.csv.gz": gzip.compress(b"sku,subject\nA,six legs\nA,small\n")})
+    write(tmp_path, {"orders.csv": "customer,sku\nann,A\nbob,B\n"})
+    query = "SELECT names.*, subjects FROM names LEFT JOIN (SELECT sku, list(subject ORDER BY ALL) AS subjects FROM"
+    query += " subjects GROUP BY sku) USING (sku)"
+    items = {"files": "p", "query": query, "item": "sku", "title": "name", "genres": "subjects"}
+    orders = {"files": "orders.csv", "user": "customer", "item": "sku"}
+    declare(tmp_path, {"ratings": "implicit", "interactions": orders, "items": items})
+    found = "SELECT source_id, title, genres FROM clean.items ORDER BY 1"
+    assert rows(built(tmp_path), found) == [("A", "Ant", ["six legs", "small"]), ("B", "Bee", None)]
+    first = fetched(tmp_path)
+    assert fetched(tmp_path) == first
+    write(tmp_path, {"p/names.csv": names.replace("Bee", "Beetle")})
+    assert fetched(tmp_path).data_version != first.data_version
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT * FROM order", r"orders\.csv: Parser Error.*; correct `query` or `files`"),
+        ("SELECT * FROM orders WHERE false", r"orders\.csv: the query gives no rows"),
+        ("SELECT * FROM read_csv('/etc/passwd')", r"orders\.csv: Permission Error.*; correct `query` or `files`"),
+        ("SELECT stars FROM orders", r"has no column customer"),
+    ],
+)
+def test_a_query_on_files_that_fails_is_one_line(tmp_path: Path, query: str, message: str) -> None:
+    write(tmp_path, {"orders.csv": TEXT})
+    declare(tmp_path, {"ratings": SCALE, "interactions": {"files": "orders.csv", "query": query, **COLUMNS}})
+    with pytest.raises(RecsysError, match=message) as caught:
+        built(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("cut", [1, 2, 20])
 def test_a_json_array_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
     write(tmp_path, {"orders.json": json_array(TABLE)[:-cut]})
@@ -407,8 +441,9 @@ def test_genres_are_read_as_lists_in_every_notation(tmp_path: Path, written: str
 
 
 def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: Path) -> None:
-    names = ["id", "t", "year", "Action", "Drama", "by", "lang", "n", "pic", "adult", "about", "score", "kind", "seen"]
-    line = "2|Amélie (2001)|25-Apr-2001|0|1|Jean-Pierre Jeunet|fr|1|http://x/1.jpg|no|A tale|8.3|Film|12\n"
+    names = ["id", "t", "year", "Action", "Drama", "by", "lang", "n", "pic", "adult", "about", "score", "kind"]
+    names += ["seen", "called"]
+    line = "2|Amélie (2001)|25-Apr-2001|0|1|Jean-Pierre Jeunet|fr|1|http://x/1.jpg|no|A tale|8.3|Film|12|odd, paris\n"
     write(tmp_path, {"u.data": "1\t2\n", "u.item": line.encode("latin-1")})
     items = {
         "files": "u.item",
@@ -420,6 +455,7 @@ def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: 
         "year_in_title": True,
         "genres": {"flags": ["Action", "Drama"]},
         "creators": "by",
+        "tags": {"column": "called", "separator": ","},
         "language": "lang",
         "episodes": "n",
         "image_url": "pic",
@@ -439,6 +475,7 @@ def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: 
         2001,
         ["Drama"],
         ["Jean-Pierre Jeunet"],
+        ["odd", "paris"],
         "fr",
         1,
         12,

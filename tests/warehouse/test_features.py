@@ -208,6 +208,17 @@ def test_the_arrays_have_the_types_order_and_unknowns_of_the_contract(tmp_path: 
     np.testing.assert_array_equal(titles.site_scores, np.array([5, np.nan, 7.5], np.float32))
 
 
+def test_tags_that_several_items_have_are_features(tmp_path: Path) -> None:
+    files = {
+        "movies.csv": "movieId,title,genres\n10,One,Drama\n20,Two,Drama\n30,Three,Drama\n",
+        "ratings.csv": RATINGS_HEADER + "1,10,4,1\n",
+        "tags.csv": "userId,movieId,tag\n1,10,dark\n1,20,dark\n1,20,rain\n1,30,rain\n2,30,dark\n1,10,x\n",
+    }
+    tags = load_training_data(build(tmp_path, "movielens", files, features=True)).item_features.tags
+    assert tags is not None
+    assert tags.toarray().tolist() == [[1, 0], [1, 1], [1, 1]]
+
+
 def test_the_id_map_hash_changes_with_the_ids_and_only_with_them(tmp_path: Path) -> None:
     def hash_of(ratings: str, films: str = MOVIES) -> str:
         files = {"movies.csv": films, "ratings.csv": RATINGS_HEADER + ratings}

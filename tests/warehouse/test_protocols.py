@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from declared_data import built, declare, write
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
 from recsys_dagster.domains import BUILT_IN_DOMAINS
@@ -19,6 +20,7 @@ from recsys_dagster.evaluation.protocols import (
     get_protocol,
     protocol_names,
 )
+from recsys_dagster.warehouse.build import build_features
 from recsys_dagster.warehouse.database import Warehouse
 
 MOVIE = BUILT_IN_DOMAINS["movie"]
@@ -208,6 +210,21 @@ def test_exported_files_are_loaded_as_a_split_on_the_scale_of_the_protocol(
     assert (loaded.data.scale, loaded.data.like_threshold) == ((0, 6), 3)
     assert len(loaded.data.train) + len(loaded.test) == len(LINES)
     assert loaded.data.item_features.genre_names == ("Drama",)
+
+
+def test_exported_files_have_the_ids_of_the_source(tmp_path: Path) -> None:
+    pairs = [(f"user{user}@example.org", f"SKU-{item}") for user in range(9) for item in range(8)]
+    write(tmp_path, {"r.csv": "u,i,r\n" + "".join(f"{user},{item},4\n" for user, item in pairs)})
+    source = {"files": "r.csv", "user": "u", "item": "i", "rating": "r"}
+    declare(tmp_path, {"ratings": {"scale": [0.5, 5]}, "interactions": source})
+    warehouse = built(tmp_path)
+    build_features(warehouse, seed=7)
+    protocol = get_protocol("random", seed=7)
+    files = protocol.export(warehouse, MOVIE, tmp_path / "split")
+    exported = [pq.read_table(path).select(["user_id", "item_id"]).to_pylist() for path in (files.train, files.test)]
+    assert sorted((row["user_id"], row["item_id"]) for part in exported for row in part) == sorted(pairs)
+    assert pq.read_table(files.items)["item_id"].to_pylist() == [f"SKU-{item}" for item in range(8)]
+    assert set(protocol.load(files, MOVIE).item_ids) == {item for _, item in pairs}
 
 
 def test_a_split_by_time_without_times_is_refused(tmp_path: Path) -> None:

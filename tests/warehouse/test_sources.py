@@ -46,6 +46,24 @@ def test_the_year_leaves_the_title_of_a_film(tmp_path: Path) -> None:
     ]
 
 
+def test_tags_of_films_are_those_of_the_genome_else_those_of_users(tmp_path: Path) -> None:
+    many = "".join(f"5,3,tag {n:02},1\n" for n in range(25)) + "6,3,Tag 24 ,1\n"
+    files = {
+        "movies.csv": "movieId,title,genres\n1,One,Drama\n2,Two,Drama\n3,Three,Drama\n4,Four,Drama\n",
+        "ratings.csv": RATINGS_HEADER,
+        "tags.csv": f"userId,movieId,tag,timestamp\n5,1,of a user,1\n5,2,Funny,1\n6,2, funny,1\n6,2,Dark,1\n{many}",
+        "genome_scores.csv": "movieId,tagId,relevance\n1,1,0.5\n1,2,0.9\n1,3,0.49\n",
+        "genome_tags.csv": "tagId,tag\n1,pixar\n2,Robots\n3,dull\n",
+    }
+    tags = dict(rows(build(tmp_path, "movielens", files), "SELECT item_id, tags FROM clean.items"))
+    assert tags == {
+        1: ["robots", "pixar"],
+        2: ["funny", "dark"],
+        3: ["tag 24", *(f"tag {n:02}" for n in range(19))],
+        4: None,
+    }
+
+
 def test_a_time_before_the_first_rating_of_all_is_unknown(tmp_path: Path) -> None:
     ratings = RATINGS_HEADER + "1,1,4,964982703\n1,2,4,0\n1,3,4,31536000\n"
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings})

@@ -29,6 +29,8 @@ def declared_table(source: Files, archive: str | None, base: Path, finder: Finde
     reading = Reading(header=header, delimiter=source.delimiter, columns=source.columns, members=source.files)
     words = source.files if archive is None else (archive,)
     tables = replace(finder, reading=reading).find([_absolute(word, base) for word in words])
+    if source.query is not None:
+        return finder.joined(tables, source)
     if len(tables) > 1:
         names = "; ".join(f"{table.name}: {', '.join(c.name for c in table.columns)}" for table in tables[:5])
         raise RecsysError(f"{', '.join(source.files)}: files with different columns ({names}); name those of one kind")

@@ -15,6 +15,7 @@ from recsys_dagster.ingest.databases import database_file, database_kind, export
 from recsys_dagster.ingest.declaration import Files
 from recsys_dagster.ingest.importing.looking import FileLook, NotATableError, look_at_file, opened
 from recsys_dagster.ingest.importing.tables import Column, Table, unique_names
+from recsys_dagster.ingest.joined_files import join_files
 from recsys_dagster.ingest.remote_places import is_remote, remote_places
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import Settings
@@ -96,6 +97,19 @@ class Finder:
         export(address, query, folder, target)
         look = FileLook(target, "parquet")
         return Table(Files(database=address, query=query), (look,), self._columns(look))
+
+    def joined(self, tables: Sequence[Table], source: Files) -> Table:
+        """Return the table that the query of a declaration gives on files.
+
+        Raises:
+            RecsysError: the query fails or gives no rows.
+        """
+        target = self._folder("joined") / "query.parquet"
+        paths = [look.path for table in tables for look in table.looks]
+        join_files(paths, source.query or "", ", ".join(path.name for path in paths), target)
+        look = FileLook(target, "parquet")
+        files = Files(files=source.files, query=source.query)
+        return Table(files, (look,), self._columns(look), tables[0].archive)
 
     def _folder(self, name: str) -> Path:
         """Create an empty folder."""

@@ -29,6 +29,8 @@ def recognise_public(tables: Sequence[Table], name: str) -> Declaration | None:
 def _fits(source: InteractionSource | ItemSource, by_file: Mapping[str, Table], *, is_named: bool) -> bool:
     """Return whether the files are there and have the columns."""
     tables = [by_file.get(file) for file in source.files]
+    if source.query is not None:
+        return None not in tables
     if source.columns is not None:
         return is_named and all(table is not None and len(table.columns) == len(source.columns) for table in tables)
     return all(

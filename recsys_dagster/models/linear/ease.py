@@ -18,6 +18,8 @@ from recsys_dagster.runtime.memory import require_memory
 
 YEARS_OF_A_FEATURE = 5
 """Items that were released in the same five years share a feature."""
+TAG_VALUE = 0.1
+"""Value of a tag beside the ones of genres, kinds and years: tags are many, and most are given to few items."""
 MIRROR_ROWS = 1024
 """Rows of a block when one triangle is copied to the other: small enough for the processor's cache."""
 
@@ -160,11 +162,16 @@ def gram_matrix(positives: sp.csr_array, activity_power: float) -> NDArray[np.fl
 
 
 def feature_values(features: ItemFeatures) -> sp.csr_array:
-    """Return the genres, the kind and the five years of release of items, as a (n_items, n_values) CSR of ones."""
+    """Return the genres, the kind, the five years of release and the tags of items, as a (n_items, n_values) CSR.
+
+    Its values are ones, and TAG_VALUE for a tag.
+    """
     periods = np.floor(features.years / YEARS_OF_A_FEATURE)
     kinds = features.kinds[:, None] == np.arange(len(features.kind_names))
     released = periods[:, None] == np.unique(periods[~np.isnan(periods)])
     others = [sp.csr_array(one.astype(np.float32)) for one in (kinds, released)]
+    if features.tags is not None:
+        others.append(sp.csr_array(features.tags * np.float32(TAG_VALUE)))
     return sp.csr_array(sp.hstack([features.genres, *others], format="csr"))
 
 

@@ -17,6 +17,7 @@ WITH result AS (
         items.year,
         genre_lists.tidy_genres AS genres,
         items.creators,
+        items.tags,
         known_text(items.language) AS language,
         items.episodes,
         items.members,

@@ -33,6 +33,7 @@ result AS (
         try_cast(nullif(regexp_extract(source."Aired", '([0-9]{4})', 1), '') AS SMALLINT) AS year,
         string_split(source.listed_genres, ',') AS genres,
         string_split_regex(known_text(unescape_html(source."Studios")), '\s*,\s*') AS creators,
+        cast(NULL AS VARCHAR[]) AS tags,
         cast(NULL AS VARCHAR) AS language,
         -- A number of 0 means that it is unknown.
         nullif(try_cast(source."Episodes" AS INTEGER), 0) AS episodes,

@@ -13,6 +13,7 @@ WITH result AS (
         cast(NULL AS SMALLINT) AS year,
         string_split(known_text(genre), ',') AS genres,
         cast(NULL AS VARCHAR[]) AS creators,
+        cast(NULL AS VARCHAR[]) AS tags,
         cast(NULL AS VARCHAR) AS language,
         -- A number of 0 means that it is unknown.
         nullif(try_cast(episodes AS INTEGER), 0) AS episodes,

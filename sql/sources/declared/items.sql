@@ -36,6 +36,7 @@ result AS (
         ) AS year,
         genres,
         creators,
+        tags,
         language,
         cast(nullif(try_cast(episodes AS DOUBLE), 0) AS INTEGER) AS episodes,
         cast(nullif(try_cast(members AS DOUBLE), 0) AS INTEGER) AS members,

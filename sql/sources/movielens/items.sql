@@ -2,12 +2,14 @@
 -- materialised as: view
 WITH source AS (
     SELECT
-        position,
-        raw,
-        "movieId" AS item,
-        trim(unescape_html(title)) AS title,
-        nullif(trim(genres), '(no genres listed)') AS genres
-    FROM raw.movies
+        movies.position,
+        movies.raw,
+        movies."movieId" AS item,
+        trim(unescape_html(movies.title)) AS title,
+        nullif(trim(movies.genres), '(no genres listed)') AS genres,
+        tagged.tags
+    FROM raw.movies AS movies
+    LEFT JOIN staging.item_tags AS tagged ON trim(movies."movieId") = tagged.item
 ),
 
 result AS (
@@ -25,6 +27,7 @@ result AS (
         try_cast(nullif(regexp_extract(title, '\(([0-9]{4})(\s*[-–]\s*([0-9]{4})?)?\)$', 1), '') AS SMALLINT) AS year,
         string_split(genres, '|') AS genres,
         cast(NULL AS VARCHAR[]) AS creators,
+        tags,
         cast(NULL AS VARCHAR) AS language,
         cast(NULL AS INTEGER) AS episodes,
         cast(NULL AS INTEGER) AS members,

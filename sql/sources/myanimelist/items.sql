@@ -25,6 +25,7 @@ result AS (
         ) AS year,
         string_split(genres, ',') AS genres,
         string_split_regex(known_text(unescape_html(studio)), '\s*,\s*') AS creators,
+        cast(NULL AS VARCHAR[]) AS tags,
         cast(NULL AS VARCHAR) AS language,
         -- A number of 0 means that it is unknown.
         nullif(try_cast(episodes AS INTEGER), 0) AS episodes,

@@ -71,6 +71,14 @@ def test_genres_kinds_and_five_years_are_features(data: TrainingData) -> None:
     np.testing.assert_array_equal(values[:4, n_genres + n_kinds :], [[1, 0], [0, 1], [0, 1], [0, 0]])
 
 
+def test_tags_are_features_of_a_small_value(data: TrainingData) -> None:
+    tags = sp.csr_array(np.eye(data.n_items, 2, dtype=np.float32))
+    without = feature_values(data.item_features).toarray()
+    values = feature_values(replace(data.item_features, tags=tags)).toarray()
+    np.testing.assert_array_equal(values[:, :-2], without)
+    np.testing.assert_allclose(values[:3, -2:], [[0.1, 0], [0, 0.1], [0, 0]], rtol=1e-6)
+
+
 def test_an_item_with_few_users_is_found_by_its_genre(data: TrainingData) -> None:
     # Item 9 was liked by one user, together with item 8 alone; it is of the genre of items 0 to 2, as no other is.
     likes = np.zeros((40, 10), dtype=np.int64)
