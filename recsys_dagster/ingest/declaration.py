@@ -173,6 +173,17 @@ class InteractionSource(Files):
     user_ids: Literal["integer", "text"] | None = None
     item_ids: Literal["integer", "text"] | None = None
 
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        named: dict[str, str] = {}
+        for field in ("user", "item", "rating", "weight", "time", "status", "progress"):
+            column = getattr(self, field)
+            if column in named:
+                raise ValueError(f"{field}: names the column {column}, which is the {named[column]} already")
+            if column is not None:
+                named[column] = field
+        return self
+
     @field_validator("time_format")
     @classmethod
     def _check_time_format(cls, value: str | None) -> str | None:

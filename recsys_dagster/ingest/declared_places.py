@@ -118,11 +118,11 @@ def _is_data(path: Path) -> bool:
 def _nearest(path: Path) -> str:
     """Describe the files next to a missing one whose names are most alike."""
     try:
-        names = sorted(one.name for one in path.parent.iterdir() if not one.name.startswith("."))
+        names = sorted(one.name for one in path.parent.iterdir() if one.is_dir() or _is_data(Path(one.name)))
     except OSError:
         return f", and no folder {path.parent}"
     close = difflib.get_close_matches(path.name, names, n=3) or names[:_SHOWN]
-    return f"; there is {printable(', '.join(close))}" if close else "; the folder is empty"
+    return f"; there is {printable(', '.join(close))}" if close else "; no data files are there"
 
 
 def _is_zip(path: Path) -> bool:

@@ -155,7 +155,8 @@ class FileLoading:
         typed = {} if self.is_text else {column.name: self._read_type(column) for column in self.present}
         fields = []
         for column in self.present:
-            name = quoted_name(column.name)
+            # Two columns of a table may be one of the file, such as the id and the title of items.
+            name = quoted_name(names[self.spellings[column.name]])
             fields.append(f"{name} AS {text_column(column.name)}")
             if is_id(column) and not column.is_strict:
                 number = f"try_cast({self._plain(name)} AS DOUBLE)" if self.is_text else name

@@ -110,7 +110,6 @@ def test_files_of_a_declared_archive_are_found_by_their_base_name(tmp_path: Path
         ({"encoding": "klingon"}, r"01\.csv: klingon is no known encoding"),
         ({"encoding": "ascii"}, r"01\.csv, line 3: expected ascii, found the byte 0xc3; say the actual `encoding`"),
         ({"format": "parquet"}, r"01\.csv: damaged or not whole"),
-        ({"files": "list.json"}, r"list\.json: one JSON list, where one object a line is expected"),
         ({"files": "keys.jsonl"}, r"keys\.jsonl: has no column user \(did you mean users\?\)"),
         ({"files": "half.csv.gz"}, r"half\.csv\.gz: damaged or not whole"),
         ({"files": "empty"}, r"empty: a folder without data files"),
@@ -127,7 +126,6 @@ def test_a_declaration_that_does_not_fit_the_files_is_one_line_with_the_cure(
         tmp_path,
         {
             "orders/01.csv": "user,item\n1,2\né,3\n",
-            "list.json": '[{"user": 1, "item": 2}]\n',
             "keys.jsonl": '{"users": 1, "item": 2}\n',
             "half.csv.gz": packed[: len(packed) // 2],
             "empty/note.md": "nothing",

@@ -440,6 +440,22 @@ def test_genres_are_read_as_lists_in_every_notation(tmp_path: Path, written: str
     ]
 
 
+def test_a_column_may_be_the_id_and_the_title_of_items(tmp_path: Path) -> None:
+    write(tmp_path, {"r.csv": "u,i\n1,Tea\n", "items.csv": "name,g\nTea,Hot\nIce,Cold\n"})
+    items = {"files": "items.csv", "item": "name", "title": "name", "genres": "g"}
+    source = {"files": "r.csv", "user": "u", "item": "i"}
+    declare(tmp_path, {"ratings": "implicit", "interactions": source, "items": items})
+    read = "SELECT source_id, title, genres FROM clean.items ORDER BY 1"
+    assert rows(built(tmp_path), read) == [("Ice", "Ice", ["Cold"]), ("Tea", "Tea", ["Hot"])]
+
+
+def test_a_column_of_the_interactions_has_one_meaning(tmp_path: Path) -> None:
+    source = {"files": "r.csv", "user": "u", "item": "i", "rating": "i"}
+    declare(tmp_path, {"ratings": SCALE, "interactions": source})
+    with pytest.raises(RecsysError, match=r"interactions: .*rating: names the column i, which is the item already"):
+        built(tmp_path)
+
+
 def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: Path) -> None:
     names = ["id", "t", "year", "Action", "Drama", "by", "lang", "n", "pic", "adult", "about", "score", "kind"]
     names += ["seen", "called"]

@@ -95,6 +95,7 @@ def _choose_interactions(described: Sequence[tuple[Table, Sequence[Content]]], g
         columns = _known_columns(table, given.columns, required=len(described) == 1)
         if columns is None:
             continue
+        _refuse_repeated(table, columns)
         roles = find_interaction_roles(contents, has_names=table.has_names, given=columns, is_implicit=given.implicit)
         candidates.append(Described(table, contents, roles))
     if not candidates:
@@ -140,6 +141,18 @@ def _choose_items(
     return None
 
 
+def _refuse_repeated(table: Table, given: Mapping[str, str]) -> None:
+    """Raise UsageError if a column of the interactions is given two meanings."""
+    meanings: dict[str, str] = {}
+    for role, name in given.items():
+        if name in meanings:
+            raise UsageError(
+                f"--{role} {printable(name)}: the column is the {meanings[name]} already; its columns are "
+                f"{column_names(table)}"
+            )
+        meanings[name] = role
+
+
 def _is_about_items(columns: Mapping[str, str]) -> bool:
     return not {"title", "genres"}.isdisjoint(columns)
 
@@ -176,10 +189,12 @@ def _find_scale(interactions: Described, given: Given, connection: "duckdb.DuckD
                 f"with --rating COLUMN; its columns are {column_names(interactions.table)}"
             )
         return None
-    source = InteractionSource(files=("x",), user="x", item="x", rating=columns["rating"])
-    counts = count_ratings(interactions.table, source, connection)
+    counts = count_ratings(interactions.table, columns["rating"], connection)
     found = find_scale(counts) if counts is not None else None
     if given.scale is not None:
+        low, high = given.scale
+        if low >= high:
+            raise UsageError(f"--scale {low:g} {high:g}: the lowest rating comes first, such as --scale 1 5")
         return Scale(*given.scale, given.unrated or _outside(found, given.scale))
     if found is None:
         if "rating" in given.columns:

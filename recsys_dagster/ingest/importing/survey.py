@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.declaration import Declaration, InteractionSource, ItemSource
+from recsys_dagster.ingest.declaration import Declaration, ItemSource
 from recsys_dagster.ingest.importing.contents import identifier, number_of, text_of, time_of
 from recsys_dagster.ingest.importing.tables import Column, Table
 from recsys_dagster.ingest.notations import vote_or
@@ -64,11 +64,9 @@ class Survey:
     matched: int = 0
 
 
-def count_ratings(
-    table: Table, source: InteractionSource, connection: "duckdb.DuckDBPyConnection"
-) -> Mapping[float, int] | None:
+def count_ratings(table: Table, column: str, connection: "duckdb.DuckDBPyConnection") -> Mapping[float, int] | None:
     """Return how often each rating occurs in the whole table; None if there are too many different ones to say."""
-    text = _text(table, source.rating)
+    text = _text(table, column)
     value = vote_or(number_of(text), text, _VOTES)
     rows = _fetch(
         connection,

@@ -370,6 +370,14 @@ class TestFirstErrors:
         line = refused(capsys, path, "--scale", "1", "5", code=1)
         assert re.search(r"\d+ % of the ratings are outside of the scale from 1 to 5; give the scale that", line)
 
+    def test_a_scale_whose_ends_are_swapped(self, tmp_path: Path, capsys: Any) -> None:
+        line = refused(capsys, ratings(tmp_path), "--scale", "5", "1")
+        assert line == "--scale 5 1: the lowest rating comes first, such as --scale 1 5"
+
+    def test_a_column_that_is_to_be_two_things(self, tmp_path: Path, capsys: Any) -> None:
+        line = refused(capsys, ratings(tmp_path), "--user", "user", "--item", "user", "--rating", "rating")
+        assert line == "--item user: the column is the user already; its columns are user, item, rating"
+
     def test_ratings_without_a_scale(self, tmp_path: Path, capsys: Any) -> None:
         path = ratings(tmp_path, "x.csv", rating=lambda one: one.plays * 1000)
         line = refused(capsys, path, "--rating", "rating")
