@@ -10,6 +10,7 @@ import dagster as dg
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declared import watched_files
 from recsys_dagster.ingest.mirror import archive_in_mirror, watched_identity
+from recsys_dagster.lifecycle.waiting import describe_waiting, find_waiting
 from recsys_dagster.orchestration.active_runs import PARTITION, active_run
 from recsys_dagster.orchestration.alarms import raise_alarm
 from recsys_dagster.orchestration.failures import failed_checks, failed_steps
@@ -121,12 +122,15 @@ def _alarm_sensors(status: dg.DefaultSensorStatus) -> Sequence[dg.SensorDefiniti
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
         default_status=status,
-        description="Raises an alarm when a run has published but a model or a check of it failed.",
+        description="Raises an alarm when a run has published but a model or a check of it failed, or if lists wait.",
     )
     def alarm_on_failed_checks(context: dg.RunStatusSensorContext, recsys: Recsys) -> None:
-        """Write to the log and to RECSYS_WEBHOOK what failed in a run that has published, such as a model."""
+        """Write to the log and to RECSYS_WEBHOOK what failed in a successful run, and that its lists wait."""
         failures = failed_checks(_events(context, dg.DagsterEventType.ASSET_CHECK_EVALUATION))
-        if failures:
+        waiting = _waiting_lists(context, recsys)
+        if waiting:
+            raise_alarm(recsys.settings, _about(context.dagster_run, "is done", [*failures, waiting]), context.log)
+        elif failures:
             raise_alarm(recsys.settings, _about(context.dagster_run, "has published, but", failures), context.log)
 
     return [alarm_on_failure, alarm_on_failed_checks]
@@ -179,6 +183,16 @@ def _events(context: Any, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
     """Return the events of that kind of the run that a sensor was called for."""
     entries = context.instance.all_logs(context.dagster_run.run_id, of_type=kind)
     return [entry.dagster_event for entry in entries if entry.dagster_event]
+
+
+def _waiting_lists(context: dg.RunStatusSensorContext, recsys: Recsys) -> str | None:
+    """Return a line on the lists that the run has left to wait for approval; None if it has left none."""
+    made = {event.asset_key for event in _events(context, dg.DagsterEventType.ASSET_MATERIALIZATION)}
+    domain = context.dagster_run.tags.get(PARTITION)
+    if domain is None or FRESH.asset_key not in made:
+        return None
+    waiting = find_waiting(recsys.layout, domain)
+    return describe_waiting(domain, waiting) if waiting else None
 
 
 def _about(run: dg.DagsterRun, what: str, causes: Sequence[str]) -> str:

@@ -88,3 +88,15 @@ def test_a_failed_model_raises_an_alarm_although_the_run_succeeded_and_a_good_ru
     assert [text.splitlines()[1:] for text in webhook.told] == [["item_knn failed: ValueError: boom"]]
     told_of(chosen, instance, retrain(chosen, instance))
     assert len(webhook.told) == 1
+
+
+def test_lists_that_wait_for_approval_raise_an_alarm_with_the_command_that_shows_them(
+    tmp_path: Path, instance: dg.DagsterInstance, webhook: Webhook
+) -> None:
+    chosen = settings(tmp_path, webhook=webhook.url, promotion="manual")
+    result = retrain(chosen, instance)
+    told_of(chosen, instance, result)
+    (text,) = webhook.told
+    first, second = text.splitlines()
+    assert first == f"recsys: retrain of movie is done (run {result.run_id})"
+    assert second.endswith(" wait for approval; look at them with `recsys review --domain movie`")

@@ -1,5 +1,6 @@
 """Build a small report whose titles and genres are awkward to show."""
 
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -12,6 +13,17 @@ from recsys_dagster.evaluation.importance import Importance
 from recsys_dagster.evaluation.intervals import Interval
 from recsys_dagster.evaluation.leaderboard import Leaderboard, LeaderboardRow
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow
+from recsys_dagster.lifecycle.review import (
+    Figure,
+    ItemChange,
+    MetricChange,
+    PartChange,
+    Review,
+    RuleHit,
+    UserChange,
+)
+from recsys_dagster.lifecycle.waiting import Lists, Waiting
+from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.model_store.store import ModelRecord
 from recsys_dagster.papers.figures import paper_figures
 from recsys_dagster.papers.records import FaultRow, PaperConfusion, PaperDetail, PaperRow
@@ -21,6 +33,7 @@ from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.tradeoff import Tradeoff, TradeoffPoint
 from recsys_dagster.warehouse.build import FileAccount
 
 AWKWARD = '<script>alert("x")</script> & $m^2$ 銀魂'
@@ -143,6 +156,37 @@ def record(model: str) -> ModelRecord:
     )
 
 
+def waiting() -> Waiting:
+    """Lists of a challenger that wait, with what only a hostile source would write."""
+    decision = Decision(
+        "2026-01-09T03:04:05+00:00", "ease", "20260109T030405-abcdef", "popularity", "20260102T030405-abcdef",
+        "ease beats popularity on validation by NDCG@10 +0.0123", "gate", {},
+    )  # fmt: skip
+    live, new = (datetime(2026, 1, day) for day in (2, 9))
+    review = Review(
+        [MetricChange("NDCG@10", Figure(0.12, 0.1, 0.14), Figure(0.1323, 0.11, 0.15))],
+        [PartChange("all", 3, 0.4, 0), PartChange("light", 1, 0.5, 0), PartChange("heavy", 2, 0.35, 0)],
+        2,
+        1,
+        [ItemChange("<script>Rising</script>", 1, 3)],
+        [ItemChange("Falling", 3, 0)],
+        [RuleHit("never.genres: Horror", 4, 17)],
+        [UserChange("alice@example.org", 1, ["Falling", "Kept"], ["Kept", "A & B"])],
+    )
+    old, waits = Lists("popularity", "v1", live), Lists("ease", "v2", new)
+    return Waiting(decision, waits, old, None, review)
+
+
+def tradeoff() -> Tradeoff:
+    """What diversity and calibration cost, one weight of each."""
+    points = [
+        TradeoffPoint(0, 0, 0.2, 0, 0, 0, 0.25, 0.3, 1.2, 2.5),
+        TradeoffPoint(0.5, 0, 0.18, -0.02, -0.03, -0.01, 0.3, 0.4, 0.9, 1.3),
+        TradeoffPoint(0, 0.5, 0.19, -0.01, -0.02, 0.001, 0.28, 0.35, 0.4, 2.7),
+    ]
+    return Tradeoff("popularity", "20260102T030405-abcdef", 123, points)
+
+
 def report(**changes: Any) -> Report:
     connection = clean_tables()
     board = leaderboard()
@@ -189,5 +233,7 @@ def report(**changes: Any) -> Report:
         ],
         "example_users": example_users(connection),
         "items": read_listed_items(connection, lists),
+        "waiting": waiting(),
+        "tradeoff": tradeoff(),
     }  # fmt: skip
     return Report(**values | changes)
