@@ -46,7 +46,7 @@ def plot_balance(points: "Sequence[TradeoffPoint]", name: str, label: str) -> "F
             value = f"{getattr(point, weight):g}"
             axes.annotate(value, (x, point.ndcg), xytext=(4, 5), textcoords="offset points", color=INK, fontsize=8)
     axes.margins(x=0.12, y=0.12)
-    axes.legend(labelcolor=INK)
+    axes.legend(labelcolor=INK, frameon=False)
     axes.set_xlabel(label)
     axes.set_ylabel(label_of(CHOOSING_METRIC))
     return figure

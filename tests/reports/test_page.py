@@ -247,7 +247,7 @@ def test_a_page_that_cannot_be_rendered_leaves_the_previous_one(path: Path) -> N
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_lists_that_wait_are_shown_beside_the_live_ones_with_the_commands(path: Path, page: Outline) -> None:
+def test_lists_that_wait_are_shown_beside_the_live_ones_with_the_commands(page: Outline) -> None:
     text = " ".join(page.text.split())
     assert "recsys approve --domain anime publishes the lists of ease" in text
     assert "They are compared with popularity's of 2026-01-02 00:00:00 UTC." in text
@@ -256,9 +256,7 @@ def test_lists_that_wait_are_shown_beside_the_live_ones_with_the_commands(path: 
     assert "light 1 50 % 0 %" in text
     assert "<script>Rising</script> 1 → 3" in text
     assert "never.genres: Horror 4 17" in text
-    assert "User alice@example.org 1 of 2 titles stay Live Falling Kept Waits Kept A & B" in text
-    section = path.read_text(encoding="utf-8").partition('<section id="review">')[2].partition("</section>")[0]
-    assert re.findall(r'<li class="liked">(.*?)</li>', section) == ["A &amp; B"]
+    assert "User alice@example.org 1 of 2 titles stay Live Falling Kept Waits Kept A & B new" in text
 
 
 def test_the_cost_of_diversity_is_a_table_and_a_plot_for_each_axis(page: Outline) -> None:
