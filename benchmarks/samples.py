@@ -46,7 +46,11 @@ def sample(format_name: str, ratings: int) -> Manifest:
     folder = FOLDER / "samples" / f"{format_name}-{ratings}"
     if not folder.exists():
         generate(format_name, ratings)
-    files = {file.name: examine_file(folder / file.name, file, folder.name) for file in FORMATS[format_name].files}
+    files = {
+        file.name: examine_file(folder / file.name, file, folder.name)
+        for file in FORMATS[format_name].files
+        if file.required or (folder / file.name).exists()
+    }
     return Manifest(folder.name, "", "", "", "", files, folder)
 
 

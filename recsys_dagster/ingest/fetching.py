@@ -189,7 +189,11 @@ def _generate(dataset: Dataset, source: Generated, seed: int, folder: Path) -> _
             n_ratings=source.n_ratings,
             seed=seed,
         )
-    files = {file.name: examine_file(folder / file.name, file, dataset.id) for file in dataset.format.files}
+    files = {
+        file.name: examine_file(folder / file.name, file, dataset.id)
+        for file in dataset.format.files
+        if file.required or (folder / file.name).exists()
+    }
     identity = f"generated:{_generator_hash(source, seed)}"
     return _Delivery(identity, identity, files)
 

@@ -25,7 +25,7 @@ from recsys_dagster.settings import Settings
 @pytest.mark.parametrize(
     ("dataset_id", "lines"),
     [
-        ("ml-latest-small", {"movies.csv": 9_743, "ratings.csv": 100_837}),
+        ("ml-latest-small", {"movies.csv": 9_743, "ratings.csv": 100_837, "tags.csv": 3_684}),
         ("anime-recommendations-database", {"anime.csv": 12_295, "rating.csv": 520_610}),
         (
             "anime-recommendation-database-2020",
@@ -138,7 +138,7 @@ def test_damaged_files_are_fetched_again(mirrored, damage):
 
 def test_files_are_fetched_again_when_the_format_has_grown(mirrored):
     fetch(SMALL, mirrored)
-    movies, ratings = SMALL.format.files
+    movies, ratings, *_ = SMALL.format.files
     grown = replace(SMALL.format, files=(movies, ratings, replace(movies, name="links.csv")))
     assert read_manifest(replace(SMALL, format=grown), mirrored) is None
 

@@ -45,6 +45,8 @@ def test_the_real_headers_have_all_columns(real_mirror, dataset_id):
     with zipfile.ZipFile(real_mirror / f"{dataset_id}.zip") as archive:
         members = {name.rpartition("/")[2]: name for name in archive.namelist()}
         for file in CATALOGUE[dataset_id].format.files:
+            if not file.required and file.name not in members:
+                continue
             with archive.open(members[file.name]) as packed:
                 header = next(csv.reader(io.TextIOWrapper(packed, "utf-8")))
             assert list(file.spellings(header)) == [column.name for column in file.columns]
