@@ -46,6 +46,7 @@ REGISTRY: dict[str, str] = {
     "item_transitions": "sequences.item_transitions:ItemTransitions",
     "next_item_ridge": "sequences.next_item_ridge:NextItemRidge",
     "bilstm": "sequences.bilstm:BiLstm",
+    "sasrec": "sequences.sasrec:SasRec",
     "blend": "ensembles.blend:Blend",
 }
 """Name of each model of this package → "family.module:Class"."""

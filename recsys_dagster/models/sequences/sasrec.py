@@ -1,0 +1,299 @@
+"""Predict the next item at every place of a history at once, by self-attention to the items before it."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.errors import RecsysError
+from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FoldIn
+from recsys_dagster.models.networks.neural import (
+    Examples,
+    NeuralModel,
+    NeuralParams,
+    import_keras,
+    relu,
+    seed_everything,
+    train,
+)
+from recsys_dagster.models.search_space import Real, Whole
+from recsys_dagster.models.sequences.histories import PADDING, Histories
+
+BLOCK_USERS = 256
+"""Users whose windows pass through the network at once: 26 MB of values of 4 · 64 units at 100 places."""
+VALIDATION_BATCH = 256
+EPSILON = 1e-6
+"""Added to the variance in layer normalisation."""
+MASKED = np.float32(-1e9)
+
+Weights = list[NDArray[np.float32]]
+
+
+class SasRecParams(NeuralParams):
+    """Parameters of self-attention."""
+
+    learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
+    batch_size: int = Field(128, ge=1, description="Windows per step.")
+    epochs: int = Field(40, ge=1, description="Largest number of epochs, of `max_windows` each.")
+    patience: int | None = Field(
+        4, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
+    )
+    window: int = Field(50, ge=1, description="Number of last items of a history that the next one is predicted from.")
+    units: int = Field(64, ge=2, description="Size of the vectors; a multiple of `heads`.")
+    blocks: int = Field(2, ge=1, description="Number of attention blocks.")
+    heads: int = Field(2, ge=1, description="Number of attention heads of a block.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the outputs of each layer dropped in training.")
+    negatives: int = Field(
+        1024, ge=1, description="Items drawn in each step that the next item is compared with; all if there are fewer."
+    )
+    max_windows: int = Field(20_000, ge=1, description="Largest number of windows per epoch; the next takes others.")
+
+    searched: ClassVar = {
+        "learning_rate": Real(1e-4, 0.01, log=True),
+        "units": Whole(16, 128, log=True),
+        "dropout": Real(0, 0.6),
+    }
+
+
+class SasRec(FoldIn, NeuralModel):
+    """Self-attention over the last items of a history predicts the next one (Kang and McAuley 2018).
+
+    The vectors of the items and of their places pass through blocks of causal self-attention and of a hidden layer,
+    each normalised first and added to its input. The score of an item is the product of its vector and of the last
+    output, plus a bias that starts at the log of its popularity.
+
+    Every place of a window is a training example. The loss is the cross-entropy over the next item and `negatives`
+    items drawn uniformly for the whole step, whose scores are corrected for the probability with which they are drawn.
+    With so many negatives it is about as good as one over all items (Klenitskiy and Vasilev 2023, "Turning Dross Into
+    Gold Loss"), and needs memory for a block of the catalogue only.
+
+    All interactions count, whatever their rating; ties in time are in the order of a hash.
+
+    Attributes:
+        items_: (n_items + 1, units) vectors of the padding and of the items.
+        biases_: (n_items + 1,) their biases.
+        places_: (window, units) vectors of the places.
+        layers_: the other weights, in the order of `encode`.
+        latest_: (n_users, window) int32, the last items of each history; item i is written as i + 1.
+    """
+
+    name = "sasrec"
+    params_type = SasRecParams
+    params: SasRecParams
+    needs_times: ClassVar[bool] = True
+
+    items_: NDArray[np.float32]
+    biases_: NDArray[np.float32]
+    places_: NDArray[np.float32]
+    layers_: Weights
+    latest_: NDArray[np.int32]
+
+    def estimate(self, size: Size) -> Estimate:
+        """Estimate a fit and an evaluation, whose work is in matrix products."""
+        params, negatives = self.params, min(self.params.negatives, size.items)
+        windows = min(params.max_windows, size.pairs // params.window + size.users)
+        encoding = 2 * params.window * params.blocks * (6 * params.units**2 + 2 * params.window * params.units)
+        return self.training_estimate(
+            size,
+            examples=windows,
+            flops=encoding + 2 * params.window * negatives * params.units,
+            weights=(params.units + 1) * size.items,
+            score=2 * params.units / FLOPS + encoding / FLOPS / size.items,
+            step_bytes=16 * params.batch_size * params.window * (negatives + 12 * params.units),
+        )
+
+    def _fit(self, data: TrainingData) -> None:
+        histories = Histories.of(data.train, data.n_users)
+        ends = np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.window == 0))
+        if not len(ends):
+            raise RecsysError(
+                f"{self.name}: no user has two items in the training fold, so that there is no next item to learn"
+            )
+        limit = self.params.max_windows
+        ends = np.random.default_rng(self.seed).permutation(ends)[: limit * self.params.epochs]
+        examples = self._examples(histories, ends, every_place=True)
+        network, encoder = self._build(data.n_items)
+        training = train(
+            network,
+            self.params,
+            examples,
+            self._validation(data),
+            loss=own_loss,
+            seed=self.seed,
+            description=self.name,
+            validation_batch=VALIDATION_BATCH,
+            parts=-(-len(examples) // limit),
+        )
+        self.history_, self.best_epoch_ = training.curves, training.best_epoch
+        self.items_, self.places_, *self.layers_ = encoder.get_weights()
+        self.biases_ = network.get_layer("loss").biases.get_weights()[0][:, 0]
+        self.latest_ = histories.latest(self.params.window)
+
+    def _build(self, n_items: int) -> tuple[Any, Any]:
+        """Return the network whose output is the loss, and the part of it that encodes the windows."""
+        seed_everything(self.seed)
+        log_popularity = np.log((self.popularity_ + 1) / (self.popularity_ + 1).sum())
+        biases = np.concatenate([[0], log_popularity]).astype(np.float32)
+        return build_network(n_items, self.params, biases, self.seed)
+
+    def _examples(self, histories: Histories, ends: NDArray[np.int64], *, every_place: bool) -> Examples:
+        """Return the windows before the items at `ends`, and what follows at every place, or at the last one only."""
+        windows = histories.before(ends, self.params.window)
+        targets = np.zeros_like(windows)
+        targets[:, -1] = histories.items[ends] + 1
+        if every_place:
+            targets[:, :-1] = np.where(windows[:, :-1] == PADDING, PADDING, windows[:, 1:])
+        return Examples((windows, targets), np.zeros(len(ends), np.float32))
+
+    def _validation(self, data: TrainingData) -> Examples:
+        """Return windows whose next item is in the validation fold; the items before it may be of both folds."""
+        pairs = Interactions.concatenate(data.train, data.validation)
+        histories = Histories.of(pairs, data.n_users)
+        ends = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
+        ends = np.random.default_rng(self.seed).permutation(ends)[: max(1, self.params.max_windows // 2)]
+        return self._examples(histories, ends, every_place=False)
+
+    def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._of_windows(self.latest_[users])
+
+    def _scores_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
+        return self._of_windows(Histories.of(history, n_users).latest(self.params.window))
+
+    def _of_windows(self, windows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the (n, n_items) float32 scores of what follows each (n, window) window."""
+        scores = np.empty((len(windows), self.n_items_), dtype=np.float32)
+        for start in range(0, len(windows), BLOCK_USERS):
+            block = windows[start : start + BLOCK_USERS]
+            states = encode(block, self.items_, self.places_, self.layers_)[:, -1]
+            np.matmul(states, self.items_[1:].T, out=scores[start : start + BLOCK_USERS])
+        scores += self.biases_[1:]
+        return scores
+
+
+def own_loss(_targets: Any, outputs: Any) -> Any:
+    """Return the outputs of a network that computes its loss itself."""
+    return outputs
+
+
+def build_network(n_items: int, params: SasRecParams, biases: NDArray[np.float32], seed: int) -> tuple[Any, Any]:
+    """Return a keras.Model from windows and next items to losses, and the one within it from windows to outputs.
+
+    Args:
+        n_items: size of the catalogue.
+        params: of the model.
+        biases: (n_items + 1,) what the biases of the padding and of the items start at.
+        seed: of the negatives.
+
+    Returns:
+        From two (batch, window) int32 arrays to (batch,) losses, whose mean is the mean over all places with a next
+        item; from the first of them to (batch, window, units).
+    """
+    keras = import_keras()
+    layers, ops = keras.layers, keras.ops
+    windows = keras.Input((params.window,), dtype="int32", name="window")
+    items = layers.Embedding(n_items + 1, params.units, name="items")
+    places = layers.Embedding(params.window, params.units, name="places")
+    place = ops.zeros_like(windows) + ops.arange(params.window)
+    values = items(windows) * params.units**0.5 + places(place)
+    values = layers.Dropout(params.dropout)(values)
+    is_item = ops.expand_dims(ops.not_equal(windows, PADDING), 1)
+    for _ in range(params.blocks):
+        normalised = layers.LayerNormalization(epsilon=EPSILON)(values)
+        attention = layers.MultiHeadAttention(params.heads, params.units // params.heads, dropout=params.dropout)
+        attended = attention(normalised, normalised, attention_mask=is_item, use_causal_mask=True)
+        values = values + layers.Dropout(params.dropout)(attended)
+        normalised = layers.LayerNormalization(epsilon=EPSILON)(values)
+        hidden = layers.Dropout(params.dropout)(layers.Dense(params.units, activation="relu")(normalised))
+        values = values + layers.Dropout(params.dropout)(layers.Dense(params.units)(hidden))
+    outputs = layers.LayerNormalization(epsilon=EPSILON)(values)
+    encoder = keras.Model(windows, outputs)
+
+    class SampledCrossEntropy(layers.Layer):  # type: ignore[misc, name-defined]
+        """The loss; a layer, because it draws items and shares the vectors of the items with the encoder."""
+
+        def __init__(self) -> None:
+            super().__init__(name="loss")
+            self.generator = keras.random.SeedGenerator(seed)
+            self.items = items
+            self.biases = layers.Embedding(n_items + 1, 1, embeddings_initializer=keras.initializers.Constant(0))
+
+        def call(self, states: Any, targets: Any) -> Any:
+            drawn = ops.arange(1, n_items + 1)
+            if params.negatives < n_items:
+                drawn = keras.random.randint((params.negatives,), 1, n_items + 1, seed=self.generator)
+            correction = np.log(n_items / min(params.negatives, n_items))
+            right = ops.sum(states * self.items(targets), axis=-1) + self.biases(targets)[..., 0]
+            others = ops.matmul(states, ops.transpose(self.items(drawn))) + self.biases(drawn)[:, 0] + correction
+            others = ops.where(ops.equal(drawn, ops.expand_dims(targets, -1)), MASKED, others)
+            every = ops.concatenate([ops.expand_dims(right, -1), others], axis=-1)
+            counted = ops.cast(ops.not_equal(targets, PADDING), "float32")
+            losses = ops.sum((ops.logsumexp(every, axis=-1) - right) * counted, axis=1)
+            return losses * ops.cast(ops.shape(losses)[0], "float32") / ops.maximum(ops.sum(counted), 1)
+
+    targets = keras.Input((params.window,), dtype="int32", name="next")
+    loss = SampledCrossEntropy()
+    network = keras.Model([windows, targets], loss(outputs, targets))
+    loss.biases.set_weights([biases[:, None]])
+    return network, encoder
+
+
+def encode(
+    windows: NDArray[np.int32], items: NDArray[np.float32], places: NDArray[np.float32], weights: Weights
+) -> NDArray[np.float32]:
+    """Return the (n, window, units) outputs of the encoder of `build_network` for (n, window) windows.
+
+    Args:
+        windows: item i is written as i + 1; padded in front.
+        items: (n_items + 1, units) vectors of the padding and the items.
+        places: (window, units).
+        weights: of the blocks and of the last normalisation, in the order of Keras.
+    """
+    size, units = windows.shape[1], items.shape[1]
+    values = items[windows] * np.float32(units**0.5) + places
+    visible = (windows != PADDING)[:, None, None, :] & np.tri(size, dtype=bool)
+    for block in _blocks(weights[:-2]):
+        normalised = normalise(values, *block[:2])
+        values = values + attend(normalised, visible, block[2:10])
+        hidden = relu(normalise(values, *block[10:12]) @ block[12] + block[13])
+        values = values + hidden @ block[14] + block[15]
+    return normalise(values, *weights[-2:])
+
+
+def _blocks(weights: Weights) -> Iterator[Weights]:
+    return (weights[start : start + 16] for start in range(0, len(weights), 16))
+
+
+def normalise(
+    values: NDArray[np.float32], scale: NDArray[np.float32], shift: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return layer normalisation over the last axis (Ba, Kiros and Hinton 2016)."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + np.float32(EPSILON))
+    outputs: NDArray[np.float32] = centred / deviation * scale + shift
+    return outputs
+
+
+def attend(values: NDArray[np.float32], visible: NDArray[np.bool_], weights: Weights) -> NDArray[np.float32]:
+    """Return scaled dot-product attention of each place to the visible ones (Vaswani et al. 2017).
+
+    Args:
+        values: (n, window, units).
+        visible: (n, 1, window, window) which place sees which.
+        weights: kernels and biases of queries, keys, values and outputs, in the order and shapes of Keras.
+    """
+    queries, keys, contents = (
+        np.einsum("nlu,uhk->nhlk", values, weights[part], optimize=True) + weights[part + 1][:, None, :]
+        for part in (0, 2, 4)
+    )
+    logits = queries @ np.swapaxes(keys, 2, 3) * np.float32(queries.shape[-1] ** -0.5)
+    logits = np.where(visible, logits, MASKED)
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    outputs: NDArray[np.float32] = np.einsum("nhlk,hku->nlu", shares @ contents, weights[6], optimize=True)
+    outputs += weights[7]
+    return outputs
