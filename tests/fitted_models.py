@@ -24,7 +24,7 @@ QUICK_PARAMS: dict[str, dict[str, object]] = {
     "stack_linear": {"members": ["user_item_bias", "als"], "folds": 3},
     "stack_ridge": {"members": ["user_item_bias", "als"], "folds": 3},
     "bilstm": {"units": 16, "max_sequences": 500, "epochs": 3, "patience": 2},
-    "sasrec": {"units": 16, "window": 10, "epochs": 3, "patience": 2},
+    "sasrec": {"units": 16, "window": 10, "negatives": 20, "epochs": 3, "patience": 2},
 }
 """Parameters with which a slow model trains in a second or two; the others train with their defaults."""
 
