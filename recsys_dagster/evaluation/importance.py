@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
-from recsys_dagster.evaluation.intervals import paired_differences
+from recsys_dagster.evaluation.intervals import Interval, paired_differences
 from recsys_dagster.evaluation.metrics.ratios import mean, root_mean
 from recsys_dagster.evaluation.metrics.registry import RATING_METRIC
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.capabilities import RatingPredictor, SeparableInputs
+from recsys_dagster.models.capabilities import FeatureGroups, RatingPredictor, SeparableInputs
 from recsys_dagster.runtime.storage import write_json
 
 MAX_PAIRS = 50_000
 REPEATS = 5
 LOG_LOSS = "log_loss"
+NDCG_LOSS = "ndcg_loss"
 MIN_PROBABILITY = 1e-7
 
 
@@ -33,8 +34,8 @@ class Importance:
     """How important an input is to a model.
 
     Attributes:
-        input: one of the model's `inputs`.
-        metric: `rmse` of ratings, or `log_loss` (nats) of likes.
+        input: one of the model's `inputs`, or of its groups of features.
+        metric: `rmse` of ratings, `log_loss` (nats) of likes, or `ndcg_loss` of lists, 1 − NDCG@100.
         whole: the loss with no input permuted.
         value, low, high: what permuting the input adds to the loss, and its 95 % interval over users.
     """
@@ -52,6 +53,8 @@ def permutation_importance(
 ) -> list[Importance]:
     """Return the importance of each input of a fitted model, largest first; none for a model without separable inputs.
 
+    That of a group of features was measured while fitting; it has nothing to do with the fold.
+
     Args:
         model: fitted.
         fold: pairs that it was not fitted on; at most 50,000 of the rated ones, drawn by the seed, are used.
@@ -59,6 +62,8 @@ def permutation_importance(
         seed: of the drawn pairs, the permutations and the bootstrap.
         repeats: permutations of each input; the loss of a pair is its mean over them.
     """
+    if isinstance(model, FeatureGroups):
+        return _group_importance(model, seed)
     rated = fold.rated
     if not isinstance(model, SeparableInputs) or not len(rated) or like_threshold is None:
         return []
@@ -93,9 +98,23 @@ def permutation_importance(
     columns = np.column_stack([by_user(total) for total in permuted.values()])
     differences = paired_differences(columns, whole, pairs, statistic, seed=seed)
     before = float(statistic(whole.sum(keepdims=True), pairs.sum(keepdims=True))[0])
+    return _sorted_importances(list(permuted), metric, before, differences)
+
+
+def _group_importance(model: FeatureGroups, seed: int) -> list[Importance]:
+    """Return what each group of features adds to the NDCG, largest first."""
+    losses = 1 - model.group_ndcg_
+    ones = np.ones(len(losses))
+    differences = paired_differences(losses[:, 1:], losses[:, 0], ones, mean, seed=seed)
+    return _sorted_importances(model.groups_, NDCG_LOSS, float(losses[:, 0].mean()), differences)
+
+
+def _sorted_importances(
+    names: Sequence[str], metric: str, whole: float, differences: Sequence[Interval]
+) -> list[Importance]:
     importances = [
-        Importance(name, metric, before, added.value, added.low, added.high)
-        for name, added in zip(permuted, differences, strict=True)
+        Importance(name, metric, whole, added.value, added.low, added.high)
+        for name, added in zip(names, differences, strict=True)
     ]
     return sorted(importances, key=lambda importance: -importance.value)
 

@@ -133,6 +133,19 @@ class SeparableInputs(ABC):
         """
 
 
+class FeatureGroups:
+    """A model that measures, on users whom it was not learnt on, what each group of its features is worth.
+
+    Attributes:
+        groups_: names of the groups.
+        group_ndcg_: (n_users, 1 + n_groups) NDCG@100 of these users: as it is, then without what each group says, its
+            values permuted.
+    """
+
+    groups_: list[str]
+    group_ndcg_: NDArray[np.float64]
+
+
 class EarlyStopping(ABC):
     """A model that learns from the validation fold for how long to train."""
 

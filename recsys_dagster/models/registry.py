@@ -47,7 +47,7 @@ REGISTRY: dict[str, str] = {
     "next_item_ridge": "sequences.next_item_ridge:NextItemRidge",
     "bilstm": "sequences.bilstm:BiLstm",
     "sasrec": "sequences.sasrec:SasRec",
-    "blend": "ensembles.blend:Blend",
+    "reranker": "ensembles.reranker:Reranker",
 }
 """Name of each model of this package → "family.module:Class"."""
 

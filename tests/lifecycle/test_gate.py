@@ -48,7 +48,7 @@ def test_a_challenger_that_is_surely_better_takes_over_and_the_reason_has_the_in
 
 
 def test_of_several_that_may_the_best_takes_over() -> None:
-    assert decide(candidate("ease", 0.25), candidate("blend", 0.3), candidate("bpr", 0.26)).model == "blend"
+    assert decide(candidate("ease", 0.25), candidate("reranker", 0.3), candidate("bpr", 0.26)).model == "reranker"
 
 
 def test_a_worse_challenger_is_refused_and_the_reason_says_why() -> None:

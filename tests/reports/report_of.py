@@ -216,7 +216,7 @@ def report(**changes: Any) -> Report:
             )
             for row in board.rows if row.model in lists
         ],
-        "skipped": {"blend": "is not selected"},
+        "skipped": {"reranker": "is not selected"},
         "papers": paper_figures("anime", [
             PaperRow(
                 "003", "two_tower", "here", "mse_scaled", "all", 0.0646, 0.071, 0.12, None, None, "constant", 70, 30

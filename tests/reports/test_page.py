@@ -91,7 +91,7 @@ def test_the_leaderboard_has_intervals_the_champion_and_what_is_missing(path: Pa
         "constant – – 1.0432 1.0332 – 1.0532 – –",
     ]
     assert "embedding_mlp is not distinguishable from popularity." in page.text
-    assert "blend is not selected" in " ".join(page.text.split())
+    assert "reranker is not selected" in " ".join(page.text.split())
 
 
 def test_the_champion_is_the_published_model_also_if_another_is_first_on_the_leaderboard(tmp_path: Path) -> None:

@@ -284,6 +284,7 @@ MEASURED_ELSEWHERE = (
     Metric("mse_scaled", "MSE on [-1, 1]", Family.OTHER, False, "", "MSE of ratings mapped from the scale to [-1, 1]"),
     Metric("cross_entropy", "Cross-entropy", Family.OTHER, False, "nats", "of the next item of a sequence"),
     Metric("log_loss", "Log loss", Family.OTHER, False, "nats", "of likes, for the importance of inputs"),
+    Metric("ndcg_loss", "NDCG loss", Family.OTHER, False, "", "1 − NDCG@100, for the importance of features"),
 )
 """Metrics of papers and of the importance of inputs: labelled here, computed there."""
 

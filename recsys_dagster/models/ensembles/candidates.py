@@ -1,15 +1,15 @@
-"""Choose the items that a blend ranks again, and compute their features.
+"""Choose the items that a re-ranker ranks again, and compute their features.
 
 For each member an item has two values: −log2(1 + rank), and its score, standardised over the items that the user lacks.
-Each is used alone, times the logarithm of the user's number of items, and times that of the item's popularity. In
-addition there are the popularity of the item, and how well its genres, kind and year match the user's items
-(`Trait.affinity`), each alone and times the logarithm of the user's number of items; and the strongest weights of EASE
-from single items of the history to the item (`ItemWeights`).
+For each member that knows weights between items there are, besides, the strongest ones from single items of the history
+to the item (`ItemWeights`): a sum over the history hides whether one item says much or many say a little. In addition
+there are how well the genres, the kind and the year of the item match those of the history (`Trait.affinity`), and the
+logarithms of the number of the user's items and of the item's users.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,82 +22,65 @@ DEPTH = 1000
 """Ranks that are distinguished; a member gives all further items the same value."""
 FURTHEST = -np.log2(DEPTH + 2)
 """−log2(1 + rank) of an item that is not among a member's first ranks."""
-CANDIDATES = 200
+CANDIDATES = 100
 """Number of first items of each member that are ranked again; all other items come after them."""
 CENTRE = 4.0
 """Subtracted from logarithms of counts, so that they vary around zero: e⁴ is 55."""
-MEMBER_FEATURES = ("rank", "rank × activity", "rank × popularity", "score", "score × activity", "score × popularity")
-"""Features of an item for each member, in the order of the columns."""
-HISTORY_FEATURES = ("strongest weight", "three strongest weights")
-"""Features of an item that depend on single items of the history: the last ones of `ITEM_FEATURES`."""
-ITEM_FEATURES = (
-    *("popularity", "popularity × activity"),
-    *("genres", "genres × activity", "kind", "kind × activity", "year", "year × activity"),
-    *HISTORY_FEATURES,
-)
-"""Features of an item that do not depend on a member; their columns follow those of all members."""
+TRAITS = ("genres", "kind", "year")
+"""What the traits of an item describe, in the order of `traits_of`."""
+CONTENT, HISTORY, POPULARITY = "genres, kind and year", "single items of the history", "popularity"
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A weight for each feature of an item.
+class Feature(NamedTuple):
+    """A feature of a candidate: its name, and the group whose worth is measured as a whole."""
 
-    Attributes:
-        members: (n_members, len(MEMBER_FEATURES)) float32.
-        item: (len(ITEM_FEATURES),) float32.
+    name: str
+    group: str
+
+
+def features_of(members: Sequence[str], with_weights: Sequence[str]) -> tuple[Feature, ...]:
+    """Return the features of a candidate, in the order of their columns.
+
+    Args:
+        members: names of the members.
+        with_weights: names of those that have weights between items.
     """
-
-    members: NDArray[np.float32]
-    item: NDArray[np.float32]
-
-    @classmethod
-    def from_columns(cls, weights: NDArray[np.float32]) -> "Weights":
-        """Return the weights, given one for each column of the features."""
-        members = weights[: len(weights) - len(ITEM_FEATURES)].reshape(-1, len(MEMBER_FEATURES))
-        return cls(members, weights[len(weights) - len(ITEM_FEATURES) :])
-
-    @classmethod
-    def of_rank(cls, member: int, n_members: int) -> "Weights":
-        """Return the weights with which the candidates are ranked as a single member ranks them."""
-        members = np.zeros((n_members, len(MEMBER_FEATURES)), dtype=np.float32)
-        members[member, MEMBER_FEATURES.index("rank")] = 1
-        return cls(members, np.zeros(len(ITEM_FEATURES), dtype=np.float32))
-
-    @property
-    def columns(self) -> NDArray[np.float32]:
-        """A weight for each column of the features."""
-        return np.concatenate([self.members.ravel(), self.item])
-
-    @property
-    def used(self) -> NDArray[np.bool_]:
-        """(n_members,) whether any weight of the member is not zero."""
-        used: NDArray[np.bool_] = np.any(self.members, axis=1)
-        return used
+    return (
+        *(Feature(f"{value} by {name}", name) for name in members for value in ("rank", "score")),
+        *(
+            Feature(f"{value} of {name}", HISTORY)
+            for name in with_weights
+            for value in ("strongest weight", "three strongest weights")
+        ),
+        *(Feature(trait, CONTENT) for trait in TRAITS),
+        *(Feature(name, POPULARITY) for name in ("activity", "popularity")),
+    )
 
 
 @dataclass(frozen=True)
 class ItemWeights:
-    """What each item of a history says about each candidate, as EASE has learnt it.
+    """What each item of a history says about each candidate, as a member has learnt it.
 
     Attributes:
-        weights: (n_columns, n_columns) float32, from the item of the row to the item of the column.
+        weights: (n_columns, n_columns) float32, dense or CSR, from the item of the row to the item of the column.
         columns: (n_columns,) int32, the item of each column.
+        power: to which the strongest weights are raised: less than one if they are as skewed as counts.
     """
 
-    weights: NDArray[np.float32]
+    weights: NDArray[np.float32] | sp.csr_array
     columns: NDArray[np.int32]
+    power: float
 
     def features(
         self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], ...]:
-        """Return the (n,) `HISTORY_FEATURES` of candidates; see `candidates_of` and `Candidates`.
+        """Return the (n,) strongest weight, and the mean of the three strongest; a weight below zero counts as zero.
 
-        They are square roots, of the maximum and of the mean of the top three weights, where a weight below zero counts
-        as zero: the weights are as skewed as counts.
+        The arguments are those of `strongest_weights`.
         """
         from recsys_dagster.models.kernels.history_weights import strongest_weights
 
-        maximum, mean = np.sqrt(strongest_weights(history, self.weights, self.columns, rows, items)).T
+        maximum, mean = strongest_weights(history, self.weights, self.columns, rows, items).T ** np.float32(self.power)
         return maximum, mean
 
 
@@ -108,13 +91,16 @@ class Candidates:
     Attributes:
         rows: (n,) the user of each candidate, ascending.
         items: (n,) the item of each candidate, ascending for each user.
-        features: (n, n_members · len(MEMBER_FEATURES) + len(ITEM_FEATURES)) float32.
+        features: (n, n_features) float32, in the order of `features_of`.
+        conditions: (n, 3) float32, one, the activity of the user and the popularity of the item: what the weight of a
+            feature may depend on.
         nearest: (n_users, n_items) float32, the largest −log2(1 + rank) of every item over all members.
     """
 
     rows: NDArray[np.int64]
     items: NDArray[np.int64]
     features: NDArray[np.float32]
+    conditions: NDArray[np.float32]
     nearest: NDArray[np.float32]
 
 
@@ -123,7 +109,7 @@ def candidates_of(
     exclude: sp.csr_array,
     popularity: NDArray[np.float32],
     traits: Sequence[Trait],
-    item_weights: ItemWeights | None,
+    item_weights: Sequence[ItemWeights],
 ) -> Candidates:
     """Return the candidates of users, with their features.
 
@@ -132,7 +118,7 @@ def candidates_of(
         exclude: (n_users, n_items) CSR of the items that the users have, which are not ranked.
         popularity: (n_items,) number of training pairs of each item; an item without any is not ranked.
         traits: genres, kind and year of the items.
-        item_weights: what items of the history say about others; None: the features of the history are zero.
+        item_weights: for each member that knows it, what items of the history say about others.
     """
     trained = popularity > 0
     ranked = np.broadcast_to(trained, exclude.shape).copy()
@@ -144,16 +130,13 @@ def candidates_of(
     log_popularity = log_counts(popularity)[items]
     columns = []
     for close, member in zip(closeness, scores, strict=True):
-        for values in (close, standardised(member, ranked)):
-            value = values[rows, items]
-            columns += [value, value * activity, value * log_popularity]
-    for value in (log_popularity, *(trait.affinity(exclude, popularity)[rows, items] for trait in traits)):
-        columns += [value, value * activity]
-    if item_weights is None:
-        columns += [np.zeros(len(rows), np.float32)] * len(HISTORY_FEATURES)
-    else:
-        columns += item_weights.features(exclude, rows, items)
-    return Candidates(rows, items, np.stack(columns, axis=1), nearest)
+        columns += [close[rows, items], standardised(member, ranked)[rows, items]]
+    for weights in item_weights:
+        columns += weights.features(exclude, rows, items)
+    columns += [trait.affinity(exclude, popularity)[rows, items] for trait in traits]
+    conditions = np.stack([np.ones_like(activity), activity, log_popularity], axis=1)
+    features = np.stack([*columns, activity, log_popularity], axis=1)
+    return Candidates(rows, items, features, conditions, nearest)
 
 
 def closeness_of(scores: NDArray[np.float32], exclude: sp.csr_array, trained: NDArray[np.bool_]) -> NDArray[np.float32]:

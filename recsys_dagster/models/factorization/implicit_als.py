@@ -56,6 +56,7 @@ class ImplicitAls(FoldInPositivesModel):
     kinds = ("implicit",)
     params_type = ImplicitAlsParams
     params: ImplicitAlsParams
+    presets: ClassVar = {"small": ImplicitAlsParams(factors=64)}
 
     penalty_: float
     user_factors_: NDArray[np.float32]

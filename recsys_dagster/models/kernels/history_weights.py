@@ -15,7 +15,7 @@ STRONGEST = 3
 
 def strongest_weights(
     histories: sp.csr_array,
-    weights: NDArray[np.float32],
+    weights: NDArray[np.float32] | sp.csr_array,
     columns: NDArray[np.int32],
     rows: NDArray[np.int64],
     items: NDArray[np.int64],
@@ -26,10 +26,10 @@ def strongest_weights(
 
     Args:
         histories: (n_users, n_items) CSR.
-        weights: (n_columns, n_columns), from the item of the row to the item of the column.
+        weights: (n_columns, n_columns), from the item of the row to the item of the column; dense, or CSR.
         columns: (n_columns,) the item of each column.
         rows: (n,) the user of each candidate, ascending.
-        items: (n,) the candidates.
+        items: (n,) the candidates, ascending for each user.
 
     Returns:
         (n, 2) float32.
@@ -38,7 +38,12 @@ def strongest_weights(
     column_of[columns] = np.arange(len(columns))
     starts = np.searchsorted(rows, np.arange(histories.shape[0] + 1))
     top = np.zeros((len(rows), STRONGEST), np.float32)
-    _strongest(histories.indptr, column_of[histories.indices], weights, starts, column_of[items], top)
+    known, candidates = column_of[histories.indices], column_of[items]
+    if isinstance(weights, np.ndarray):
+        _strongest(histories.indptr, known, weights, starts, candidates, top)
+    else:
+        parts = weights.indptr, weights.indices, weights.data
+        _strongest_of_sparse(histories.indptr, known, *parts, starts, candidates, top)
     return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
 
 
@@ -52,6 +57,23 @@ def _strongest(indptr: Any, known: Any, weights: Any, starts: Any, candidates: A
             for place in range(starts[user], starts[user + 1]):
                 if candidates[place] >= 0:
                     _insert(top[place], row[candidates[place]])
+
+
+@compiled(parallel=True)
+def _strongest_of_sparse(
+    indptr: Any, known: Any, pointers: Any, targets: Any, values: Any, starts: Any, candidates: Any, top: Any
+) -> None:
+    for user in numba.prange(len(starts) - 1):
+        place_of = np.full(len(pointers) - 1, -1, np.int64)
+        for place in range(starts[user], starts[user + 1]):
+            if candidates[place] >= 0:
+                place_of[candidates[place]] = place
+        for entry in range(indptr[user], indptr[user + 1]):
+            if known[entry] < 0:
+                continue
+            for at in range(pointers[known[entry]], pointers[known[entry] + 1]):
+                if place_of[targets[at]] >= 0:
+                    _insert(top[place_of[targets[at]]], values[at])
 
 
 @compiled()

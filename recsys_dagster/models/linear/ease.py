@@ -88,7 +88,6 @@ class Ease(FoldInPositivesModel):
     params: EaseParams
     presets: ClassVar = {
         "steck_2019": EaseParams(regularisation=500, dropout=0, activity_power=0, popularity_power=0, feature_weight=0),
-        "smooth": EaseParams(regularisation=400),
     }
 
     positives_: sp.csr_array
