@@ -9,7 +9,19 @@ from benchmarks import results_page, scaling
 from benchmarks.measurement import FOLDER
 from benchmarks.sizes import SIZES
 
-AREAS = ("generate", "ingest", "declared", "features", "training", "recommend", "evaluation", "scaling", "pipeline")
+AREAS = (
+    "generate",
+    "ingest",
+    "declared",
+    "features",
+    "training",
+    "recommend",
+    "serving",
+    "serving_load",
+    "evaluation",
+    "scaling",
+    "pipeline",
+)
 _HERE = Path(__file__).parent
 
 

@@ -20,6 +20,7 @@ class Size:
         curve: ratings at each point of the scaling curves.
         training: ratings that the network is trained on.
         listed_users, listed_items: users that get a list, and items that are ranked.
+        served_users, served_items: users and items of the lists that the service answers with.
         evaluated_users: users whose lists are evaluated.
         pipeline: ids of the datasets that go through the whole pipeline.
     """
@@ -33,6 +34,8 @@ class Size:
     training: int
     listed_users: int
     listed_items: int
+    served_users: int
+    served_items: int
     evaluated_users: int
     pipeline: tuple[str, ...]
 
@@ -50,6 +53,8 @@ SIZES = {
             training=500_000,
             listed_users=10_000,
             listed_items=10_000,
+            served_users=20_000,
+            served_items=5_000,
             evaluated_users=5_000,
             pipeline=(),
         ),
@@ -63,6 +68,8 @@ SIZES = {
             training=5_000_000,
             listed_users=138_493,
             listed_items=26_744,
+            served_users=310_059,
+            served_items=17_562,
             evaluated_users=100_000,
             pipeline=("sample-movie-full", "sample-anime-full"),
         ),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.models.explaining import REASONS
 from recsys_dagster.serving.item_finder import normalise
 from recsys_dagster.serving.service.problems import ProblemError
 from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
@@ -84,8 +85,10 @@ def list_answer(
         facts: what else is known of each entry, as the inside of a JSON object with a comma before it; None: nothing.
     """
     entries = [
-        b'{"rank":%d,%b%b}' % (rank, snapshot.fields(item), fact)
-        for rank, (item, fact) in enumerate(zip(items.tolist(), facts or repeat(b""), strict=False), 1)
+        b'{"rank":%d,%b%b}' % (rank, fields, fact)
+        for rank, (fields, fact) in enumerate(
+            zip(snapshot.fields.at(items.tolist()), facts or repeat(b""), strict=False), 1
+        )
     ]
     return _with_list(head, "recommendations", entries)
 
@@ -97,18 +100,18 @@ def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
 
 def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
     """Return the score, the predicted rating and the reasons of published entries as facts."""
+    reasons = snapshot.because.take(rows, axis=0)
+    names = snapshot.names.at(reasons.ravel().tolist())
     facts = []
-    for score, rating, reasons in zip(
-        snapshot.lists.scores.take(rows).tolist(),
-        snapshot.ratings.take(rows).tolist(),
-        snapshot.because.take(rows, axis=0).tolist(),
-        strict=True,
+    for place, (score, rating) in enumerate(
+        zip(snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows).tolist(), strict=True)
     ):
         fact = b',"score":%.7g' % score
-        if not math.isnan(rating):
+        if rating == rating:  # else it is NaN, as there is no rating model
             fact += b',"rating":%.4g' % rating
-        if reasons[0] >= 0:
-            fact += b',"because":[%b]' % b",".join([snapshot.name(item) for item in reasons if item >= 0])
+        because = names[place * REASONS : (place + 1) * REASONS]
+        if because[0]:
+            fact += b',"because":[%b]' % b",".join(filter(None, because))
         facts.append(fact)
     return facts
 
@@ -137,7 +140,7 @@ def items_answer(
         name: of the list.
     """
     further = [b""] * len(items) if extras is None else [b"," + extra for extra in extras]
-    entries = [b"{%b%b}" % (snapshot.fields(item), extra) for item, extra in zip(items, further, strict=True)]
+    entries = [b"{%b%b}" % (fields, extra) for fields, extra in zip(snapshot.fields.at(items), further, strict=True)]
     return _with_list(head, name, entries)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import FileResponse
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from recsys_dagster.runtime.layout import Layout
@@ -52,7 +53,6 @@ MAX_CLOCK_ERROR = timedelta(minutes=5)
 """How far the clock of a client may be ahead; the time of such an event is that of its arrival."""
 _EXPLORE = Path(__file__).parent / "explore"
 _ROUTE = "route"
-_LOOK_UP = "/v1/{domain}/users/{user_id:path}/recommendations"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 Year = Annotated[int | None, Query(ge=0, le=9999)]
 Number = Annotated[int, Query(ge=1, le=MAX_N, description="Length of the list.")]
@@ -159,8 +159,9 @@ class _Endpoints:
                     response_class=Response,
                     openapi_extra={"parameters": parameters(path, query)} if query else None,
                 )
-        # The first route that matches answers, and look-ups are by far the most frequent.
-        app.router.routes.sort(key=lambda route: getattr(route, "path", "") != _LOOK_UP)
+                if query:
+                    # It is matched before FastAPI's, which is on the OpenAPI page and would look for arguments.
+                    app.router.routes.insert(0, Route(path, getattr(self, name), methods=[method]))
 
     @endpoint("GET", "/v1/domains")
     async def domains(self) -> Response:
@@ -184,7 +185,7 @@ class _Endpoints:
         ]
         return Response(json.dumps({"domains": listed}, ensure_ascii=False), media_type=JSON)
 
-    @endpoint("GET", _LOOK_UP, ListQuery)
+    @endpoint("GET", "/v1/{domain}/users/{user_id:path}/recommendations", ListQuery)
     async def user_recommendations(self, request: Request) -> Response:
         """The published list of a user. An unknown user gets the most popular items, and `fallback` says so."""
         query = read_query(ListQuery, request)

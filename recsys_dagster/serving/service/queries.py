@@ -25,7 +25,9 @@ class ListQuery(BaseModel):
     kind: str | None = Field(None, description="Items of this kind only, in any case of letters.")
     genre: str | None = Field(None, description="Items of this genre only, in any case of letters.")
     year_from: int | None = Field(None, ge=0, le=9999, description="Items of this year or later only.")
-    exclude: Annotated[list[str], Field(max_length=MAX_EXCLUDED)] = Field([], description="Ids that are not listed.")
+    exclude: Annotated[list[str], Field(max_length=MAX_EXCLUDED)] = Field(
+        default_factory=list, description="Ids that are not listed."
+    )
     include_adult: bool = Field(False, description="Whether items for adults may be listed.")
     diversity: float | None = Field(None, ge=0, le=1, description="How much it counts beside the score; 0: not at all.")
     calibration: float | None = Field(None, ge=0, le=1, description="Likewise.")

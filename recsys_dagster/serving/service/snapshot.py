@@ -90,8 +90,10 @@ class Texts:
         # Plain numbers: indexing an array makes an object of its own each time.
         self._offsets: list[int] = np.load(folder / f"{name}_offsets.npy").tolist()
 
-    def __getitem__(self, position: int) -> bytes:
-        return self._bytes[self._offsets[position] : self._offsets[position + 1]]
+    def at(self, positions: Sequence[int]) -> list[bytes]:
+        """Return the texts at several positions; that at -1 is empty."""
+        content, offsets = self._bytes, self._offsets
+        return [content[offsets[position] : offsets[position + 1]] for position in positions]
 
     @staticmethod
     def write(folder: Path, name: str, texts: Sequence[bytes]) -> None:
@@ -122,6 +124,8 @@ class Snapshot:
         rarity: (n_users,) float32 mean −log₂ of the share of all interactions that the items of a history have.
         popular: the items by number of interactions, one list for each of `popular_days`.
         popular_days: days before the last interaction that are counted; 0 for all time.
+        fields: the fields of each item as the inside of a JSON object, without braces.
+        names: the id and the title of each item as a JSON object.
         model_items: (n_model_items,) int32 position of the item of each index of the models.
     """
 
@@ -143,7 +147,7 @@ class Snapshot:
         self.genres, self.model_items = self._map("genres"), self._map("model_items")
         self.popular, self.popular_days = self._lists("popular"), tuple(meta["popular_days"])
         self.rules = ItemRules.none(sp.csr_array(self.genres, dtype=np.float32))
-        self._fields, self._names = Texts(folder, "fields"), Texts(folder, "names")
+        self.fields, self.names = Texts(folder, "fields"), Texts(folder, "names")
 
     @cached_property
     def finder(self) -> ItemFinder:
@@ -166,18 +170,11 @@ class Snapshot:
         index[self.model_items] = np.arange(len(self.model_items), dtype=np.int32)
         return index
 
-    def fields(self, item: int) -> bytes:
-        """Return the fields of an item as the inside of a JSON object, without braces."""
-        return self._fields[item]
-
     def item(self, item: int) -> dict[str, Any]:
         """Return the fields of an item."""
-        fields: dict[str, Any] = json.loads(b"{" + self.fields(item) + b"}")
+        (text,) = self.fields.at([item])
+        fields: dict[str, Any] = json.loads(b"{" + text + b"}")
         return fields
-
-    def name(self, item: int) -> bytes:
-        """Return the id and the title of an item as a JSON object."""
-        return self._names[item]
 
     def _lists(self, name: str) -> Lists:
         return Lists(*(self._map(f"{name}_{part}") for part in ("offsets", "items", "scores")))
