@@ -10,6 +10,7 @@ import duckdb
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from running_service import serving_process
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -47,6 +48,17 @@ def test_an_application_reads_the_published_lists_with_duckdb_alone(home: Path) 
     assert [line.split()[0] for line in lines] == [str(rank) for rank in range(1, 11)]
     imports = [line for line in program.read_text(encoding="utf-8").splitlines() if line.startswith(("import", "from"))]
     assert imports == ["import sys", "import duckdb"]
+
+
+def test_an_application_asks_the_service_and_reports_a_click(home: Path) -> None:
+    program = EXAMPLES / "client.py"
+    with serving_process(home, RECSYS_FEEDBACK="on") as (_, url):
+        *items, stored = run(sys.executable, str(program), url, "movie", "42", home=home).splitlines()
+    assert [line.split()[0] for line in items] == ["1", "2", "3", "4", "5"]
+    assert stored == "{'stored': True}"
+    (spool,) = (home / "feedback" / "movie").glob("events-*.jsonl")
+    assert json.loads(spool.read_text(encoding="utf-8"))["event"] == "click"
+    assert len(program.read_text(encoding="utf-8").splitlines()) <= 21
 
 
 def test_models_are_compared_on_a_split_made_with_pandas(home: Path, tmp_path: Path) -> None:

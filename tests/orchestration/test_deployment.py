@@ -4,9 +4,11 @@ import re
 import tomllib
 from typing import Any
 
+import typer.testing
 import yaml
 from services import BIN, DEPLOY, OURS, ROOT, image_variables
 
+from recsys_dagster.cli.main import app
 from recsys_dagster.orchestration.instance import CONFIG
 from recsys_dagster.settings import Settings
 
@@ -14,9 +16,9 @@ FIXED = {"RECSYS_HOME": "/data/recsys"}
 """What the volumes decide, and no setting may."""
 
 
-def test_the_compose_file_has_the_four_services_and_each_runs_a_program_that_is_there(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"postgres", *OURS}
-    for name in OURS:
+def test_the_compose_file_has_the_services_and_each_runs_a_program_that_is_there(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"postgres", "serve", *OURS}
+    for name in (*OURS, "serve"):
         service = compose["services"][name]
         for program in (service["command"][0], service["healthcheck"]["test"][1]):
             assert (BIN / program).exists(), program
@@ -49,13 +51,13 @@ def test_every_setting_that_the_compose_file_names_exists_and_its_own_choices_ar
     own = set(re.findall(r"\$\{([A-Z_]+)", text)) - known
     assert own == {
         "ARCHIVES_FOLDER", "CODE_MEMORY", "DAEMON_MEMORY", "DAGSTER_POSTGRES_PASSWORD", "POSTGRES_IMAGE",
-        "POSTGRES_MEMORY", "STOP_GRACE_PERIOD", "WEBSERVER_MEMORY",
+        "POSTGRES_MEMORY", "SERVE_MEMORY", "SERVE_PORT", "SERVE_WORKERS", "STOP_GRACE_PERIOD", "WEBSERVER_MEMORY",
     }  # fmt: skip
 
 
 def test_nothing_is_published_beyond_this_machine_and_no_password_is_written_down(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert ports == ["127.0.0.1:3000:3000"]
+    assert ports == ["127.0.0.1:3000:3000", "127.0.0.1:${SERVE_PORT:-8000}:8000"]
     assert "PASSWORD:?" in compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"]
 
 
@@ -69,6 +71,17 @@ def test_no_service_can_do_more_than_it_has_to(compose: dict[str, Any]) -> None:
         assert {"mem_limit", "stop_grace_period", "healthcheck"} <= service.keys(), name
     mounts = {name: [mount for mount in compose["services"][name]["volumes"] if "/data" in mount] for name in OURS}
     assert mounts == {"code": ["data:/data"], "webserver": ["data:/data:ro"], "daemon": ["data:/data:ro"]}
+    assert compose["services"]["serve"]["volumes"] == ["data:/data:ro", "cache:/cache"]
+
+
+def test_the_http_service_asks_for_a_token_and_answers_whatever_the_others_do(compose: dict[str, Any]) -> None:
+    serve = compose["services"]["serve"]
+    assert serve["environment"]["RECSYS_SERVE_TOKEN"].startswith("${RECSYS_SERVE_TOKEN:?")
+    assert serve["environment"]["RECSYS_HOME"] == FIXED["RECSYS_HOME"]
+    assert "depends_on" not in serve
+    parsed = typer.testing.CliRunner().invoke(app, [*serve["command"][1:-1], "2", "--help"])
+    assert parsed.exit_code == 0
+    assert "/healthz" in serve["healthcheck"]["test"][-1]
 
 
 def test_a_service_starts_when_what_it_needs_is_healthy(compose: dict[str, Any]) -> None:
