@@ -202,8 +202,8 @@ class _Endpoints:
             items = snapshot.popular_items()
             history, scores = items[:0], -np.arange(len(items), dtype=np.float32)
         else:
-            start, stop = snapshot.lists.offsets[user : user + 2].tolist()
-            items, scores = snapshot.lists.items[start:stop], snapshot.lists.scores[start:stop]
+            start = int(snapshot.lists.offsets[user])
+            items, scores = snapshot.lists.of(user)
             history = snapshot.histories.of(user)[0]
         allowed = np.flatnonzero(filters.allow(snapshot, items))
         if balance is not None:  # a list that was balanced when it was made is not in the order of the scores

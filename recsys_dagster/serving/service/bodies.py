@@ -1,6 +1,7 @@
 """What clients send in the body of a request, with its bounds."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,7 +45,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Id
+    user_id: int | Annotated[str, Field(min_length=1, max_length=1000)]
     item_id: Id
     event: str = Field(min_length=1, max_length=32, pattern=r"^[a-z_]+$")
     list_id: str | None = Field(None, max_length=32, pattern=r"^[0-9a-f]+$")

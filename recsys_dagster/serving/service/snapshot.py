@@ -67,18 +67,18 @@ class Lists:
 
     Attributes:
         offsets: (n + 1,) int64; the list of owner i is from offsets[i] to offsets[i + 1].
-        items: int32 positions of the items, best first.
+        items: positions of the items, best first; int16 where that suffices, else int32.
         scores: float32 score of each.
     """
 
     offsets: NDArray[np.int64]
-    items: NDArray[np.int32]
+    items: NDArray[np.int16 | np.int32]
     scores: NDArray[np.float32]
 
     def of(self, owner: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the item positions and the scores of one list."""
+        """Return the (k,) int32 item positions and the (k,) float32 scores of one list."""
         start, stop = self.offsets[owner], self.offsets[owner + 1]
-        return self.items[start:stop], self.scores[start:stop]
+        return self.items[start:stop].astype(np.int32), self.scores[start:stop]
 
 
 class Texts:
@@ -117,7 +117,7 @@ class Snapshot:
         genres: (n_items, n_genres) bool.
         rules: of the domain, for the items; `Publications` replaces them when they change.
         ratings: (n_recommendations,) float32 predicted rating of each entry of `lists`; NaN without a rating model.
-        because: (n_recommendations, REASONS) int32 items that each entry of `lists` is recommended for; -1 for none.
+        because: (n_recommendations, REASONS) positions of the items that each entry of `lists` is for; -1 for none.
         similar: the similar items of each item.
         histories: the latest items of each user; the scores are their ratings, NaN without one.
         times: int64 seconds since 1970 of each entry of `histories`; the smallest int64 where it is unknown.

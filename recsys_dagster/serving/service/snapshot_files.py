@@ -1,9 +1,10 @@
 """Read a published file into the arrays that a snapshot maps."""
 
+import contextlib
 import json
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot, Texts
 
 _ROWS_PER_BATCH = 2**20
 _BUILD_SECONDS = 600
-_MEMORY_LIMIT = "512MB"
+_MEMORY_LIMIT = "256MB"
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
 _SIMILAR = "SELECT item_id, similar_id, score FROM similar_items ORDER BY item_id, rank"
@@ -104,9 +105,7 @@ def _write(path: Path, folder: Path) -> None:
         meta["popular_days"] = days.column(0).to_pylist()
         _write_lists(connection, folder, "popular", _POPULAR, days.column(0).combine_chunks(), item_ids)
         _write_lists(connection, folder, "histories", _HISTORIES, users, item_ids)
-        ratings = connection.sql("SELECT rating FROM recommendations").to_arrow_table().column(0)
-        _save(folder, ratings=ratings.fill_null(np.nan).to_numpy())
-        _write_reasons(connection, folder, item_ids)
+        _write_list_facts(connection, folder, item_ids)
         _write_history_facts(connection, folder)
         meta |= _write_items(folder, items)
         _write_model_items(connection, folder, item_ids)
@@ -128,36 +127,39 @@ def _write_lists(
         owners, items: all ids.
     """
     rows = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
-    listed = np.lib.format.open_memmap(folder / f"{name}_items.npy", "w+", np.int32, (rows,))
-    scores = np.lib.format.open_memmap(folder / f"{name}_scores.npy", "w+", np.float32, (rows,))
     lengths = np.zeros(len(owners) + 1, np.int64)
-    place = last = 0
-    for batch in connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH):
-        stop = place + len(batch)
-        who = _places(batch.column(0), owners)
-        if len(who) and (who[0] < last or (np.diff(who) < 0).any()):
-            raise RecsysError("the published tables are not in the order of their ids; publish again")
-        last = who[-1] if len(who) else last
-        lengths[1:] += np.bincount(who, minlength=len(owners))
-        listed[place:stop] = _places(batch.column(1), items)
-        scores[place:stop] = batch.column(2).cast(pa.float32()).fill_null(np.nan).to_numpy()
-        place = stop
+    last = 0
+    with (
+        _written(folder / f"{name}_items.npy", _position_type(items), (rows,)) as write_items,
+        _written(folder / f"{name}_scores.npy", np.float32, (rows,)) as write_scores,
+    ):
+        for batch in connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH):
+            who = _places(batch.column(0), owners)
+            if len(who) and (who[0] < last or (np.diff(who) < 0).any()):
+                raise RecsysError("the published tables are not in the order of their ids; publish again")
+            last = who[-1] if len(who) else last
+            lengths[1:] += np.bincount(who, minlength=len(owners))
+            write_items(_places(batch.column(1), items))
+            write_scores(_floats(batch.column(2)))
     _save(folder, **{f"{name}_offsets": np.cumsum(lengths)})
 
 
-def _write_reasons(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
-    """Write the items that each recommendation is made for."""
+def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+    """Write the predicted rating of each recommendation, and the items that it is made for."""
     rows = connection.execute("SELECT count(*) FROM recommendations").fetchall()[0][0]
-    reasons = np.lib.format.open_memmap(folder / "because.npy", "w+", np.int32, (rows, REASONS))
-    reasons[:] = -1
-    place = 0
-    for batch in connection.sql("SELECT because FROM recommendations").to_arrow_reader(_ROWS_PER_BATCH):
-        lists = batch.column(0)
-        parents = pc.list_parent_indices(lists).to_numpy()
-        # The place of each value in its own list.
-        within = np.arange(len(parents)) - np.searchsorted(parents, parents)
-        reasons[place + parents, within] = _places(lists.flatten(), items)
-        place += len(batch)
+    with (
+        _written(folder / "ratings.npy", np.float32, (rows,)) as write_ratings,
+        _written(folder / "because.npy", _position_type(items), (rows, REASONS)) as write_reasons,
+    ):
+        for batch in connection.sql("SELECT rating, because FROM recommendations").to_arrow_reader(_ROWS_PER_BATCH):
+            write_ratings(_floats(batch.column(0)))
+            lists = batch.column(1)
+            reasons = np.full((len(batch), REASONS), -1, np.int32)
+            parents = pc.list_parent_indices(lists).to_numpy()
+            # The place of each value in its own list.
+            within = np.arange(len(parents)) - np.searchsorted(parents, parents)
+            reasons[parents, within] = _places(lists.flatten(), items)
+            write_reasons(reasons)
 
 
 def _write_history_facts(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -195,6 +197,29 @@ def _write_model_items(connection: duckdb.DuckDBPyConnection, folder: Path, item
     """Write the position of the item of each index of the models."""
     index = connection.sql("SELECT item_id FROM item_index ORDER BY item_idx").to_arrow_table().column(0)
     _save(folder, model_items=_places(index.combine_chunks(), items))
+
+
+@contextlib.contextmanager
+def _written(path: Path, dtype: type, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Give a function that appends rows to an array in a file.
+
+    Rows that were written are not memory of this process, as those of a mapped array would be.
+    """
+    with path.open("wb") as file:
+        descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+        yield lambda rows: rows.astype(dtype, copy=False).tofile(file)
+
+
+def _position_type(items: pa.Array) -> type:
+    """Return the smallest type for positions of items and -1; the lists of all users are most of a snapshot."""
+    return np.int16 if len(items) < 2**15 else np.int32
+
+
+def _floats(values: pa.Array) -> NDArray[np.float32]:
+    """Return float32 values, NaN for NULL."""
+    floats: NDArray[np.float32] = values.cast(pa.float32()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return floats
 
 
 def _places(values: pa.Array, known: pa.Array) -> NDArray[np.int32]:

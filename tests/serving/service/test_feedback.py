@@ -46,6 +46,7 @@ def test_feedback_is_off_unless_it_is_asked_for(serve: Serve, home: Path) -> Non
         (CLICK | {"time": "yesterday"}, 422),
         (CLICK | {"time": "2999-01-01T00:00:00Z"}, 422),
         (CLICK | {"user_id": "bob"}, 422),
+        (CLICK | {"user_id": ""}, 422),
         (CLICK | {"rating": 11}, 422),
         ({"user_id": 7}, 422),
     ],
