@@ -14,6 +14,7 @@ LIBRARIES = {
     "sklearn": "scikit-learn",
     "numba": "numba",
     "implicit": "implicit",
+    "lightgbm": "lightgbm",
     "myfm": "myfm",
     "keras": "keras",
     "tensorflow": "tensorflow",
