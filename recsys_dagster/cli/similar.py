@@ -23,13 +23,14 @@ def similar(
     [dim]recsys similar --domain movie Heat[/dim]
     """
     settings = read_settings()
-    path = Layout(settings.home).published(get_domain(domain, settings).name)
+    layout, name = Layout(settings.home), get_domain(domain, settings).name
     from recsys_dagster.serving.item_finder import ItemFinder
     from recsys_dagster.serving.lookup import PublishedFile
+    from recsys_dagster.serving.rules import read_rules
 
-    with PublishedFile(path) as published:
+    with PublishedFile(layout.published(name)) as published:
         item = ItemFinder(published.named_items()).find(title)
-        found = published.similar(item.item_id, n)
+        found = published.similar(item.item_id, n, read_rules(layout.rules(name)))
     if not found:
         typer.echo(f"Nothing is known to be similar to {item.label}.")
         return

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -61,6 +62,11 @@ class ItemRules:
         no_groups = sp.csr_array((genres.shape[0], 0), dtype=np.float32)
         return cls(np.ones(genres.shape[0], np.bool_), genres, Capped(no_groups, np.empty(0, np.int64)), Balance())
 
+    @cached_property
+    def _genre_shares(self) -> sp.csr_array:
+        """p(g | item), which the requests to a service share."""
+        return shares_of_items(self.genres)
+
     def require_genres(self) -> None:
         """Raise UsageError if no item has genres, by which lists could be balanced."""
         if not self.genres.nnz:
@@ -96,7 +102,7 @@ class ItemRules:
             return take(np.arange(n_lists), n)
         balance = self.balance if balance is None else balance
         is_compared = histories is not None and balance.calibration > 0
-        tastes = genre_shares(histories, shares_of_items(self.genres)) if is_compared else None
+        tastes = genre_shares(histories, self._genre_shares) if is_compared else None
         return fill_lists(take, n_lists, n, self.genres, balance, self.caps, tastes)
 
 

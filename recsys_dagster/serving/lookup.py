@@ -1,6 +1,7 @@
 """Look up recommendations, their provenance and the leaderboard in a published file."""
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from recsys_dagster.serving.filters import ItemFilter
 from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.serving.recommendation import Id, Reason, Recommendation, recommendation
+from recsys_dagster.serving.rules import NO_RULES, Rules, today
 from recsys_dagster.warehouse.origin import IdType
 
 if TYPE_CHECKING:
@@ -289,20 +291,30 @@ class PublishedFile:
         self.check_user(text if number is None else number)
         return text if number is None else number
 
-    def similar(self, item_id: Id, n: int) -> list[tuple[NamedItem, float]]:
-        """Return the n items that most resemble an item, the most similar first, each with its similarity."""
+    def similar(self, item_id: Id, n: int, rules: Rules = NO_RULES) -> list[tuple[NamedItem, float]]:
+        """Return the n items that most resemble an item, the most similar first, each with its similarity.
+
+        Args:
+            item_id: id in the source.
+            n: largest number of items.
+            rules: of the domain; what they forbid today is left out.
+        """
         rows = self._rows(
             f"""
-            SELECT items.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, pairs.score
+            SELECT
+                items.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year,
+                pairs.score, items.genres, items.is_adult
             FROM similar_items AS pairs
             JOIN items ON items.item_id = pairs.similar_id
             WHERE pairs.item_id = $item_id
             ORDER BY pairs.rank
-            LIMIT $n
             """,
-            {"item_id": item_id, "n": n},
+            {"item_id": item_id},
         )
-        return [(NamedItem(**row), score) for row in rows for score in [row.pop("score")]]
+        looked_at = [{name: row.pop(name) for name in ("score", "genres", "is_adult")} | row for row in rows]
+        allowed = [rules.forbids(one, today()) is None for one in looked_at]
+        pairs = [(NamedItem(**row), one["score"]) for row, one in zip(rows, looked_at, strict=True)]
+        return list(itertools.compress(pairs, allowed))[:n]
 
     def indexed_items(self) -> list[dict[str, Any]]:
         """Return what rules look at of each item, by the index of the item in the run's models."""

@@ -14,7 +14,7 @@ from recsys_dagster.serving.cold_start import recommend_by_ratings
 from recsys_dagster.serving.filters import ItemFilter
 from recsys_dagster.serving.lookup import PublishedFile
 from recsys_dagster.serving.on_demand import recommend_by_models, recommend_to_user
-from recsys_dagster.serving.rules import Balance
+from recsys_dagster.serving.rules import Balance, Never, read_rules
 from recsys_dagster.settings import Settings
 
 LENGTH = 20
@@ -127,6 +127,12 @@ def test_lists_on_request_follow_the_rules_at_once_and_take_filters_and_a_balanc
         of_genre = recommend_by_ratings(published, store, ["#1=5"], 5, wanted=ItemFilter(genre="Comedy"))
         assert [item.rank for item in of_genre.recommendations] == [1, 2, 3, 4, 5]
         assert all("Comedy" in genres[item.item_id] for item in of_genre.recommendations)
+
+        (neighbour, _), *_ = published.similar(plain.recommendations[0].item_id, 5)
+        ruled = read_rules(layout.rules("movie")).model_copy(update={"never": Never(items=[str(neighbour.item_id)])})
+        shown = [item for item, _ in published.similar(plain.recommendations[0].item_id, 5, ruled)]
+        assert len(shown) == 5
+        assert neighbour not in shown
 
         layout.rules("movie").unlink()
         assert recommend_to_user(home.run, published, user, 10, balance=Balance()) == plain

@@ -18,7 +18,6 @@ from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
 from recsys_dagster.lifecycle.waiting import approve, find_waiting, reject, require_waiting
 from recsys_dagster.model_store.decisions import read_rejections
-from recsys_dagster.orchestration.run import run_domains
 from recsys_dagster.reports.collect import collect_report
 from recsys_dagster.reports.page import write_report
 from recsys_dagster.settings import Settings
@@ -263,15 +262,17 @@ def test_an_automatic_run_publishes_and_removes_lists_that_wait(home: Retraining
 
 
 def test_the_first_lists_wait_too_and_the_command_says_so_with_an_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(home=tmp_path / "home", models=("popularity",), promotion="manual", _env_file=None)
-    result = run_domains(settings, ["movie"])
-    assert result.failures == []
-    assert result.waiting == [
-        "movie: the lists of popularity wait for approval; look at them with `recsys review --domain movie`"
-    ] or result.waiting[0].startswith("movie: the lists of user_item_bias wait")
     home = Retraining(settings)
+    for name, value in {"HOME": str(settings.home), "MODELS": "popularity", "PROMOTION": "manual"}.items():
+        monkeypatch.setenv(f"RECSYS_{name}", value)
+    typed = Typed(capsys, "run", "--domain", "movie")
+    assert typed.code == 4
+    last = typed.err.splitlines()[-1]
+    assert last.startswith("recsys: movie: the lists of ")
+    assert last.endswith(" wait for approval; look at them with `recsys review --domain movie`")
     assert not home.run.layout.published("movie").exists()
     page = home.run.layout.report("movie").read_text(encoding="utf-8")
     assert "Lists that wait for approval" in page
