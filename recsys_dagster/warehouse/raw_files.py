@@ -73,7 +73,6 @@ def load_raw(
         file = manifest.files.get(source.name)
         if file is None:
             _create_empty(connection, source)
-            loaded.append(LoadedFile(source.name, 0, 0))
         else:
             loading = FileLoading(connection, scratch, source, file, table=table_name(source))
             loaded.append(loading.load(max_rejected))
