@@ -184,9 +184,13 @@ def test_a_paper_s_protocol_takes_the_paper_s_split_and_like_threshold(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--domain movie", "'--domain' and '--protocol' go together"),
-        ("--protocol random", "'--domain' and '--protocol' go together"),
-        ("--domain movie --protocol random --scale 1 5", "either '--domain' with '--protocol', or a split of your own"),
+        ("--domain movie", "'--protocol' goes together with '--domain' or '--dataset'"),
+        ("--protocol random", "'--protocol' goes together with '--domain' or '--dataset'"),
+        ("--domain movie --dataset ml-1m --protocol random", "either '--domain' or '--dataset'"),
+        (
+            "--domain movie --protocol random --scale 1 5",
+            "either '--domain' or '--dataset' with '--protocol', or a split of your own",
+        ),
         ("--train a.parquet", "--test and --out missing; or name a '--domain' and a '--protocol'"),
         ("--train a.csv --test b.csv --out c --like-threshold 4", "'--like-threshold' is for ratings: give their"),
         ("--domain movie --protocol sideways", "unknown protocol 'sideways'; known: holdout, random, "),

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import FileResponse
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
@@ -134,6 +135,15 @@ def endpoint(method: str, path: str, query: type[BaseModel] | None = None) -> Ca
     return mark
 
 
+class _LookUp(Route):
+    """A route of Starlette whose requests are counted by its path, as those of FastAPI's routes are."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the route answers the request, and what is added to its scope."""
+        match, added = super().matches(scope)
+        return match, {**added, "route": self}
+
+
 class _Endpoints:
     """The endpoints under /v1; each method with the mark `endpoint` is one."""
 
@@ -161,7 +171,7 @@ class _Endpoints:
                 )
                 if query:
                     # It is matched before FastAPI's, which is on the OpenAPI page and would look for arguments.
-                    app.router.routes.insert(0, Route(path, getattr(self, name), methods=[method]))
+                    app.router.routes.insert(0, _LookUp(path, getattr(self, name), methods=[method]))
 
     @endpoint("GET", "/v1/domains")
     async def domains(self) -> Response:

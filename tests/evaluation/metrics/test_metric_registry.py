@@ -58,7 +58,7 @@ def test_errors_and_losses_are_better_when_lower():
     lower = {metric.name for metric in METRICS if not higher_is_better(MetricKey(metric.name))}
     assert lower == {
         "rmse", "mae", "mse", "mse_scaled", "like_log_loss", "log_loss", "cross_entropy", "gini", "miscalibration",
-        "overlap",
+        "ndcg_loss", "overlap",
     }  # fmt: skip
 
 
