@@ -37,22 +37,19 @@ Weights = list[NDArray[np.float32]]
 class SasRecParams(NeuralParams):
     """Parameters of self-attention."""
 
-    learning_rate: float = Field(0.003, gt=0, description="Step size of Adam.")
+    learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
     batch_size: int = Field(128, ge=1, description="Windows per step.")
-    epochs: int = Field(60, ge=1, description="Largest number of epochs, of `max_windows` each.")
+    epochs: int = Field(40, ge=1, description="Largest number of epochs, of `max_windows` each.")
     patience: int | None = Field(
-        10,
-        ge=1,
-        description="Epochs without a better validation loss after which training stops; None: never. The loss of few "
-        "windows and drawn items varies much from epoch to epoch.",
+        4, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
     )
     window: int = Field(50, ge=1, description="Number of last items of a history that the next one is predicted from.")
     units: int = Field(64, ge=2, description="Size of the vectors; a multiple of `heads`.")
     blocks: int = Field(2, ge=1, description="Number of attention blocks.")
     heads: int = Field(2, ge=1, description="Number of attention heads of a block.")
-    dropout: float = Field(0.3, ge=0, lt=1, description="Share of the outputs of each layer dropped in training.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the outputs of each layer dropped in training.")
     negatives: int = Field(
-        256, ge=1, description="Items drawn in each step that the next item is compared with; all if there are fewer."
+        1024, ge=1, description="Items drawn in each step that the next item is compared with; all if there are fewer."
     )
     max_windows: int = Field(20_000, ge=1, description="Largest number of windows per epoch; the next takes others.")
 
@@ -72,7 +69,7 @@ class SasRec(FoldIn, NeuralModel):
 
     Every place of a window is a training example. The loss is the cross-entropy over the next item and `negatives`
     items drawn uniformly for the whole step, whose scores are corrected for the probability with which they are drawn.
-    With many negatives it is about as good as one over all items (Klenitskiy and Vasilev 2023, "Turning Dross Into
+    With so many negatives it is about as good as one over all items (Klenitskiy and Vasilev 2023, "Turning Dross Into
     Gold Loss"), and needs memory for a block of the catalogue only.
 
     All interactions count, whatever their rating; ties in time are in the order of a hash.
