@@ -130,8 +130,9 @@ def _domains(home: Path) -> list[str]:
 def _of_domain(home: Path, domain: str) -> list[Path]:
     """The files and folders of a domain that must fit together: its models, what is published, what was before."""
     published, earlier = Path("published", f"{domain}.duckdb"), Path("published", "previous")
-    files = (path for path in (home / earlier).rglob(published.name) if path.is_file())
-    return [home / "models" / domain, home / published, *files]
+    # os.walk passes over a folder that is removed meanwhile, such as a temporary one of a run.
+    folders = (Path(folder) for folder, _, files in os.walk(home / earlier) if published.name in files)
+    return [home / "models" / domain, home / published, *(folder / published.name for folder in folders)]
 
 
 @contextlib.contextmanager
