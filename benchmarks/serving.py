@@ -1,4 +1,4 @@
-"""Speed of the service: look-ups beside a constant route of the same process, half load, a publication, fold-in."""
+"""Speed of the service: look-ups and a constant route of the same process, half load, a publication, fold-in."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ HISTORY = 20
 
 
 def look_ups(users: int, items: int) -> tuple[ResourceUsage, dict[str, Any]]:
-    """Measure look-ups beside the constant, at full and at half load, and while lists are published."""
+    """Measure look-ups and the constant, at full and at half load, and while lists are published."""
     home = FOLDER / "serving"
     shutil.rmtree(home, ignore_errors=True)
     published = Layout(home).published(DOMAIN)

@@ -30,6 +30,14 @@ def console() -> Console:
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
+def numbers_table(first: str, *numbers: str) -> Table:
+    """Return an empty table: a column of texts, then columns of numbers."""
+    table = Table(first, box=None, pad_edge=False)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
+
+
 def results_table(results: "Sequence[ModelResult]") -> Table:
     """Return a table with one row for each model and the best value of each metric in bold.
 
@@ -45,9 +53,7 @@ def results_table(results: "Sequence[ModelResult]") -> Table:
         str(key): (max if higher_is_better(key) else min)(value for value in columns[str(key)] if value is not None)
         for key in keys
     }
-    table = Table("model", box=None, pad_edge=False)
-    for heading in (*columns, "fit s", "peak MB"):
-        table.add_column(heading, justify="right")
+    table = numbers_table("model", *columns, "fit s", "peak MB")
     for row, result in enumerate(results):
         cells = [
             Text(
@@ -61,7 +67,7 @@ def results_table(results: "Sequence[ModelResult]") -> Table:
 
 
 def published_table(replication: "Replication", comparisons: "Sequence[Comparison]") -> Table:
-    """Return a table with one row for each published result, ours beside it, and the difference in per cent."""
+    """Return a table with one row for each published result, ours, and the difference in per cent."""
     from recsys_dagster.evaluation.metrics.registry import label_of
 
     metric = label_of(replication.metric)

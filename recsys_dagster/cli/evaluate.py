@@ -75,7 +75,7 @@ def evaluate(
 
     With --domain and --protocol the clean tables of the last run are split,
     and the parts are kept in the folder. --dataset does the same with a public
-    dataset, in a folder of its own, and prints what was published beside it for
+    dataset, in a folder of its own, and compares with what was published for
     ml-1m with leave-last-out, ml-20m with strong-generalisation and ml-10m with
     random.
 
@@ -154,7 +154,7 @@ def _by_protocol(
 def _by_dataset(
     dataset_id: str, protocol_name: str, test_share: float | None, names: list[str], seeds: int, out: Path | None
 ) -> None:
-    """Evaluate on a public dataset, and show what was published beside it where the protocol is that of its authors."""
+    """Evaluate on a public dataset, and compare with what was published where the protocol is that of its authors."""
     from recsys_dagster.evaluation.protocols import get_protocol
     from recsys_dagster.experiments.replication import build_tables, compare, dataset_run, get_replication, tied_share
 

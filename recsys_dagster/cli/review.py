@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from recsys_dagster.cli.console import console
+from recsys_dagster.cli.console import console, numbers_table
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.runtime.layout import Layout
@@ -43,39 +43,34 @@ def review(
 
 
 def _print_waiting(waiting: "Waiting") -> None:
-    screen, found = console(), waiting.review
+    screen, changes = console(), waiting.review
     screen.print(f"waits: {waiting.lists}; live: {waiting.live or 'nothing'}")
     screen.print(printable(waiting.decision.reason), soft_wrap=True)
-    screen.print(_metrics_table(found))
-    if found.parts:
-        table = _table("users", "number", "of ten titles stay", "without a change")
-        for part in found.parts:
+    screen.print(_metrics_table(changes))
+    if changes.parts:
+        table = numbers_table("users", "number", "of ten titles stay", "without a change")
+        for part in changes.parts:
             table.add_row(part.part, f"{part.users:,}", f"{part.kept:.0%}", f"{part.unchanged:.0%}")
         screen.print()
         screen.print(table)
-        screen.print(f"{found.gained:,} titles are among the first ten of a list only now, {found.lost:,} no longer")
-        screen.print(_items_table(found.rising, found.falling))
-    if found.rules:
-        table = _table("rule", "titles", "entries of live lists")
-        for hit in found.rules:
+        screen.print(
+            f"{changes.gained:,} titles are among the first ten of a list only now, {changes.lost:,} no longer"
+        )
+        screen.print(_items_table(changes.rising, changes.falling))
+    if changes.rules:
+        table = numbers_table("rule", "titles", "entries of live lists")
+        for hit in changes.rules:
             table.add_row(printable(hit.rule), f"{hit.items:,}", f"{hit.live_entries:,}")
         screen.print()
         screen.print(table)
-    for user in found.users:
+    for user in changes.users:
         screen.print()
         screen.print(_user_table(user, has_live=waiting.live is not None))
 
 
-def _table(first: str, *numbers: str) -> Table:
-    table = Table(first, box=None, pad_edge=False)
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _metrics_table(found: "Review") -> Table:
-    table = _table("metric on validation", "live", "waits")
-    for row in found.metrics:
+def _metrics_table(changes: "Review") -> Table:
+    table = numbers_table("metric on validation", "live", "waits")
+    for row in changes.metrics:
         table.add_row(row.metric, _figure(row.live), _figure(row.new))
     return table
 
@@ -88,7 +83,7 @@ def _figure(figure: "Figure | None") -> str:
 
 
 def _items_table(rising: "list[ItemChange]", falling: "list[ItemChange]") -> Table:
-    table = _table("title", "live lists", "waiting lists")
+    table = numbers_table("title", "live lists", "waiting lists")
     for item in (*rising, *falling):
         table.add_row(printable(item.title), f"{item.live:,}", f"{item.new:,}")
     return table

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from recsys_dagster.cli.console import console
+from recsys_dagster.cli.console import console, numbers_table
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import get_domain
@@ -29,8 +29,6 @@ def rules(
     """
     settings = read_settings()
     layout, name = Layout(settings.home), get_domain(domain, settings).name
-    from rich.table import Table
-
     from recsys_dagster.serving.lookup import PublishedFile
     from recsys_dagster.serving.rule_hits import rule_hits
     from recsys_dagster.serving.rules import check_names, read_rules
@@ -43,9 +41,7 @@ def rules(
     with PublishedFile(layout.published(name)) as published:
         check_names(known, published.indices().genre_names, path)
     hits = rule_hits(layout.published(name), known)
-    table = Table("rule", box=None, pad_edge=False)
-    for heading in ("items", "entries of published lists"):
-        table.add_column(heading, justify="right")
+    table = numbers_table("rule", "items", "entries of published lists")
     for rule, items in sorted(hits.items.items()):
         table.add_row(printable(rule), f"{items:,}", f"{hits.entries.get(rule, 0):,}")
     if known.caps:

@@ -23,14 +23,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.declaration_faults import describe_faults
 from recsys_dagster.ingest.notations import DAY_FIRST, MONTH_FIRST, is_time_format
-from recsys_dagster.runtime.text import printable
+from recsys_dagster.runtime.yaml_files import read_yaml
 
 IMPLICIT = "implicit"
 """Value of `ratings` of a dataset without ratings."""
@@ -271,16 +270,11 @@ def read_declaration(path: Path) -> Declaration:
         DeclarationError: the file cannot be read, is no YAML, or a field is unknown, missing or has an invalid value.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except OSError as error:
         raise DeclarationError(f"{path}: cannot be read ({error.strerror}); name an existing file") from None
-    except UnicodeDecodeError:
-        raise DeclarationError(f"{path}: expected UTF-8; save the file in that encoding") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        reason = printable(getattr(error, "problem", None) or "damaged")
-        raise DeclarationError(f"{path}{line}: not readable as YAML ({reason}); mend it") from None
+    except RecsysError as error:
+        raise DeclarationError(str(error)) from None
     if not isinstance(content, dict):
         raise DeclarationError(f"{path}: expected lines such as `id: {path.stem}`; see `recsys import --help`")
     try:

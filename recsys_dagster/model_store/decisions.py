@@ -7,7 +7,8 @@ if the process is killed at any moment.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -68,6 +69,7 @@ class Rejection:
         )
 
 
+_Row = TypeVar("_Row")
 _DECISIONS = TypeAdapter(list[Decision])
 _REJECTIONS = TypeAdapter(list[Rejection])
 
@@ -78,12 +80,16 @@ def read_decisions(layout: Layout, domain: str) -> list[Decision]:
     Raises:
         RecsysError: the file is damaged.
     """
-    path = layout.champion(domain)
+    cure = "move it away, then run the domain again: the gate chooses a champion and a new history begins"
+    return _read(layout.champion(domain), "decisions", _DECISIONS, cure)
+
+
+def _read(path: Path, key: str, rows: TypeAdapter[list[_Row]], cure: str) -> list[_Row]:
+    """Return the rows under a key of a JSON file; none if there is no file."""
     if not path.exists():
         return []
-    cure = "move it away, then run the domain again: the gate chooses a champion and a new history begins"
     try:
-        return _DECISIONS.validate_python(read_json(path, cure)["decisions"])
+        return rows.validate_python(read_json(path, cure)[key])
     except (KeyError, TypeError, ValidationError):
         raise RecsysError(f"{path}: damaged, or written by another version of this project; {cure}") from None
 
@@ -129,14 +135,8 @@ def read_rejections(layout: Layout, domain: str) -> list[Rejection]:
     Raises:
         RecsysError: the file is damaged.
     """
-    path = layout.rejections(domain)
-    if not path.exists():
-        return []
     cure = "move it away: the history of champions does not need it"
-    try:
-        return _REJECTIONS.validate_python(read_json(path, cure)["rejections"])
-    except (KeyError, TypeError, ValidationError):
-        raise RecsysError(f"{path}: damaged, or written by another version of this project; {cure}") from None
+    return _read(layout.rejections(domain), "rejections", _REJECTIONS, cure)
 
 
 def record_rejection(layout: Layout, domain: str, decision: Decision, reason: str) -> None:

@@ -25,7 +25,7 @@ def balance_figures(tradeoff: "Tradeoff") -> list[tuple[str, str]]:
 
 
 def plot_balance(points: "Sequence[TradeoffPoint]", name: str, label: str) -> "Figure":
-    """Draw NDCG@10 over another metric, one line for diversity and one for calibration, the weight beside each point.
+    """Draw NDCG@10 over another metric, one line for diversity and one for calibration, the weight next to each point.
 
     A bar is the 95 % interval of the difference from the lists without weights.
 

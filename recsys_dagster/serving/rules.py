@@ -25,7 +25,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -39,6 +38,7 @@ from pydantic import (
 
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.runtime.text import printable
+from recsys_dagster.runtime.yaml_files import read_yaml
 
 EVERY_OTHER = "*"
 """Name of a cap that holds for everything that has none of its own."""
@@ -229,18 +229,11 @@ def read_rules(path: Path) -> Rules:
         RecsysError: the file cannot be read, is no YAML, or a rule is unknown or has an invalid value.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except (FileNotFoundError, NotADirectoryError):
         return NO_RULES
     except OSError as error:
         raise RecsysError(f"{path}: cannot be read ({error.strerror}); make it readable, or remove it") from None
-    except UnicodeDecodeError:
-        raise RecsysError(f"{path}: expected UTF-8; save the file in that encoding") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        reason = printable(getattr(error, "problem", None) or "damaged")
-        raise RecsysError(f"{path}{line}: not readable as YAML ({reason}); mend it") from None
     if content is None:
         return NO_RULES
     if not isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""Published results stand beside ours, under the protocol of their authors."""
+"""Published results are compared with ours, under the protocol of their authors."""
 
 import json
 from dataclasses import replace

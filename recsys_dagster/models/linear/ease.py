@@ -19,7 +19,7 @@ from recsys_dagster.runtime.memory import require_memory
 YEARS_OF_A_FEATURE = 5
 """Items that were released in the same five years share a feature."""
 TAG_VALUE = 0.1
-"""Value of a tag beside the ones of genres, kinds and years: tags are many, and most are given to few items."""
+"""Value of a tag where genres, kinds and years have one: tags are many, and most are given to few items."""
 MIRROR_ROWS = 1024
 """Rows of a block when one triangle is copied to the other: small enough for the processor's cache."""
 

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import FileResponse
-from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
@@ -44,7 +42,7 @@ from recsys_dagster.serving.service.live import LiveModels, Ranking
 from recsys_dagster.serving.service.measures import Measures
 from recsys_dagster.serving.service.problems import ProblemError, install_problems
 from recsys_dagster.serving.service.publications import Publications
-from recsys_dagster.serving.service.queries import ListQuery, parameters, read_query
+from recsys_dagster.serving.service.queries import ListQuery, LookUpRoute, parameters, read_query
 from recsys_dagster.serving.service.snapshot import Snapshot
 from recsys_dagster.serving.service.users import find_user, stored_user
 from recsys_dagster.settings import Settings, read_settings
@@ -135,15 +133,6 @@ def endpoint(method: str, path: str, query: type[BaseModel] | None = None) -> Ca
     return mark
 
 
-class _LookUp(Route):
-    """A route of Starlette whose requests are counted by its path, as those of FastAPI's routes are."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Return whether the route answers the request, and what is added to its scope."""
-        match, added = super().matches(scope)
-        return match, {**added, "route": self}
-
-
 class _Endpoints:
     """The endpoints under /v1; each method with the mark `endpoint` is one."""
 
@@ -171,7 +160,7 @@ class _Endpoints:
                 )
                 if query:
                     # It is matched before FastAPI's, which is on the OpenAPI page and would look for arguments.
-                    app.router.routes.insert(0, _LookUp(path, getattr(self, name), methods=[method]))
+                    app.router.routes.insert(0, LookUpRoute(path, getattr(self, name), methods=[method]))
 
     @endpoint("GET", "/v1/domains")
     async def domains(self) -> Response:

@@ -11,11 +11,22 @@ from typing import Annotated, Any, TypeVar, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N
 from recsys_dagster.serving.service.problems import ProblemError
 
 _Query = TypeVar("_Query", bound=BaseModel)
+
+
+class LookUpRoute(Route):
+    """A route of Starlette whose requests are counted by its path, as those of FastAPI's routes are."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the route answers the request, and what is added to its scope."""
+        match, added = super().matches(scope)
+        return match, {**added, "route": self}
 
 
 class ListQuery(BaseModel):
@@ -29,7 +40,7 @@ class ListQuery(BaseModel):
         default_factory=list, description="Ids that are not listed."
     )
     include_adult: bool = Field(False, description="Whether items for adults may be listed.")
-    diversity: float | None = Field(None, ge=0, le=1, description="How much it counts beside the score; 0: not at all.")
+    diversity: float | None = Field(None, ge=0, le=1, description="Its weight against the score; 0: none.")
     calibration: float | None = Field(None, ge=0, le=1, description="Likewise.")
 
 
