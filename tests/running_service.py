@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.serving.service.app import create_app
+from recsys_dagster.serving.service.snapshot_files import build_snapshot
 from recsys_dagster.settings import Settings
 
 TOKEN = "a-secret-of-the-tests"
@@ -24,7 +26,14 @@ Serve = Callable[..., httpx.Client]
 
 @contextlib.contextmanager
 def running(settings: Settings, cache: Path) -> Iterator[str]:
-    """Serve in a thread during the block, and give the address."""
+    """Serve in a thread during the block, and give the address.
+
+    What is published already is read here; a process that reads it, as of later publications, takes a second to start.
+    """
+    for path in (settings.home / "published").glob("*.duckdb"):
+        (cache / path.stem).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(RecsysError):
+            build_snapshot(path, cache / path.stem)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(create_app(settings, cache), access_log=False, log_level="warning")

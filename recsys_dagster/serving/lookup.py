@@ -18,12 +18,12 @@ from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.serving.recommendation import Id, Reason, Recommendation, recommendation
 from recsys_dagster.serving.rules import NO_RULES, Rules, today
-from recsys_dagster.warehouse.origin import IdType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys_dagster.evaluation.store import MetricRow
+    from recsys_dagster.warehouse.origin import IdType
 
 FORMAT_VERSION = 2
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
@@ -70,8 +70,8 @@ class Provenance:
     scale: tuple[float, float] | None
     packages: dict[str, str]
     created_at: datetime = field(default_factory=_now)
-    user_ids: IdType = "integer"
-    item_ids: IdType = "integer"
+    user_ids: "IdType" = "integer"
+    item_ids: "IdType" = "integer"
 
 
 class Indices(NamedTuple):

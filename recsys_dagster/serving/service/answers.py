@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.models.explaining import REASONS
 from recsys_dagster.serving.item_finder import normalise
+from recsys_dagster.serving.service.arrays import NO_TIME
 from recsys_dagster.serving.service.problems import ProblemError
-from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot
+from recsys_dagster.serving.service.snapshot import Snapshot
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -101,7 +101,7 @@ def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
 def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
     """Return the score, the predicted rating and the reasons of published entries as facts."""
     reasons = snapshot.because.take(rows, axis=0)
-    names = snapshot.names.at(reasons.ravel().tolist())
+    names, n_reasons = snapshot.names.at(reasons.ravel().tolist()), reasons.shape[1]
     facts = []
     for place, (score, rating) in enumerate(
         zip(snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows).tolist(), strict=True)
@@ -109,8 +109,8 @@ def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
         fact = b',"score":%.7g' % score
         if rating == rating:  # else it is NaN, as there is no rating model
             fact += b',"rating":%.4g' % rating
-        because = names[place * REASONS : (place + 1) * REASONS]
-        if because[0]:
+        because = names[place * n_reasons : (place + 1) * n_reasons]
+        if any(because):
             fact += b',"because":[%b]' % b",".join(filter(None, because))
         facts.append(fact)
     return facts

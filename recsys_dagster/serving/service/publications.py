@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -11,11 +12,14 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.item_rules import ItemRules
 from recsys_dagster.serving.rules import Rules, read_rules, today
+from recsys_dagster.serving.service.building import Builder
 from recsys_dagster.serving.service.snapshot import Snapshot
-from recsys_dagster.serving.service.snapshot_files import open_snapshot, publication_name
+from recsys_dagster.serving.service.snapshot_files import publication_name
 
 POLL_SECONDS = 1.0
 """Pause between two looks at the published files."""
+FIRST_POLL_SECONDS = 0.05
+"""The same until the service has started."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +35,7 @@ class Publications:
 
     def __init__(self, layout: Layout, cache: Path) -> None:
         self._layout = layout
-        self._cache = cache
+        self._builder = Builder(cache)
         self._snapshots: dict[str, Snapshot] = {}
         self._names: dict[str, str] = {}
         self._rules: dict[str, tuple[Rules, date]] = {}
@@ -40,38 +44,56 @@ class Publications:
         self._thread = threading.Thread(target=self._follow, name="follow publications", daemon=True)
 
     def __enter__(self) -> Self:
-        self.refresh()
+        while not self.refresh():
+            time.sleep(FIRST_POLL_SECONDS)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
+        self._builder.stop()
 
     @property
     def snapshots(self) -> Mapping[str, Snapshot]:
         """The snapshot of each domain that has one, by name."""
         return self._snapshots
 
-    def refresh(self) -> None:
-        """Open the publications that are new, and forget those whose file is gone."""
+    def refresh(self) -> bool:
+        """Map the publications that are new, and forget those whose file is gone.
+
+        Returns:
+            Whether every publication is either mapped or one that could not be read.
+        """
         paths = {path.stem: path for path in sorted(self._layout.published("x").parent.glob("*.duckdb"))}
         for domain in self._snapshots.keys() - paths.keys():
             del self._snapshots[domain]
-        for domain, path in paths.items():
-            try:
-                is_changed = self._read_rules(domain)
-                snapshot, name = self._snapshots.get(domain), publication_name(path)
-                if self._names.get(domain) != name or (snapshot is None and is_changed):
-                    snapshot, is_changed = open_snapshot(path, self._cache / domain), True
-                    self._names[domain] = name
-                if snapshot is not None and is_changed and domain in self._rules:
-                    _apply_rules(snapshot, *self._rules[domain])
-                    self._snapshots[domain] = snapshot
-            except (RecsysError, OSError) as error:
-                # Once for each state of the file: a damaged one stays damaged.
-                _log.warning("%s: %s; the lists read before stay", domain, error)
+            self._names.pop(domain, None)
+        are_settled = [self._refresh(domain, path) for domain, path in paths.items()]
+        return all(are_settled)
+
+    def _refresh(self, domain: str, path: Path) -> bool:
+        """Map what is published for a domain if it is new; return whether there is nothing to wait for."""
+        name = ""
+        try:
+            is_changed = self._read_rules(domain)
+            snapshot, name = self._snapshots.get(domain), publication_name(path)
+            is_new = self._names.get(domain) != name or (snapshot is None and is_changed)
+            folder = self._builder.find(path, name) if is_new else None
+            if folder is not None:
+                snapshot, is_changed = Snapshot(folder), True
                 self._names[domain] = name
+            if snapshot is not None and is_changed and domain in self._rules:
+                _apply_rules(snapshot, *self._rules[domain])
+                self._snapshots[domain] = snapshot
+            return folder is not None or not is_new or self._builder.has_failed(domain)
+        except FileNotFoundError:  # another process has removed the folder, as there is a newer publication
+            return False
+        except (RecsysError, OSError) as error:
+            # Once for each state of the file: a damaged one stays damaged.
+            _log.warning("%s: %s; the lists read before stay", domain, error)
+            self._names[domain] = name
+            return True
 
     def _read_rules(self, domain: str) -> bool:
         """Read the rules of a domain if they may have changed; return whether they are to be applied anew."""

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,16 +15,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.explaining import REASONS
-from recsys_dagster.runtime.locks import file_lock
 from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.serving.database import path_without_lock, unreadable
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.serving.lookup import PublishedFile
-from recsys_dagster.serving.service.snapshot import NO_TIME, Snapshot, Texts
+from recsys_dagster.serving.service.arrays import NO_TIME, Texts
 
 _ROWS_PER_BATCH = 2**20
-_BUILD_SECONDS = 600
 _MEMORY_LIMIT = "256MB"
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
@@ -38,35 +34,27 @@ FROM items ORDER BY item_id
 """
 
 
-def open_snapshot(path: Path, cache: Path) -> Snapshot:
-    """Return the snapshot of a published file; read the file into the cache unless another process has done so.
+def build_snapshot(path: Path, cache: Path) -> Path:
+    """Read a published file into arrays, and return their folder, whose name is that of the publication.
 
     Args:
         path: the published file.
-        cache: folder of the snapshots of this domain; those of earlier publications are removed from it.
+        cache: an existing folder, in which that of the arrays appears when it is complete.
 
     Raises:
         RecsysError: the file does not exist or cannot be read.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    with file_lock(cache / ".lock", "another process reading the lists", wait_seconds=_BUILD_SECONDS):
-        name = publication_name(path)  # it may have changed while this process waited
-        folder = cache / name
+    folder = cache / publication_name(path)
+    with temporary_folder(cache) as unfinished, path_without_lock(path) as readable:
+        written = unfinished / "snapshot"
+        written.mkdir()
+        try:
+            _write(readable, written)
+        except duckdb.Error as error:
+            raise unreadable(path, error) from error
         if not folder.is_dir():
-            with temporary_folder(cache, name) as unfinished:
-                written = unfinished / "snapshot"
-                written.mkdir()
-                with path_without_lock(path) as readable:
-                    try:
-                        _write(readable, written)
-                    except duckdb.Error as error:
-                        raise unreadable(path, error) from error
-                written.rename(folder)
-        snapshot = Snapshot(folder)
-        for other in cache.iterdir():
-            if other.is_dir() and other != folder and not other.name.startswith("."):
-                shutil.rmtree(other)
-    return snapshot
+            written.rename(folder)
+    return folder
 
 
 def publication_name(path: Path) -> str:
@@ -146,15 +134,17 @@ def _write_lists(
 
 def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
     """Write the predicted rating of each recommendation, and the items that it is made for."""
-    rows = connection.execute("SELECT count(*) FROM recommendations").fetchall()[0][0]
+    rows, n_reasons = connection.execute(
+        "SELECT count(*), coalesce(max(len(because)), 0) FROM recommendations"
+    ).fetchall()[0]
     with (
         _written(folder / "ratings.npy", np.float32, (rows,)) as write_ratings,
-        _written(folder / "because.npy", _position_type(items), (rows, REASONS)) as write_reasons,
+        _written(folder / "because.npy", _position_type(items), (rows, n_reasons)) as write_reasons,
     ):
         for batch in connection.sql("SELECT rating, because FROM recommendations").to_arrow_reader(_ROWS_PER_BATCH):
             write_ratings(_floats(batch.column(0)))
             lists = batch.column(1)
-            reasons = np.full((len(batch), REASONS), -1, np.int32)
+            reasons = np.full((len(batch), n_reasons), -1, np.int32)
             parents = pc.list_parent_indices(lists).to_numpy()
             # The place of each value in its own list.
             within = np.arange(len(parents)) - np.searchsorted(parents, parents)

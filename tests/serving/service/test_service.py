@@ -135,7 +135,7 @@ def test_each_new_publication_is_followed_without_a_failed_or_mixed_answer(
     asking.start()
     for number in (2, 3, 4):
         publish_wide(path, f"v{number}")
-        for _ in range(200):
+        for _ in range(600):
             if f"v{number}" in seen:
                 break
             stop.wait(0.05)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -40,20 +41,38 @@ def test_figures_are_those_of_all_processes_also_of_one_that_was_killed(home: Pa
         assert [counted(url) for _ in range(10)] == [50.0] * 10
 
 
-def test_all_processes_follow_a_publication(home: Path) -> None:
+def test_all_processes_follow_a_publication_within_seconds_while_clients_never_pause(home: Path) -> None:
     path = home / "published" / "anime.duckdb"
-    publish_wide(path, "v1", n_users=500)
+    publish_wide(path, "v1", n_users=2000)
     with serving_process(home, "--workers", "2") as (_, url):
-        publish_wide(path, "v2", n_users=500)
-        deadline = time.monotonic() + 20
+        stop, faults = threading.Event(), []
+
+        def ask() -> None:
+            with httpx.Client(base_url=url) as client:
+                while not stop.is_set():
+                    answer = client.get(LIST)
+                    if answer.status_code != 200 or not is_of_one_publication(answer):
+                        faults.append(answer.text)
+
+        asking = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in asking:
+            thread.start()
+        publish_wide(path, "v2", n_users=2000)
+        deadline = time.monotonic() + 30
         versions = {"v1"}
         while versions != {"v2"} and time.monotonic() < deadline:
-            answers = [httpx.get(url + LIST).json() for _ in range(20)]
-            for answer in answers:  # every score is the number of the version
-                scores = {item["score"] for item in answer["recommendations"]}
-                assert scores == {float(answer["version"].removeprefix("v"))}
-            versions = {answer["version"] for answer in answers}
+            versions = {httpx.get(url + LIST).json()["version"] for _ in range(20)}
+        stop.set()
+        for thread in asking:
+            thread.join()
+        assert faults == []
         assert versions == {"v2"}
+
+
+def is_of_one_publication(answer: httpx.Response) -> bool:
+    """Return whether every score is the number of the version."""
+    scores = {item["score"] for item in answer.json()["recommendations"]}
+    return scores == {float(answer.json()["version"].removeprefix("v"))}
 
 
 def _wait_for_another(service_pid: int, known: set[int]) -> None:
