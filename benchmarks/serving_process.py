@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.published_lists import DOMAIN
-from recsys_dagster.serving.service.app import create_app
+from recsys_dagster.serving.service.server import create_frozen_app
 from recsys_dagster.settings import read_settings
 
 CONSTANT = "/constant"
@@ -35,7 +35,7 @@ def app_with_constant():
     from starlette.responses import Response
 
     cache = tempfile.mkdtemp(prefix="benchmark-serve-", dir=os.environ["RECSYS_HOME"])
-    app = create_app(read_settings(), Path(cache))
+    app = create_frozen_app(read_settings(), Path(cache))
     content = b'"' + b"x" * (int(os.environ[_CONSTANT_BYTES]) - 2) + b'"'
 
     async def constant() -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -101,18 +101,15 @@ def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
 def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
     """Return the score, the predicted rating and the reasons of published entries as facts."""
     reasons = snapshot.because.take(rows, axis=0)
-    names, n_reasons = snapshot.names.at(reasons.ravel().tolist()), reasons.shape[1]
+    named = iter(snapshot.names.at(reasons.ravel().tolist()))
     facts = []
-    for place, (score, rating) in enumerate(
-        zip(snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows).tolist(), strict=True)
+    for score, rating in zip(
+        snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows).tolist(), strict=True
     ):
-        fact = b',"score":%.7g' % score
-        if rating == rating:  # else it is NaN, as there is no rating model
-            fact += b',"rating":%.4g' % rating
-        because = names[place * n_reasons : (place + 1) * n_reasons]
-        if any(because):
-            fact += b',"because":[%b]' % b",".join(filter(None, because))
-        facts.append(fact)
+        because = b",".join([name for name in islice(named, reasons.shape[1]) if name])
+        # Without a rating model the rating is NaN, which is not equal to itself.
+        known = b',"score":%.7g,"rating":%.4g' % (score, rating) if rating == rating else b',"score":%.7g' % score
+        facts.append(b'%b,"because":[%b]' % (known, because) if because else known)
     return facts
 
 

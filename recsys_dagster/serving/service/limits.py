@@ -55,8 +55,7 @@ class Guard:
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unknown")
-            self._measures.requests.labels(route, status).inc()
-            self._measures.seconds.labels(route).observe(seconds)
+            self._measures.note_request(route, status, seconds)
             _log.info("%s %s %d %.1f ms", scope["method"], route, status, 1000 * seconds)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:

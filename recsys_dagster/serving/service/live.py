@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
@@ -75,7 +76,8 @@ class LiveModels:
         values = np.array([np.nan if rating is None else rating for rating in ratings], np.float32)
         history = Interactions(np.zeros(known.sum(), np.int32), indices[known], values[known])
         model, version = self._load(snapshot, FoldIn, name)
-        top = model.recommend_for(model.n_items_, history=history)
+        with threadpool_limits(1, "blas"):  # for one user, threads wait for each other for longer than they work
+            top = model.recommend_for(model.n_items_, history=history)
         return _ranking(snapshot, model, version, top, indices[known])
 
     def by_tastes(self, snapshot: Snapshot, tastes: dict[str, float]) -> Ranking:

@@ -21,21 +21,29 @@ class Measures:
     """What `/metrics` shows: of all processes of the service where they share a folder, else of this one.
 
     Attributes:
-        requests: by route and status.
-        seconds: latency by route.
         fallbacks: answers with popular items in place of a list, by domain.
         feedback: events that were stored, by domain.
     """
 
     def __init__(self, publications: Publications) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter("recsys_requests", "Requests", ["route", "status"], registry=self._registry)
-        self.seconds = Histogram(
+        self._requests = Counter("recsys_requests", "Requests", ["route", "status"], registry=self._registry)
+        self._seconds = Histogram(
             "recsys_request_seconds", "Latency", ["route"], buckets=_BUCKETS, registry=self._registry
         )
         self.fallbacks = Counter("recsys_fallbacks", "Answers with popular items", ["domain"], registry=self._registry)
         self.feedback = Counter("recsys_feedback", "Stored feedback events", ["domain"], registry=self._registry)
         self._lists = _Lists(publications)
+        self._of_route: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def note_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request of a route with a status, and its latency."""
+        known = self._of_route.get((route, status))
+        if known is None:  # finding the series of some labels takes longer than adding to it
+            known = self._requests.labels(route, status), self._seconds.labels(route)
+            self._of_route[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def text(self) -> bytes:
         """Return all figures in Prometheus's text format."""

@@ -7,9 +7,10 @@ them all.
 import functools
 import re
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, cast, get_origin
 
 from pydantic import BaseModel, Field, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -17,6 +18,8 @@ from starlette.types import Scope
 from recsys_dagster.serving.service.bodies import MAX_EXCLUDED, MAX_N
 from recsys_dagster.serving.service.problems import ProblemError
 
+_SHORT = 200
+"""Bytes of the longest query that is remembered."""
 _Query = TypeVar("_Query", bound=BaseModel)
 
 
@@ -45,12 +48,18 @@ class ListQuery(BaseModel):
 
 
 def read_query(model: type[_Query], request: Request) -> _Query:
-    """Return the query of a request.
+    """Return the query of a request, which must not be changed: requests with the same text share it.
 
     Raises:
         ProblemError: a value is not as the model asks; the first one is named (422).
     """
-    given = request.query_params
+    text: bytes = request.scope["query_string"]
+    read = _read_short if len(text) <= _SHORT else _read
+    return cast(_Query, read(model, text))
+
+
+def _read(model: type[BaseModel], text: bytes) -> BaseModel:
+    given = QueryParams(text)
     values: dict[str, Any] = dict(given)
     for name in _lists(model) & values.keys():
         values[name] = given.getlist(name)
@@ -60,6 +69,10 @@ def read_query(model: type[_Query], request: Request) -> _Query:
         fault = error.errors()[0]
         field = str(fault["loc"][0])
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {fault['msg']}", field) from None
+
+
+_read_short = functools.lru_cache(maxsize=256)(_read)
+"""Clients ask for many users with one and the same query."""
 
 
 def parameters(path: str, model: type[BaseModel]) -> list[dict[str, Any]]:
