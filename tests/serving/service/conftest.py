@@ -5,11 +5,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+import scipy.sparse as sp
 from running_service import Serve, running
 from small_publication import publish_small
 
+from recsys_dagster.models.base import TopN
+from recsys_dagster.serving.balance import Capped, choose
+from recsys_dagster.serving.rules import Balance
 from recsys_dagster.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def compiled() -> None:
+    """Compile what chooses lists, which may take longer than a request; a run has done so before any service starts."""
+    candidates = TopN(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.float32))
+    nothing = sp.csr_array((1, 0), dtype=np.float32)
+    choose(candidates, 1, sp.csr_array(np.ones((1, 1), np.float32)), Balance(), Capped(nothing, np.empty(0, np.int64)))
 
 
 @pytest.fixture

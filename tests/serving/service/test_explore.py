@@ -18,6 +18,7 @@ from recsys_dagster.models.base import TopN
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.swap import swap_in
 
+BOLD = "<b>Bold</b> & [red]Brash[/red]"
 SIMILAR = (np.array([[1, -1], [0, 2], [-1, -1], [-1, -1]], np.int32), np.array([[0.5, -np.inf], [0.5, 0.25]] * 2))
 """By index: 310 is like 100; 100 is like 310 and 205."""
 
@@ -209,3 +210,27 @@ def test_the_open_page_follows_a_publication_and_says_what_is_wrong(page: Any, h
     publish_everything(home / "published" / "anime.duckdb")
     page.wait_for_function("text => document.querySelector('#origin').textContent !== text", arg=before)
     assert page.locator("#published li").count() == 3
+
+
+@needs_chromium
+@pytest.mark.usefixtures("compiled")
+def test_a_slider_makes_the_lists_more_diverse_and_a_button_takes_it_back(page: Any) -> None:
+    titles = page.locator("#published .title")
+    by_score, diverse = ["Kimi no Na wa.", "Mushishi", BOLD], ["Kimi no Na wa.", BOLD, "Mushishi"]
+    slider = page.get_by_role("slider", name="Diversity")
+    assert titles.all_inner_texts() == by_score
+    assert slider.get_attribute("aria-valuetext") == "as published"
+    height = page.evaluate("document.documentElement.scrollHeight")
+    slider.focus()
+    for _ in range(5):  # the first two titles share their genres, the third has none
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelectorAll('#published .title')[1].textContent.includes('Brash')")
+    assert titles.all_inner_texts() == diverse
+    assert page.inner_text("#view-user .diversity output") == "0.5"
+    page.get_by_role("button", name="as published").click()
+    page.wait_for_function("document.querySelectorAll('#published .title')[1].textContent === 'Mushishi'")
+    assert titles.all_inner_texts() == by_score
+    assert page.get_by_role("button", name="as published").is_disabled()
+    assert page.evaluate("document.documentElement.scrollHeight") == height
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.problems == []

@@ -4,16 +4,12 @@ import time
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pyarrow as pa
 import pytest
-import scipy.sparse as sp
 from running_service import Serve
 from small_publication import ITEMS, items_table, publish_small
 
-from recsys_dagster.models.base import TopN
-from recsys_dagster.serving.balance import Capped, choose
-from recsys_dagster.serving.rules import Balance
+pytestmark = pytest.mark.usefixtures("compiled")
 
 LIST = "/v1/anime/users/7/recommendations"
 
@@ -28,14 +24,6 @@ def wait_for(client: httpx.Client, expected: list[str]) -> None:
     while (found := titles(client.get(LIST))) != expected:
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    """Compile what chooses lists, which may take longer than a request; a run has done so before any service starts."""
-    candidates = TopN(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.float32))
-    nothing = sp.csr_array((1, 0), dtype=np.float32)
-    choose(candidates, 1, sp.csr_array(np.ones((1, 1), np.float32)), Balance(), Capped(nothing, np.empty(0, np.int64)))
 
 
 @pytest.fixture

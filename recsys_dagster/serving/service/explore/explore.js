@@ -2,7 +2,7 @@
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const state = { domains: [], domain: null, liked: new Map(), tastes: new Map(), changed: [], published: null, asked: 0 };
+const state = { domains: [], domain: null, liked: new Map(), tastes: new Map(), changed: [], published: null, user: null, diversity: null, asked: 0, listed: 0 };
 const LISTED = 20;
 const POLL_MS = 5000;
 
@@ -73,21 +73,34 @@ function markShared() {
 
 async function showUser(user) {
   byId("user").value = user;
-  const path = `${state.domain}/users/${encodeURIComponent(user)}`;
-  const [history, list] = await Promise.all([ask(`${path}/history?n=${LISTED}`), ask(`${path}/recommendations?n=${LISTED}&include_adult=true`)]);
-  state.history = history.history;
-  fill("history", history.history, (item) => (item.rating === null ? "" : `rated ${item.rating}`));
-  byId("champion").textContent = list.fallback ? "unknown user: popular items" : `by ${list.model}`;
-  fill("published", list.recommendations, (item) => score(item.score));
-  await showOther();
+  const { history } = await ask(`${userPath(user)}/history?n=${LISTED}`);
+  Object.assign(state, { user, history });
+  fill("history", history, (item) => (item.rating === null ? "" : `rated ${item.rating}`));
+  await showLists();
 }
 
-async function showOther() {
-  if (!state.history || !state.history.length || !byId("other").value) { byId("live").replaceChildren(); return; }
-  const history = state.history.map((item) => ({ item: item.item_id, rating: item.rating }));
-  const list = await ask(`${state.domain}/recommendations`, { history, model: byId("other").value, n: LISTED, include_adult: true });
-  fill("live", list.recommendations, (item) => score(item.score));
+const userPath = (user) => `${state.domain}/users/${encodeURIComponent(user)}`;
+
+// The published list and that of the other model, which are the newest that were asked for.
+async function showLists() {
+  if (state.user === null) return;
+  const number = (state.listed += 1);
+  const balance = state.diversity === null ? "" : `&diversity=${state.diversity}`;
+  const [list, other] = await Promise.all([
+    ask(`${userPath(state.user)}/recommendations?n=${LISTED}&include_adult=true${balance}`),
+    askOther(),
+  ]);
+  if (number !== state.listed) return;
+  byId("champion").textContent = list.fallback ? "unknown user: popular items" : `by ${list.model}`;
+  fill("published", list.recommendations, (item) => score(item.score));
+  fill("live", other.recommendations, (item) => score(item.score));
   markShared();
+}
+
+function askOther() {
+  if (!state.history.length || !byId("other").value) return { recommendations: [] };
+  const history = state.history.map((item) => ({ item: item.item_id, rating: item.rating }));
+  return ask(`${state.domain}/recommendations`, { history, model: byId("other").value, n: LISTED, include_adult: true, diversity: state.diversity });
 }
 
 async function showSomeone(like, among) {
@@ -112,9 +125,9 @@ async function recommend() {
   const number = (state.asked += 1);
   const scale = current().scale;
   const history = [...state.liked.keys()].map((item) => ({ item, rating: scale ? scale[1] : null }));
-  const body = history.length ? { history, n: LISTED } : { tastes: Object.fromEntries(state.tastes), n: LISTED };
+  const described = history.length ? { history } : { tastes: Object.fromEntries(state.tastes) };
   if (!history.length && !state.tastes.size) { byId("recommended").replaceChildren(); byId("new-model").textContent = ""; return; }
-  const list = await ask(`${state.domain}/recommendations`, body);
+  const list = await ask(`${state.domain}/recommendations`, { ...described, n: LISTED, diversity: state.diversity });
   if (number !== state.asked) return;
   byId("new-model").textContent = `by ${list.model}`;
   fill("recommended", list.recommendations, (item) => score(item.score));
@@ -135,6 +148,31 @@ function slider(genre) {
   }));
   line.append(element("span", "", genre), input, value);
   return line;
+}
+
+// -- diversity, of all lists of the page; null: as the rules of the domain say
+
+function showDiversity() {
+  for (const box of document.querySelectorAll(".diversity")) {
+    const [input, output, button] = ["input", "output", "button"].map((name) => box.querySelector(name));
+    input.value = state.diversity || 0;
+    output.textContent = state.diversity === null ? "" : Number(state.diversity).toFixed(1);
+    input.setAttribute("aria-valuetext", output.textContent || button.textContent);
+    button.disabled = state.diversity === null;
+    box.hidden = !current().genres.length;
+  }
+}
+
+function listenToDiversity() {
+  const choose = (value) => {
+    state.diversity = value;
+    showDiversity();
+    return Promise.all([showLists(), recommend()]);
+  };
+  for (const box of document.querySelectorAll(".diversity")) {
+    box.querySelector("input").addEventListener("input", react((event) => choose(Number(event.target.value))));
+    box.querySelector("button").addEventListener("click", react(() => choose(null)));
+  }
 }
 
 // -- an item
@@ -238,6 +276,8 @@ async function chooseDomain(name) {
   for (const id of ["history", "published", "live", "liked", "liked-found", "recommended", "found", "similar"]) byId(id).replaceChildren();
   const domain = current();
   state.published = domain.published_at;
+  Object.assign(state, { user: null, diversity: null });
+  showDiversity();
   describe(domain);
   byId("other").replaceChildren(...domain.live_models.map((model) => element("option", "", model)));
   byId("other").value = domain.live_models.find((model) => model !== domain.model) || domain.live_models[0];
@@ -281,7 +321,8 @@ function listen() {
   byId("domain").addEventListener("change", react(() => chooseDomain(byId("domain").value)));
   byId("find-user").addEventListener("submit", react(() => showUser(byId("user").value.trim())));
   for (const button of document.querySelectorAll("[data-like]")) button.addEventListener("click", react(() => showSomeone(button.dataset.like, 50)));
-  byId("other").addEventListener("change", react(showOther));
+  byId("other").addEventListener("change", react(showLists));
+  listenToDiversity();
   byId("find-changed").addEventListener("submit", react(() => showChange(byId("changed-user").value.trim())));
   byId("changed-before").addEventListener("click", react(() => stepChanged(-1)));
   byId("changed-next").addEventListener("click", react(() => stepChanged(1)));
