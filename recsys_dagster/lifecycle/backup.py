@@ -1,8 +1,8 @@
-"""Back up what cannot be made again (published lists, models, champions and their history), and restore it.
+"""Back up what cannot be made again (lists that are published or wait, models, champions, their history); restore it.
 
 A backup is consistent while runs go on. Files are hard-linked into a folder first, which takes milliseconds; whatever
-runs replace by renaming stays whole behind its link. If a domain's champion or its published file changes meanwhile,
-the domain is linked again. SQLite files are copied by SQLite itself.
+runs replace by renaming stays whole behind its link. If a domain's champion or its lists change meanwhile, the
+domain is linked again. SQLite files are copied by SQLite itself.
 """
 
 import contextlib
@@ -128,11 +128,13 @@ def _domains(home: Path) -> list[str]:
 
 
 def _of_domain(home: Path, domain: str) -> list[Path]:
-    """The files and folders of a domain that must fit together: its models, what is published, what was before."""
+    """The files and folders of a domain that must fit together: its models, and the lists of today, before and next."""
     published, earlier = Path("published", f"{domain}.duckdb"), Path("published", "previous")
     # os.walk passes over a folder that is removed meanwhile, such as a temporary one of a run.
     folders = (Path(folder) for folder, _, files in os.walk(home / earlier) if published.name in files)
-    return [home / "models" / domain, home / published, *(folder / published.name for folder in folders)]
+    layout = Layout(home)
+    waiting = [path for path in (layout.waiting(domain), layout.review(domain)) if path.exists()]
+    return [home / "models" / domain, home / published, *(folder / published.name for folder in folders), *waiting]
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typed_command import Typed
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.lifecycle import publication, waiting
+from recsys_dagster.lifecycle.backup import restore_backup, write_backup
 from recsys_dagster.lifecycle.pending import published_history
 from recsys_dagster.lifecycle.promotion import promote
 from recsys_dagster.lifecycle.rollback import rollback
@@ -252,6 +253,20 @@ def test_the_commands_show_approve_reject_and_remember(
     rows = json.loads(Typed(capsys, "history", "-d", "movie", "--json").out)
     assert [row["rejected"] for row in rows] == [False, True, False]
     assert rows[0]["reason"].endswith("; on second thoughts")
+
+
+def test_lists_that_wait_are_in_a_backup_and_can_be_approved_where_it_is_restored(
+    home: Retraining, tmp_path: Path
+) -> None:
+    write_backup(home.run.layout, tmp_path / "state.tar")
+    restored = Retraining(home.settings.model_copy(update={"home": tmp_path / "restored"}))
+    restore_backup(tmp_path / "state.tar", restored.run.layout)
+    assert state(restored) == state(home)
+    assert require_waiting(restored.run.layout, "movie") == require_waiting(home.run.layout, "movie")
+    with restored.run as run:
+        approve(run, "looked at there")
+    assert {row[-2] for row in restored.lists()} == {"ease"}
+    assert find_waiting(home.run.layout, "movie") is not None
 
 
 def test_an_automatic_run_publishes_and_removes_lists_that_wait(home: Retraining) -> None:
