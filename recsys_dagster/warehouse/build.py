@@ -232,17 +232,32 @@ def _create_by_blocks(connection: duckdb.DuckDBPyConnection, table: SqlTable, ro
 def _no_pair_repeats(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether certainly no (user, item) pair repeats among the lists, or among all else.
 
-    That takes a fraction of the time of grouping them.
-
-    The files of some publishers are sorted by user and item, which one pass confirms; others are sorted first.
+    That takes a fraction of the time of grouping them. The files of some publishers are sorted by user and item, which
+    one pass confirms; of others the hashes of the pairs are compared.
     """
     return all(
-        any(
-            not connection.execute(_OUT_OF_ORDER.format(interactions=interactions)).fetchall()
-            for interactions in (identified, f"{identified} ORDER BY user_id, item_id")
-        )
+        not connection.execute(_OUT_OF_ORDER.format(interactions=identified)).fetchall()
+        or not _hashes_repeat(connection, identified)
         for identified in (_IDENTIFIED.format(is_listing=is_listing) for is_listing in ("FALSE", "TRUE"))
     )
+
+
+def _hashes_repeat(connection: duckdb.DuckDBPyConnection, interactions: str) -> bool:
+    """Return whether two (user, item) pairs have the same hash of 64 bits, as repeated ones do.
+
+    A block of hashes is sorted at once, by NumPy, which takes a third of the time of sorting the pairs in DuckDB.
+    """
+    n_rows = connection.execute(f"SELECT count(*) FROM ({interactions})").fetchall()[0][0]
+    n_blocks = math.ceil(n_rows / ROWS_PER_BLOCK)
+    for block in range(n_blocks):
+        hashes = connection.execute(
+            f"SELECT hash FROM (SELECT hash(user_id, item_id) AS hash FROM ({interactions}))"
+            f" WHERE hash % {n_blocks} = {block}"
+        ).fetchnumpy()["hash"]
+        hashes.sort()
+        if (hashes[1:] == hashes[:-1]).any():
+            return True
+    return False
 
 
 def _create_domain(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float] | None, seed: int) -> None:

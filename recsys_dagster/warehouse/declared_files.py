@@ -20,7 +20,7 @@ from recsys_dagster.warehouse.csv_values import quoted_name
 from recsys_dagster.warehouse.database import quoted
 from recsys_dagster.warehouse.feedback_rows import load_feedback
 from recsys_dagster.warehouse.file_loading import FileLoading, LoadedFile
-from recsys_dagster.warehouse.id_keys import IdColumn, create_keys, find_text, sample_has_text
+from recsys_dagster.warehouse.id_keys import TextIds, create_keys, find_text, sample_has_text
 from recsys_dagster.warehouse.origin import IdType
 
 _TYPES = {"rating": "FLOAT", "weight": "FLOAT", "time": "TIMESTAMP", "status": "VARCHAR", "progress": "INTEGER"}
@@ -94,13 +94,13 @@ class _DeclaredLoading:
     ) -> None:
         self.connection, self.scratch, self.declaration, self.files = connection, scratch, declaration, files
         self.max_rejected = max_rejected
-        self.texts: dict[str, IdColumn] = {}
+        self.texts: dict[str, TextIds] = {}
 
     def load(self, manifest: Manifest) -> tuple[list[LoadedFile], IdType, IdType]:
         """Decide what the ids are, and load every file and the events of the service."""
         for column in ("user", "item"):
             if self._is_text(column):
-                self.texts[column] = self._id_column(column)
+                self.texts[column] = self._text_ids(column)
         loaded = self._try_load()
         if loaded is None:
             # An id after the first rows is no whole number.
@@ -121,10 +121,10 @@ class _DeclaredLoading:
 
     # -- what the ids are
 
-    def _id_column(self, column: str) -> IdColumn:
+    def _text_ids(self, column: str) -> TextIds:
         if column == "user" and self.declaration.pseudonymise:
-            return IdColumn(column, _PSEUDONYM)
-        return IdColumn(column)
+            return TextIds(column, _PSEUDONYM)
+        return TextIds(column)
 
     def _declared_type(self, column: str) -> str | None:
         if column == "user":
@@ -168,15 +168,15 @@ class _DeclaredLoading:
 
     def _try_load(self) -> list[LoadedFile] | None:
         """Load every file; None, with everything undone, if ids turn out to be texts."""
-        if self.texts:
-            files = [(self._loading(file, n), file.ids) for n, file in enumerate(self.files)]
-            create_keys(self.connection, list(self.texts.values()), files)
         loaded = [self._loading(file, n).load(self.max_rejected) for n, file in enumerate(self.files)]
         refuted = [column for column in ("user", "item") if self._refuted(column)]
         if refuted:
             self._drop_all()
-            self.texts |= {column: self._id_column(column) for column in refuted}
+            self.texts |= {column: self._text_ids(column) for column in refuted}
             return None
+        for column, ids in self.texts.items():
+            views = [f"raw.{quoted_name(f'{file.role} {n}')}" for n, file in self._with(column)]
+            create_keys(ids, self.connection, views)
         self._create_interactions()
         self._create_items()
         return loaded
@@ -184,8 +184,6 @@ class _DeclaredLoading:
     def _drop_all(self) -> None:
         for n, file in enumerate(self.files):
             self._drop(n, file)
-        for one in self.texts.values():
-            self.connection.execute(f"DROP TYPE {one.enum}; DROP TABLE {one.keys}")
         self.connection.execute("DELETE FROM raw.unparsable; DELETE FROM raw.line_shifts")
 
     def _drop(self, number: int, file: _File) -> None:
@@ -195,15 +193,7 @@ class _DeclaredLoading:
             self.connection.execute(f"DROP TABLE IF EXISTS raw.{quoted_name(table)}")
 
     def _loading(self, file: _File, number: int) -> FileLoading:
-        enums = {column: one.enum for column, one in self.texts.items() if column in file.ids}
-        return FileLoading(
-            self.connection,
-            self.scratch,
-            self._source(file),
-            file.file,
-            table=f"{file.role} {number}",
-            enums=enums,
-        )
+        return FileLoading(self.connection, self.scratch, self._source(file), file.file, table=f"{file.role} {number}")
 
     def _source(self, file: _File) -> SourceFile:
         """Return what a file should be."""
@@ -248,7 +238,7 @@ class _DeclaredLoading:
             return quoted_name(column), ""
         keys = self.texts[column].keys
         return f"{column}_keys.key", (
-            f" LEFT JOIN {keys} AS {column}_keys ON enum_code({quoted_name(column)}) = {column}_keys.code"
+            f" LEFT JOIN {keys} AS {column}_keys ON {quoted_name(column)} = {column}_keys.source_id"
         )
 
     def _create_interactions(self) -> None:
@@ -300,7 +290,7 @@ class _DeclaredLoading:
             self.connection.execute(f"CREATE TABLE raw.items AS {self._items_of_interactions()}")
             return
         key, join = self._key("item")
-        source_id = "item::VARCHAR" if "item" in self.texts else "NULL::VARCHAR"
+        source_id = "item" if "item" in self.texts else "NULL::VARCHAR"
         texts = [
             f"{quoted_name(name) if getattr(declared, name) else 'NULL::VARCHAR'} AS {name}" for name in ITEM_TEXTS
         ]

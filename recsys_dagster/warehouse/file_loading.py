@@ -3,7 +3,6 @@
 Memory is bounded whatever is in a file: what grows with the number of faults is kept in tables, which DuckDB spills.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +71,6 @@ class FileLoading:
         source: what the file should be.
         file: the file.
         table: name of its view in the catalogue.
-        enums: for each column with ids that are texts, the type that has all of these.
         path: the file that is read: `file.path`, or a copy with uniform line ends.
         dialect: how the file is written.
         present: the columns of the source that the file has.
@@ -88,10 +86,8 @@ class FileLoading:
         file: ManifestFile,
         *,
         table: str,
-        enums: Mapping[str, str] | None = None,
     ) -> None:
         self.connection, self.scratch, self.source, self.file, self.table = connection, scratch, source, file, table
-        self.enums = enums or {}
         self.path = file.path
         with file.path.open("rb") as opened:
             start = opened.read(SAMPLE_BYTES)
@@ -279,7 +275,7 @@ class FileLoading:
 
     def _read_type(self, column: Column) -> str:
         """Return the type that DuckDB converts a field to: DOUBLE for ids, as it would round 1.5 to a whole number."""
-        if column.is_strict or column.name in self.enums:
+        if column.is_strict:
             return "VARCHAR"
         return "DOUBLE" if is_id(column) else self._stored_type(column)
 
@@ -321,8 +317,6 @@ class FileLoading:
     def _value(self, column: Column) -> str:
         """Return the SQL of a stored value, made of the text of the field."""
         text = text_column(column.name)
-        if column.name in self.enums:
-            return f"try_cast({text} AS {self.enums[column.name]})"
         if column.is_strict:
             return canonical_number(self._plain(text))
         if is_id(column):
@@ -356,7 +350,7 @@ class FileLoading:
         return f"replace({text}, ',', '.')" if self.dialect.decimal_comma else text
 
     def _stored_type(self, column: Column) -> str:
-        return "BIGINT" if self._is_number_of_time(column) else self.enums.get(column.name, column.type)
+        return "BIGINT" if self._is_number_of_time(column) else column.type
 
     def _is_number_of_time(self, column: Column) -> bool:
         """Return whether a column is stored as a number that the view converts to a time."""
