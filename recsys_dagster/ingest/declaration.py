@@ -213,6 +213,7 @@ class ItemSource(Files):
     site_score: str | None = None
     synopsis: str | None = None
     image_url: str | None = None
+    page_url: str | None = None
     is_adult: str | None = None
     year_in_title: bool = False
 

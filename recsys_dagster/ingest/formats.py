@@ -17,6 +17,7 @@ ITEM_TEXTS = (
     "site_score",
     "synopsis",
     "image_url",
+    "page_url",
     "is_adult",
 )
 """Columns of the items that a declaration can name, each of which is a text when it is loaded."""
@@ -156,6 +157,12 @@ FORMATS: dict[str, Format] = {
                     (Column("movieId", "BIGINT"), Column("tag")),
                     required=False,
                     other_names=("tag.csv",),
+                ),
+                SourceFile(
+                    "links.csv",
+                    (Column("movieId", "BIGINT"), Column("imdbId")),
+                    required=False,
+                    other_names=("link.csv",),
                 ),
                 SourceFile(
                     "genome_scores.csv",

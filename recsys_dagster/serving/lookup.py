@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recsys_dagster.evaluation.store import MetricRow
     from recsys_dagster.warehouse.origin import IdType
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
 
 _BIGINT = (-(2**63), 2**63 - 1)
@@ -33,7 +33,7 @@ _BIGINT = (-(2**63), 2**63 - 1)
 _ITEM_OF_LIST = f"""
 lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kind, items.year, items.genres,
 lists.score, items.episodes, items.members, items.site_score, items.synopsis, items.creators, items.language,
-items.image_url, items.is_adult
+items.image_url, items.page_url, items.is_adult
 """
 
 

@@ -35,7 +35,8 @@ class Recommendation:
         probability: probability that the user likes the item, where the list is by a like model.
         similarity: of the item to the user's history, from 0 to 1, where the list is by a content model.
         because: items of the user that it is recommended for, the most important first; none where it cannot say.
-        episodes, members, site_score, synopsis, creators, language, image_url, is_adult: of the item.
+        episodes, members, site_score, synopsis, creators, language, image_url, page_url,
+            is_adult: of the item.
     """
 
     rank: int
@@ -57,6 +58,7 @@ class Recommendation:
     creators: tuple[str, ...] = ()
     language: str | None = None
     image_url: str | None = None
+    page_url: str | None = None
     is_adult: bool | None = None
 
 

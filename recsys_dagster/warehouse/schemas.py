@@ -101,6 +101,7 @@ _ITEM_COLUMNS = (
     Column("site_score", "FLOAT", "mean rating on the publisher's site"),
     Column("synopsis", "VARCHAR", "summary of its content"),
     Column("image_url", "VARCHAR", "address of a picture"),
+    Column("page_url", "VARCHAR", "address of its page on the web"),
     Column("is_adult", "BOOLEAN", "whether it is for adults only"),
 )
 

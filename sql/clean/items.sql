@@ -16,6 +16,7 @@ SELECT
     site_score,
     synopsis,
     image_url,
+    page_url,
     is_adult
 FROM staging.items_with_reason
 WHERE reason IS NULL

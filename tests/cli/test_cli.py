@@ -129,6 +129,7 @@ class TestRecommend:
                     "creators": [],
                     "language": None,
                     "image_url": None,
+                    "page_url": None,
                     "is_adult": False,
                 }
             ],

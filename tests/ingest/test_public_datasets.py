@@ -17,11 +17,15 @@ from recsys_dagster.warehouse.build import build_clean
 from recsys_dagster.warehouse.database import Warehouse
 
 FIRST_ITEM: dict[str, dict[str, Any]] = {
-    "ml-100k": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
+    "ml-100k": {
+        "title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"],
+        "page_url": "http://us.imdb.com/M/title-exact?1",
+    },
     "ml-1m": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
     "ml-10m": {"title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"]},
     "movielens-20m-dataset": {
         "title": "Film 1", "year": 1951, "genres": ["Action", "Comedy"], "tags": ["pixar, animation", "1930s"],
+        "page_url": "https://www.imdb.com/title/tt0114709/",
     },
     "anime-dataset-2023": {
         "title": "Anime 1", "title_english": None, "year": 1991, "genres": ["Action", "Comedy"], "kind": "TV",

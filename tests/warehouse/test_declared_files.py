@@ -458,8 +458,8 @@ def test_a_column_of_the_interactions_has_one_meaning(tmp_path: Path) -> None:
 
 def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: Path) -> None:
     names = ["id", "t", "year", "Action", "Drama", "by", "lang", "n", "pic", "adult", "about", "score", "kind"]
-    names += ["seen", "called"]
-    line = "2|Amélie (2001)|25-Apr-2001|0|1|Jean-Pierre Jeunet|fr|1|http://x/1.jpg|no|A tale|8.3|Film|12|odd, paris\n"
+    names += ["seen", "called", "page"]
+    line = "2|Amélie (2001)|25-Apr-2001|0|1|Jean-Pierre Jeunet|fr|1|http://x/1.jpg|no|A tale|8.3|Film|12|odd, paris|http://x/2\n"
     write(tmp_path, {"u.data": "1\t2\n", "u.item": line.encode("latin-1")})
     items = {
         "files": "u.item",
@@ -475,6 +475,7 @@ def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: 
         "language": "lang",
         "episodes": "n",
         "image_url": "pic",
+        "page_url": "page",
         "is_adult": "adult",
         "synopsis": "about",
         "site_score": "score",
@@ -497,6 +498,7 @@ def test_every_column_of_items_is_read_from_a_latin_1_file_with_flags(tmp_path: 
         12,
         "A tale",
         "http://x/1.jpg",
+        "http://x/2",
         False,
     )
 

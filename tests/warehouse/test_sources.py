@@ -64,6 +64,20 @@ def test_tags_of_films_are_those_of_the_genome_else_those_of_users(tmp_path: Pat
     }
 
 
+def test_the_page_of_a_film_is_that_of_its_imdb_number(tmp_path: Path) -> None:
+    files = {
+        "movies.csv": "movieId,title,genres\n1,Heat (1995),Crime\n2,No Link,Crime\n3,Long Number,Crime\n",
+        "ratings.csv": "userId,movieId,rating,timestamp\n1,1,4,1000000000\n",
+        "links.csv": "movieId,imdbId,tmdbId\n1,0113277,949\n3,12345678,\n",
+    }
+    read = "SELECT page_url FROM clean.items ORDER BY item_id"
+    assert [url for (url,) in rows(build(tmp_path, "movielens", files), read)] == [
+        "https://www.imdb.com/title/tt0113277/",
+        None,
+        "https://www.imdb.com/title/tt12345678/",
+    ]
+
+
 def test_a_time_before_the_first_rating_of_all_is_unknown(tmp_path: Path) -> None:
     ratings = RATINGS_HEADER + "1,1,4,964982703\n1,2,4,0\n1,3,4,31536000\n"
     warehouse = build(tmp_path, "movielens", {"movies.csv": MOVIES, "ratings.csv": ratings})

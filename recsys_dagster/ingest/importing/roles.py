@@ -199,5 +199,6 @@ _ITEM_CHECKS: dict[str, Callable[[Content], bool]] = {
     "site_score": lambda one: one.numbers >= 0.5,
     "synopsis": lambda one: not one.is_number,
     "image_url": lambda one: one.urls >= 0.5,
+    "page_url": lambda one: one.urls >= 0.5,
     "is_adult": lambda one: one.flags >= 0.9,
 }

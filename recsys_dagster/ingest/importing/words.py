@@ -62,6 +62,7 @@ ITEM_WORDS: dict[str, str] = {
     " descrizione descricao sypnopsis описание あらすじ 描述",
     "image_url": "image_url image img img_url picture_url main_picture poster poster_url cover cover_url thumbnail bild"
     " bild_url imagen",
+    "page_url": "page_url url link href web_url product_url item_url page product_link item_link",
     "is_adult": "is_adult adult nsfw",
 }
 """What the columns of items are called, by their meaning: that of the column of `clean.items`."""

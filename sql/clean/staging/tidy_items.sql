@@ -24,6 +24,7 @@ WITH result AS (
         items.site_score,
         known_text(items.synopsis) AS synopsis,
         known_text(items.image_url) AS image_url,
+        known_text(items.page_url) AS page_url,
         items.is_adult
     FROM staging.items
     LEFT JOIN staging.genre_lists ON items.genres = genre_lists.genres

@@ -41,6 +41,7 @@ result AS (
         nullif(try_cast(source."Score" AS FLOAT), 0) AS site_score,
         synopses.synopsis,
         cast(NULL AS VARCHAR) AS image_url,
+        'https://myanimelist.net/anime/' || trim(source.anime_id) AS page_url,
         CASE
             WHEN regexp_matches(lower(source.listed_genres), '(^|,)\s*hentai\s*(,|$)') THEN TRUE
             WHEN source.age_rating LIKE 'Rx%' THEN TRUE

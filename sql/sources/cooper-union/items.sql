@@ -21,6 +21,7 @@ WITH result AS (
         nullif(try_cast(rating AS FLOAT), 0) AS site_score,
         cast(NULL AS VARCHAR) AS synopsis,
         cast(NULL AS VARCHAR) AS image_url,
+        'https://myanimelist.net/anime/' || trim(anime_id) AS page_url,
         regexp_matches(lower(known_text(genre)), '(^|,)\s*hentai\s*(,|$)') AS is_adult
     FROM raw.anime
 )

@@ -43,6 +43,7 @@ result AS (
         nullif(try_cast(site_score AS FLOAT), 0) AS site_score,
         synopsis,
         image_url,
+        page_url,
         CASE
             WHEN lower(trim(is_adult)) IN ('1', '1.0', 'true', 't', 'yes', 'y') THEN TRUE
             WHEN lower(trim(is_adult)) IN ('0', '0.0', 'false', 'f', 'no', 'n') THEN FALSE

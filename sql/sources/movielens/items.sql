@@ -1,15 +1,25 @@
 -- Films of movies.csv.
 -- materialised as: view
-WITH source AS (
+WITH links AS (
+    SELECT
+        cast("movieId" AS VARCHAR) AS item,
+        max("imdbId") AS imdb_id
+    FROM raw.links
+    GROUP BY "movieId"
+),
+
+source AS (
     SELECT
         movies.position,
         movies.raw,
         movies."movieId" AS item,
         trim(unescape_html(movies.title)) AS title,
         nullif(trim(movies.genres), '(no genres listed)') AS genres,
-        tagged.tags
+        tagged.tags,
+        links.imdb_id
     FROM raw.movies AS movies
     LEFT JOIN staging.item_tags AS tagged ON trim(movies."movieId") = tagged.item
+    LEFT JOIN links ON trim(movies."movieId") = links.item
 ),
 
 result AS (
@@ -34,6 +44,7 @@ result AS (
         cast(NULL AS FLOAT) AS site_score,
         cast(NULL AS VARCHAR) AS synopsis,
         cast(NULL AS VARCHAR) AS image_url,
+        'https://www.imdb.com/title/tt' || right('0000000' || imdb_id, greatest(7, length(imdb_id))) || '/' AS page_url,
         cast(NULL AS BOOLEAN) AS is_adult
     FROM source
 )

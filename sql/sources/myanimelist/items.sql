@@ -33,6 +33,7 @@ result AS (
         nullif(try_cast(score AS FLOAT), 0) AS site_score,
         cast(NULL AS VARCHAR) AS synopsis,
         image_url,
+        'https://myanimelist.net/anime/' || trim(anime_id) AS page_url,
         CASE
             WHEN regexp_matches(lower(genres), '(^|,)\s*hentai\s*(,|$)') THEN TRUE
             WHEN age_rating LIKE 'Rx%' THEN TRUE
