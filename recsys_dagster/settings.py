@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         description="Events of feedback that count as clicks and become interactions in the next run, separated by "
         "commas; one with a rating always becomes a rating.",
     )
+    mlflow_uri: SecretStr | None = Field(
+        None,
+        description="MLflow in which every fit becomes a run, and champion and challenger aliases: the URL of a "
+        "server, or a database such as sqlite:////srv/mlflow.db. A password in it is not written anywhere.",
+    )
     promotion: Literal["automatic", "manual"] = Field(
         "automatic",
         description="Whether a run publishes its lists, or lets them wait for `recsys approve`: automatic or manual.",

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def show_decision_by_hand(run: "DomainRun") -> None:
-    """Write the pages anew; if that fails, say so, because the lists are published all the same."""
+    """Write the pages anew, and show the champion in MLflow; say what fails, as the lists are published even so."""
+    from recsys_dagster.experiments.tracking import describe_untracked, track_champion
     from recsys_dagster.orchestration.by_hand import show_decision
 
     try:
@@ -20,3 +21,7 @@ def show_decision_by_hand(run: "DomainRun") -> None:
     except RecsysError as error:
         message = f"recsys: the lists are published, but the page still shows the earlier champion: {error}"
         typer.echo(printable(message), err=True)
+    try:
+        track_champion(run.settings, run.domain.name)
+    except RecsysError as error:
+        typer.echo(printable(f"recsys: {describe_untracked(error)}"), err=True)

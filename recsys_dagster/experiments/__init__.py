@@ -1,4 +1,4 @@
-"""Experiments on data that are already here: tuning of parameters and backtests of the retraining interval.
+"""Experiments on data that are already here: tuning, backtests of the retraining interval, tracking of fits.
 
 Nothing here changes what is published.
 """

@@ -6,6 +6,7 @@ from functools import partial
 
 import dagster as dg
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate
 from recsys_dagster.evaluation.example_lists import ListedItem, example_lists, pick_example_users, write_example_lists
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
@@ -23,8 +24,9 @@ from recsys_dagster.evaluation.store import (
     store_metrics,
 )
 from recsys_dagster.evaluation.verdicts import verdicts
+from recsys_dagster.experiments.tracking import describe_untracked, track_fit
 from recsys_dagster.model_store.outcomes import read_outcome
-from recsys_dagster.model_store.store import ModelStore
+from recsys_dagster.model_store.store import ModelRecord, ModelStore
 from recsys_dagster.models.attempt import attempt
 from recsys_dagster.models.registry import model_family, model_names
 from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
@@ -96,8 +98,8 @@ def _store(run: DomainRun, name: str, version: str, results: _Results) -> _Rows:
     return rows
 
 
-def _plots(rows: _Rows, importances: Sequence[Importance]) -> dict[str, dg.MarkdownMetadataValue]:
-    """Return the plots of the report: errors on the test fold, parts of the users and items, importance of inputs."""
+def _plots(rows: _Rows, importances: Sequence[Importance]) -> dict[str, str]:
+    """Return the plots as SVG: errors on the test fold, parts of the users and items, importance of inputs."""
     figures = {}
     cells = [row for row in rows.confusion if row.fold == REPORTED_FOLD]
     if cells:
@@ -105,7 +107,19 @@ def _plots(rows: _Rows, importances: Sequence[Importance]) -> dict[str, dg.Markd
     figures |= dict(slice_figures([row for row in rows.slices if row.fold == REPORTED_FOLD]))
     if importances:
         figures["importance"] = cached_svg(plot_importance, tuple(importances))
-    return {title: picture(svg) for title, svg in figures.items()}
+    return figures
+
+
+def _track(
+    context: dg.AssetExecutionContext, run: DomainRun, record: ModelRecord, rows: _Rows, plots: dict[str, str]
+) -> dict[str, str]:
+    """Show the fit in MLflow where the settings name one; return its run as metadata. A failure is only logged."""
+    try:
+        run_id = track_fit(run.settings, run.domain.name, record, rows.metrics, plots)
+    except RecsysError as error:
+        context.log.warning(describe_untracked(error))
+        return {}
+    return {} if run_id is None else {"mlflow_run": run_id}
 
 
 def _evaluation_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
@@ -136,8 +150,10 @@ def _evaluation_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
         results, outcome = attempted.value, attempted.outcome
         if results is None:
             return conclude(run, replace(outcome, version=fit.version if fit else ""), usage_metadata(usage))
-        version = ModelStore(run.layout).record(run.domain.name, name).version
+        record = ModelStore(run.layout).record(run.domain.name, name)
+        version = record.version
         rows = _store(run, name, version, results)
+        plots = _plots(rows, results.importances)
         table = [[row.fold, row.metric, row.k, row.value, row.low, row.high, row.users] for row in rows.metrics]
         return conclude(
             run,
@@ -145,7 +161,8 @@ def _evaluation_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
             {
                 "version": version,
                 **headline(rows.metrics),
-                **_plots(rows, results.importances),
+                **{title: picture(svg) for title, svg in plots.items()},
+                **_track(context, run, record, rows, plots),
                 "metrics": markdown_table(["fold", "metric", "k", "value", "low", "high", "users"], table),
                 **usage_metadata(usage, len(holdout.data.validation) + len(holdout.test)),
             },

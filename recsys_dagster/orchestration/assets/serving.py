@@ -3,6 +3,7 @@
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.experiments.tracking import describe_untracked, track_champion
 from recsys_dagster.ingest.catalogue import known_domains
 from recsys_dagster.lifecycle.promotion import update_champion
 from recsys_dagster.lifecycle.publication import build_lists
@@ -144,6 +145,10 @@ def recommendations(context: dg.AssetExecutionContext, recsys: Recsys) -> Materi
     run = recsys.hold(context.partition_key)
     with track_resources() as usage:
         done = publish_or_wait(run)
+    try:
+        track_champion(recsys.settings, run.domain.name)
+    except RecsysError as error:
+        context.log.warning(describe_untracked(error))
     if isinstance(done, Waiting):
         context.log.info(describe_waiting(run.domain.name, done))
         return dg.MaterializeResult(
