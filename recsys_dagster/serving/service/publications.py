@@ -18,8 +18,8 @@ from recsys_dagster.serving.service.snapshot_files import publication_name
 
 POLL_SECONDS = 1.0
 """Pause between two looks at the published files."""
-FIRST_POLL_SECONDS = 0.05
-"""The same until the service has started."""
+BUILDING_POLL_SECONDS = 0.1
+"""The same while a publication is being read."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Publications:
 
     def __enter__(self) -> Self:
         while not self.refresh():
-            time.sleep(FIRST_POLL_SECONDS)
+            time.sleep(BUILDING_POLL_SECONDS)
         self._thread.start()
         return self
 
@@ -118,8 +118,9 @@ class Publications:
         return True
 
     def _follow(self) -> None:
-        while not self._stopped.wait(POLL_SECONDS):
-            self.refresh()
+        pause = POLL_SECONDS
+        while not self._stopped.wait(pause):
+            pause = POLL_SECONDS if self.refresh() else min(POLL_SECONDS, BUILDING_POLL_SECONDS)
 
 
 def _apply_rules(snapshot: Snapshot, rules: Rules, day: date) -> None:

@@ -23,6 +23,7 @@ from recsys_dagster.serving.service.arrays import NO_TIME, Texts
 
 _ROWS_PER_BATCH = 2**20
 _MEMORY_LIMIT = "256MB"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
 _SIMILAR = "SELECT item_id, similar_id, score FROM similar_items ORDER BY item_id, rank"
@@ -145,9 +146,10 @@ def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items
             write_ratings(_floats(batch.column(0)))
             lists = batch.column(1)
             reasons = np.full((len(batch), n_reasons), -1, np.int32)
-            parents = pc.list_parent_indices(lists).to_numpy()
+            lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
+            parents = np.repeat(np.arange(len(batch)), lengths)
             # The place of each value in its own list.
-            within = np.arange(len(parents)) - np.searchsorted(parents, parents)
+            within = np.arange(len(parents)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
             reasons[parents, within] = _places(lists.flatten(), items)
             write_reasons(reasons)
 
@@ -237,7 +239,7 @@ def _known(value: Any) -> Any:
 
 
 def _as_json(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(row).encode()
 
 
 def _save(folder: Path, **arrays: NDArray[Any] | Sequence[int]) -> None:
