@@ -1,7 +1,9 @@
 """Two hundred seeded requests that no client should make."""
 
+import gc
 import json
 import random
+import re
 from collections.abc import Callable
 
 import httpx
@@ -61,16 +63,33 @@ def bad_body(rng: random.Random) -> httpx.Request:
 
 
 @pytest.mark.parametrize("kind", [bad_query, bad_path, bad_method, bad_body])
-def test_malformed_requests_are_refused_and_the_service_goes_on(
+def test_malformed_requests_are_refused_and_the_service_goes_on_without_growing(
     serve: Serve, kind: Callable[[random.Random], httpx.Request], capfd: pytest.CaptureFixture[str]
 ) -> None:
     client = serve(feedback=True)
-    rng = random.Random(kind.__name__)
-    for _ in range(50):
-        request = kind(rng)
-        url = str(client.base_url).rstrip("/") + str(request.url)
-        answer = client.send(httpx.Request(request.method, url, headers=request.headers, content=request.content))
-        assert 400 <= answer.status_code < 500, (request.method, request.url, request.content[:200], answer.text[:300])
-        assert "Traceback" not in answer.text
+
+    def send_fifty() -> tuple[int, str]:
+        """Send the same requests each time; return how many objects there are, and the names of all series."""
+        rng = random.Random(kind.__name__)
+        for _ in range(50):
+            request = kind(rng)
+            url = str(client.base_url).rstrip("/") + str(request.url)
+            answer = client.send(httpx.Request(request.method, url, headers=request.headers, content=request.content))
+            assert 400 <= answer.status_code < 500, (
+                request.method,
+                request.url,
+                request.content[:200],
+                answer.text[:300],
+            )
+            assert "Traceback" not in answer.text
+        series = re.sub(r" \S+$", "", client.get("/metrics").text, flags=re.MULTILINE)
+        gc.collect()
+        return len(gc.get_objects()), series
+
+    send_fifty()
+    objects, series = send_fifty()
+    more, same = send_fifty()
+    assert same == series
+    assert more - objects < 50
     assert client.get(LIST).status_code == 200
     assert "Traceback" not in capfd.readouterr().err
