@@ -15,7 +15,7 @@ from benchmarks.synthetic import Factors, random_data
 from recsys_dagster.models.base import TopN
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.publishing import publish
 
 TITLE = "Top 100 for every user"

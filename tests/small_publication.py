@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_dagster.models.base import TopN
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 
 ITEMS = [

@@ -15,7 +15,8 @@ from recsys_dagster.model_store.decisions import Decision, read_decisions
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import read_json, write_json
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 
 
 @dataclass(frozen=True)

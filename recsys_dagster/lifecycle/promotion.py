@@ -26,7 +26,7 @@ from recsys_dagster.model_store.store import ModelRecord, ModelStore, params_of
 from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.resource_usage import track_resources
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
 from recsys_dagster.warehouse.domain_run import DomainRun
 

@@ -28,7 +28,8 @@ from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.item_rules import ItemRules
-from recsys_dagster.serving.lookup import Provenance, PublishedFile, open_without_lock
+from recsys_dagster.serving.lookup import PublishedFile, open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.rules import check_names, read_rules, today
 from recsys_dagster.serving.swap import swap_in

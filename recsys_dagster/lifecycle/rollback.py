@@ -8,7 +8,8 @@ from recsys_dagster.lifecycle.pending import settle, write_pending
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.layout import MAX_KEPT_LISTS, Layout
 from recsys_dagster.runtime.locks import domain_lock
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.swap import earlier_files, restore_previous
 
 

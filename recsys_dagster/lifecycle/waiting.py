@@ -21,7 +21,8 @@ from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.quality.lists import forbidden_in
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import read_json, write_json
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.swap import replace_database
 from recsys_dagster.warehouse.domain_run import DomainRun
 

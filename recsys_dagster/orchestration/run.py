@@ -28,7 +28,8 @@ from recsys_dagster.orchestration.resource import Recsys
 from recsys_dagster.reports.server import LOCAL_URL
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.stopping import Stop, stop_on_signals
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.settings import Settings
 from recsys_dagster.warehouse.domain_run import DomainRun

@@ -19,7 +19,8 @@ from recsys_dagster.reports.example_users import describe_users, read_listed_ite
 from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.tradeoff import read_tradeoff
 from recsys_dagster.warehouse.arrays import load_fold, load_ids
 from recsys_dagster.warehouse.build import format_fold_cuts, reconcile

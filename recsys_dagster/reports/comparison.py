@@ -17,7 +17,8 @@ from recsys_dagster.reports.figures import ACCENT, INK, MUTED, SECOND, draw_esti
 from recsys_dagster.reports.page import render
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import Provenance, open_without_lock
+from recsys_dagster.serving.lookup import open_without_lock
+from recsys_dagster.serving.provenance import Provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from recsys_dagster.reports.data_profile import Fold, Profile
 from recsys_dagster.reports.example_users import ExampleUser, ItemSummary
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.example_lists import ListedItem

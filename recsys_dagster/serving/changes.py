@@ -9,7 +9,8 @@ import duckdb
 
 from recsys_dagster.runtime.layout import MAX_KEPT_LISTS, Layout
 from recsys_dagster.serving.database import path_without_lock, unreadable
-from recsys_dagster.serving.lookup import Provenance, PublishedFile
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.swap import earlier_files
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.serving.filters import EVERYTHING, ItemFilter
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem, normalise
-from recsys_dagster.serving.lookup import Provenance, PublishedFile
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id, Recommendation
 from recsys_dagster.serving.rules import Balance, read_rules
 

@@ -4,8 +4,6 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -16,6 +14,7 @@ from recsys_dagster.serving.database import open_database, path_without_lock, un
 from recsys_dagster.serving.filters import ItemFilter
 from recsys_dagster.serving.item_finder import NamedItem
 from recsys_dagster.serving.item_names import name_sql
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id, Reason, Recommendation, recommendation
 from recsys_dagster.serving.rules import NO_RULES, Rules, today
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from recsys_dagster.evaluation.store import MetricRow
-    from recsys_dagster.warehouse.origin import IdType
 
 FORMAT_VERSION = 3
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
@@ -35,43 +33,6 @@ lists.rank, lists.item_id, {name_sql()} AS title, items.title_english, items.kin
 lists.score, items.episodes, items.members, items.site_score, items.synopsis, items.creators, items.language,
 items.image_url, items.page_url, items.is_adult
 """
-
-
-def _now() -> datetime:
-    """Return the time in UTC, without zone and to the second, as the published file stores it."""
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Origin of published lists.
-
-    Attributes:
-        domain: name of the domain.
-        dataset: id of the dataset in the catalogue.
-        data_version: hash of the files that the model was trained on.
-        licence: licence of the data.
-        model, version: the champion, as in the model store.
-        trained_rows: number of interactions that it was trained on.
-        scale: lowest and highest possible rating; None for implicit feedback.
-        packages: versions of this project and of the packages that it uses, by name.
-        created_at: time of publication in UTC, without zone.
-        user_ids: what user ids are: `integer`, `text`, or names replaced by a `pseudonym`.
-        item_ids: what item ids are: `integer` or `text`.
-    """
-
-    domain: str
-    dataset: str
-    data_version: str
-    licence: str
-    model: str
-    version: str
-    trained_rows: int
-    scale: tuple[float, float] | None
-    packages: dict[str, str]
-    created_at: datetime = field(default_factory=_now)
-    user_ids: "IdType" = "integer"
-    item_ids: "IdType" = "integer"
 
 
 class Indices(NamedTuple):

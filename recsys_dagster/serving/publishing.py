@@ -10,7 +10,8 @@ import duckdb
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.prefetch import prefetch
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.serving.lookup import FORMAT_VERSION, Provenance
+from recsys_dagster.serving.lookup import FORMAT_VERSION
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.swap import set_log_aside
 from recsys_dagster.warehouse.schemas import create_statements, published_reference, published_tables

@@ -32,7 +32,7 @@ from recsys_dagster.reports.example_users import ExampleUser, describe_users, re
 from recsys_dagster.reports.paper_runs import paper_runs
 from recsys_dagster.reports.report import ModelCard, Report
 from recsys_dagster.runtime.resource_usage import StepUsage
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.tradeoff import Tradeoff, TradeoffPoint
 from recsys_dagster.warehouse.build import FileAccount
 

@@ -9,7 +9,8 @@ from typing import Any
 from recsys_dagster.errors import UsageError
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.changes import compare, earlier_publication
-from recsys_dagster.serving.lookup import Provenance, PublishedFile
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.recommendation import Id
 from recsys_dagster.serving.service.answers import items_answer, score_facts
 from recsys_dagster.serving.service.problems import ProblemError

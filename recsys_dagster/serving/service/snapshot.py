@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.serving.item_finder import ItemFinder, NamedItem
 from recsys_dagster.serving.item_rules import ItemRules
-from recsys_dagster.serving.lookup import Provenance
+from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.service.arrays import IdIndex, Lists, Texts
 
 
