@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         le=_LONGEST_SECONDS,
         description="Time limit for fitting a model, and for evaluating it; a model that takes longer has failed.",
     )
+    evaluation_users: int = Field(
+        50_000,
+        gt=0,
+        description="Users of a fold that models are evaluated on; of more, so many are drawn, the same for all.",
+    )
     budget_seconds: float = Field(
         1200,
         gt=0,

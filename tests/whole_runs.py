@@ -70,10 +70,11 @@ class Run:
 
 @pytest.fixture(scope="session")
 def movie_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Everything for the domain movie on its sample, with a neural model among the models."""
+    """Everything for the domain movie on its sample, with a neural model among the models, evaluated on 60 users."""
     settings = Settings(
         home=tmp_path_factory.mktemp("movie-run"),
         models=("ease", "embedding_mlp"),
+        evaluation_users=60,
         mirror=None,
         datasets={},
         _env_file=None,

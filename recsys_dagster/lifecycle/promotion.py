@@ -17,6 +17,7 @@ from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.leaderboard import choose_champion
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, HOLDOUT, headline, read_per_user
+from recsys_dagster.evaluation.user_sample import draw_users
 from recsys_dagster.lifecycle.dataset_choice import published_dataset
 from recsys_dagster.lifecycle.gate import GATE_COLUMNS, Candidate, Challenge, Tolerances, evaluate_challengers
 from recsys_dagster.lifecycle.pending import settle, write_pending
@@ -167,7 +168,8 @@ def _champion_today(run: DomainRun, candidates: Sequence[Candidate]) -> Candidat
         fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
-    result = evaluate(model, data.validation, None, like_threshold=data.like_threshold, seed=run.settings.seed)
+    validation = draw_users(data.validation, run.settings.evaluation_users, run.settings.seed)
+    result = evaluate(model, validation, None, like_threshold=data.like_threshold, seed=run.settings.seed)
     fitted = store.save(
         domain,
         model,

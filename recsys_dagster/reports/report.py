@@ -94,3 +94,9 @@ class Report:
     usage: "Sequence[StepUsage]" = ()
     waiting: "Waiting | None" = None
     tradeoff: "Tradeoff | None" = None
+
+    @property
+    def evaluated_users(self) -> tuple[int, int]:
+        """How many users the metrics of the leaderboard are over at most, and how many the test fold has."""
+        over = [metric.users for row in self.leaderboard.rows for metric in row.shown.values()]
+        return max(over, default=0), next((fold.users for fold in self.folds if fold.name == "test"), 0)

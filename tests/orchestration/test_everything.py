@@ -129,6 +129,14 @@ def test_the_metrics_of_each_fold_have_intervals(movie_run: Any) -> None:
     assert rows == [("test", True), ("validation", True)]
 
 
+def test_every_model_is_evaluated_on_the_users_that_were_drawn_and_the_page_says_how_many(movie_run: Any) -> None:
+    rated = "SELECT DISTINCT users FROM evaluation.metrics WHERE metric = 'rmse' AND protocol = 'holdout'"
+    assert movie_run.rows(rated) == [(60,)]
+    users = movie_run.rows("SELECT count(DISTINCT user_idx) FROM features.interactions WHERE fold = 'test'")[0][0]
+    page = movie_run.layout.report("movie").read_text(encoding="utf-8")
+    assert f"means over 60 of the {users:,} users of the fold" in " ".join(page.split())
+
+
 def test_the_constant_stands_in_the_leaderboard(movie_run: Any) -> None:
     assert "| constant |" in materialized(movie_run)["evaluation/leaderboard"].metadata["leaderboard"].value
 

@@ -23,6 +23,7 @@ from recsys_dagster.evaluation.store import (
     headline,
     store_metrics,
 )
+from recsys_dagster.evaluation.user_sample import draw_users
 from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.experiments.tracking import describe_untracked, track_fit
 from recsys_dagster.model_store.outcomes import read_outcome
@@ -68,14 +69,17 @@ class _Rows:
 
 def _evaluate(run: DomainRun, name: str, holdout: Holdout) -> _Results:
     """Evaluate the current version of a model on the validation and the test fold."""
-    data, test, threshold, seed = holdout.data, holdout.test, holdout.data.like_threshold, run.settings.seed
+    data, threshold, seed = holdout.data, holdout.data.like_threshold, run.settings.seed
+    validation, test = (
+        draw_users(fold, run.settings.evaluation_users, seed) for fold in (data.validation, holdout.test)
+    )
     model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=holdout.id_map_hash)
     excluded = {CHOOSING_FOLD: None, REPORTED_FOLD: data.validation.matrix(data.n_users, data.n_items)}
     folds = {
         fold: evaluate(model, pairs, excluded[fold], like_threshold=threshold, data=data, seed=seed)
-        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, test))
+        for fold, pairs in ((CHOOSING_FOLD, validation), (REPORTED_FOLD, test))
     }
-    examples = pick_example_users(data.train, test, threshold)
+    examples = pick_example_users(data.train, holdout.test, threshold)
     lists = example_lists(model, examples, excluded[REPORTED_FOLD], holdout.item_ids)
     return _Results(folds, list(lists), list(permutation_importance(model, test, threshold, seed=seed)))
 
@@ -188,12 +192,13 @@ def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materializ
     run = recsys.hold(context.partition_key)
     warehouse = run.warehouse
     holdout = load_holdout(warehouse)
-    data, test = holdout.data, holdout.test
+    data = holdout.data
     rows: list[MetricRow] = []
     with track_resources() as usage:
-        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, test)):
+        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, holdout.test)):
             if data.scale is not None:
-                constant = constant_rating_metrics(data.train, pairs, seed=run.settings.seed)
+                drawn = draw_users(pairs, run.settings.evaluation_users, run.settings.seed)
+                constant = constant_rating_metrics(data.train, drawn, seed=run.settings.seed)
                 rows += constant.rows(CONSTANT, "", HOLDOUT, fold)
         with warehouse.connect() as connection:
             store_metrics(connection, rows)
