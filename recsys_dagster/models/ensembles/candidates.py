@@ -2,14 +2,15 @@
 
 For each member an item has two values: −log2(1 + rank), and its score, standardised over the items that the user lacks.
 For each member that knows weights between items there are, besides, the strongest ones from single items of the history
-to the item (`ItemWeights`): a sum over the history hides whether one item says much or many say a little. In addition
-there are how well the genres, the kind and the year of the item match those of the history (`Trait.affinity`), and the
-logarithms of the number of the user's items and of the item's users.
+to the item (`ItemWeights`), and the same for the likeness in genres, kind and year (`ItemVectors`): a sum over the
+history hides whether one item says much or many say a little. In addition there are how well the genres, the kind and
+the year of the item match those of the history (`Trait.affinity`), and the logarithms of the number of the user's items
+and of the item's users.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,6 +30,8 @@ CENTRE = 4.0
 TRAITS = ("genres", "kind", "year")
 """What the traits of an item describe, in the order of `traits_of`."""
 CONTENT, HISTORY, POPULARITY = "genres, kind and year", "single items of the history", "popularity"
+LIKENESS = "content"
+"""Name, beside those of the members, of what the likeness of single items in genres, kind and year is called after."""
 
 
 class Feature(NamedTuple):
@@ -43,7 +46,7 @@ def features_of(members: Sequence[str], with_weights: Sequence[str]) -> tuple[Fe
 
     Args:
         members: names of the members.
-        with_weights: names of those that have weights between items.
+        with_weights: names of those that have weights between items, in the order of what `candidates_of` is given.
     """
     return (
         *(Feature(f"{value} by {name}", name) for name in members for value in ("rank", "score")),
@@ -55,6 +58,47 @@ def features_of(members: Sequence[str], with_weights: Sequence[str]) -> tuple[Fe
         *(Feature(trait, CONTENT) for trait in TRAITS),
         *(Feature(name, POPULARITY) for name in ("activity", "popularity")),
     )
+
+
+class ItemRelations(Protocol):
+    """What each item of a history says about each candidate."""
+
+    def features(
+        self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Return the (n,) strongest relation, and the mean of the three strongest; one below zero counts as zero.
+
+        The arguments are those of `strongest_weights`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """The cosines between vectors of items.
+
+    Attributes:
+        vectors: (n_columns, n_values) float32 of length one, or zero.
+        columns: (n_columns,) int32, the item of each vector.
+    """
+
+    vectors: NDArray[np.float32]
+    columns: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], columns: NDArray[np.int32]) -> "ItemVectors":
+        """Scale the vectors to length one; one of zeros stays so."""
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return cls(np.ascontiguousarray(vectors / np.where(lengths > 0, lengths, 1), np.float32), columns)
+
+    def features(
+        self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], ...]:
+        """Return the strongest cosine and the mean of the three strongest; see `ItemRelations`."""
+        from recsys_dagster.models.kernels.history_weights import strongest_cosines
+
+        maximum, mean = strongest_cosines(history, self.vectors, self.columns, rows, items).T
+        return maximum, mean
 
 
 @dataclass(frozen=True)
@@ -74,10 +118,7 @@ class ItemWeights:
     def features(
         self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], ...]:
-        """Return the (n,) strongest weight, and the mean of the three strongest; a weight below zero counts as zero.
-
-        The arguments are those of `strongest_weights`.
-        """
+        """Return the strongest weight and the mean of the three strongest; see `ItemRelations`."""
         from recsys_dagster.models.kernels.history_weights import strongest_weights
 
         maximum, mean = strongest_weights(history, self.weights, self.columns, rows, items).T ** np.float32(self.power)
@@ -109,7 +150,7 @@ def candidates_of(
     exclude: sp.csr_array,
     popularity: NDArray[np.float32],
     traits: Sequence[Trait],
-    item_weights: Sequence[ItemWeights],
+    item_weights: Sequence[ItemRelations],
 ) -> Candidates:
     """Return the candidates of users, with their features.
 
@@ -118,7 +159,7 @@ def candidates_of(
         exclude: (n_users, n_items) CSR of the items that the users have, which are not ranked.
         popularity: (n_items,) number of training pairs of each item; an item without any is not ranked.
         traits: genres, kind and year of the items.
-        item_weights: for each member that knows it, what items of the history say about others.
+        item_weights: what items of the history say about others.
     """
     trained = popularity > 0
     ranked = np.broadcast_to(trained, exclude.shape).copy()

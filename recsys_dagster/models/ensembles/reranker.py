@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,11 +15,18 @@ from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.budget import FOLDS, Estimate, Size
 from recsys_dagster.models.capabilities import FeatureGroups, FoldIn
-from recsys_dagster.models.ensembles.candidates import ItemWeights, candidates_of, features_of
+from recsys_dagster.models.ensembles.candidates import (
+    LIKENESS,
+    ItemRelations,
+    ItemVectors,
+    ItemWeights,
+    candidates_of,
+    features_of,
+)
 from recsys_dagster.models.ensembles.conditional_logit import Examples
 from recsys_dagster.models.ensembles.ensemble import Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.second_stage import SecondStage, learn
-from recsys_dagster.models.ensembles.traits import Trait, traits_of
+from recsys_dagster.models.ensembles.traits import Trait, likeness_vectors, traits_of
 from recsys_dagster.models.linear.ease import Ease
 from recsys_dagster.models.neighbours.item_knn import ItemKnn
 from recsys_dagster.models.params import Params
@@ -39,7 +47,7 @@ class RerankerParams(EnsembleParams):
     """Parameters of the re-ranker."""
 
     members: list[str] = Field(
-        ["ease", "implicit_als", "implicit_als:small", "item_knn"],
+        ["ease", "ease:denoised", "implicit_als", "implicit_als:small", "item_knn"],
         min_length=1,
         description="Names of the models whose first items are ranked again, or name:preset; all must serve new users "
         "by their history.",
@@ -52,8 +60,8 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
 
     The candidates of a user are the first 100 items of each member. Their features are the ranks and scores of the
     members, the strongest weights that EASE and the neighbours have between single items of the user and the candidate,
-    the match of its genres, kind and year with the user's items, its popularity and the number of the user's items; the
-    module `candidates` describes them.
+    the likeness to single items in genres, kind and year, the match of these with all of the user's items, its
+    popularity and the number of the user's items; the module `candidates` describes them.
 
     The logit gives each feature a weight that is linear in the logarithms of the user's items and of the candidate's
     users, so that a member can count more for active users, or for popular items. The probability that a positive is
@@ -100,13 +108,15 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
 
     def _fit(self, data: TrainingData) -> None:
         self.kinds_, self.years_ = data.item_features.kinds, data.item_features.years
+        for of_another_fit in ("_traits", "_likeness"):
+            vars(self).pop(of_another_fit, None)
         members = [parse_member(name) for name in self.params.members]
         with_weights = [
             name
             for name, (model_class, _) in zip(self.params.members, members, strict=True)
             if knows_item_weights(model_class)
         ]
-        features = features_of(self.params.members, with_weights)
+        features = features_of(self.params.members, [*with_weights, LIKENESS])
         learnt = learn(self._examples(members, data), features, self.params.members, self.seed)
         self.features_ = [feature.name for feature in features]
         self.weights_, self.trees_, self.chosen_ = learnt.stage.weights, learnt.stage.trees, learnt.chosen
@@ -117,9 +127,18 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
     def _fit_members(self, members: list["Member"], data: TrainingData) -> list[Model]:
         return [fit_on_all(model_class, data, seed=self.seed, params=params) for model_class, params in members]
 
-    @property
+    @cached_property
     def _traits(self) -> tuple[Trait, ...]:
         return traits_of(self.genres_, self.kinds_, self.years_)
+
+    @cached_property
+    def _likeness(self) -> ItemVectors:
+        vectors = likeness_vectors(self.genres_, self.kinds_, self.years_)
+        return ItemVectors.of(vectors, np.arange(self.n_items_, dtype=np.int32))
+
+    def _relations(self, members: Sequence[Model]) -> list[ItemRelations]:
+        """Return what these fitted members, and the likeness of items, say about an item given another."""
+        return [*item_weights_of(members), self._likeness]
 
     def _examples(self, members: list["Member"], data: TrainingData) -> Examples:
         """Return the candidates of held-out users, by members that are fitted without them.
@@ -156,13 +175,13 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
         positives = sp.csr_array(liked.matrix(len(users), data.n_items) * (popularity > 0))
         positives.eliminate_zeros()
         eligible_users = np.flatnonzero((np.diff(positives.indptr) > 0) & (np.diff(history.indptr) > 0))
-        traits = self._traits
-        rows = max(1, SCORE_BYTES // (4 * data.n_items * (len(members) + len(traits))))
+        traits, relations = self._traits, self._relations(fitted)
+        rows = max(1, SCORE_BYTES // (4 * data.n_items * (len(fitted) + len(traits))))
         for start in range(0, len(eligible_users), rows):
             block = eligible_users[start : start + rows]
             folded_in = _with_positions(known.where(np.isin(known.users, block)), block)
             scores = scores_for_all(fitted, folded_in, len(block))
-            candidates = candidates_of(scores, history[block], popularity, traits, item_weights_of(fitted))
+            candidates = candidates_of(scores, history[block], popularity, traits, relations)
             relevant = positives[block].toarray()[candidates.rows, candidates.items] > 0
             n_relevant = np.diff(positives.indptr)[block]
             yield Examples(candidates.rows, candidates.features, candidates.conditions, relevant, n_relevant)
@@ -181,8 +200,8 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
         """
         if self.chosen_ in self.params.members:
             return scores[0]
-        item_weights = item_weights_of(self._members)
-        candidates = candidates_of(scores, exclude, self.popularity_, self._traits, item_weights)
+        relations = self._relations(self._members)
+        candidates = candidates_of(scores, exclude, self.popularity_, self._traits, relations)
         stage = SecondStage(self.weights_, self.trees_)
         scores_of_candidates = stage.scores(candidates.features, candidates.conditions)
         lowest = np.zeros(len(candidates.nearest), dtype=np.float32)

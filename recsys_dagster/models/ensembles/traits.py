@@ -12,6 +12,9 @@ PRIOR_ITEMS = 5.0
 YEARS_APART = 3.0
 """Standard deviation, in years, of the normal density by which an item counts for the years around its own."""
 
+YEARS_ALIKE = 5
+"""Items that were released in the same five years are alike in that."""
+
 
 @dataclass(frozen=True)
 class Trait:
@@ -65,6 +68,14 @@ def traits_of(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.
         Trait(kind_values, kind_values),
         Trait(sp.csr_array(near), year_values),
     )
+
+
+def likeness_vectors(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (n_items, n_values) ones for the genres, the kind and the five years of release of each item."""
+    periods = np.floor(years / YEARS_ALIKE)
+    released = periods[:, None] == np.unique(periods[~np.isnan(periods)])
+    of_kind = kinds[:, None] == np.arange(kinds.max(initial=-1) + 1)
+    return np.hstack([genres.toarray(), of_kind, released]).astype(np.float32)
 
 
 def _ones(true: NDArray[np.bool_]) -> sp.csr_array:

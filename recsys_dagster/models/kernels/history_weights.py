@@ -47,6 +47,55 @@ def strongest_weights(
     return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
 
 
+def strongest_cosines(
+    histories: sp.csr_array,
+    vectors: NDArray[np.float32],
+    columns: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    items: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return the same as `strongest_weights` of the cosines between vectors, without a matrix of all pairs.
+
+    Args:
+        histories, rows, items: as there.
+        vectors: (n_columns, n_values) of length one, or zero.
+        columns: (n_columns,) the item of each vector.
+
+    Returns:
+        (n, 2) float32.
+    """
+    column_of = np.full(histories.shape[1], -1, np.int64)
+    column_of[columns] = np.arange(len(columns))
+    starts = np.searchsorted(rows, np.arange(histories.shape[0] + 1))
+    top = np.zeros((len(rows), STRONGEST), np.float32)
+    _strongest_of_vectors(histories.indptr, column_of[histories.indices], vectors, starts, column_of[items], top)
+    return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
+
+
+@compiled(parallel=True)
+def _strongest_of_vectors(indptr: Any, known: Any, vectors: Any, starts: Any, candidates: Any, top: Any) -> None:
+    n_values = vectors.shape[1]
+    for user in numba.prange(len(starts) - 1):
+        first = starts[user]
+        size = starts[user + 1] - first
+        values = np.zeros((n_values, size), np.float32)
+        for place in range(size):
+            if candidates[first + place] >= 0:
+                values[:, place] = vectors[candidates[first + place]]
+        for entry in range(indptr[user], indptr[user + 1]):
+            if known[entry] < 0:
+                continue
+            cosines = np.zeros(size, np.float32)
+            for value in range(n_values):
+                weight = vectors[known[entry], value]
+                if weight != 0:
+                    row = values[value]
+                    for place in range(size):
+                        cosines[place] += weight * row[place]
+            for place in range(size):
+                _insert(top[first + place], cosines[place])
+
+
 @compiled(parallel=True)
 def _strongest(indptr: Any, known: Any, weights: Any, starts: Any, candidates: Any, top: Any) -> None:
     for user in numba.prange(len(starts) - 1):

@@ -19,7 +19,9 @@ from recsys_dagster.models.ensembles.candidates import (
     CONTENT,
     FURTHEST,
     HISTORY,
+    LIKENESS,
     POPULARITY,
+    ItemVectors,
     ItemWeights,
     candidates_of,
     closeness_of,
@@ -27,9 +29,9 @@ from recsys_dagster.models.ensembles.candidates import (
     standardised,
 )
 from recsys_dagster.models.ensembles.conditional_logit import Examples, logit_scores, logit_weights, user_ndcg
-from recsys_dagster.models.ensembles.reranker import Reranker, RerankerParams, item_weights_of, parse_member
+from recsys_dagster.models.ensembles.reranker import Reranker, RerankerParams, parse_member
 from recsys_dagster.models.ensembles.second_stage import Learnt, SecondStage, learn
-from recsys_dagster.models.ensembles.traits import Trait, traits_of
+from recsys_dagster.models.ensembles.traits import Trait, likeness_vectors, traits_of
 from recsys_dagster.models.registry import get_model_class
 
 MEMBERS = ["ease", "item_knn", "popularity"]
@@ -123,11 +125,27 @@ def test_the_strongest_weights_from_the_history_worked_out_by_hand() -> None:
         assert_allclose(roots, np.sqrt([maximum, mean]), rtol=1e-6)
 
 
+def test_the_strongest_cosines_from_the_history_worked_out_by_hand() -> None:
+    # Items 0 and 3 are alike in one of two values, 1 and 3 in both; item 2 has none, and so no likeness to any.
+    vectors = ItemVectors.of(np.array([[1, 0], [1, 1], [0, 0], [2, 2]], np.float32), np.arange(4, dtype=np.int32))
+    history = sp.csr_array(np.array([[1, 1, 1, 0], [0, 0, 1, 0]], dtype=np.float32))
+    maximum, mean = vectors.features(history, np.array([0, 0, 1]), np.array([2, 3, 3]))
+    assert_allclose(maximum, [0, 1, 0], atol=1e-6)
+    assert_allclose(mean, [0, (1 + np.sqrt(0.5)) / 3, 0], atol=1e-6)
+
+
+def test_items_are_alike_in_genres_kind_and_five_years() -> None:
+    genres = sp.csr_array(np.array([[1, 1], [0, 1], [0, 0]], np.float32))
+    years = np.array([1984, 1985, np.nan], np.float32)
+    vectors = likeness_vectors(genres, np.array([0, 1, -1], np.int16), years)
+    assert_array_equal(vectors, [[1, 1, 1, 0, 1, 0], [0, 1, 0, 1, 0, 1], [0] * 6])
+
+
 def test_candidates_score_above_all_other_items_in_the_order_of_the_second_stage(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("recsys_dagster.models.ensembles.candidates.CANDIDATES", 9)
-    weights = np.random.default_rng(3).normal(size=(13, 3))
+    weights = np.random.default_rng(3).normal(size=(15, 3))
     choose(monkeypatch, "logit", weights)
     reranker = fit(data, ["ease", "item_knn"])
     users = all_users(data)[:50]
@@ -137,7 +155,7 @@ def test_candidates_score_above_all_other_items_in_the_order_of_the_second_stage
         reranker.seen_[users],
         reranker.popularity_,
         traits_of_data(data),
-        item_weights_of(members),
+        reranker._relations(members),
     )
     expected = logit_scores(candidates.features, candidates.conditions, weights.astype(np.float32))
     scores = reranker._scores(users)
@@ -312,14 +330,14 @@ def test_its_members_learn_from_all_users(data: TrainingData) -> None:
 def test_a_member_may_be_a_preset(data: TrainingData) -> None:
     model_class, params = parse_member("implicit_als:small")
     assert (model_class.name, params) == ("implicit_als", model_class.presets["small"])
-    with pytest.raises(UsageError, match="ease has no preset 'rough'; known: default, steck_2019"):
+    with pytest.raises(UsageError, match="ease has no preset 'rough'; known: default, steck_2019, denoised"):
         fit(data, ["ease:rough"])
 
 
 def test_a_member_that_is_used_alone_is_all_that_is_kept(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose(monkeypatch, "item_knn", np.zeros((15, 3)))
+    choose(monkeypatch, "item_knn", np.zeros((17, 3)))
     reranker = fit(data)
     reranker.save(tmp_path)
     again = Reranker.load(tmp_path)
@@ -330,11 +348,11 @@ def test_a_member_that_is_used_alone_is_all_that_is_kept(
 
 def test_trees_are_saved_as_text(data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(5)
-    features = random.normal(size=(100, 40, 15))
+    features = random.normal(size=(100, 40, 17))
     examples = examples_of(features[:, :, 0] > 1, features)
-    names = [feature.name for feature in features_of(MEMBERS, ["ease", "item_knn"])]
+    names = [feature.name for feature in features_of(MEMBERS, ["ease", "item_knn", LIKENESS])]
     trees = boost_trees(examples, np.zeros(len(examples.rows), np.float32), names, 0)
-    choose(monkeypatch, "logit and trees", random.normal(size=(15, 3)), trees)
+    choose(monkeypatch, "logit and trees", random.normal(size=(17, 3)), trees)
     reranker = fit(data)
     reranker.save(tmp_path)
     again = Reranker.load(tmp_path)

@@ -14,6 +14,7 @@ from recsys_dagster.models.linear.ease import (
     EaseParams,
     add_features,
     feature_values,
+    genre_combinations,
     gram_matrix,
     invert_in_place,
 )
@@ -68,7 +69,24 @@ def test_genres_kinds_and_five_years_are_features(data: TrainingData) -> None:
     n_genres, n_kinds = features.genres.shape[1], len(features.kind_names)
     np.testing.assert_array_equal(values[:, :n_genres], features.genres.toarray())
     np.testing.assert_array_equal(values[:, n_genres : n_genres + n_kinds].sum(axis=1), features.kinds >= 0)
-    np.testing.assert_array_equal(values[:4, n_genres + n_kinds :], [[1, 0], [0, 1], [0, 1], [0, 0]])
+    np.testing.assert_array_equal(values[:4, n_genres + n_kinds :][:, :2], [[1, 0], [0, 1], [0, 1], [0, 0]])
+
+
+def test_items_with_the_same_genres_share_a_feature() -> None:
+    genres = sp.csr_array(np.array([[1, 1], [1, 0], [1, 1], [0, 1], [0, 0], [0, 0]], dtype=np.float32))
+    np.testing.assert_array_equal(genre_combinations(genres).toarray(), [[1], [0], [1], [0], [0], [0]])
+
+
+def test_a_rare_feature_adds_the_same_as_a_common_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = sp.csr_array(np.random.default_rng(0).random((30, 4)) < 0.3, dtype=np.float32)
+    popularity = np.arange(1, 31, dtype=np.float32)
+    grams = []
+    for share in (0, 1):
+        monkeypatch.setattr(ease, "RARE_SHARE", share)
+        gram = np.zeros((30, 30), np.float32)
+        add_features(gram, values, popularity, weight=8)
+        grams.append(gram)
+    np.testing.assert_allclose(*grams, rtol=1e-5, atol=1e-7)
 
 
 def test_tags_are_features_of_a_small_value(data: TrainingData) -> None:
