@@ -1,11 +1,15 @@
-"""`python -m benchmarks`: take the missing measurements, print the results, and write RESULTS.md and the curves."""
+"""`python -m benchmarks`: take the missing measurements, print the results, and write RESULTS.md and the curves.
+
+It exits with 1 if a ratio or the memory of a step is worse than committed (ratios.json) by more than the tolerance.
+"""
 
 import argparse
 import shutil
+import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks import results_page, scaling
+from benchmarks import regressions, results_page, scaling
 from benchmarks.measurement import FOLDER
 from benchmarks.sizes import SIZES
 
@@ -31,6 +35,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--again", action="store_true", help="discard the stored measurements and take them again")
     parser.add_argument("--folder", type=Path, default=_HERE, help="folder for RESULTS.md and the curves")
+    parser.add_argument("--accept", action="store_true", help="commit the measured ratios to ratios.json, unchecked")
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"any of {', '.join(AREAS)}; default: all")
     arguments = parser.parse_args()
     if unknown := set(arguments.areas) - set(AREAS):
@@ -49,6 +54,11 @@ def main() -> None:
     if not arguments.areas:
         scaling.plot(size, arguments.folder / results_page.CURVES)
         results_page.write(arguments.folder / "RESULTS.md", size, results_by_title)
+    ratios, compared = arguments.folder / "ratios.json", regressions.compared(results_by_title)
+    if arguments.accept:
+        regressions.write_committed(ratios, size.name, compared)
+    elif worse := regressions.find_regressions(compared, regressions.read_committed(ratios, size.name)):
+        sys.exit("\n".join(["Worse than committed, by more than the tolerance:", *worse]))
 
 
 if __name__ == "__main__":

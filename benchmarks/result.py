@@ -15,6 +15,9 @@ class Result:
         target: the bound that the value should keep; empty if there is none.
         met: whether it does; None if there is no target.
         measurements: the measurements that the value is computed from, ours first.
+        number: the value without its unit; None if there is no target.
+        unit: its unit; ratios start with ×.
+        higher_is_better: whether a higher value is better than a lower one.
     """
 
     description: str
@@ -22,6 +25,9 @@ class Result:
     target: str
     met: bool | None
     measurements: tuple[Measurement, ...]
+    number: float | None = None
+    unit: str = ""
+    higher_is_better: bool = True
 
 
 def without_target(description: str, value: str, *measurements: Measurement) -> Result:
@@ -31,12 +37,14 @@ def without_target(description: str, value: str, *measurements: Measurement) -> 
 
 def at_least(description: str, value: float, target: float, unit: str, *measurements: Measurement) -> Result:
     """Return a result whose value should be the target or higher."""
-    return Result(description, f"{value:,.3g} {unit}", f"≥ {target:g} {unit}", value >= target, measurements)
+    text, bound = f"{value:,.3g} {unit}", f"≥ {target:g} {unit}"
+    return Result(description, text, bound, value >= target, measurements, value, unit)
 
 
 def at_most(description: str, value: float, target: float, unit: str, *measurements: Measurement) -> Result:
     """Return a result whose value should be the target or lower."""
-    return Result(description, f"{value:,.3g} {unit}", f"≤ {target:g} {unit}", value <= target, measurements)
+    text, bound = f"{value:,.3g} {unit}", f"≤ {target:g} {unit}"
+    return Result(description, text, bound, value <= target, measurements, value, unit, higher_is_better=False)
 
 
 def peak(description: str, target: float, measurement: Measurement) -> Result:
