@@ -23,6 +23,8 @@ from recsys_dagster.serving.service.arrays import NO_TIME, Texts
 
 _ROWS_PER_BATCH = 2**20
 _MEMORY_LIMIT = "256MB"
+_LARGEST_TABLE = 2**22
+"""Numbers from the lowest to the highest id up to which a table with a place for each is made."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
@@ -33,6 +35,35 @@ _ITEMS = f"""
 SELECT item_id, {name_sql()} AS title, title_english, kind, year, genres, creators, image_url, is_adult
 FROM items ORDER BY item_id
 """
+
+
+class _Places:
+    """The position of each of the ids."""
+
+    def __init__(self, ids: pa.Array) -> None:
+        self._ids = ids
+        self._table: NDArray[np.int32] | None = None
+        if pa.types.is_integer(ids.type) and len(ids):
+            numbers = ids.to_numpy(zero_copy_only=False).astype(np.int64)
+            self._first = int(numbers.min())
+            size = int(numbers.max()) - self._first + 1
+            if size <= max(_LARGEST_TABLE, 8 * len(ids)):
+                self._table = np.full(size, -1, np.int32)
+                self._table[numbers - self._first] = np.arange(len(ids), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def of(self, values: pa.Array) -> NDArray[np.int32]:
+        """Return the position of each value, all of which must be among the ids."""
+        if self._table is not None:
+            places: NDArray[np.int32] = self._table.take(
+                values.to_numpy(zero_copy_only=False).astype(np.int64) - self._first
+            )
+            return places
+        # Arrow hashes all ids anew each time, so numbers that are close to each other are looked up in a table.
+        found = pc.index_in(values, value_set=self._ids)
+        return np.asarray(found.to_numpy(zero_copy_only=False), np.int32)
 
 
 def build_snapshot(path: Path, cache: Path) -> Path:
@@ -86,25 +117,26 @@ def _write(path: Path, folder: Path) -> None:
         items = connection.sql(_ITEMS).to_arrow_table()
         item_ids = items.column("item_id").combine_chunks()
         _save(folder, users=_ids(users), items=_ids(item_ids))
-        _write_lists(connection, folder, "lists", _LISTS, users, item_ids)
-        _write_lists(connection, folder, "similar", _SIMILAR, item_ids, item_ids)
+        user_places, item_places = _Places(users), _Places(item_ids)
+        _write_lists(connection, folder, "lists", _LISTS, user_places, item_places)
+        _write_lists(connection, folder, "similar", _SIMILAR, item_places, item_places)
         days = connection.sql(
             "SELECT DISTINCT coalesce(days, 0) AS days FROM popular_items ORDER BY 1"
         ).to_arrow_table()
         meta["popular_days"] = days.column(0).to_pylist()
-        _write_lists(connection, folder, "popular", _POPULAR, days.column(0).combine_chunks(), item_ids)
-        _write_lists(connection, folder, "histories", _HISTORIES, users, item_ids)
-        _write_list_facts(connection, folder, item_ids)
+        _write_lists(connection, folder, "popular", _POPULAR, _Places(days.column(0).combine_chunks()), item_places)
+        _write_lists(connection, folder, "histories", _HISTORIES, user_places, item_places)
+        _write_list_facts(connection, folder, item_places)
         _write_history_facts(connection, folder)
         meta |= _write_items(folder, items)
-        _write_model_items(connection, folder, item_ids)
+        _write_model_items(connection, folder, item_places)
         board = connection.sql("SELECT * FROM leaderboard ORDER BY ALL").to_arrow_table().to_pylist()
         meta["leaderboard"] = [{name: _known(value) for name, value in row.items()} for row in board]
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _write_lists(
-    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, query: str, owners: pa.Array, items: pa.Array
+    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, query: str, owners: _Places, items: _Places
 ) -> None:
     """Write lists as arrays.
 
@@ -123,17 +155,18 @@ def _write_lists(
         _written(folder / f"{name}_scores.npy", np.float32, (rows,)) as write_scores,
     ):
         for batch in connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH):
-            who = _places(batch.column(0), owners)
+            runs = pc.run_end_encode(batch.column(0))  # an owner is looked for once for a list
+            who = owners.of(runs.values)
             if len(who) and (who[0] < last or (np.diff(who) < 0).any()):
                 raise RecsysError("the published tables are not in the order of their ids; publish again")
             last = who[-1] if len(who) else last
-            lengths[1:] += np.bincount(who, minlength=len(owners))
-            write_items(_places(batch.column(1), items))
+            np.add.at(lengths, who + 1, np.diff(runs.run_ends.to_numpy(), prepend=0))
+            write_items(items.of(batch.column(1)))
             write_scores(_floats(batch.column(2)))
     _save(folder, **{f"{name}_offsets": np.cumsum(lengths)})
 
 
-def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items: _Places) -> None:
     """Write the predicted rating of each recommendation, and the items that it is made for."""
     rows, n_reasons = connection.execute(
         "SELECT count(*), coalesce(max(len(because)), 0) FROM recommendations"
@@ -147,10 +180,7 @@ def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items
             lists = batch.column(1)
             reasons = np.full((len(batch), n_reasons), -1, np.int32)
             lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
-            parents = np.repeat(np.arange(len(batch)), lengths)
-            # The place of each value in its own list.
-            within = np.arange(len(parents)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            reasons[parents, within] = _places(lists.flatten(), items)
+            reasons[np.arange(n_reasons) < lengths[:, None]] = items.of(lists.flatten())
             write_reasons(reasons)
 
 
@@ -172,7 +202,7 @@ def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
     lists = items.column("genres").combine_chunks()
     names = sorted(pc.unique(lists.flatten()).to_pylist())
     genres = np.zeros((len(items), len(names)), np.bool_)
-    genres[pc.list_parent_indices(lists).to_numpy(), _places(lists.flatten(), pa.array(names, pa.string()))] = True
+    genres[pc.list_parent_indices(lists).to_numpy(), _Places(pa.array(names, pa.string())).of(lists.flatten())] = True
     Texts.write(folder, "fields", [_as_json(row)[1:-1] for row in _rows(items)])
     Texts.write(folder, "names", [_as_json(row) for row in _rows(items.select(["item_id", "title"]))])
     _save(
@@ -185,10 +215,10 @@ def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
     return {"kind_names": kinds.dictionary.to_pylist(), "genre_names": names}
 
 
-def _write_model_items(connection: duckdb.DuckDBPyConnection, folder: Path, items: pa.Array) -> None:
+def _write_model_items(connection: duckdb.DuckDBPyConnection, folder: Path, items: _Places) -> None:
     """Write the position of the item of each index of the models."""
     index = connection.sql("SELECT item_id FROM item_index ORDER BY item_idx").to_arrow_table().column(0)
-    _save(folder, model_items=_places(index.combine_chunks(), items))
+    _save(folder, model_items=items.of(index.combine_chunks()))
 
 
 @contextlib.contextmanager
@@ -203,7 +233,7 @@ def _written(path: Path, dtype: type, shape: tuple[int, ...]) -> Iterator[Callab
         yield lambda rows: rows.astype(dtype, copy=False).tofile(file)
 
 
-def _position_type(items: pa.Array) -> type:
+def _position_type(items: _Places) -> type:
     """Return the smallest type for positions of items and -1; the lists of all users are most of a snapshot."""
     return np.int16 if len(items) < 2**15 else np.int32
 
@@ -212,12 +242,6 @@ def _floats(values: pa.Array) -> NDArray[np.float32]:
     """Return float32 values, NaN for NULL."""
     floats: NDArray[np.float32] = values.cast(pa.float32()).fill_null(np.nan).to_numpy(zero_copy_only=False)
     return floats
-
-
-def _places(values: pa.Array, known: pa.Array) -> NDArray[np.int32]:
-    """Return the position of each value among the known ones; all of them must be known."""
-    places: NDArray[np.int32] = pc.index_in(values, value_set=known).to_numpy(zero_copy_only=False).astype(np.int32)
-    return places
 
 
 def _ids(ids: pa.Array) -> NDArray[Any]:

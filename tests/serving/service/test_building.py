@@ -6,14 +6,16 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from running_service import Serve
-from small_publication import publish_wide
+from small_publication import USER_IDS, publish_small, publish_wide
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.serving.service import publications
 from recsys_dagster.serving.service.building import Builder
-from recsys_dagster.serving.service.snapshot_files import publication_name
+from recsys_dagster.serving.service.snapshot import Snapshot
+from recsys_dagster.serving.service.snapshot_files import build_snapshot, publication_name
 
 LIST = "/v1/anime/users/7/recommendations"
 
@@ -74,6 +76,21 @@ def test_one_process_reads_a_publication_for_all_that_answer_and_removes_what_wa
         time.sleep(0.05)
     assert first.find(path, name) == folder
     assert list((cache / "anime").iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("names", [{7: "ann", 11: "bob", 12: "cid", 40: "dee"}, {7: -(2**62), 11: 0, 12: 9, 40: 2**62}])
+def test_lists_are_those_of_their_users_whatever_the_ids_are(home: Path, tmp_path: Path, names: dict) -> None:
+    path = home / "published" / "anime.duckdb"
+    kind = object if isinstance(names[7], str) else np.int64
+    publish_small(path, user_ids=np.array([names[user] for user in USER_IDS.tolist()], kind))
+    (tmp_path / "cache").mkdir()
+    snapshot = Snapshot(build_snapshot(path, tmp_path / "cache"))
+    lists = {}
+    for number, name in names.items():
+        place = snapshot.users.find(str(name))
+        assert place is not None
+        lists[number] = [snapshot.items[item] for item in snapshot.lists.of(place)[0].tolist()]
+    assert lists == {7: [100, 310, 205], 11: [205, 100], 40: [310], 12: []}
 
 
 def test_a_damaged_file_is_read_once(home: Path, tmp_path: Path) -> None:
