@@ -84,3 +84,35 @@ def neighbour_means(
                 weight += abs(values[entry])
         means[pair] = total / weight
     return means
+
+
+@compiled(parallel=True)
+def nearest_rated(
+    by_user: tuple[Any, Any, Any],
+    similarities: tuple[Any, Any, Any],
+    users: NDArray[np.int32],
+    items: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """Return what the user's ratings of the neighbours of the item are, as (n, 6) float32.
+
+    The columns are the largest |s_ij| over the neighbours j of i that u has rated, and the residual e_uj; the same of
+    the second largest; the number of these neighbours, and the sum of |s_ij|. The arguments are those of
+    `neighbour_means`.
+    """
+    indptr, rated, residuals = by_user
+    starts, neighbours, values = similarities
+    facts = np.zeros((len(users), 6), dtype=np.float32)
+    for pair in numba.prange(len(users)):
+        first, last = indptr[users[pair]], indptr[users[pair] + 1]
+        for entry in range(starts[items[pair]], starts[items[pair] + 1]):
+            place = first + np.searchsorted(rated[first:last], neighbours[entry])
+            if place < last and rated[place] == neighbours[entry]:
+                weight = abs(values[entry])
+                facts[pair, 4] += 1
+                facts[pair, 5] += weight
+                if weight > facts[pair, 0]:
+                    facts[pair, 2], facts[pair, 3] = facts[pair, 0], facts[pair, 1]
+                    facts[pair, 0], facts[pair, 1] = weight, residuals[place]
+                elif weight > facts[pair, 2]:
+                    facts[pair, 2], facts[pair, 3] = weight, residuals[place]
+    return facts

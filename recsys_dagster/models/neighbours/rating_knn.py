@@ -10,7 +10,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.baselines.user_item_bias import UserItemBias, UserItemBiasParams, damped_mean
-from recsys_dagster.models.kernels.neighbours import nearest_items, neighbour_means
+from recsys_dagster.models.kernels.neighbours import nearest_items, nearest_rated, neighbour_means
 from recsys_dagster.models.search_space import Real, Whole
 
 VARIANCE_DAMPING = 10.0
@@ -83,6 +83,16 @@ class RatingKnn(UserItemBias):
         residuals, similarities = parts(self.residuals_), parts(self.similarities_)
         means: NDArray[np.float32] = neighbour_means(residuals, similarities, users, items, self.params.damping)
         return super()._predict(users, items) + means
+
+    def nearest_rated(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return |w| of, and e of the user for, the two closest neighbours that the user has rated, of (n,) pairs.
+
+        Returns:
+            (n, 6) float32: |w| and e of the closest, of the second closest, number of rated neighbours, sum of |w|; 0
+            where there is none.
+        """
+        facts: NDArray[np.float32] = nearest_rated(parts(self.residuals_), parts(self.similarities_), users, items)
+        return facts
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return super()._ratings(users) + self._means(self.residuals_[users])

@@ -21,11 +21,11 @@ MEMBERS = ["user_item_bias", "als"]
 
 @pytest.fixture(scope="module")
 def blend(data: TrainingData) -> RatingBlend:
-    return RatingBlend(RatingBlendParams(members=MEMBERS)).fit(data)
+    return RatingBlend(RatingBlendParams(members=MEMBERS, trees=0)).fit(data)
 
 
 def test_a_prediction_is_the_sum_of_weights_that_change_with_what_is_known(data: TrainingData) -> None:
-    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"])).fit(data)
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"], trees=0)).fit(data)
     blend.mean_, blend.centres_ = 6.0, np.array([2, 3], dtype=np.float32)
     blend.weights_ = np.array([[5, 0.1, 0.2], [0.5, 0.25, -0.125]], dtype=np.float32)
     user, item = data.validation.users[:1], data.validation.items[:1]
@@ -114,3 +114,32 @@ def test_interactions_without_any_rating_are_refused(data: TrainingData) -> None
     unrated = replace(data.validation, ratings=np.full(len(data.validation), np.nan, dtype=np.float32))
     with pytest.raises(RecsysError, match="rating_blend: no held-out pair has a rating"):
         RatingBlend(RatingBlendParams(members=MEMBERS)).fit(replace(data, validation=unrated))
+
+
+def test_trees_correct_what_the_weighted_sum_misses_and_are_saved(data: TrainingData, tmp_path: Path) -> None:
+    later = 4 * (np.nan_to_num(data.item_features.years) > 2000).astype(np.float32)
+    raised = replace(data.validation, ratings=data.validation.ratings + later[data.validation.items])
+    plain, corrected = (
+        RatingBlend(RatingBlendParams(members=["user_item_bias", "rating_knn"], trees=trees)).fit(
+            replace(data, validation=raised)
+        )
+        for trees in (0, 30)
+    )
+    held_out = raised.rated
+    errors = [
+        np.mean((one._predict(held_out.users, held_out.items) - held_out.ratings) ** 2) for one in (plain, corrected)
+    ]
+    assert corrected.trees_
+    assert errors[1] < 0.7 * errors[0]
+    np.testing.assert_array_equal(corrected.weights_, plain.weights_)
+    corrected.save(tmp_path)
+    pairs = held_out.users, held_out.items
+    np.testing.assert_array_equal(RatingBlend.load(tmp_path).predict(*pairs), corrected.predict(*pairs))
+
+
+def test_trees_that_do_not_help_on_left_out_ratings_are_not_used(data: TrainingData) -> None:
+    noise = np.random.default_rng(0).integers(1, 11, len(data.validation)).astype(np.float32)
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"], trees=30)).fit(
+        replace(data, validation=replace(data.validation, ratings=noise))
+    )
+    assert not blend.trees_

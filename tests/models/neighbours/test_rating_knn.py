@@ -74,3 +74,12 @@ def test_without_any_rating_the_prediction_is_the_middle_of_the_scale(data: Trai
     unrated = replace(data.train, ratings=np.full(len(data.train), np.nan, dtype=np.float32))
     model = RatingKnn().fit(replace(data, train=unrated))
     assert (model.predict(data.validation.users, data.validation.items) == 5.5).all()
+
+
+def test_the_closest_rated_neighbours_of_a_pair_are_given_with_the_users_residuals() -> None:
+    model = RatingKnn()
+    model.residuals_ = RESIDUALS
+    weights = np.array([[0, 0.5, 0, -0.25], [0.5, 0, 0.1, 0], [0, 0.1, 0, 0], [-0.25, 0, 0, 0]], dtype=np.float32)
+    model.similarities_ = sp.csr_array(weights)
+    facts = model.nearest_rated(np.array([0, 1, 2], np.int32), np.array([0, 3, 3], np.int32))
+    np.testing.assert_allclose(facts, [[0.5, 2, 0.25, -1, 2, 0.75], [0.25, -1, 0, 0, 1, 0.25], [0] * 6])
