@@ -38,10 +38,10 @@ class SasRecParams(NeuralParams):
     """Parameters of self-attention."""
 
     learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
-    batch_size: int = Field(128, ge=1, description="Windows per step.")
+    batch_size: int = Field(32, ge=1, description="Windows per step; each has up to `window` examples.")
     epochs: int = Field(40, ge=1, description="Largest number of epochs, of `max_windows` each.")
     patience: int | None = Field(
-        4, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
+        3, ge=1, description="Epochs without a better validation loss after which training stops; None: never."
     )
     window: int = Field(50, ge=1, description="Number of last items of a history that the next one is predicted from.")
     units: int = Field(64, ge=2, description="Size of the vectors; a multiple of `heads`.")
@@ -109,14 +109,14 @@ class SasRec(FoldIn, NeuralModel):
 
     def _fit(self, data: TrainingData) -> None:
         histories = Histories.of(data.train, data.n_users)
-        ends = np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.window == 0))
+        ends = self._ends_of_windows(histories)
         if not len(ends):
             raise RecsysError(
                 f"{self.name}: no user has two items in the training fold, so that there is no next item to learn"
             )
         limit = self.params.max_windows
         ends = np.random.default_rng(self.seed).permutation(ends)[: limit * self.params.epochs]
-        examples = self._examples(histories, ends, every_place=True)
+        examples = self._examples(histories, ends, np.ones(len(histories.items), bool))
         network, encoder = self._build(data.n_items)
         training = train(
             network,
@@ -141,22 +141,32 @@ class SasRec(FoldIn, NeuralModel):
         biases = np.concatenate([[0], log_popularity]).astype(np.float32)
         return build_network(n_items, self.params, biases, self.seed)
 
-    def _examples(self, histories: Histories, ends: NDArray[np.int64], *, every_place: bool) -> Examples:
-        """Return the windows before the items at `ends`, and what follows at every place, or at the last one only."""
-        windows = histories.before(ends, self.params.window)
-        targets = np.zeros_like(windows)
-        targets[:, -1] = histories.items[ends] + 1
-        if every_place:
-            targets[:, :-1] = np.where(windows[:, :-1] == PADDING, PADDING, windows[:, 1:])
+    def _ends_of_windows(self, histories: Histories) -> NDArray[np.int64]:
+        """Return the places of the last targets of windows that together have each item but the first as a target."""
+        return np.flatnonzero((histories.places > 0) & (histories.places_from_end % self.params.window == 0))
+
+    def _examples(self, histories: Histories, ends: NDArray[np.int64], counted: NDArray[np.bool_]) -> Examples:
+        """Return the windows before the items at `ends`, and what follows at every place, if that item is `counted`."""
+        length = self.params.window
+        windows = histories.before(ends, length)
+        places = np.maximum(ends[:, None] - np.arange(length)[::-1], 0)
+        is_target = (windows != PADDING) & counted[places]
+        targets = np.where(is_target, histories.items[places] + 1, PADDING).astype(np.int32)
         return Examples((windows, targets), np.zeros(len(ends), np.float32))
 
     def _validation(self, data: TrainingData) -> Examples:
-        """Return windows whose next item is in the validation fold; the items before it may be of both folds."""
+        """Return windows in which items of the validation fold follow; the items before these may be of both folds.
+
+        A window has all of them as targets at once, so that many are compared in little time.
+        """
         pairs = Interactions.concatenate(data.train, data.validation)
         histories = Histories.of(pairs, data.n_users)
-        ends = np.flatnonzero((histories.places > 0) & (histories.order >= len(data.train)))
-        ends = np.random.default_rng(self.seed).permutation(ends)[: max(1, self.params.max_windows // 2)]
-        return self._examples(histories, ends, every_place=False)
+        counted = histories.order >= len(data.train)
+        ends, totals = self._ends_of_windows(histories), np.concatenate([[0], np.cumsum(counted)])
+        firsts = np.maximum(ends + 1 - self.params.window, histories.offsets[histories.users[ends]] + 1)
+        ends = ends[totals[ends + 1] > totals[firsts]]
+        ends = np.random.default_rng(self.seed).permutation(ends)[: max(1, self.params.max_windows // 4)]
+        return self._examples(histories, ends, counted)
 
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._of_windows(self.latest_[users])

@@ -41,10 +41,20 @@ def test_the_examples_are_the_items_after_each_place(walk: TrainingData) -> None
     model = SasRec(SasRecParams(window=3))
     pairs = Interactions(np.zeros(5, np.int32), np.arange(5, dtype=np.int32), None, np.arange(5))
     histories = Histories.of(pairs, 1)
-    examples = model._examples(histories, np.array([1, 4]), every_place=True)
+    examples = model._examples(histories, np.array([1, 4]), np.ones(5, bool))
     assert examples.inputs[0].tolist() == [[0, 0, 1], [2, 3, 4]]
     assert examples.inputs[1].tolist() == [[0, 0, 2], [3, 4, 5]]
-    assert model._examples(histories, np.array([4]), every_place=False).inputs[1].tolist() == [[0, 0, 5]]
+    third = np.arange(5) == 3
+    assert model._examples(histories, np.array([4]), third).inputs[1].tolist() == [[0, 4, 0]]
+
+
+def test_validation_compares_each_item_of_its_fold_that_follows_another(walk: TrainingData) -> None:
+    held_out = walk.train.times // 3600 % 3 == 0
+    data = replace(walk, train=walk.train.where(~held_out), validation=walk.train.where(held_out))
+    windows, targets = SasRec(SasRecParams(window=5))._validation(data).inputs
+    # Of the steps 0, 3 and 6 the first follows none.
+    assert np.count_nonzero(targets) == 2 * N_WALKERS
+    assert ((targets - 1) % N_PLACES == windows % N_PLACES)[targets != 0].all()
 
 
 def test_numpy_encodes_as_keras_does() -> None:
