@@ -67,7 +67,7 @@ def papers(
 
 def figures_table(figures: "Sequence[PaperFigure]") -> Table:
     """Return a table with a row for each figure: printed, ours as published, trivial, ours honest, trivial."""
-    from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
+    from recsys_dagster.papers.figures import metric_label
 
     table = Table("paper", "system", "metric", box=None, pad_edge=False)
     for heading in ("printed", "ours, as published", "trivial", "ours, honest", "trivial", "training", "test"):
@@ -75,7 +75,7 @@ def figures_table(figures: "Sequence[PaperFigure]") -> Table:
     for figure in figures:
         ours = figure.ours
         if ours is None:
-            cells = [NOT_MEASURED]
+            cells = [figure.missing]
         else:
             values = (ours.as_published, ours.as_published_trivial, ours.honest, ours.honest_trivial)
             cells = [*map(_value, values), f"{ours.train_pairs:,}", f"{ours.test_pairs:,}"]

@@ -21,6 +21,7 @@ from recsys_dagster.reports.server import LOCAL_URL
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.stopping import stop_on_signals
 from recsys_dagster.settings import Settings
+from recsys_dagster.warehouse.arrays import has_times
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 PAGE = dg.AssetKey(["serving", "report"])
@@ -107,8 +108,10 @@ def run_job_papers(
                 failures += [f"{name}: {line.removeprefix(f'{name}: ')}" for line in failed_steps(executed.all_events)]
             dataset = run.origin.dataset_id
             with run.warehouse.connect() as connection:
+                without_times = None if has_times(connection) else dataset
                 rows = [row for row in read_records(connection, PaperRow) if row.dataset == dataset]
                 measured = read_records(connection, FaultRow) if faults else []
             effects[name] = [row for row in measured if row.dataset == dataset]
-            figures[name] = [figure for figure in paper_figures(name, rows) if figure.paper in chosen[name]]
+            printed = paper_figures(name, rows, without_times=without_times)
+            figures[name] = [figure for figure in printed if figure.paper in chosen[name]]
     return figures, effects, failures

@@ -12,6 +12,8 @@ from recsys_dagster.papers.records import TRAINING, PaperRow
 
 NOT_MEASURED = "not measured here yet: `recsys papers`"
 """Stands in the columns of ours where there is nothing."""
+WITHOUT_TIMES = "cannot be measured here: {} has no times"
+"""Stands there where the system learns from the order of a history."""
 FEW_STEPS = 0.1
 """A training with less than this share of the paper's steps is too short at the paper's step size."""
 
@@ -27,6 +29,7 @@ class PaperFigure:
         printed_dataset: id of the dataset that the paper uses.
         ours: our values; None if they were not measured on any dataset of the domain.
         notes: on what ours was measured, and why it differs from what is printed.
+        missing: why ours is missing, if it is.
     """
 
     paper: str
@@ -36,6 +39,7 @@ class PaperFigure:
     printed_dataset: str
     ours: PaperRow | None
     notes: tuple[str, ...] = ()
+    missing: str = NOT_MEASURED
 
 
 def metric_label(metric: str) -> str:
@@ -53,12 +57,13 @@ def papers_of(domain: str) -> tuple[str, ...]:
     return tuple(paper for paper, datasets in DATA.items() if domain in datasets)
 
 
-def paper_figures(domain: str, rows: Sequence[PaperRow]) -> list[PaperFigure]:
+def paper_figures(domain: str, rows: Sequence[PaperRow], *, without_times: str | None = None) -> list[PaperFigure]:
     """Return every figure of the papers about a domain: first what was measured, then what is only printed.
 
     Args:
         domain: name of the domain.
         rows: what was measured, on any of its datasets.
+        without_times: id of its dataset, if that has no times.
 
     Returns:
         The figures by paper; within a paper, measured ones keep their order.
@@ -71,7 +76,7 @@ def paper_figures(domain: str, rows: Sequence[PaperRow]) -> list[PaperFigure]:
     ]
     measured = {(row.paper, row.system, row.metric) for row in rows}
     figures += [
-        PaperFigure(paper, system, metric, printed, dataset, None)
+        PaperFigure(paper, system, metric, printed, dataset, None, missing=_missing(system, without_times))
         for (paper, about, system, metric), (dataset, printed) in PRINTED.items()
         if about == domain and (paper, system, metric) not in measured
     ]
@@ -82,6 +87,11 @@ def paper_figures(domain: str, rows: Sequence[PaperRow]) -> list[PaperFigure]:
         if paper not in shown
     ]
     return sorted(figures, key=lambda figure: figure.paper)
+
+
+def _missing(system: str, without_times: str | None) -> str:
+    is_ordered = system.startswith("bilstm")
+    return WITHOUT_TIMES.format(without_times) if is_ordered and without_times else NOT_MEASURED
 
 
 def _notes(domain: str, row: PaperRow) -> Iterator[str]:

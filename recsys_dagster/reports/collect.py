@@ -22,7 +22,7 @@ from recsys_dagster.runtime.resource_usage import StepUsage
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.tradeoff import read_tradeoff
-from recsys_dagster.warehouse.arrays import load_fold, load_ids
+from recsys_dagster.warehouse.arrays import has_times, load_fold, load_ids
 from recsys_dagster.warehouse.build import format_fold_cuts, reconcile
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -68,7 +68,11 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             skipped=_skipped(run, {card.name for card in cards} | {outcome.model for outcome in leaderboard.missing}),
             example_users=describe_users(connection, examples, user_ids, item_ids),
             items=read_listed_items(connection, {card.name: card.lists for card in cards}),
-            papers=paper_figures(run.domain.name, read_records(connection, PaperRow)),
+            papers=paper_figures(
+                run.domain.name,
+                read_records(connection, PaperRow),
+                without_times=None if has_times(connection) else run.origin.dataset_id,
+            ),
             paper_runs=paper_runs(read_records(connection, PaperDetail), read_records(connection, PaperConfusion)),
             faults=read_records(connection, FaultRow),
             usage=usage,

@@ -12,7 +12,7 @@ from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, METRICS, RATING_METRIC, label_of
 from recsys_dagster.evaluation.score_meaning import Meaning
 from recsys_dagster.papers.faults import FAULTS, describe_fault
-from recsys_dagster.papers.figures import NOT_MEASURED, metric_label
+from recsys_dagster.papers.figures import metric_label
 from recsys_dagster.reports.balance_plots import balance_figures
 from recsys_dagster.reports.data_plots import plot_counts, profile_figures
 from recsys_dagster.reports.example_users import DESCRIPTIONS, WITHOUT_RATINGS
@@ -65,7 +65,6 @@ def write_report(path: Path, report: Report) -> None:
             if card.importances
         },
         diagnostics_by_model={row.model: row.diagnostics for row in report.leaderboard.rows},
-        not_measured=NOT_MEASURED,
         fault_figure=_fault_figure(report.faults),
         fault_explanations={row.fault: describe_fault(row.fault) for row in report.faults if row.fault in FAULTS},
         glossary=_glossary(report),

@@ -1,7 +1,7 @@
 """What the papers print stands beside ours, or beside what to do to get ours."""
 
 from recsys_dagster.papers.as_published import PAPERS
-from recsys_dagster.papers.figures import paper_figures, papers_of
+from recsys_dagster.papers.figures import NOT_MEASURED, paper_figures, papers_of
 from recsys_dagster.papers.printed import ANIME_2020, ML_20M, PRINTED
 from recsys_dagster.papers.records import PaperRow
 
@@ -45,3 +45,11 @@ def test_a_training_that_is_too_short_says_so_in_its_row() -> None:
     )
     (enough,) = (one for one in paper_figures("anime", [whole]) if one.ours)
     assert enough.notes == (f"40,000,000 training and 10 test pairs of {ANIME_2020}",)
+
+
+def test_a_system_of_order_says_that_the_data_have_no_times_instead_of_asking_for_a_measurement() -> None:
+    figures = paper_figures("anime", [], without_times="shop")
+    missing = {one.system: one.missing for one in figures}
+    assert missing["bilstm"] == "cannot be measured here: shop has no times"
+    assert missing["als"] == NOT_MEASURED
+    assert {one.missing for one in paper_figures("anime", [])} == {NOT_MEASURED}
