@@ -8,6 +8,8 @@ from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, REPORTED_FO
 from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 
+_POWER = 2.8
+"""Standard errors of a difference that a two-sided test at 5 % finds four times in five: 1.96 + 0.84."""
 _DISPLAY_NAMES = {RANKING_BASELINE: "popularity", RATING_BASELINE: "the damped bias", CONSTANT: "the constant"}
 
 
@@ -15,11 +17,17 @@ def verdicts(leaderboard: Leaderboard) -> list[str]:
     """Return sentences on the leader of a leaderboard, on which the gate has not decided, and on the other models."""
     row = next(row for row in leaderboard.rows if row.model == leaderboard.leader)
     leader = f"{row.model} is the best on {CHOOSING_FOLD}: {_choosing_values(row)}."
-    return [leader, *_equals(leaderboard, row.model), *comparison_verdicts(leaderboard)]
+    return [
+        leader,
+        *_equals(leaderboard, row.model),
+        *_power(leaderboard, row.model),
+        *comparison_verdicts(leaderboard),
+    ]
 
 
 def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]:
-    """Return who is champion and why, why each model that is better on the reported fold is not, and the equals.
+    """Return who is champion and why, why each model that is better on the reported fold is not, the equals, and how
+    large a difference has to be to be found.
 
     Args:
         leaderboard: the results, `compared_with` the champion if that is on it.
@@ -35,7 +43,7 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
         ]
     else:
         sentences = [f"{decision.model} is the champion: {_choosing_values(champion)}."]
-    sentences.append(f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'} ({decision.reason}).")
+    sentences.append(_choice(champion, decision))
     if champion is None:
         return sentences
     reported = {model: row.shown[CHOOSING_METRIC].value for model, row in rows.items() if CHOOSING_METRIC in row.shown}
@@ -47,7 +55,7 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
             for model in sorted(reported, key=lambda model: -reported[model])
             if reported[model] > bar
         ]
-    return sentences + _equals(leaderboard, decision.model)
+    return sentences + _equals(leaderboard, decision.model) + _power(leaderboard, decision.model)
 
 
 def find_champion(leaderboard: Leaderboard, decision: Decision) -> LeaderboardRow | None:
@@ -67,6 +75,15 @@ def comparison_verdicts(leaderboard: Leaderboard) -> list[str]:
     return sentences + [_comparison_sentence(comparison) for comparison in leaderboard.comparisons]
 
 
+def _choice(champion: LeaderboardRow | None, decision: Decision) -> str:
+    """Return by whom the champion was chosen, why, and over how many users the gate compared it."""
+    sentence = f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'} ({decision.reason})"
+    if decision.by == "hand" or champion is None or champion.chosen_by is None:
+        return sentence + "."
+    users = f"{champion.chosen_by.users:,} users of {CHOOSING_FOLD}"
+    return f"{sentence}, which goes by the {label_of(CHOOSING_METRIC)} of {users}."
+
+
 def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:
     """Return a sentence on the models that are not distinguishable from the reference; none if nothing is known."""
     equals = [row.model for row in leaderboard.rows if row.distinguishable is False]
@@ -75,6 +92,29 @@ def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:
     if any(row.distinguishable for row in leaderboard.rows):
         return [f"Every other model is distinguishable from {reference} on {REPORTED_FOLD}."]
     return []
+
+
+def _power(leaderboard: Leaderboard, model: str) -> list[str]:
+    """Return how large the difference of a model from the baseline has to be to be found, with the users there are.
+
+    The standard error is that of the interval of their difference; of the first model that has one, if the model is the
+    baseline.
+    """
+    known = [
+        (comparison, comparison.difference.high - comparison.difference.low)
+        for comparison in leaderboard.comparisons
+        if comparison.model.key == CHOOSING_METRIC and comparison.difference is not None
+    ]
+    known.sort(key=lambda one: one[0].model.model != model)
+    if not known or known[0][1] == 0:
+        return []
+    compared, width = known[0]
+    error = width / (2 * 1.96)
+    names = f"{_display_name(compared.model.model)} and {_display_name(compared.baseline.model)}"
+    return [
+        f"{compared.model.users:,} users of {REPORTED_FOLD} decide: if {names} truly differ by {_POWER * error:.3f}, "
+        "four of five such folds show it."
+    ]
 
 
 def _objection(row: LeaderboardRow, champion: LeaderboardRow, decision: Decision) -> str:

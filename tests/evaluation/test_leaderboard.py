@@ -224,7 +224,7 @@ def test_the_champion_is_the_one_of_the_gate_and_what_is_better_on_test_is_expla
     assert sentences[:2] == [
         "popularity is the champion: NDCG@10 0.200 (95 % 0.190 to 0.210) on validation, "
         "NDCG@10 0.200 (95 % 0.190 to 0.210) on test.",
-        "It was chosen by the gate (because).",
+        "It was chosen by the gate (because), which goes by the NDCG@10 of 100 users of validation.",
     ]
     assert sentences[2].startswith(
         "leaky is better on test: NDCG@10 0.950 against 0.200. It was not taken: it may have seen the test fold"
@@ -270,3 +270,19 @@ def test_differences_can_be_taken_from_any_model():
     assert {row.model: row.difference.value for row in board.rows if row.difference} == {
         "popularity": pytest.approx(-0.2)
     }
+
+
+def test_the_smallest_difference_that_would_be_found_is_2_8_standard_errors_of_that_from_popularity():
+    generator = np.random.default_rng(0)
+    base, noise = generator.random((2, 300))
+    results = {"ease": per_user(base + noise / 2), "popularity": per_user(base)}
+    rows = [*BASELINES, metric("ease", 0.4)]
+    rows += [metric(name, value, fold="test") for name, value in [("ease", 0.7), ("popularity", 0.5)]]
+    board = build_leaderboard(rows, results, seed=0)
+    found = 2.8 * (noise / 2).std() / np.sqrt(300)
+    assert 0.022 < found < 0.025
+    decide = "100 users of test decide: if ease and popularity truly differ by"
+    sentence = f"{decide} {found:.3f}, four of five such folds show it."
+    assert sentence in verdicts(board)
+    assert sentence in champion_verdicts(board, decision("ease"))
+    assert sentence in champion_verdicts(board, decision("popularity")), "of the first model that is compared with it"
