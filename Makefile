@@ -52,6 +52,7 @@ run: setup ## everything for both domains, on generated samples unless .env says
 dev: .venv/installed-ui ## the Dagster UI at http://127.0.0.1:3000 (PORT=3100: another port), on the history of `make run`
 	@$(BIN)/recsys ui --port $(PORT)
 
+# One process more than there are cores, as some tests wait for servers.
 test: .venv/installed-dev ## every check: style, types, imports, definitions, SQL, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,7 +61,7 @@ test: .venv/installed-dev ## every check: style, types, imports, definitions, SQ
 	home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && cp recsys_dagster/orchestration/dagster.yaml "$$home" && \
 		PATH="$(CURDIR)/$(BIN):$$PATH" DAGSTER_HOME="$$home" dg check defs --use-active-venv
 	$(BIN)/sqlfluff lint sql
-	$(BIN)/pytest -n logical --maxprocesses 4
+	$(BIN)/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4
 
 docs: .venv/installed-dev ## the documentation site, into site/; open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

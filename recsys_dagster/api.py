@@ -24,6 +24,7 @@ from recsys_dagster.errors import UsageError
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, HOLDOUT, REPORTED_FOLD
+from recsys_dagster.evaluation.user_sample import draw_users
 from recsys_dagster.evaluation.verdicts import verdicts
 from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.lifecycle.pending import published_history
@@ -234,15 +235,15 @@ class OpenDomain:
         with readable(self.run) as reading:
             holdout = load_holdout(reading.warehouse)
         fitted = self.model(model) if isinstance(model, str) else model
-        data = holdout.data
+        data, settings = holdout.data, self.run.settings
         is_test = fold == REPORTED_FOLD
         result = evaluate(
             fitted,
-            holdout.test if is_test else data.validation,
+            draw_users(holdout.test if is_test else data.validation, settings.evaluation_users, settings.seed),
             data.validation.matrix(data.n_users, data.n_items) if is_test else None,
             like_threshold=data.like_threshold,
             data=data,
-            seed=self.run.settings.seed,
+            seed=settings.seed,
         )
         frame = records_frame(result.rows(fitted.name, "", HOLDOUT, fold))
         return _metrics_frame(frame.drop(columns=["model", "version", "protocol", "fold"]), ["metric", "k"])

@@ -31,7 +31,7 @@ def unpacked(pack, folder):
 
 
 def test_only_the_files_of_the_format_are_unpacked_wherever_they_are(unpacked, folder):
-    files = unpacked({**WHOLE, "ml/README.txt": "hello", "ml/links.csv": "x", "ml/": ""})
+    files = unpacked({**WHOLE, "ml/README.txt": "hello", "ml/more.csv": "x", "ml/": ""})
     assert {path.name for path in folder.iterdir()} == {"movies.csv", "ratings.csv"}
     assert (folder / "movies.csv").read_bytes() == MOVIES.encode()
     assert files["ratings.csv"].bytes == len(RATINGS)

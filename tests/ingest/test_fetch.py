@@ -25,7 +25,7 @@ from recsys_dagster.settings import Settings
 @pytest.mark.parametrize(
     ("dataset_id", "lines"),
     [
-        ("ml-latest-small", {"movies.csv": 9_743, "ratings.csv": 100_837, "tags.csv": 3_684}),
+        ("ml-latest-small", {"movies.csv": 9_743, "ratings.csv": 100_837, "links.csv": 9_743, "tags.csv": 3_684}),
         ("anime-recommendations-database", {"anime.csv": 12_295, "rating.csv": 520_610}),
         (
             "anime-recommendation-database-2020",

@@ -14,6 +14,7 @@ from recsys_dagster.warehouse.database import Warehouse
 @pytest.fixture
 def movie(movie_run: Any, monkeypatch: pytest.MonkeyPatch) -> OpenDomain:
     monkeypatch.setenv("RECSYS_HOME", str(movie_run.settings.home))
+    monkeypatch.setenv("RECSYS_EVALUATION_USERS", str(movie_run.settings.evaluation_users))
     monkeypatch.delenv("RECSYS_MIRROR", raising=False)
     return open_domain("movie")
 

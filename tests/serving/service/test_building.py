@@ -69,7 +69,7 @@ def test_one_process_reads_a_publication_for_all_that_answer_and_removes_what_wa
     first, second = Builder(cache), Builder(cache)
     name = publication_name(path)
     assert [builder.find(path, name) for builder in (first, second)] == [None, None]
-    assert len(builders()) == 1
+    assert [wait_for_a_builder()] == builders()
     deadline = time.monotonic() + 20
     while (folder := second.find(path, name)) is None or builders():
         assert time.monotonic() < deadline
