@@ -48,7 +48,8 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     if champion is not None:
         leaderboard = leaderboard.compared_with(champion.model)
     cards = _cards(run, [row.model for row in leaderboard.rows])
-    examples = pick_example_users(load_fold(warehouse, "train"), load_fold(warehouse, "test"), run.origin.liked_from)
+    origin = run.origin
+    examples = pick_example_users(load_fold(warehouse, "train"), load_fold(warehouse, "test"), origin.liked_from)
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)
     with warehouse.connect() as connection:
@@ -71,7 +72,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
             papers=paper_figures(
                 run.domain.name,
                 read_records(connection, PaperRow),
-                without_times=None if has_times(connection) else run.origin.dataset_id,
+                without_times=None if has_times(connection) else origin.dataset_id,
             ),
             paper_runs=paper_runs(read_records(connection, PaperDetail), read_records(connection, PaperConfusion)),
             faults=read_records(connection, FaultRow),
