@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--again", action="store_true", help="discard the stored measurements and take them again")
     parser.add_argument("--folder", type=Path, default=_HERE, help="folder for RESULTS.md and the curves")
-    parser.add_argument("--accept", action="store_true", help="commit the measured ratios to ratios.json, unchecked")
+    parser.add_argument(
+        "--accept", action="store_true", help="write the ratios to ratios.json instead of comparing them with it"
+    )
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"any of {', '.join(AREAS)}; default: all")
     arguments = parser.parse_args()
     if unknown := set(arguments.areas) - set(AREAS):
@@ -54,10 +56,10 @@ def main() -> None:
     if not arguments.areas:
         scaling.plot(size, arguments.folder / results_page.CURVES)
         results_page.write(arguments.folder / "RESULTS.md", size, results_by_title)
-    ratios, compared = arguments.folder / "ratios.json", regressions.compared(results_by_title)
+    ratios, comparable = arguments.folder / "ratios.json", regressions.comparable(results_by_title)
     if arguments.accept:
-        regressions.write_committed(ratios, size.name, compared)
-    elif worse := regressions.find_regressions(compared, regressions.read_committed(ratios, size.name)):
+        regressions.write_committed(ratios, size.name, comparable)
+    elif worse := regressions.find_regressions(comparable, regressions.read_committed(ratios, size.name)):
         sys.exit("\n".join(["Worse than committed, by more than the tolerance:", *worse]))
 
 

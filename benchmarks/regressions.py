@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.result import Result
+from recsys_dagster.runtime.storage import write_json
 
 TOLERANCE = 0.3
 """Share by which a value may be worse than the committed one: about what repeated runs differ by on two cores."""
 
 
-def compared(results_by_title: Mapping[str, Sequence[Result]]) -> dict[str, Result]:
+def comparable(results_by_title: Mapping[str, Sequence[Result]]) -> dict[str, Result]:
     """Return the results that are ratios or memory, by their section and description."""
     return {
         f"{title}: {result.description}": result
@@ -38,12 +39,16 @@ def find_regressions(results: Mapping[str, Result], committed: Mapping[str, floa
 
 def read_committed(path: Path, size: str) -> dict[str, float]:
     """Return the committed values of a size by name; none where there is no file."""
-    values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(values.get(size, {}))
+    return _read(path).get(size, {})
 
 
 def write_committed(path: Path, size: str, results: Mapping[str, Result]) -> None:
     """Replace the values of a size that were measured, rounded to three digits; the others stay."""
-    values = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    values = _read(path)
     values[size] = values.get(size, {}) | {name: float(f"{result.number:.3g}") for name, result in results.items()}
-    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, values)
+
+
+def _read(path: Path) -> dict[str, dict[str, float]]:
+    """Return the committed values by size and name; nothing where there is no file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

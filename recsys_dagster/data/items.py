@@ -6,6 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+YEARS_OF_A_PERIOD = 5
+"""Items that were released in the same five years are alike in that."""
+
 
 @dataclass(frozen=True)
 class ItemFeatures:
@@ -29,3 +32,14 @@ class ItemFeatures:
     years: NDArray[np.float32]
     site_scores: NDArray[np.float32]
     tags: sp.csr_array | None = None
+
+
+def release_periods(years: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which items, of the (n_items,) years of release, were released in each period that has any.
+
+    Returns:
+        (n_items, n_periods); an item without a year is in none.
+    """
+    periods = np.floor(years / YEARS_OF_A_PERIOD)
+    released: NDArray[np.bool_] = periods[:, None] == np.unique(periods[~np.isnan(periods)])
+    return released

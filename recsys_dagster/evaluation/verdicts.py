@@ -9,7 +9,7 @@ from recsys_dagster.model_store.decisions import Decision
 from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 
 _POWER = 2.8
-"""Standard errors of a difference that a two-sided test at 5 % finds four times in five: 1.96 + 0.84."""
+"""Standard errors of a difference that a two-sided test at 5 % detects with a power of 80 %: 1.96 + 0.84."""
 _DISPLAY_NAMES = {RANKING_BASELINE: "popularity", RATING_BASELINE: "the damped bias", CONSTANT: "the constant"}
 
 
@@ -26,8 +26,8 @@ def verdicts(leaderboard: Leaderboard) -> list[str]:
 
 
 def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]:
-    """Return who is champion and why, why each model that is better on the reported fold is not, the equals, and how
-    large a difference has to be to be found.
+    """Return who is champion and why, why each model that is better on the reported fold is not, the equals, and the
+    smallest difference that can be detected.
 
     Args:
         leaderboard: the results, `compared_with` the champion if that is on it.
@@ -95,10 +95,10 @@ def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:
 
 
 def _power(leaderboard: Leaderboard, model: str) -> list[str]:
-    """Return how large the difference of a model from the baseline has to be to be found, with the users there are.
+    """Return the smallest difference of a model from the baseline that can be detected with the users there are.
 
-    The standard error is that of the interval of their difference; of the first model that has one, if the model is the
-    baseline.
+    Its standard error is taken from the interval of the difference. If the model is the baseline, another model is
+    compared with it.
     """
     known = [
         (comparison, comparison.difference.high - comparison.difference.low)

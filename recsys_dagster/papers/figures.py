@@ -90,8 +90,13 @@ def paper_figures(domain: str, rows: Sequence[PaperRow], *, without_times: str |
 
 
 def _missing(system: str, without_times: str | None) -> str:
-    is_ordered = system.startswith("bilstm")
-    return WITHOUT_TIMES.format(without_times) if is_ordered and without_times else NOT_MEASURED
+    if without_times and _learns_from_order(system):
+        return WITHOUT_TIMES.format(without_times)
+    return NOT_MEASURED
+
+
+def _learns_from_order(system: str) -> bool:
+    return system.startswith("bilstm")
 
 
 def _notes(domain: str, row: PaperRow) -> Iterator[str]:
@@ -101,7 +106,7 @@ def _notes(domain: str, row: PaperRow) -> Iterator[str]:
         yield f"the paper's data are {row.printed_dataset}"
     if row.paper == "000" and row.system == "embedding_mlp":
         yield from _steps(domain, row)
-    if row.system.startswith("bilstm") and row.honest is not None:
+    if _learns_from_order(row.system) and row.honest is not None:
         yield "honest: the next title of each user in order of time"
     if row.system.endswith("(balanced)"):
         yield "learnt from as many ratings of each value as there are of the rarest"

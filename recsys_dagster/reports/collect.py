@@ -48,7 +48,7 @@ def collect_report(run: DomainRun, usage: Sequence[StepUsage] = ()) -> Report:
     if champion is not None:
         leaderboard = leaderboard.compared_with(champion.model)
     cards = _cards(run, [row.model for row in leaderboard.rows])
-    origin = run.origin
+    origin = run.origin  # opens the warehouse itself
     examples = pick_example_users(load_fold(warehouse, "train"), load_fold(warehouse, "test"), origin.liked_from)
     user_ids, item_ids = load_ids(warehouse)
     files = reconcile(warehouse)

@@ -280,14 +280,19 @@ def read_sizes(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 
 def has_times(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether any interaction of `features.interactions` has a time."""
-    return bool(connection.execute('SELECT count("at") > 0 FROM features.interactions').fetchall()[0][0])
+    return _times_and_weights(connection)[0]
+
+
+def _times_and_weights(connection: duckdb.DuckDBPyConnection) -> tuple[bool, bool]:
+    """Return whether any interaction of `features.interactions` has a time, and whether any has a weight."""
+    return connection.execute('SELECT count("at") > 0, count(weight) > 0 FROM features.interactions').fetchall()[0]
 
 
 def read_fold(connection: duckdb.DuckDBPyConnection, fold: str, user: int | None = None) -> Interactions:
     """Return the pairs of a fold, of all users or of one user index, in the order of `features.interactions`."""
     # The table is stored in the order of user and item, and a scan keeps this order.
-    weighted = connection.execute("SELECT count(weight) > 0 FROM features.interactions").fetchall()[0][0]
-    time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if has_times(connection) else ""
+    timed, weighted = _times_and_weights(connection)
+    time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
     weight = ", coalesce(weight, 1::FLOAT) AS weight" if weighted else ""
     columns = _arrays(
         connection,

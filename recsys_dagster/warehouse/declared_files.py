@@ -176,7 +176,7 @@ class _DeclaredLoading:
             return None
         for column, ids in self.texts.items():
             views = [f"raw.{quoted_name(f'{file.role} {n}')}" for n, file in self._with(column)]
-            create_keys(ids, self.connection, views)
+            create_keys(self.connection, ids, views)
         self._create_interactions()
         self._create_items()
         return loaded

@@ -56,22 +56,22 @@ def find_text(loading: FileLoading, column: str) -> tuple[int, str | None]:
     return int(count), example
 
 
-def create_keys(ids: TextIds, connection: duckdb.DuckDBPyConnection, views: Sequence[str]) -> None:
+def create_keys(connection: duckdb.DuckDBPyConnection, ids: TextIds, views: Sequence[str]) -> None:
     """Create the table of keys of ids that are texts.
 
     Args:
-        ids: the ids.
         connection: where the catalogue `raw` is.
+        ids: the ids.
         views: the loaded files that have such ids.
 
     Raises:
         RecsysError: two texts have the same key.
     """
     column = quoted_name(ids.column)
-    found = " UNION ".join(f"SELECT DISTINCT {column} AS source_id FROM {view}" for view in views)
+    texts = " UNION ".join(f"SELECT DISTINCT {column} AS source_id FROM {view}" for view in views)
     connection.execute(
         f"CREATE TABLE {ids.keys} AS SELECT source_id, {ids.key_sql.format('source_id')} AS key"
-        f" FROM ({found}) WHERE source_id IS NOT NULL"
+        f" FROM ({texts}) WHERE source_id IS NOT NULL"
     )
     equal = connection.execute(
         f"SELECT min(source_id), max(source_id) FROM {ids.keys} GROUP BY key HAVING count(*) > 1 LIMIT 1"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.regressions import compared, find_regressions, read_committed, write_committed
+from benchmarks.regressions import comparable, find_regressions, read_committed, write_committed
 from benchmarks.result import at_least, at_most, without_target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,20 +48,20 @@ def test_a_ratio_or_a_memory_that_became_worse_by_more_than_the_tolerance_is_a_r
             without_target("rate", "5/s"),
         ],
     }
-    write_committed(ratios, "small", compared(before))
+    write_committed(ratios, "small", comparable(before))
     committed = read_committed(ratios, "small")
     assert committed == {"Lists: speed": 2.0, "Lists: time": 1.5, "Memory: peak": 1.0}
     assert read_committed(ratios, "full") == {}
-    assert find_regressions(compared(before), committed) == []
+    assert find_regressions(comparable(before), committed) == []
     within = {"Lists": [at_least("speed", 1.41, 1, "× our time"), at_most("time", 1.94, 2, "× plain")]}
-    assert find_regressions(compared(within), committed) == []
+    assert find_regressions(comparable(within), committed) == []
     better = {"Lists": [at_least("speed", 9.0, 1, "× our time"), at_most("time", 0.1, 2, "× plain")]}
-    assert find_regressions(compared(better), committed) == []
+    assert find_regressions(comparable(better), committed) == []
     worse = {
         "Lists": [at_least("speed", 1.39, 1, "× our time"), at_most("time", 1.96, 2, "× plain")],
         "Memory": [at_most("peak", 1.5, 4, "GiB"), at_most("new", 9.0, 4, "GiB")],
     }
-    assert find_regressions(compared(worse), committed) == [
+    assert find_regressions(comparable(worse), committed) == [
         "Lists: speed: 1.39 × our time, was 2 (-31%)",
         "Lists: time: 1.96 × plain, was 1.5 (+31%)",
         "Memory: peak: 1.5 GiB, was 1 (+50%)",
@@ -70,8 +70,8 @@ def test_a_ratio_or_a_memory_that_became_worse_by_more_than_the_tolerance_is_a_r
 
 def test_accepted_ratios_of_another_size_and_area_stay(tmp_path):
     ratios = tmp_path / "ratios.json"
-    write_committed(ratios, "small", compared({"A": [at_least("a", 1.23456, 1, "×")]}))
-    write_committed(ratios, "full", compared({"A": [at_least("a", 3.0, 1, "×")]}))
-    write_committed(ratios, "small", compared({"B": [at_least("b", 2.0, 1, "×")]}))
+    write_committed(ratios, "small", comparable({"A": [at_least("a", 1.23456, 1, "×")]}))
+    write_committed(ratios, "full", comparable({"A": [at_least("a", 3.0, 1, "×")]}))
+    write_committed(ratios, "small", comparable({"B": [at_least("b", 2.0, 1, "×")]}))
     assert read_committed(ratios, "small") == {"A: a": 1.23, "B: b": 2.0}
     assert read_committed(ratios, "full") == {"A: a": 3.0}

@@ -15,36 +15,30 @@ if TYPE_CHECKING:
 
 TREES = 100
 LEAVES = 31
-SETTINGS: dict[str, object] = {
-    "objective": "lambdarank",
-    "lambdarank_truncation_level": LONG_LIST,
+_DAMPED: dict[str, object] = {
     "learning_rate": 0.03,
-    "num_leaves": LEAVES,
     "max_bin": 63,
-    "min_data_in_leaf": 200,
     "lambda_l2": 10.0,
-    "feature_fraction": 0.5,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "deterministic": True,
     "force_row_wise": True,
     "verbosity": -1,
 }
+SETTINGS: dict[str, object] = _DAMPED | {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": LONG_LIST,
+    "num_leaves": LEAVES,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.5,
+}
 """Parameters of LightGBM: small, damped trees, because neighbouring candidates are nearly alike."""
 
-RATING_SETTINGS: dict[str, object] = {
+RATING_SETTINGS: dict[str, object] = _DAMPED | {
     "objective": "l2",
-    "learning_rate": 0.03,
     "num_leaves": 15,
-    "max_bin": 63,
     "min_data_in_leaf": 50,
-    "lambda_l2": 10.0,
     "feature_fraction": 0.6,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbosity": -1,
 }
 """The same for ratings: smaller trees, because a tenth of the ratings is little to learn from."""
 

@@ -31,7 +31,7 @@ TRAITS = ("genres", "kind", "year")
 """What the traits of an item describe, in the order of `traits_of`."""
 CONTENT, HISTORY, POPULARITY = "genres, kind and year", "single items of the history", "popularity"
 LIKENESS = "content"
-"""Name, beside those of the members, of what the likeness of single items in genres, kind and year is called after."""
+"""Stands in place of a member in the names of the features of likeness in genres, kind and year."""
 
 
 class Feature(NamedTuple):

@@ -104,27 +104,35 @@ class RatingBlend(Ensemble, RatingModel):
 
     def _learn(self, data: TrainingData, members: Sequence[RatingModel]) -> None:
         """Learn the weights, then the trees, on the validation fold, which the members have not seen."""
+        held_out = data.validation.rated
+        if not len(held_out):
+            raise RecsysError(
+                f"{self.name}: no held-out pair has a rating, so that there is nothing to learn weights on"
+            )
+        self.mean_ = float(data.train.rated.ratings.mean(dtype=np.float64))
         predictions = [predict_validation(member, data) for member in members]
-        self._learn_weights(data, predictions)
+        logs = [
+            log_counts(np.bincount(data.train.users, minlength=data.n_users))[held_out.users],
+            log_counts(np.bincount(data.train.items, minlength=data.n_items))[held_out.items],
+        ]
+        self.centres_ = np.array([values.mean() for values in logs], dtype=np.float32)
+        activity, popularity = (values - centre for values, centre in zip(logs, self.centres_, strict=True))
+        self._learn_weights(held_out, predictions, activity, popularity)
         self.user_facts_, self.item_facts_ = user_facts(data), item_facts(data)
-        self._learn_trees(data, members, predictions)
+        errors = held_out.ratings - self._blended(predictions, activity, popularity)
+        self._learn_trees(held_out, members, predictions, errors)
 
     def _learn_trees(
-        self, data: TrainingData, members: Sequence[RatingModel], predictions: list[NDArray[np.float32]]
+        self,
+        held_out: Interactions,
+        members: Sequence[RatingModel],
+        predictions: list[NDArray[np.float32]],
+        errors: NDArray[np.float32],
     ) -> None:
-        """Learn trees from what the weighted sum misses, if they lower the error of ratings left out of them."""
+        """Learn trees from the (n,) errors of the weighted sum, if they lower the error of ratings left out of them."""
         self.trees_ = ""
-        held_out = data.validation.rated
         if not self.params.trees or len(held_out) < PARTS:
             return
-        activity, popularity = (
-            log_counts(np.bincount(ids, minlength=n)) - centre
-            for ids, n, centre in zip(
-                (data.train.users, data.train.items), (data.n_users, data.n_items), self.centres_, strict=True
-            )
-        )
-        blended = self._blended(predictions, activity[held_out.users], popularity[held_out.items])
-        errors = held_out.ratings - blended
         features = self._tree_features(members, predictions, held_out.users, held_out.items)
         part = np.random.default_rng(self.seed).permutation(len(errors)) % PARTS
         left = np.empty_like(errors)
@@ -146,22 +154,16 @@ class RatingBlend(Ensemble, RatingModel):
         facts = [self.user_facts_[users], self.item_facts_[items], pair_facts(members, users, items)]
         return np.column_stack([*predictions, *facts])
 
-    def _learn_weights(self, data: TrainingData, predictions: list[NDArray[np.float32]]) -> None:
-        """Learn the weights from the (n,) predictions of each member for the n ratings of the validation fold."""
+    def _learn_weights(
+        self,
+        held_out: Interactions,
+        predictions: list[NDArray[np.float32]],
+        activity: NDArray[np.float32],
+        popularity: NDArray[np.float32],
+    ) -> None:
+        """Learn the weights from the (n,) predictions of each member, U and I for n held-out ratings."""
         from sklearn.linear_model import Ridge
 
-        held_out = data.validation.rated
-        if not len(held_out):
-            raise RecsysError(
-                f"{self.name}: no held-out pair has a rating, so that there is nothing to learn weights on"
-            )
-        self.mean_ = float(data.train.rated.ratings.mean(dtype=np.float64))
-        logs = [
-            log_counts(np.bincount(data.train.users, minlength=data.n_users))[held_out.users],
-            log_counts(np.bincount(data.train.items, minlength=data.n_items))[held_out.items],
-        ]
-        self.centres_ = np.array([values.mean() for values in logs], dtype=np.float32)
-        activity, popularity = (values - centre for values, centre in zip(logs, self.centres_, strict=True))
         columns = [activity, popularity]
         for predicted in predictions:
             above = predicted - np.float32(self.mean_)

@@ -7,13 +7,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.items import release_periods
+
 PRIOR_ITEMS = 5.0
 """Number of average items that are added to a history, because a short one says little."""
 YEARS_APART = 3.0
 """Standard deviation, in years, of the normal density by which an item counts for the years around its own."""
-
-YEARS_ALIKE = 5
-"""Items that were released in the same five years are alike in that."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def traits_of(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.
     near = np.exp(-(distance**2) / 2).astype(np.float32)
     near[near < 0.01] = 0
     counts = np.maximum(genres.sum(axis=1), 1).astype(np.float32)
-    kind_values = _ones(kinds[:, None] == np.arange(kinds.max(initial=-1) + 1))
+    kind_values = _ones(_of_kind(kinds))
     year_values = _ones(years[:, None] == values)
     return (
         Trait(genres, sp.csr_array(sp.diags_array(1 / counts) @ genres)),
@@ -72,10 +71,13 @@ def traits_of(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.
 
 def likeness_vectors(genres: sp.csr_array, kinds: NDArray[np.int16], years: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (n_items, n_values) ones for the genres, the kind and the five years of release of each item."""
-    periods = np.floor(years / YEARS_ALIKE)
-    released = periods[:, None] == np.unique(periods[~np.isnan(periods)])
-    of_kind = kinds[:, None] == np.arange(kinds.max(initial=-1) + 1)
-    return np.hstack([genres.toarray(), of_kind, released]).astype(np.float32)
+    return np.hstack([genres.toarray(), _of_kind(kinds), release_periods(years)]).astype(np.float32)
+
+
+def _of_kind(kinds: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Return which items are of which kind, as (n_items, n_kinds)."""
+    is_of_kind: NDArray[np.bool_] = kinds[:, None] == np.arange(kinds.max(initial=-1) + 1)
+    return is_of_kind
 
 
 def _ones(true: NDArray[np.bool_]) -> sp.csr_array:

@@ -34,11 +34,7 @@ def strongest_weights(
     Returns:
         (n, 2) float32.
     """
-    column_of = np.full(histories.shape[1], -1, np.int64)
-    column_of[columns] = np.arange(len(columns))
-    starts = np.searchsorted(rows, np.arange(histories.shape[0] + 1))
-    top = np.zeros((len(rows), STRONGEST), np.float32)
-    known, candidates = column_of[histories.indices], column_of[items]
+    known, starts, candidates, top = _prepare(histories, columns, rows, items)
     if isinstance(weights, np.ndarray):
         _strongest(histories.indptr, known, weights, starts, candidates, top)
     else:
@@ -64,12 +60,21 @@ def strongest_cosines(
     Returns:
         (n, 2) float32.
     """
+    known, starts, candidates, top = _prepare(histories, columns, rows, items)
+    _strongest_of_vectors(histories.indptr, known, vectors, starts, candidates, top)
+    return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
+
+
+def _prepare(
+    histories: sp.csr_array, columns: NDArray[np.int32], rows: NDArray[np.int64], items: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return the columns of the entries of the histories, -1 for none; where the candidates of each user start; their
+    columns; and zeros for the strongest weights of each.
+    """
     column_of = np.full(histories.shape[1], -1, np.int64)
     column_of[columns] = np.arange(len(columns))
     starts = np.searchsorted(rows, np.arange(histories.shape[0] + 1))
-    top = np.zeros((len(rows), STRONGEST), np.float32)
-    _strongest_of_vectors(histories.indptr, column_of[histories.indices], vectors, starts, column_of[items], top)
-    return np.stack([top[:, 0], top.mean(axis=1)], axis=1)
+    return column_of[histories.indices], starts, column_of[items], np.zeros((len(rows), STRONGEST), np.float32)
 
 
 @compiled(parallel=True)

@@ -78,8 +78,8 @@ def neighbour_means(
         first, last = indptr[users[pair]], indptr[users[pair] + 1]
         total, weight = 0.0, damping
         for entry in range(starts[items[pair]], starts[items[pair] + 1]):
-            place = first + np.searchsorted(rated[first:last], neighbours[entry])
-            if place < last and rated[place] == neighbours[entry]:
+            place = _find(rated, first, last, neighbours[entry])
+            if place >= 0:
                 total += values[entry] * residuals[place]
                 weight += abs(values[entry])
         means[pair] = total / weight
@@ -105,8 +105,8 @@ def nearest_rated(
     for pair in numba.prange(len(users)):
         first, last = indptr[users[pair]], indptr[users[pair] + 1]
         for entry in range(starts[items[pair]], starts[items[pair] + 1]):
-            place = first + np.searchsorted(rated[first:last], neighbours[entry])
-            if place < last and rated[place] == neighbours[entry]:
+            place = _find(rated, first, last, neighbours[entry])
+            if place >= 0:
                 weight = abs(values[entry])
                 facts[pair, 4] += 1
                 facts[pair, 5] += weight
@@ -116,3 +116,10 @@ def nearest_rated(
                 elif weight > facts[pair, 2]:
                     facts[pair, 2], facts[pair, 3] = weight, residuals[place]
     return facts
+
+
+@compiled()
+def _find(items: Any, first: Any, last: Any, item: Any) -> Any:
+    """Return the place of an item among the rising items from `first` to `last`; -1 if it is not there."""
+    place = first + np.searchsorted(items[first:last], item)
+    return place if place < last and items[place] == item else -1

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.linalg import lapack
 
-from recsys_dagster.data.items import ItemFeatures
+from recsys_dagster.data.items import ItemFeatures, release_periods
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
@@ -16,8 +16,6 @@ from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParam
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.runtime.memory import require_memory
 
-YEARS_OF_A_FEATURE = 5
-"""Items that were released in the same five years share a feature."""
 TAG_VALUE = 0.1
 """Value of a tag where genres, kinds and years have one: tags are many, and most are given to few items."""
 COMBINATION_VALUE = 0.2
@@ -171,10 +169,8 @@ def feature_values(features: ItemFeatures) -> sp.csr_array:
     Its columns are the genres, the kinds, the five years of release, the combinations of genres that several items
     have, and the tags. Its values are ones, COMBINATION_VALUE for a combination and TAG_VALUE for a tag.
     """
-    periods = np.floor(features.years / YEARS_OF_A_FEATURE)
     kinds = features.kinds[:, None] == np.arange(len(features.kind_names))
-    released = periods[:, None] == np.unique(periods[~np.isnan(periods)])
-    others = [sp.csr_array(one.astype(np.float32)) for one in (kinds, released)]
+    others = [sp.csr_array(one.astype(np.float32)) for one in (kinds, release_periods(features.years))]
     others.append(genre_combinations(features.genres) * np.float32(COMBINATION_VALUE))
     if features.tags is not None:
         others.append(sp.csr_array(features.tags * np.float32(TAG_VALUE)))

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.serving.item_finder import normalise
-from recsys_dagster.serving.service.arrays import NO_TIME
+from recsys_dagster.serving.service.arrays import NO_TIME, compact_json
 from recsys_dagster.serving.service.problems import ProblemError
 from recsys_dagster.serving.service.snapshot import Snapshot
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
 
 
 def _with_list(head: dict[str, Any], name: str, entries: Sequence[bytes]) -> bytes:
-    opening = _JSON.encode(head).encode()[:-1]
+    opening = compact_json(head)[:-1]
     comma = b"," if head else b""
     return b'%b%b"%b":[%b]}' % (opening, comma, name.encode(), b",".join(entries))
 

@@ -1,5 +1,6 @@
 """The arrays of a snapshot on the disk: ids, lists, texts; they are imported without what answers requests."""
 
+import json
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ from recsys_dagster.serving.recommendation import Id
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands for a time that is unknown."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def compact_json(value: dict[str, Any]) -> bytes:
+    """Return an object as JSON without blanks, of which answers are composed."""
+    return _JSON.encode(value).encode()
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,8 @@ class Builder:
         if code == _UNREADABLE:
             attempts.fault = message
             return
-        said = message.rpartition("\n")[2] or f"it was ended by signal {-code}"
-        _log.warning("%s: reading the lists failed (%s); trying again in %g s", running.domain, said, attempts.pause)
+        reason = message.rpartition("\n")[2] or f"it was ended by signal {-code}"
+        _log.warning("%s: reading the lists failed (%s); trying again in %g s", running.domain, reason, attempts.pause)
         attempts.due = time.monotonic() + attempts.pause
         attempts.pause = min(2 * attempts.pause, LONGEST_PAUSE_SECONDS)
 

@@ -19,13 +19,12 @@ from recsys_dagster.runtime.storage import temporary_folder
 from recsys_dagster.serving.database import path_without_lock, unreadable
 from recsys_dagster.serving.item_names import name_sql
 from recsys_dagster.serving.lookup import PublishedFile
-from recsys_dagster.serving.service.arrays import NO_TIME, Texts
+from recsys_dagster.serving.service.arrays import NO_TIME, Texts, compact_json
 
 _ROWS_PER_BATCH = 2**20
 _MEMORY_LIMIT = "256MB"
 _LARGEST_TABLE = 2**22
 """Numbers from the lowest to the highest id up to which a table with a place for each is made."""
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _LISTS = "SELECT user_id, item_id, score FROM recommendations"
 _SIMILAR = "SELECT item_id, similar_id, score FROM similar_items ORDER BY item_id, rank"
@@ -56,14 +55,14 @@ class _Places:
 
     def of(self, values: pa.Array) -> NDArray[np.int32]:
         """Return the position of each value, all of which must be among the ids."""
+        places: NDArray[np.int32]
         if self._table is not None:
-            places: NDArray[np.int32] = self._table.take(
-                values.to_numpy(zero_copy_only=False).astype(np.int64) - self._first
-            )
+            numbers = values.to_numpy(zero_copy_only=False).astype(np.int64)
+            places = self._table.take(numbers - self._first)
             return places
         # Arrow hashes all ids anew each time, so numbers that are close to each other are looked up in a table.
-        found = pc.index_in(values, value_set=self._ids)
-        return np.asarray(found.to_numpy(zero_copy_only=False), np.int32)
+        places = pc.index_in(values, value_set=self._ids).to_numpy(zero_copy_only=False)
+        return places.astype(np.int32, copy=False)
 
 
 def build_snapshot(path: Path, cache: Path) -> Path:
@@ -203,8 +202,8 @@ def _write_items(folder: Path, items: pa.Table) -> dict[str, list[str]]:
     names = sorted(pc.unique(lists.flatten()).to_pylist())
     genres = np.zeros((len(items), len(names)), np.bool_)
     genres[pc.list_parent_indices(lists).to_numpy(), _Places(pa.array(names, pa.string())).of(lists.flatten())] = True
-    Texts.write(folder, "fields", [_as_json(row)[1:-1] for row in _rows(items)])
-    Texts.write(folder, "names", [_as_json(row) for row in _rows(items.select(["item_id", "title"]))])
+    Texts.write(folder, "fields", [compact_json(row)[1:-1] for row in _rows(items)])
+    Texts.write(folder, "names", [compact_json(row) for row in _rows(items.select(["item_id", "title"]))])
     _save(
         folder,
         kinds=kinds.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int16),
@@ -260,10 +259,6 @@ def _rows(items: pa.Table) -> Iterator[dict[str, Any]]:
 def _known(value: Any) -> Any:
     """Return the value, or None for NaN, which JSON does not have."""
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _as_json(row: dict[str, Any]) -> bytes:
-    return _JSON.encode(row).encode()
 
 
 def _save(folder: Path, **arrays: NDArray[Any] | Sequence[int]) -> None:
