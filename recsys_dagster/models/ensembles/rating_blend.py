@@ -17,6 +17,7 @@ from recsys_dagster.models.ensembles.rating_facts import item_facts, pair_facts,
 from recsys_dagster.models.ensembles.stack import get_rating_model_class
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
+from recsys_dagster.models.reuse import fit_or_load
 
 PARTS = 5
 """Parts of the held-out ratings; whether trees help is measured on each part, with trees from the others."""
@@ -84,7 +85,7 @@ class RatingBlend(Ensemble, RatingModel):
     def _fit(self, data: TrainingData) -> None:
         model_classes = [get_rating_model_class(name) for name in self.params.members]
         if len(data.validation):
-            self._members = [model_class(seed=self.seed).fit(data) for model_class in model_classes]
+            self._members = [fit_or_load(model_class(seed=self.seed), data) for model_class in model_classes]
             self._learn(data, self._members)
             return
         known, all_pairs = hold_out(data, seed=self.seed), replace(data, validation=Interactions.empty())

@@ -12,7 +12,10 @@ from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.budget import Size
 from recsys_dagster.models.capabilities import RatingPredictor
+from recsys_dagster.models.ensembles.ensemble import Ensemble
+from recsys_dagster.models.rating import RatingModel
 from recsys_dagster.models.registry import get_model_class, model_family, model_names
+from recsys_dagster.models.reuse import remember
 from recsys_dagster.models.selection import budget_of
 from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import (
@@ -63,6 +66,8 @@ def _model_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
         deps=[*TRAINING_DATA, *tastes],
         check_specs=[fitted_check("models", name)],
         pool=FITTING,
+        # Ensembles are fitted last, with the members that were fitted before.
+        op_tags={"dagster/priority": "-1" if issubclass(model_class, Ensemble) else "0"},
         config_schema=config_schema(model_class),
     )
     def train(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
@@ -99,7 +104,10 @@ def _model_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
                 params_from=chosen.source,
             )
             outcome = replace(outcome, version=version)
-            metadata |= {"version": version, **location(run.layout.model(run.domain.name, name) / version)}
+            folder = run.layout.model(run.domain.name, name) / version
+            metadata |= {"version": version, **location(folder)}
+            if isinstance(model, RatingModel):  # what a blend of ratings may contain
+                remember(model, data, folder, usage)
             if model.history_:
                 metadata["learning_curves"] = picture(learning_curves(model.history_))
         return conclude(run, outcome, metadata)
