@@ -18,10 +18,10 @@ SHOW = awk -v of=$$(grep -c == $(1)) ' \
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test docs soak fuzz bench lock
+.PHONY: help setup setup-spark run dev test docs soak fuzz bench lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## set up .venv from requirements.lock: all that running needs
 
@@ -46,6 +46,14 @@ setup: .venv/installed ## set up .venv from requirements.lock: all that running 
 	@$(PIP) -r $< | $(call SHOW,$<)
 	@touch $@
 
+setup-spark: .venv-spark/installed ## set up .venv-spark for RECSYS_ENGINE=spark; Java 17 or 21 is needed besides
+
+.venv-spark/installed: requirements-spark.lock .venv/installed
+	@echo "Installing Spark into .venv-spark: 0.5 GB to download, 0.9 GB on disk, about a minute, once."
+	@$(BIN)/python -m venv .venv-spark
+	@$(subst $(BIN),.venv-spark/bin,$(PIP)) -r $< | $(call SHOW,$<)
+	@touch $@
+
 run: setup ## everything for both domains, on generated samples unless .env says otherwise
 	@$(BIN)/recsys run
 
@@ -53,7 +61,7 @@ dev: .venv/installed-ui ## the Dagster UI at http://127.0.0.1:3000 (PORT=3100: a
 	@$(BIN)/recsys ui --port $(PORT)
 
 # One process more than there are cores, as some tests wait for servers.
-test: .venv/installed-dev ## every check: style, types, imports, definitions, SQL, tests
+test: .venv/installed-dev $(if $(shell command -v java),.venv-spark/installed) ## every check: style, types, imports, definitions, SQL, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -75,13 +83,15 @@ fuzz: .venv/installed-dev ## damage archives, tables, settings, models, publishe
 bench: .venv/installed-dev ## speed and memory beside peers, into benchmarks/RESULTS.md; SIZE=small takes minutes, the full size hours
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks --size $(or $(SIZE),full)
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --extra postgres --extra serve --group build --universal --python-version 3.11 --quiet \
-	--generate-hashes --no-emit-index-url --no-annotate --no-header $(if $(UPGRADE),--upgrade)
+RESOLVE = $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header $(if $(UPGRADE),--upgrade)
+COMPILE = $(RESOLVE) pyproject.toml --extra postgres --extra serve --group build
 # The other two hold only what requirements.lock does not, in the same versions. What that holds for Windows only is missing elsewhere.
 BEYOND = --constraint requirements.lock \
 	$$(sed -n "/sys_platform == 'win32'/! s/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p" requirements.lock | sort -u)
 
-lock: .venv/installed-dev ## resolve pyproject.toml into the three lock files; UPGRADE=1: to the newest versions
+lock: .venv/installed-dev ## resolve pyproject.toml into the four lock files; UPGRADE=1: to the newest versions
 	$(COMPILE) --output-file requirements.lock
 	$(COMPILE) $(BEYOND) --group ui --output-file requirements-ui.lock
 	$(COMPILE) $(BEYOND) --constraint requirements-ui.lock --group dev --output-file requirements-dev.lock
+	$(RESOLVE) --group spark --output-file requirements-spark.lock

@@ -90,6 +90,17 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(
         None, description="Memory limit of DuckDB, such as '4GB' or '50%'; beyond it DuckDB spills to disk."
     )
+    spark_master: str | None = Field(
+        None,
+        description="Spark master, such as spark://host:7077, yarn or local[4]; None: what spark-defaults.conf says, "
+        "else all cores of this machine.",
+    )
+    spark_memory: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]*[mgt]$",
+        description="Memory of Spark's driver, which does all the work where Spark runs on this machine, such as 8g; "
+        "None: what spark-defaults.conf says, else half of the free memory.",
+    )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Names of the models that a run fits, separated by commas; `all`; empty: all within the budget.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RUN, UI, DEV = (ROOT / name for name in ("requirements.lock", "requirements-ui.lock", "requirements-dev.lock"))
+RUN, UI, DEV, SPARK = (ROOT / f"requirements{name}.lock" for name in ("", "-ui", "-dev", "-spark"))
 
 
 def pinned(lock: Path) -> dict[str, set[str]]:
@@ -36,7 +36,7 @@ def test_the_lock_files_do_not_overlap_and_name_no_address() -> None:
     for lock in (UI, DEV):
         assert not pinned(lock).keys() & pinned_everywhere(RUN), "one version of a package in one file"
     assert {name: pinned(DEV).get(name) for name in pinned(UI)} == pinned(UI)
-    for lock in (RUN, UI, DEV):
+    for lock in (RUN, UI, DEV, SPARK):
         text = lock.read_text(encoding="utf-8")
         assert "://" not in text
         assert all("--hash=sha256:" in entry for entry in re.split(r"\n(?=[a-z0-9])", text.strip()))
@@ -51,6 +51,7 @@ def test_every_requirement_of_the_project_is_locked() -> None:
 
     assert names(project["project"]["dependencies"]) | names(groups["build"]) <= pinned(RUN).keys()
     assert names(groups["ui"]) <= pinned(UI).keys()
+    assert names(groups["spark"]) <= pinned(SPARK).keys()
     assert names(groups["dev"]) | names(groups["ui"]) <= pinned(DEV).keys() | pinned(RUN).keys()
 
 
