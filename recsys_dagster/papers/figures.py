@@ -9,11 +9,14 @@ from recsys_dagster.models.networks.neural import NeuralParams
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.papers.printed import DATA, PRINTED, TRAINING_PAIRS
 from recsys_dagster.papers.records import TRAINING, PaperRow
+from recsys_dagster.runtime.spark_process import spark_problem
 
 NOT_MEASURED = "not measured here yet: `recsys papers`"
 """Stands in the columns of ours where there is nothing."""
 WITHOUT_TIMES = "cannot be measured here: {} has no times"
 """Stands there where the system learns from the order of a history."""
+ON_SPARK = "als"
+"""The system of paper 002 that runs on Spark."""
 FEW_STEPS = 0.1
 """A training with less than this share of the paper's steps is too short at the paper's step size."""
 
@@ -92,7 +95,8 @@ def paper_figures(domain: str, rows: Sequence[PaperRow], *, without_times: str |
 def _missing(system: str, without_times: str | None) -> str:
     if without_times and _learns_from_order(system):
         return WITHOUT_TIMES.format(without_times)
-    return NOT_MEASURED
+    problem = spark_problem() if system == ON_SPARK else None
+    return NOT_MEASURED if problem is None else f"{NOT_MEASURED}; {problem}"
 
 
 def _learns_from_order(system: str) -> bool:
@@ -108,6 +112,10 @@ def _notes(domain: str, row: PaperRow) -> Iterator[str]:
         yield from _steps(domain, row)
     if _learns_from_order(row.system) and row.honest is not None:
         yield "honest: the next title of each user in order of time"
+    if row.system == ON_SPARK:
+        yield "by MLlib's ALS on Spark"
+    if row.system == "als (our solver)":
+        yield "the objective and the parameters of MLlib's ALS, without Spark"
     if row.system.endswith("(balanced)"):
         yield "learnt from as many ratings of each value as there are of the rarest"
 

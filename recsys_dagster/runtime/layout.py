@@ -180,6 +180,10 @@ class Layout:
         """The decisions on the champion that a person rejected."""
         return self.models(domain) / "rejected.json"
 
+    def spark(self) -> Path:
+        """Folder of the files that go to Spark and come back while it works; the nodes of a cluster share it."""
+        return self.home / "cache" / "spark"
+
     def compiled(self) -> Path:
         """Machine code that numba caches if it can write neither next to the code nor in the user's cache folder."""
         return self.home / "cache" / "numba"

@@ -1,12 +1,12 @@
 """Factorise ratings with biases, by alternating least squares."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
@@ -14,6 +14,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.factorization.on_spark import factorise_on_spark
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
@@ -26,6 +27,9 @@ INITIAL_DEVIATION = 0.1
 class AlsParams(RatingParams):
     """Parameters of ALS; Spark's spelling `maxIter` and `regParam` is accepted as well."""
 
+    engine: Literal["numba", "spark"] = Field(
+        "numba", description="Which code solves; spark: MLlib's ALS, which has the objective of the preset als_wr."
+    )
     rank: int = Field(64, ge=1, description="Number of factors of a user and of an item.")
     max_iter: int = Field(20, ge=1, description="Largest number of iterations; each solves all items, then all users.")
     reg_param: float = Field(
@@ -37,12 +41,17 @@ class AlsParams(RatingParams):
         le=1,
         description="The penalty of a user or item with n ratings is λ times n to this power; Spark's is 1.",
     )
+    biases: bool = Field(
+        True, description="Whether users and items have biases; without them factors explain the ratings as they are."
+    )
     bias_damping: float = Field(3.0, gt=0, description="Number of average ratings by which a bias is damped.")
     implicit_weight: float = Field(
         2.0, ge=0, description="Weight of the implicit part of the loss, which users have which items; 0 disables it."
     )
     implicit_reg: float = Field(300.0, gt=0, description="L2 penalty of the implicit factors.")
-    patience: int = Field(2, ge=1, description="Iterations without a better validation RMSE after which it stops.")
+    patience: int | None = Field(
+        2, ge=1, description="Iterations without a better validation RMSE after which it stops; None: it makes all."
+    )
 
     aliases: ClassVar = {"maxIter": "max_iter", "regParam": "reg_param"}
     searched: ClassVar = {
@@ -53,6 +62,18 @@ class AlsParams(RatingParams):
         "implicit_weight": Real(0, 10),
         "implicit_reg": Real(1, 3000, log=True),
     }
+
+    @model_validator(mode="after")
+    def _require_one_objective(self) -> Self:
+        if not self.biases and self.implicit_weight:
+            raise ValueError("without biases there is no implicit part: set implicit_weight to 0")
+        if self.engine == "spark" and (self.biases or self.reg_power != 1 or self.patience is not None):
+            raise ValueError("MLlib's ALS has no biases, reg_power 1 and no patience: start from the preset spark")
+        return self
+
+
+ALS_WR = AlsParams(rank=10, max_iter=10, reg_param=0.1, reg_power=1, biases=False, implicit_weight=0, patience=None)
+"""The objective and the default parameters of Spark's ALS."""
 
 
 class Als(EarlyStopping, FoldInRatingModel):
@@ -67,15 +88,21 @@ class Als(EarlyStopping, FoldInRatingModel):
         + w (‖M − P Yᵀ‖² + ‖M − X Qᵀ‖² + κ (‖X‖² + ‖Y‖²))
 
     by solving exactly for the items, then for the users, in turn. Here λ is `reg_param`, α `reg_power`, w
-    `implicit_weight` and κ `implicit_reg`. With w = 0 and α = 1 this is ALS-WR (Zhou et al.
-    2008, "Large-scale Parallel Collaborative Filtering for the Netflix Prize"), as in Spark, with biases. The implicit
-    factors X (n_users, rank) and Y (n_items, rank) are those of Cortes 2018, "Cold-start recommendations in Collective
-    Matrix Factorization". Through them the model also learns from interactions without a rating.
+    `implicit_weight` and κ `implicit_reg`. The implicit factors X (n_users, rank) and Y (n_items, rank) are those of
+    Cortes 2018, "Cold-start recommendations in Collective Matrix Factorization". Through them the
+    model also learns from interactions without a rating.
+
+    Without biases, with w = 0 and α = 1, r are the ratings as they are, and this is ALS-WR (Zhou et al. 2008,
+    "Large-scale Parallel Collaborative Filtering for the Netflix Prize"), which Spark has: the preset `als_wr` solves
+    it here, `spark` by MLlib. MLlib's predictions are NaN for a user or an item without a training rating, and not
+    within the scale. Here such a user gets the factors of one who gave all ratings, so that each item has about its
+    mean rating, and such an item those of one that got them all.
 
     Attributes:
-        mean_, deviation_: of the training ratings.
+        mean_, deviation_: of the training ratings; 0 and 1 without biases.
         users_, items_: (n_users, 1 + rank) and (n_items, 1 + rank) float32, bias first, of standardised ratings.
         implicit_items_: (n_items, rank) float32, Y.
+        typical_user_: (1 + rank,) float32, the user who gave all ratings; zeros with biases.
         iterations_: the number of iterations after which `users_` and `items_` were taken.
         history_: `rmse` on the validation fold after each iteration, if there is one.
     """
@@ -85,7 +112,8 @@ class Als(EarlyStopping, FoldInRatingModel):
     params_type = AlsParams
     params: AlsParams
     presets: ClassVar[Mapping[str, Params]] = {
-        "spark": AlsParams(rank=10, max_iter=10, reg_param=0.1, reg_power=1, implicit_weight=0),
+        "als_wr": ALS_WR,
+        "spark": ALS_WR.model_copy(update={"engine": "spark"}),
     }
 
     mean_: float
@@ -93,6 +121,7 @@ class Als(EarlyStopping, FoldInRatingModel):
     users_: NDArray[np.float32]
     items_: NDArray[np.float32]
     implicit_items_: NDArray[np.float32]
+    typical_user_: NDArray[np.float32]
     iterations_: int
 
     def estimate(self, size: Size) -> Estimate:
@@ -110,32 +139,55 @@ class Als(EarlyStopping, FoldInRatingModel):
         rated, held_out = data.train.rated, data.validation.rated
         if len(rated) == 0:
             raise RecsysError(f"{self.name}: the training fold has interactions, but no ratings")
-        self.mean_ = float(rated.ratings.mean(dtype=np.float64))
-        self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
+        self.mean_, self.deviation_ = 0.0, 1.0
+        if self.params.biases:
+            self.mean_ = float(rated.ratings.mean(dtype=np.float64))
+            self.deviation_ = float(rated.ratings.std(dtype=np.float64)) or 1.0
         by_user = self._standardised(data.train, self.n_users_)
+        if self.params.engine == "spark":
+            self._factorise_on_spark(rated, by_user)
+        else:
+            self._alternate(by_user, held_out)
+        self.typical_user_ = self._typical(by_user, self.items_)
+
+    def _factorise_on_spark(self, rated: Interactions, by_user: sp.csr_array) -> None:
+        params = self.params
+        names = {"rank": params.rank, "maxIter": params.max_iter, "regParam": params.reg_param, "seed": self.seed}
+        users, items = factorise_on_spark(rated, self.n_users_, self.n_items_, names)
+        users, items = (np.insert(factors, 0, 0, axis=1) for factors in (users, items))
+        by_item = by_user.T.tocsr()
+        self.items_ = self._completed(items, by_item, self._typical(by_item, users))
+        self.users_ = self._completed(users, by_user, self._typical(by_user, items))
+        self.implicit_items_ = np.zeros((self.n_items_, params.rank), dtype=np.float32)
+        self.iterations_ = params.max_iter
+
+    def _alternate(self, by_user: sp.csr_array, held_out: Interactions) -> None:
+        """Solve for the items, then for the users, in turn; keep those of the best iteration."""
         by_item = by_user.T.tocsr()
         width = 1 + self.params.rank
         random = np.random.default_rng(self.seed)
         users = random.normal(0, INITIAL_DEVIATION, (self.n_users_, width)).astype(np.float32)
         users[:, 0] = 0
         implicit_users = np.zeros((self.n_users_, self.params.rank), dtype=np.float32)
-        best = np.inf
+        best, patience = np.inf, self.params.patience
         self.history_ = {"rmse": []} if len(held_out) else {}
         for iteration in range(1, self.params.max_iter + 1):
             items = self._solve(by_item, users, implicit_users)
+            items = self._completed(items, by_item, self._typical(by_item, users))
             implicit_items = self._solve_implicit(by_item, users)
             users = self._solve(by_user, items, implicit_items)
+            users = self._completed(users, by_user, self._typical(by_user, items))
             implicit_users = self._solve_implicit(by_user, items)
             error = 0.0
             if len(held_out):
                 missed = self._pair_ratings(users, items, held_out.users, held_out.items) - held_out.ratings
                 error = float(np.sqrt(np.mean(missed**2, dtype=np.float64)))
                 self.history_["rmse"].append(error)
-            if error < best or not len(held_out):
+            if error < best or not len(held_out) or patience is None:
                 best = error
                 self.users_, self.items_, self.implicit_items_ = users, items, implicit_items
                 self.iterations_ = iteration
-            elif iteration - self.iterations_ >= self.params.patience:
+            elif iteration - self.iterations_ >= patience:
                 break
 
     def refit_params(self) -> AlsParams:
@@ -160,7 +212,7 @@ class Als(EarlyStopping, FoldInRatingModel):
         """
         params = self.params
         features = other.copy()
-        features[:, 0] = 1
+        features[:, 0] = float(params.biases)
         gram = np.zeros((1 + params.rank, 1 + params.rank), dtype=np.float32)
         sums = np.zeros((pairs.shape[0], 1 + params.rank), dtype=np.float32)
         if params.implicit_weight:
@@ -181,6 +233,30 @@ class Als(EarlyStopping, FoldInRatingModel):
             params.bias_damping,
         )
         return solved
+
+    def _completed(
+        self, factors: NDArray[np.float32], pairs: sp.csr_array, typical: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the factors of the rows of `pairs`; without biases, a row without a rating gets the typical ones."""
+        if not self.params.biases:
+            factors[rated_entries(pairs).sum(axis=1) == 0] = typical
+        return factors
+
+    def _typical(self, pairs: sp.csr_array, other: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (1 + rank,) factors of a row that has all ratings of `pairs`; zeros with biases.
+
+        Args:
+            pairs: (n_rows, n_columns) CSR of ratings, NaN for a pair without a rating.
+            other: (n_columns, 1 + rank), factors of the columns.
+        """
+        typical = np.zeros(1 + self.params.rank, dtype=np.float32)
+        if not self.params.biases:
+            factors, counts = other[:, 1:].astype(np.float64), rated_entries(pairs).sum(axis=0)
+            sums = np.bincount(pairs.indices, np.nan_to_num(pairs.data), len(other))
+            penalty = self.params.reg_param * counts.sum() ** self.params.reg_power
+            normal = (factors.T * counts) @ factors + penalty * np.eye(self.params.rank)
+            typical[1:] = np.linalg.solve(normal, sums @ factors)
+        return typical
 
     def _solve_implicit(self, pairs: sp.csr_array, other: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the (n_rows, rank) implicit factors of the rows: F (FᵀF + κI)⁻¹ summed over each row's columns."""
@@ -216,7 +292,8 @@ class Als(EarlyStopping, FoldInRatingModel):
 
     def _ratings_for(self, history: Interactions, n_users: int) -> NDArray[np.float32]:
         pairs = self._standardised(history, n_users)
-        return self._ratings_of(self._solve(pairs, self.items_, self.implicit_items_))
+        users = self._solve(pairs, self.items_, self.implicit_items_)
+        return self._ratings_of(self._completed(users, pairs, self.typical_user_))
 
     def _ratings_of(self, users: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the (n, n_items) predictions for users with these (n, 1 + rank) biases and factors."""
@@ -224,6 +301,11 @@ class Als(EarlyStopping, FoldInRatingModel):
         scores += users[:, :1] + self.items_[:, 0]
         ratings: NDArray[np.float32] = np.float32(self.mean_) + np.float32(self.deviation_) * scores
         return ratings
+
+
+def rated_entries(pairs: sp.csr_array) -> sp.csr_array:
+    """Return a CSR of the same shape, 1.0 where a pair has a rating."""
+    return sp.csr_array(((~np.isnan(pairs.data)).astype(np.float64), pairs.indices, pairs.indptr), shape=pairs.shape)
 
 
 def longest_first(pairs: sp.csr_array) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ from recsys_dagster.orchestration.outcomes import conclude, fitted_check
 from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
+from recsys_dagster.orchestration.spark_pipes import spark_through
 from recsys_dagster.reports.model_plots import learning_curves
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
@@ -91,7 +92,7 @@ def _model_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
             model.fit(data)
 
         index = id_map_hash(run.warehouse)
-        with track_resources() as usage:
+        with track_resources() as usage, spark_through(context):
             outcome = attempt(name, fit, seconds=run.settings.model_seconds, id_map_hash=index).outcome
         metadata |= usage_metadata(usage, len(data.train))
         if outcome.state is State.FITTED:

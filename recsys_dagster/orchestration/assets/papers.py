@@ -10,6 +10,7 @@ from recsys_dagster.orchestration.asset_keys import TRAINING_DATA, keys
 from recsys_dagster.orchestration.metadata import Materialized, markdown_table, stage_tags, usage_metadata
 from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.resource import Recsys
+from recsys_dagster.orchestration.spark_pipes import spark_through
 from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.papers.faults import describe_fault, show_faults
 from recsys_dagster.papers.protocols import PREFIX, paper_protocols
@@ -50,7 +51,7 @@ def _paper_asset(paper: str) -> Partitioned[dg.AssetsDefinition]:
         if run.origin.scale is None:
             return _skipped_without_ratings()
         dataset = run.origin.dataset_id
-        with track_resources() as usage:
+        with track_resources() as usage, spark_through(context):
             results = list(run_papers(run.warehouse, run.built_domain, dataset, [paper], seed=run.settings.seed))
         rows = [row for row in results if isinstance(row, PaperRow)]
         confusion = [row for row in results if isinstance(row, PaperConfusion)]

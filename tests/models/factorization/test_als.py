@@ -1,6 +1,7 @@
 """ALS against the formulas written out in NumPy."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -8,13 +9,19 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from spark_environment import needs_spark, small_spark
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.models.factorization.als import Als, AlsParams, longest_first
+from recsys_dagster.models.contract import check_contract
+from recsys_dagster.models.contract_data import COLD_ITEMS, COLD_USERS, UNRATED_USER
+from recsys_dagster.models.factorization.als import ALS_WR, Als, AlsParams, longest_first
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
+
+__all__ = ["small_spark"]
 
 QUICK = AlsParams(rank=4, max_iter=5)
 
@@ -112,8 +119,9 @@ def objective(model: Als, data: TrainingData, implicit_users: np.ndarray) -> flo
     )
 
 
-def test_the_users_minimise_the_objective_given_the_items(data: TrainingData) -> None:
-    model = Als(QUICK).fit(data)
+@pytest.mark.parametrize("params", [QUICK, ALS_WR])
+def test_the_users_minimise_the_objective_given_the_items(params: AlsParams, data: TrainingData) -> None:
+    model = Als(params).fit(data)
     by_user = model._standardised(data.train, data.n_users)
     implicit_users = model._solve_implicit(by_user, model.items_)
     least = objective(model, data, implicit_users)
@@ -122,8 +130,9 @@ def test_the_users_minimise_the_objective_given_the_items(data: TrainingData) ->
         model.users_ = best + size * np.random.default_rng(0).normal(size=best.shape).astype(np.float32)
         assert objective(model, data, implicit_users) > least
     model.users_ = best
-    assert objective(model, data, implicit_users * 1.01) > least
-    assert objective(model, data, implicit_users * 0.99) > least
+    if params.implicit_weight:
+        assert objective(model, data, implicit_users * 1.01) > least
+        assert objective(model, data, implicit_users * 0.99) > least
 
 
 def test_the_objective_falls_with_every_iteration(data: TrainingData) -> None:
@@ -213,3 +222,50 @@ def test_an_unknown_user_and_item_get_the_mean(data: TrainingData) -> None:
     model = Als(QUICK).fit(data)
     cold = np.array([119], np.int32), np.array([59], np.int32)
     np.testing.assert_allclose(model.predict(*cold), data.train.rated.ratings.mean(), rtol=1e-5)
+
+
+def test_without_biases_it_keeps_the_contract() -> None:
+    check_contract(Als, ALS_WR)
+
+
+def test_without_biases_an_unknown_user_is_one_who_gave_all_ratings(data: TrainingData) -> None:
+    model = Als(ALS_WR).fit(data)
+    rated = data.train.rated
+    everybody = replace(rated, users=np.zeros_like(rated.users))
+    summed = sp.csr_array(
+        (everybody.ratings, everybody.items, np.array([0, len(rated)], np.int32)), shape=(1, data.n_items)
+    )
+    expected = model._solve(summed, model.items_, model.implicit_items_)[0]
+    np.testing.assert_allclose(model.typical_user_, expected, rtol=1e-3, atol=1e-4)
+    for user in (UNRATED_USER, *COLD_USERS):
+        np.testing.assert_array_equal(model.users_[user], model.typical_user_)
+
+
+@pytest.mark.parametrize("change", [{"biases": True}, {"reg_power": 0.5}, {"patience": 3}])
+def test_what_mllib_cannot_do_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="start from the preset spark"):
+        AlsParams(**{**Als.presets["spark"].model_dump(), **change})
+
+
+@needs_spark
+@pytest.mark.usefixtures("small_spark")
+def test_mllib_comes_back_as_the_same_model(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+    model, ours = Als(Als.preset("spark")).fit(data), Als(ALS_WR).fit(data)
+    rated, held_out = data.train.rated, data.validation.rated
+    # MLlib ends with the users: they are what ours would solve, given its items.
+    solved = model._solve(model._standardised(data.train, data.n_users), model.items_, model.implicit_items_)
+    known = np.unique(rated.users)
+    np.testing.assert_allclose(model.users_[known], solved[known], rtol=1e-2, atol=1e-3)
+    errors = [np.sqrt(np.mean((one.predict(*pairs_of(held_out)) - held_out.ratings) ** 2)) for one in (model, ours)]
+    assert errors[0] == pytest.approx(errors[1], abs=0.05)
+    assert abs(model.predict(COLD_USERS, COLD_ITEMS) - rated.ratings.mean()).max() < 1
+    model.save(tmp_path)
+    np.testing.assert_array_equal(Als.load(tmp_path).recommend(known, 5).items, model.recommend(known, 5).items)
+    assert not list((tmp_path / "cache" / "spark").iterdir()), "files that went to Spark are left"
+
+
+def pairs_of(pairs: Interactions) -> tuple[np.ndarray, np.ndarray]:
+    return pairs.users, pairs.items
