@@ -74,7 +74,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
     if tradeoff is not None:
         write_tradeoff(tradeoff, run.layout.tradeoff(run.domain.name, name))
     data = holdout.with_all(load_fold(warehouse, "test"))
-    model = type(chosen)(chosen.refit_params(), seed=chosen.seed)
+    model = chosen.for_refit()
     del chosen  # its state may take gigabytes, and so may that of the refitted model
     model.fit(data)
     explaining = explaining_model([model])

@@ -157,6 +157,10 @@ class Model(ABC):
         """Return the parameters for a refit on all folds, where no validation fold is left for early stopping."""
         return self.params
 
+    def for_refit(self) -> Self:
+        """Return an unfitted model for a refit on all folds; it keeps what can only be learnt on held-out pairs."""
+        return type(self)(self.refit_params(), seed=self.seed)
+
     # -- recommending
 
     @abstractmethod

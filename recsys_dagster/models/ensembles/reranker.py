@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +18,7 @@ from recsys_dagster.models.budget import FOLDS, Estimate, Size
 from recsys_dagster.models.capabilities import FeatureGroups, FoldIn
 from recsys_dagster.models.ensembles.candidates import (
     LIKENESS,
+    Feature,
     ItemRelations,
     ItemVectors,
     ItemWeights,
@@ -39,6 +41,8 @@ PARTS = 5
 """A fifth of the users is held out at a time, and of each of them a fifth of the pairs."""
 LEARNING_SECONDS = 0.1
 """Seconds in which the second stage is learnt, for each held-out user."""
+SECOND_STAGE = ("features_", "weights_", "trees_", "chosen_", "groups_", "group_ndcg_")
+"""The attributes that are learnt on held-out users."""
 SCORING_SECONDS = 4e-4
 """Seconds in which the candidates of a user are ranked again."""
 
@@ -93,6 +97,7 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
     weights_: NDArray[np.float32]
     trees_: str
     chosen_: str
+    _keeps_second_stage: bool = False
     kinds_: NDArray[np.int16]
     years_: NDArray[np.float32]
 
@@ -111,18 +116,23 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
         for of_another_fit in ("_traits", "_likeness"):
             vars(self).pop(of_another_fit, None)
         members = [parse_member(name) for name in self.params.members]
-        with_weights = [
-            name
-            for name, (model_class, _) in zip(self.params.members, members, strict=True)
-            if knows_item_weights(model_class)
-        ]
-        features = features_of(self.params.members, [*with_weights, LIKENESS])
+        if not self._keeps_second_stage:
+            self._learn_second_stage(members, data)
+        alone = [member for name, member in zip(self.params.members, members, strict=True) if name == self.chosen_]
+        self._members = self._fit_members(alone or members, data)
+
+    def _learn_second_stage(self, members: list["Member"], data: TrainingData) -> None:
+        features = features_of_members(self.params.members)
         learnt = learn(self._examples(members, data), features, self.params.members, self.seed)
         self.features_ = [feature.name for feature in features]
         self.weights_, self.trees_, self.chosen_ = learnt.stage.weights, learnt.stage.trees, learnt.chosen
         self.groups_, self.group_ndcg_ = list(learnt.groups), learnt.ndcg
-        alone = [member for name, member in zip(self.params.members, members, strict=True) if name == self.chosen_]
-        self._members = self._fit_members(alone or members, data)
+
+    def for_refit(self) -> Self:
+        """Return an unfitted model with this second stage, so that only the members are fitted again, and once."""
+        model = super().for_refit()
+        vars(model).update({name: vars(self)[name] for name in SECOND_STAGE}, _keeps_second_stage=True)
+        return model
 
     def _fit_members(self, members: list["Member"], data: TrainingData) -> list[Model]:
         return [fit_on_all(model_class, data, seed=self.seed, params=params) for model_class, params in members]
@@ -186,6 +196,11 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
             n_relevant = np.diff(positives.indptr)[block]
             yield Examples(candidates.rows, candidates.features, candidates.conditions, relevant, n_relevant)
 
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore(state)
+        if self.features_ != [feature.name for feature in features_of_members(self.params.members)]:
+            raise RecsysError(f"{self.name}: this version was learnt with other features; fit it again")
+
     def _scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._rerank([member._scores(users) for member in self._members], self.seen_[users])
 
@@ -226,6 +241,12 @@ def parse_member(name: str) -> Member:
     if not issubclass(model_class, FoldIn) or issubclass(model_class, Reranker):
         raise UsageError(f"{model} cannot be ranked again: it does not rank for users who are not in the data")
     return model_class, model_class.preset(preset or DEFAULT)
+
+
+def features_of_members(members: Sequence[str]) -> tuple[Feature, ...]:
+    """Return the features of candidates, by the names of the members."""
+    with_weights = [name for name in members if knows_item_weights(parse_member(name)[0])]
+    return features_of(members, [*with_weights, LIKENESS])
 
 
 def knows_item_weights(model_class: type[Model]) -> bool:

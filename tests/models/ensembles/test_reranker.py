@@ -384,3 +384,21 @@ def test_training_pairs_without_a_positive_are_refused(data: TrainingData) -> No
     disliked = replace(data.train, ratings=np.ones_like(data.train.ratings))
     with pytest.raises(RecsysError, match="no user has both a positive to learn from"):
         fit(replace(data, train=disliked), ["popularity"])
+
+
+def test_a_refit_keeps_the_second_stage_and_fits_the_members_on_the_new_pairs(data: TrainingData) -> None:
+    first = fit(data)
+    same = first.for_refit().fit(data)
+    users = all_users(data)
+    assert_array_equal(same.recommend(users, 10).items, first.recommend(users, 10).items)
+    on_all = first.for_refit().fit(data.with_all(Interactions.empty()))
+    assert_array_equal(on_all.weights_, first.weights_)
+    assert (on_all._members[0].popularity_ > first._members[0].popularity_).any()
+
+
+def test_a_version_with_other_features_is_refused(data: TrainingData, tmp_path: Path) -> None:
+    model = fit(data)
+    model.features_ = model.features_[1:]
+    model.save(tmp_path)
+    with pytest.raises(RecsysError, match="learnt with other features; fit it again"):
+        Reranker.load(tmp_path)
