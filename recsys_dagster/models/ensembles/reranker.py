@@ -129,9 +129,14 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
         self.groups_, self.group_ndcg_ = list(learnt.groups), learnt.ndcg
 
     def for_refit(self) -> Self:
-        """Return an unfitted model with this second stage, so that only the members are fitted again, and once."""
+        """Return an unfitted model that keeps the second stage, if this was learnt on `max_users` users.
+
+        Then only the members are fitted again, and once. With fewer users it is learnt anew, as more data improve it.
+        """
         model = super().for_refit()
-        vars(model).update({name: vars(self)[name] for name in SECOND_STAGE}, _keeps_second_stage=True)
+        n_users = np.count_nonzero(np.diff(self.seen_.indptr))
+        if n_users >= self.params.max_users:
+            vars(model).update({name: vars(self)[name] for name in SECOND_STAGE}, _keeps_second_stage=True)
         return model
 
     def _fit_members(self, members: list["Member"], data: TrainingData) -> list[Model]:

@@ -387,13 +387,19 @@ def test_training_pairs_without_a_positive_are_refused(data: TrainingData) -> No
 
 
 def test_a_refit_keeps_the_second_stage_and_fits_the_members_on_the_new_pairs(data: TrainingData) -> None:
-    first = fit(data)
+    first = fit(data, max_users=len(np.unique(data.train.users)))
     same = first.for_refit().fit(data)
     users = all_users(data)
     assert_array_equal(same.recommend(users, 10).items, first.recommend(users, 10).items)
     on_all = first.for_refit().fit(data.with_all(Interactions.empty()))
     assert_array_equal(on_all.weights_, first.weights_)
     assert (on_all._members[0].popularity_ > first._members[0].popularity_).any()
+
+
+def test_a_refit_learns_the_second_stage_anew_where_there_are_fewer_users_than_it_can_use(data: TrainingData) -> None:
+    first = fit(data, max_users=len(np.unique(data.train.users)) + 1)
+    on_all = first.for_refit().fit(data.with_all(Interactions.empty()))
+    assert (on_all.weights_ != first.weights_).any()
 
 
 def test_a_version_with_other_features_is_refused(data: TrainingData, tmp_path: Path) -> None:
