@@ -5,9 +5,12 @@ are fitted on all users. All trials are kept in `models/<domain>/<model>/tuning.
 earlier one ended. The best parameters are kept in `tuned.json` next to it, and the next fit of the model uses them.
 """
 
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,9 +42,11 @@ MIN_EVALUATED_USERS = 50
 TRIALS_BEFORE_PRUNING = 5
 DEFAULT = "default"
 """Marks the trial of the model's default parameters."""
+WHOLE = "whole"
+"""Marks a trial that is never stopped early, because its value is needed."""
 
 
-def tune(run: DomainRun, name: str, trials: int) -> Tuned:
+def tune(run: DomainRun, name: str, trials: int, seconds: float = math.inf) -> Tuned:
     """Search until `trials` sets of parameters have been tried, including those of earlier searches on the same data.
 
     The model's defaults are tried first, so that the result is never worse than they are. A trial that fails is
@@ -51,6 +56,7 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
         run: the domain, whose validation fold decides; the seed of its settings is that of every trial.
         name: name of the model.
         trials: number of trials in the end.
+        seconds: time after which no further trial is started; the defaults are always tried.
 
     Raises:
         UsageError: there is no such model, or it has no parameters to search.
@@ -60,7 +66,10 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
     before = len(search.finished())
     # With the same sampler seed, a search that continues would draw its first parameters once more.
     search.seed_sampler(run.settings.seed + before)
+    start = time.monotonic()
     for place in range(before + 1, trials + 1):
+        if search.default_value is not None and time.monotonic() - start > seconds:
+            break
         message = search.run_trial(run.settings.model_seconds)
         announce(f"{name} {place} of {trials}: {message}")
     if not search.finished(pruned=False):
@@ -70,13 +79,42 @@ def tune(run: DomainRun, name: str, trials: int) -> Tuned:
     return tuned
 
 
+def value_of(run: DomainRun, name: str, params: Mapping[str, Any]) -> float:
+    """Return the value of these parameters on the validation fold; a trial of them is kept like any other.
+
+    Args:
+        run: the domain.
+        name: name of the model.
+        params: of the model; those that are searched are used, the others are the defaults.
+
+    Raises:
+        RecsysError: the fit failed; the message says why.
+    """
+    search = _Search.of(run, get_searchable(name))
+    searched = {name: params[name] for name in search.model_class.params_type.searched}
+    value, message = search.value_of(searched), ""
+    if value is None:
+        if search.default_value is None:  # they are first in the queue
+            search.run_trial(run.settings.model_seconds)
+        search.study.enqueue_trial(searched, user_attrs={WHOLE: True})
+        message = search.run_trial(run.settings.model_seconds)
+        value = search.value_of(searched)
+    if value is None:
+        raise RecsysError(f"{name}: {message}")
+    return value
+
+
 def get_searchable(name: str) -> type[Model]:
     """Return the model of that name; raise UsageError, listing the others, if it has no parameters to search."""
     model_class = get_model_class(name)
     if not model_class.params_type.searched:
-        known = ", ".join(other for other in model_names() if get_model_class(other).params_type.searched)
-        raise UsageError(f"{name} has no parameters to search; models that have: {known}")
+        raise UsageError(f"{name} has no parameters to search; models that have: {', '.join(searchable_models())}")
     return model_class
+
+
+def searchable_models() -> list[str]:
+    """Return the names of the models that have parameters to search."""
+    return [name for name in model_names() if get_model_class(name).params_type.searched]
 
 
 @dataclass(frozen=True)
@@ -128,7 +166,7 @@ class _Search:
         if search.default_value is None:
             defaults = model_class.params_type().model_dump()
             searched = {name: defaults[name] for name in model_class.params_type.searched}
-            study.enqueue_trial(searched, user_attrs={DEFAULT: True})
+            study.enqueue_trial(searched, user_attrs={DEFAULT: True, WHOLE: True})
         return search
 
     def seed_sampler(self, seed: int) -> None:
@@ -148,6 +186,10 @@ class _Search:
     def default_value(self) -> float | None:
         """The value of the model's default parameters; None if they were not tried or failed."""
         return next((trial.value for trial in self.finished(pruned=False) if DEFAULT in trial.user_attrs), None)
+
+    def value_of(self, searched: Mapping[str, Any]) -> float | None:
+        """Return the value of a trial of these parameters; None if there is none that was completed."""
+        return next((trial.value for trial in self.finished(pruned=False) if trial.params == searched), None)
 
     def run_trial(self, seconds: float) -> str:
         """Run one trial of at most so many seconds, and return its result in a line."""
@@ -173,7 +215,7 @@ class _Search:
         for step, part in enumerate(self.parts):
             value = _validation_value(self.model_class(params, seed=self.seed).fit(part), part)
             trial.report(value, step)
-            if part is not self.parts[-1] and DEFAULT not in trial.user_attrs and trial.should_prune():
+            if part is not self.parts[-1] and WHOLE not in trial.user_attrs and trial.should_prune():
                 return None
         return value
 

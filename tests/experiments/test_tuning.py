@@ -14,7 +14,7 @@ from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.evaluate import evaluate
 from recsys_dagster.experiments import tuning
-from recsys_dagster.experiments.tuning import tune
+from recsys_dagster.experiments.tuning import tune, value_of
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import RatingModel
@@ -30,12 +30,13 @@ MOVIE = BUILT_IN_DOMAINS["movie"]
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A RECSYS_HOME with the features of the sample of the domain movie."""
+    """A RECSYS_HOME with the features of the samples of both domains."""
     settings = Settings(home=tmp_path_factory.mktemp("prepared"), mirror=None, datasets={}, _env_file=None)
-    run = DomainRun(settings, MOVIE)
-    manifest = fetch(run.dataset, settings)
-    build_clean(run.warehouse, run.dataset, manifest)
-    build_features(run.warehouse, settings.seed)
+    for domain in BUILT_IN_DOMAINS.values():
+        run = DomainRun(settings, domain)
+        manifest = fetch(run.dataset, settings)
+        build_clean(run.warehouse, run.dataset, manifest)
+        build_features(run.warehouse, settings.seed)
     return settings.home
 
 
@@ -43,8 +44,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(prepared: Path, tmp_path: Path) -> DomainRun:
     """The same in a folder of the test's own."""
     home = shutil.copytree(prepared, tmp_path / "home")
-    manifest = home / "raw" / "sample-movie" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(str(prepared), str(home)))
+    for manifest in home.glob("raw/sample-*/manifest.json"):
+        manifest.write_text(manifest.read_text().replace(str(prepared), str(home)))
     return DomainRun(Settings(home=home, mirror=None, datasets={}, _env_file=None), MOVIE)
 
 
@@ -137,6 +138,17 @@ def test_a_search_continues_where_an_earlier_one_ended(run: DomainRun, distance:
     assert distance.fits == []
 
 
+def test_without_time_only_the_defaults_are_tried(run: DomainRun, distance: type[Distance]) -> None:
+    tuned = tune(run, "distance", 15, seconds=0)
+    assert (tuned.trials, tuned.value) == (1, tuned.default_value)
+
+
+def test_parameters_from_elsewhere_are_tried_once_and_kept(run: DomainRun, distance: type[Distance]) -> None:
+    for _ in range(2):
+        assert value_of(run, "distance", {"x": 0.5, "other": "kept"}) == pytest.approx(0.2, abs=1e-5)
+    assert [x for x, _ in distance.fits].count(0.5) == 1
+
+
 def test_a_killed_search_continues_and_still_tries_the_defaults(
     run: DomainRun, distance: type[Distance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,13 +212,32 @@ class TestCommand:
         assert typed.code == 0
         best = kept(run, "user_item_bias")
         rows = [line.split() for line in typed.out.splitlines()]
-        assert rows[0] == ["parameter", "best"]
+        assert rows[0] == ["user_item_bias,", "movie", "best"]
         assert ["item_damping", f"{best['params']['item_damping']:.4g}"] in rows
         assert typed.out.splitlines()[-1].rstrip() == (
             f"rmse {best['value']:.4f} on validation, {best['default_value']:.4f} with the defaults; "
             "2 trials, 0 of them stopped early"
         )
         assert "user_item_bias 1 of 2: rmse" in typed.err
+
+    def test_over_two_domains_it_prints_what_suits_both(
+        self, run: DomainRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("RECSYS_HOME", str(run.settings.home))
+        typed = Typed(capsys, "tune", "--model", "user_item_bias", "--domain", "movie", "--domain", "anime", "-n", "3")
+        assert typed.code == 0
+        header, movie, anime = (line.split() for line in typed.out.splitlines()[-3:])
+        assert header[:3] == ["model", "domain", "metric"]
+        assert (movie[:3], anime[:3]) == (["user_item_bias", "movie", "rmse"], ["user_item_bias", "anime", "rmse"])
+        losses = [float(row[place].rstrip("%")) for row in (movie, anime) for place in (4, -1)]
+        assert max(losses[1::2]) <= max(losses[::2])
+        of_anime = json.loads(run.layout.tuned("anime", "user_item_bias").read_text())["params"]
+        assert any(trial.items() <= of_anime.items() for trial in tried(run, "user_item_bias"))
+
+    def test_neither_a_model_nor_all_of_them_is_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for more in ([], ["--model", "als", "--all"]):
+            typed = Typed(capsys, "tune", "--domain", "movie", *more)
+            assert (typed.code, typed.err) == (2, "recsys: give either --model NAME or --all\n")
 
     def test_unknown_names_and_a_missing_run_are_one_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
