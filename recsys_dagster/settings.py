@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(
         None, description="Memory limit of DuckDB, such as '4GB' or '50%'; beyond it DuckDB spills to disk."
     )
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="What makes the tables out of the raw files: duckdb, or spark (see docs/spark.md)."
+    )
     spark_master: str | None = Field(
         None,
         description="Spark master, such as spark://host:7077, yarn or local[4]; None: what spark-defaults.conf says, "

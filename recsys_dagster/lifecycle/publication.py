@@ -26,12 +26,14 @@ from recsys_dagster.quality.lists import failed_list_checks
 from recsys_dagster.quality.reference import reference_tables
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.versions import code_version
 from recsys_dagster.serving.item_rules import ItemRules
 from recsys_dagster.serving.lookup import PublishedFile, open_without_lock
 from recsys_dagster.serving.provenance import Provenance
 from recsys_dagster.serving.publishing import PublishedCounts, publish
 from recsys_dagster.serving.rules import check_names, read_rules, today
+from recsys_dagster.serving.spark_lists import problem_on_spark, spark_lists
 from recsys_dagster.serving.swap import swap_in
 from recsys_dagster.serving.tradeoff import measure_tradeoff, write_tradeoff
 from recsys_dagster.warehouse.arrays import (
@@ -89,7 +91,7 @@ def build_lists(run: DomainRun, decision: Decision | None = None) -> PublishedCo
     by_rules = ItemRules.of(rules, _in_order(items, item_ids), today())
     return publish(
         run.layout.built(run.domain.name),
-        lists=_lists(model, user_ids, run.settings.top_n, excluded, by_rules),
+        lists=_lists(run, model, user_ids, excluded, by_rules),
         user_ids=user_ids,
         item_ids=item_ids,
         items=items,
@@ -202,10 +204,16 @@ def _in_order(items: pa.Table, item_ids: Ids) -> Iterator[dict[str, Any]]:
 
 
 def _lists(
-    model: Model, user_ids: Ids, k: int, excluded: sp.csr_array, rules: ItemRules
+    run: DomainRun, model: Model, user_ids: Ids, excluded: sp.csr_array, rules: ItemRules
 ) -> Iterator[tuple[NDArray[np.int32], TopN]]:
-    """Give the lists of all users in blocks, ordered by user id."""
-    order = np.argsort(user_ids).astype(np.int32)
+    """Give the lists of all users in blocks, ordered by user id; made on Spark if it is the engine and can."""
+    order, k = np.argsort(user_ids).astype(np.int32), run.settings.top_n
+    if run.settings.engine == "spark":
+        problem = "rules choose among the candidates" if rules.chooses() else problem_on_spark(model)
+        if problem is None:
+            yield from spark_lists(model, order, k, excluded, rules.allowed, run.layout)
+            return
+        announce(f"lists are made on this machine, not on Spark: {problem}")
     for start in range(0, len(order), USERS_PER_BLOCK):
         users = order[start : start + USERS_PER_BLOCK]
 

@@ -6,9 +6,11 @@ bases. Callers ask `isinstance(model, RatingPredictor)` or `issubclass(model_cla
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
@@ -92,6 +94,31 @@ class ItemContributions(ABC):
             (n, k) int32 items, the most similar first, -1 where there are fewer; and (n, k) float32 similarities above
             zero, -inf where there are fewer.
         """
+
+
+@dataclass(frozen=True)
+class ScoreFactors:
+    """The scores of all users as a product, users · items.
+
+    Attributes:
+        users: (n_users, width) float32, dense or CSR.
+        items: (width, n_columns) float32.
+        columns: (n_columns,) int32 item of each column, ascending; other items score one less than the lowest column.
+        known: (n_users,) bool, whether the product holds for the user; the others get popularity.
+    """
+
+    users: NDArray[np.float32] | sp.csr_array
+    items: NDArray[np.float32]
+    columns: NDArray[np.int32]
+    known: NDArray[np.bool_]
+
+
+class FactoredScores(ABC):
+    """A model whose scores are a product of a row of the user and a matrix of the items, which any machine can do."""
+
+    @abstractmethod
+    def factored_scores(self) -> ScoreFactors:
+        """Return the two factors of the scores by which `Model.recommend` ranks."""
 
 
 class StatedTastes(ABC):

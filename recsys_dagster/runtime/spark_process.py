@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.runtime.layout import Layout
+from recsys_dagster.runtime.storage import temporary_folder
 
 ARGUMENTS, RESULT = "arguments.json", "result.json"
 """Files in the folder through which the two processes exchange what a job needs and returns."""
@@ -53,6 +55,14 @@ def run_spark(job: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     if "error" in answer:
         raise RecsysError(answer["error"])
     return dict(answer["result"])
+
+
+@contextmanager
+def shared_folder(layout: Layout) -> Iterator[Path]:
+    """Create an empty folder for files that go to Spark and come back; it is removed when the block ends."""
+    layout.spark().mkdir(parents=True, exist_ok=True)
+    with temporary_folder(layout.spark()) as folder:
+        yield folder
 
 
 def spark_problem() -> str | None:

@@ -12,8 +12,8 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
-from recsys_dagster.models.capabilities import EarlyStopping
-from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.capabilities import EarlyStopping, FactoredScores, ScoreFactors
+from recsys_dagster.models.factorization.factors import pair_products, rating_factors
 from recsys_dagster.models.factorization.on_spark import factorise_on_spark
 from recsys_dagster.models.kernels.als import solve_rows, sum_rows
 from recsys_dagster.models.params import Params
@@ -76,7 +76,7 @@ ALS_WR = AlsParams(rank=10, max_iter=10, reg_param=0.1, reg_power=1, biases=Fals
 """The objective and the default parameters of Spark's ALS."""
 
 
-class Als(EarlyStopping, FoldInRatingModel):
+class Als(FactoredScores, EarlyStopping, FoldInRatingModel):
     """Explicit matrix factorisation with biases and implicit features, by alternating least squares.
 
     r̂_ui = μ + b_u + b_i + ⟨p_u, q_i⟩, where the factors p and q also explain which users have which items.
@@ -286,6 +286,10 @@ class Als(EarlyStopping, FoldInRatingModel):
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._pair_ratings(self.users_, self.items_, users, items)
+
+    def factored_scores(self) -> ScoreFactors:
+        """Return the factors with biases and popularity; see `FactoredScores`."""
+        return rating_factors(self, self.mean_, self.deviation_, self.users_, self.items_)
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._ratings_of(self.users_[users])

@@ -19,8 +19,9 @@ from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FactoredScores, ScoreFactors
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL
-from recsys_dagster.models.factorization.factors import pair_products
+from recsys_dagster.models.factorization.factors import pair_products, rating_factors
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.runtime.progress import progress_bar
@@ -52,7 +53,7 @@ class Side:
     factors: NDArray[Any]
 
 
-class BayesianFm(RatingModel):
+class BayesianFm(FactoredScores, RatingModel):
     """Factorisation machine by Gibbs sampling, over histories and item features (Rendle et al. 2019).
 
     ŷ = w₀ + Σ wⱼxⱼ + Σ_{j<l} ⟨vⱼ, vₗ⟩xⱼxₗ over the features x of a user and of an item, the mean over the draws.
@@ -165,6 +166,12 @@ class BayesianFm(RatingModel):
         item_side = Side(self.item_biases_, self.item_factors_)
         ratings: NDArray[Any] = self.mean_ + self.deviation_ * pair_scores(user_side, item_side, users, items)
         return ratings
+
+    def factored_scores(self) -> ScoreFactors:
+        """Return the factors with biases and popularity; see `FactoredScores`."""
+        users = np.column_stack([self.user_biases_, self.user_factors_])
+        items = np.column_stack([self.item_biases_, self.item_factors_])
+        return rating_factors(self, self.mean_, self.deviation_, users, items)
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         scores = self.user_factors_[users] @ self.item_factors_.T

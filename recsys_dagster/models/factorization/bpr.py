@@ -9,6 +9,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FactoredScores, ScoreFactors
 from recsys_dagster.models.positives import PositivesModel, PositivesParams
 from recsys_dagster.models.search_space import Real, Whole
 
@@ -32,7 +33,7 @@ class BprParams(PositivesParams):
     }
 
 
-class Bpr(PositivesModel):
+class Bpr(FactoredScores, PositivesModel):
     """Matrix factorisation trained to rank each positive above an item that the user lacks (Rendle 2009).
 
     It maximises Σ ln σ(x̂_ui − x̂_uj), where i is a positive of user u and j is not, and x̂_ui = x_u·y_i + b_i, by
@@ -77,6 +78,10 @@ class Bpr(PositivesModel):
             )
             solver.fit(sp.csr_matrix(positives), show_progress=False)
         self.user_factors_, self.item_factors_ = solver.user_factors, solver.item_factors
+
+    def factored_scores(self) -> ScoreFactors:
+        """Return the factors; see `FactoredScores`."""
+        return ScoreFactors(self.user_factors_, self.item_factors_.T, self.columns_, self.known_)
 
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = self.user_factors_[users] @ self.item_factors_.T

@@ -1,10 +1,12 @@
-"""Compute inner products of user and item vectors for pairs."""
+"""Compute inner products of user and item vectors, and write the scores of rating models as such."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_dagster.models.capabilities import ScoreFactors
+from recsys_dagster.models.rating import RatingModel, relative_popularity
 from recsys_dagster.runtime.blocks import PAIRS_PER_BLOCK
 
 
@@ -23,3 +25,26 @@ def pair_products(
         block = slice(start, start + PAIRS_PER_BLOCK)
         np.einsum("ij,ij->i", users[user_positions[block]], items[item_positions[block]], out=products[block])
     return products
+
+
+def rating_factors(
+    model: RatingModel, mean: float, deviation: float, users: NDArray[np.float32], items: NDArray[np.float32]
+) -> ScoreFactors:
+    """Return the factors of the scores of a model that predicts mean + deviation · (b_u + b_i + ⟨p_u, q_i⟩).
+
+    Args:
+        model: the fitted model, whose ranking adds popularity.
+        mean, deviation: of the training ratings.
+        users, items: (n_users, 1 + rank) and (n_items, 1 + rank), biases first.
+    """
+    low, high = model.scale_
+    step = deviation / (high - low)
+    offset = (mean - low) / (high - low) + model.params.popularity_weight * relative_popularity(model.popularity_)
+    ones = np.ones((len(users), 1), np.float32)
+    matrix = np.column_stack([step * items[:, 1:], np.full(len(items), step), step * items[:, 0] + offset])
+    return ScoreFactors(
+        users=np.hstack([users[:, 1:], users[:, :1], ones]),
+        items=matrix.astype(np.float32).T,
+        columns=np.arange(len(items), dtype=np.int32),
+        known=np.ones(len(users), np.bool_),
+    )

@@ -10,6 +10,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FactoredScores, ScoreFactors
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams
 from recsys_dagster.models.search_space import Real, Whole
 
@@ -35,7 +36,7 @@ class ImplicitAlsParams(PositivesParams):
     }
 
 
-class ImplicitAls(FoldInPositivesModel):
+class ImplicitAls(FactoredScores, FoldInPositivesModel):
     """Implicit-feedback matrix factorisation, least squares weighted by confidence (Hu 2008; Rendle 2022).
 
     Minimises Σ c_ui (p_ui − x_u·y_i)² + λ (Σ ||x_u||² + Σ ||y_i||²) over all pairs.
@@ -79,6 +80,10 @@ class ImplicitAls(FoldInPositivesModel):
         with threadpool_limits(1, "blas"):
             solver.fit(self._confidences(positives), show_progress=False)
         self.user_factors_, self.item_factors_ = solver.user_factors, solver.item_factors
+
+    def factored_scores(self) -> ScoreFactors:
+        """Return the factors; see `FactoredScores`."""
+        return ScoreFactors(self.user_factors_, self.item_factors_.T, self.columns_, self.known_)
 
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         scores: NDArray[np.float32] = self.user_factors_[users] @ self.item_factors_.T

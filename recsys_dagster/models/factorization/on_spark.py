@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.runtime.layout import Layout
-from recsys_dagster.runtime.spark_process import run_spark
-from recsys_dagster.runtime.storage import temporary_folder
+from recsys_dagster.runtime.spark_process import run_spark, shared_folder
 from recsys_dagster.settings import read_settings
 
 JOB = "recsys_dagster.spark.als:fit"
@@ -33,9 +32,7 @@ def factorise_on_spark(
     Raises:
         RecsysError: Spark is not installed, or the job failed.
     """
-    scratch = Layout(read_settings().home).spark()
-    scratch.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(scratch) as folder:
+    with shared_folder(Layout(read_settings().home)) as folder:
         pairs = pa.table({"user": rated.users, "item": rated.items, "rating": rated.ratings})
         pq.write_table(pairs, folder / "ratings.parquet")
         del pairs

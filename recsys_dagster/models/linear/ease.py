@@ -12,6 +12,7 @@ from recsys_dagster.data.items import ItemFeatures, release_periods
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
+from recsys_dagster.models.capabilities import FactoredScores, ScoreFactors
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.runtime.memory import require_memory
@@ -58,7 +59,7 @@ class EaseParams(PositivesParams):
     }
 
 
-class Ease(FoldInPositivesModel):
+class Ease(FactoredScores, FoldInPositivesModel):
     """Linear item-item autoencoder in closed form (Steck 2019), denoising (Steck 2020).
 
     B minimises ||WX − WXB||² + ||Λ^½ B||² under the constraint of a zero diagonal, where X is ones. A user's scores are
@@ -132,6 +133,10 @@ class Ease(FoldInPositivesModel):
         gram *= -(popularity**-self.params.popularity_power) / gram.diagonal()
         np.fill_diagonal(gram, 0)
         self.weights_ = gram
+
+    def factored_scores(self) -> ScoreFactors:
+        """Return the positives and the weights; see `FactoredScores`."""
+        return ScoreFactors(self.positives_, self.weights_, self.columns_, self.known_)
 
     def _column_scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._column_scores_for(self.positives_[users])

@@ -33,6 +33,7 @@ from recsys_dagster.orchestration.metadata import (
 from recsys_dagster.orchestration.partitions import for_each_domain
 from recsys_dagster.orchestration.pools import FITTING
 from recsys_dagster.orchestration.resource import Recsys
+from recsys_dagster.orchestration.spark_pipes import spark_through
 from recsys_dagster.orchestration.step_usage import step_usage
 from recsys_dagster.papers.as_published import PAPERS
 from recsys_dagster.quality.lists import overlap_with_published
@@ -98,7 +99,7 @@ def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
 def lists(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """The list of the champion for every user, after a refit on all folds; in a file that waits for its checks."""
     run = recsys.hold(context.partition_key)
-    with track_resources() as usage:
+    with track_resources() as usage, spark_through(context):
         written = build_lists(run)
     overlap = overlap_with_published(run)
     path = run.layout.built(run.domain.name)
