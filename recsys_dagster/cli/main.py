@@ -30,6 +30,7 @@ from recsys_dagster.cli.feedback import feedback
 from recsys_dagster.cli.history import history
 from recsys_dagster.cli.import_data import import_data
 from recsys_dagster.cli.papers import papers
+from recsys_dagster.cli.plan import plan
 from recsys_dagster.cli.promote import promote
 from recsys_dagster.cli.recommend import recommend
 from recsys_dagster.cli.reject import reject
@@ -137,6 +138,7 @@ def recsys(
 
 _COMMANDS = (
     run,
+    plan,
     datasets,
     recommend,
     similar,

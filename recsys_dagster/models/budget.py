@@ -77,9 +77,19 @@ class Estimate:
         return self.fit + self.ranking
 
     def __str__(self) -> str:
-        minutes = self.seconds / 60
-        long = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
-        return f"{long if minutes >= 2 else f'{self.seconds:.0f} s'} and {self.bytes / GIB:.1f} GiB"
+        return f"{rough_time(self.seconds)} and {self.bytes / GIB:.1f} GiB"
+
+
+def rough_time(seconds: float) -> str:
+    """Return an estimated time in its unit.
+
+    >>> rough_time(119), rough_time(120), rough_time(9000)
+    ('119 s', '2 min', '2 h')
+    """
+    minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
 
 
 @dataclass(frozen=True)
