@@ -126,10 +126,14 @@ class OpenDomain:
         """Return what the leaderboard says, in sentences."""
         return verdicts(EvaluationResults(self.run).leaderboard())
 
-    def metrics(self) -> pd.DataFrame:
-        """Return every metric of every model on both folds with its 95 % interval, by model, fold, metric and k."""
+    def metrics(self, protocol: str = HOLDOUT) -> pd.DataFrame:
+        """Return every metric of every model on both folds with its 95 % interval, by model, fold, metric and k.
+
+        Args:
+            protocol: `holdout`; or `frozen` for the lists of the beginning of each fold, where it is cut by time.
+        """
         with readable(self.run) as reading:
-            rows = EvaluationResults(reading).metrics()
+            rows = EvaluationResults(reading).metrics(protocol)
         return _metrics_frame(records_frame(rows), ["model", "fold", "metric", "k"])
 
     def decisions(self) -> pd.DataFrame:
@@ -237,11 +241,13 @@ class OpenDomain:
         fitted = self.model(model) if isinstance(model, str) else model
         data, settings = holdout.data, self.run.settings
         is_test = fold == REPORTED_FOLD
+        pairs = draw_users(holdout.test if is_test else data.validation, settings.evaluation_users, settings.seed)
         result = evaluate(
             fitted,
-            draw_users(holdout.test if is_test else data.validation, settings.evaluation_users, settings.seed),
+            pairs,
             data.validation.matrix(data.n_users, data.n_items) if is_test else None,
             like_threshold=data.like_threshold,
+            folded_in=holdout.folded_in(fold, pairs),
             data=data,
             seed=settings.seed,
         )

@@ -39,7 +39,8 @@ def test_a_run_fits_all_models_within_the_budget_and_every_named_one(tmp_path: P
 
 
 def test_the_baselines_are_always_fitted(tmp_path: Path) -> None:
-    assert selected_models(settings(tmp_path, models="ease")) == ("popularity", "user_item_bias", "ease")
+    baselines = ("popularity", "recent_popularity", "user_item_bias")
+    assert selected_models(settings(tmp_path, models="ease")) == (*baselines, "ease")
 
 
 def test_an_unknown_model_domain_or_dataset_is_an_error_that_lists_the_known_ones(tmp_path: Path) -> None:

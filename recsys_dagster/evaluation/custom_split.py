@@ -24,7 +24,7 @@ from recsys_dagster.evaluation.metrics.classification import auc, classification
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, rating_ratios, user_ratio
-from recsys_dagster.evaluation.ranking import ListBlock, lists_of_known_users, lists_of_new_users, rank
+from recsys_dagster.evaluation.ranking import ListBlock, lists_by_history, lists_of_known_users, rank
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.attempt import attempt
@@ -289,7 +289,8 @@ def _lists(model: Model, split: Split) -> Iterator[ListBlock]:
     """Give the lists of all users of the training part or, with a fold-in, of all new users."""
     if split.fold_in is None:
         return lists_of_known_users(model, np.unique(split.data.train.users), LONG_LIST)
-    return lists_of_new_users(model, split.fold_in, len(split.test_user_ids), LONG_LIST)
+    new_users = np.arange(len(split.test_user_ids), dtype=np.int32)
+    return lists_by_history(model, split.fold_in, new_users, LONG_LIST)
 
 
 def _write_lists(blocks: Iterator[ListBlock], split: Split, path: Path) -> Iterator[ListBlock]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, label_of
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, FOLDED_IN, RATING_METRIC, label_of
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, CONSTANT, REPORTED_FOLD, MetricRow
 from recsys_dagster.models.registry import RANKING_BASELINE, RATING_BASELINE
 
@@ -86,6 +86,7 @@ def diagnose(metrics: Sequence[MetricRow]) -> dict[str, list[Diagnostic]]:
                 (Severity.DISQUALIFYING, "leak", _too_good(rows, constant, by_model.get(RANKING_BASELINE, {}))),
                 (Severity.WARNING, "constant", _constant(rows, constant)),
                 (Severity.WARNING, "same list", _same_list(rows)),
+                (Severity.WARNING, "frozen list", _frozen(rows)),
             )
             if message is not None
         ]
@@ -163,6 +164,13 @@ def _same_list(rows: _Rows) -> str | None:
     if overlap.value > 1 - 1e-9:
         return "recommends the same list to all users"
     return f"recommends nearly the same list to all users ({overlap.value:.0%} of the items in common)"
+
+
+def _frozen(rows: _Rows) -> str | None:
+    folded_in = rows.get((REPORTED_FOLD, MetricKey(FOLDED_IN.name)))
+    if folded_in is None or folded_in.value > 0:
+        return None
+    return "cannot fold in what users did since the training fold: its lists are the frozen ones"
 
 
 def _has_interval(row: MetricRow | None) -> TypeGuard[MetricRow]:

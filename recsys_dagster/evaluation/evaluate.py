@@ -1,5 +1,10 @@
 """Evaluate one model on one fold: rank all items for every user with a relevant one, and predict every rating.
 
+Where the folds are cut by time, most users of a fold did nothing before the cut, and lists that know only the training
+fold are nearly the same for all. A service knows more: so each user has a moment in the fold, what they had done before
+it is folded in, and what they do from then on is to be predicted. The model stays the one of the training fold. Its
+lists without the fold-in, called frozen, are evaluated beside that.
+
 The candidates are all items of the training fold, never a sample of them, minus what the user already has. A relevant
 item that no training pair mentions still counts: the user liked it although no list could hold it. So if the folds are
 cut by time the best possible recall is below 1, for every model alike.
@@ -14,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.fold_in import FoldedIn
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.data.training_data import TrainingData
@@ -25,6 +31,7 @@ from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.rating_errors import error_sums
 from recsys_dagster.evaluation.metrics.registry import (
     CATALOGUE_METRICS,
+    FOLDED_IN,
     LIST_LENGTHS,
     LIST_METRICS,
     OVERLAP_METRICS,
@@ -33,13 +40,20 @@ from recsys_dagster.evaluation.metrics.registry import (
     rating_ratios,
     user_ratios,
 )
-from recsys_dagster.evaluation.ranking import ListContext, Ranking, lists_of_known_users, rank, sample_lists
+from recsys_dagster.evaluation.ranking import (
+    ListContext,
+    Ranking,
+    lists_by_history,
+    lists_of_known_users,
+    rank,
+    sample_lists,
+)
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
 from recsys_dagster.evaluation.slices import Contribution, Slice, activity_parts, item_parts, reliability, slices
 from recsys_dagster.evaluation.store import ConfusionRow, MetricRow, SliceRow, write_per_user
 from recsys_dagster.evaluation.summary import MetricValue, with_intervals
 from recsys_dagster.models.base import Model
-from recsys_dagster.models.capabilities import RatingPredictor
+from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.classifiers.likes import LikeModel
 from recsys_dagster.runtime.blocks import PREDICTIONS_PER_BLOCK
 
@@ -52,9 +66,10 @@ class Evaluation:
         metrics: ranking metrics at each list length, and rating errors where the model predicts ratings; given the
             training data also metrics beyond accuracy, and of likes.
         per_user: a row for each user with an evaluated interaction in the fold, by rising `user_idx` (int32):
-            `relevant` int64, number of relevant items; `<metric>_<k>` float64, NaN for a user without a relevant item
-            or without what the metric needs; the sums of `error_sums` and of `classification_sums`. A model that only
-            ranks has no error columns, a constant no ranking columns.
+            `relevant` int64, number of relevant items; `known` int64, number of pairs that are known when lists are
+            made; `<metric>_<k>` float64, NaN for a user without a relevant item or without what the metric needs; the
+            sums of `error_sums` and of `classification_sums`. A model that only ranks has no error columns, a constant
+            no ranking columns.
         slices: the metrics of parts of the users and of the items; empty without the training data.
         confusion: (rating, predicted, pairs) as `confusion` returns them; empty for a model that predicts no ratings.
     """
@@ -95,6 +110,7 @@ def evaluate(
     *,
     like_threshold: float | None,
     relevance: Relevance = Relevance.LIKED,
+    folded_in: FoldedIn | None = None,
     data: TrainingData | None = None,
     ks: Sequence[int] = LIST_LENGTHS,
     seed: int,
@@ -110,6 +126,9 @@ def evaluate(
         like_threshold: an item rated at or above it is relevant; None with implicit feedback, where every item of the
             fold is.
         relevance: which other interactions make an item relevant.
+        folded_in: the fold before and after the moment at which lists are made; only what is later is relevant. A model
+            that is no `FoldIn` ranks by its training fold, but leaves the history out too. None: lists are made at the
+            beginning of the fold.
         data: what the model was fitted on; without it metrics beyond accuracy and of likes, and slices, are skipped.
         ks: lengths of the lists.
         seed: of the bootstrap; the ranking itself draws nothing.
@@ -117,26 +136,26 @@ def evaluate(
 
     Raises:
         RecsysError: no item of the fold is relevant; the fold overlaps what the lists leave out, so that the result
-            would be falsely low; or the model's predictions are not numbers.
+            would be falsely low; a history is not earlier than what it is to predict; or the model's predictions are
+            not numbers.
     """
-    pairs = relevance.evaluated(fold, like_threshold)
-    relevant_pairs = relevance.relevant(fold, like_threshold)
-    if len(relevant_pairs) == 0:
-        raise RecsysError(f"{model.name}: {nothing_relevant(fold, like_threshold)}")
-    _refuse_overlap(model, pairs, exclude)
-    users = np.unique(pairs.users)
-    relevant = RelevantPairs.of(np.searchsorted(users, relevant_pairs.users), relevant_pairs.items, model.n_items_)
-    ranking = _rank(model, users, relevant, exclude, ks, data)
-    metrics, contributions = _list_metrics(model, ranking, data), _ranking_contributions(ranking, relevant)
+    users, relevant = _evaluated(model, fold, exclude, like_threshold, relevance, folded_in)
+    ranking = _rank(model, users, relevant, exclude, folded_in, ks, data)
+    metrics, of_lists = _list_metrics(model, ranking, data), _ranking_contributions(ranking, relevant)
+    learnt = known = np.diff(model.seen_.indptr)
+    if folded_in is not None:
+        known = np.bincount(folded_in.history.users, minlength=model.n_users_)
+        metrics.append(_share_folded_in(model, known[users[ranking.eligible_users]]))
 
     rated = fold.rated
-    per_user: dict[str, NDArray[Any]] = ranking.per_user
+    per_user: dict[str, NDArray[Any]] = ranking.per_user | {"known": known[users]}
     rows = np.searchsorted(users, rated.users)
     predicted = predictions(model, rated) if isinstance(model, RatingPredictor) and len(rated) else None
+    of_ratings: list[Contribution] = []
     if predicted is not None:
         errors = predicted.astype(np.float64) - rated.ratings
         per_user |= error_sums(rows, errors, len(users))
-        contributions.append(Contribution(MetricKey("rmse"), rows, rated.users, rated.items, errors**2, root=True))
+        of_ratings.append(Contribution(MetricKey("rmse"), rows, rated.users, rated.items, errors**2, root=True))
     by_probability: list[Slice] = []
     if data is not None and len(rated) and like_threshold is not None:
         like_scores = _like_scores(model, rated, predicted, like_threshold)
@@ -150,9 +169,25 @@ def evaluate(
     return Evaluation(
         with_intervals(per_user, user_ratios(ks), seed, resamples) + metrics,
         per_user,
-        [] if data is None else _slices(contributions, data) + by_probability,
+        [] if data is None else [*_slices(of_lists, known, data), *_slices(of_ratings, learnt, data), *by_probability],
         [] if predicted is None else confusion(rated.ratings, predicted, model.scale_),
     )
+
+
+def evaluate_frozen(
+    model: Model,
+    fold: Interactions,
+    exclude: sp.csr_array | None,
+    *,
+    like_threshold: float | None,
+    ks: Sequence[int] = LIST_LENGTHS,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Evaluation:
+    """Evaluate the lists that a model makes at the beginning of a fold, as `evaluate` does, and nothing else of it."""
+    users, relevant = _evaluated(model, fold, exclude, like_threshold, Relevance.LIKED, None)
+    per_user = _rank(model, users, relevant, exclude, None, ks, None).per_user
+    return Evaluation(with_intervals(per_user, user_ratios(ks), seed, resamples), per_user)
 
 
 def constant_rating_metrics(
@@ -200,6 +235,27 @@ def nothing_relevant(fold: Interactions, like_threshold: float | None, name: str
     )
 
 
+def _evaluated(
+    model: Model,
+    fold: Interactions,
+    exclude: sp.csr_array | None,
+    like_threshold: float | None,
+    relevance: Relevance,
+    folded_in: FoldedIn | None,
+) -> tuple[NDArray[np.int32], RelevantPairs]:
+    """Return the users of a fold, and what is relevant to them; raise RecsysError as `evaluate` does."""
+    pairs, later = relevance.evaluated(fold, like_threshold), fold
+    if folded_in is not None:
+        folded_in.require_causal()
+        later = folded_in.later
+    relevant = relevance.relevant(later, like_threshold)
+    if len(relevant) == 0:
+        raise RecsysError(f"{model.name}: {nothing_relevant(later, like_threshold)}")
+    _refuse_overlap(model, pairs, exclude)
+    users = np.unique(pairs.users)
+    return users, RelevantPairs.of(np.searchsorted(users, relevant.users), relevant.items, model.n_items_)
+
+
 def _refuse_overlap(model: Model, pairs: Interactions, exclude: sp.csr_array | None) -> None:
     matrix = pairs.matrix(model.n_users_, model.n_items_)
     for source, mask in (("the training fold of the model", model.seen_), ("what the lists exclude", exclude)):
@@ -216,17 +272,32 @@ def _rank(
     users: NDArray[np.int32],
     relevant: RelevantPairs,
     exclude: sp.csr_array | None,
+    folded_in: FoldedIn | None,
     ks: Sequence[int],
     data: TrainingData | None,
 ) -> Ranking:
     """Rank for those of the users who have a relevant item."""
+    eligible_users = users[relevant.counts(len(users)) > 0]
+    histories = model.seen_
+    if folded_in is not None:
+        histories, exclude = folded_in.history.matrix(model.n_users_, model.n_items_), None
+    if folded_in is None:
+        blocks = lists_of_known_users(model, eligible_users, max(ks), exclude)
+    elif isinstance(model, FoldIn):
+        blocks = lists_by_history(model, folded_in.history, eligible_users, max(ks))
+    else:
+        blocks = lists_of_known_users(model, eligible_users, max(ks), histories)
     metrics = [*RANKING_METRICS, *([] if data is None else LIST_METRICS)]
     context = None
     if data is not None:
-        context = ListContext(Catalogue.of(model.seen_, data.item_features.genres), model.seen_, exclude)
-    eligible_users = users[relevant.counts(len(users)) > 0]
-    blocks = lists_of_known_users(model, eligible_users, max(ks), exclude)
+        context = ListContext(Catalogue.of(model.seen_, data.item_features.genres), histories, exclude)
     return rank(blocks, users, relevant, [MetricKey(metric.name, k) for metric in metrics for k in ks], context)
+
+
+def _share_folded_in(model: Model, known: NDArray[np.integer]) -> MetricValue:
+    """Return the share of users, given the (n,) pairs known of each, whose list is made of their history."""
+    share = float(np.mean(known > 0)) if isinstance(model, FoldIn) else 0.0
+    return MetricValue(FOLDED_IN.name, None, share, None, None, len(known))
 
 
 def _list_metrics(model: Model, ranking: Ranking, data: TrainingData | None) -> list[MetricValue]:
@@ -265,10 +336,10 @@ def _ranking_contributions(ranking: Ranking, relevant: RelevantPairs) -> list[Co
     ]
 
 
-def _slices(contributions: list[Contribution], data: TrainingData) -> list[Slice]:
-    activity = activity_parts(np.bincount(data.train.users, minlength=data.n_users))
+def _slices(contributions: list[Contribution], known: NDArray[np.integer], data: TrainingData) -> list[Slice]:
+    """Return the parts of contributions of a model that knows so many pairs of each user."""
     popularity = np.bincount(data.train.items, minlength=data.n_items)
-    return slices(contributions, [activity], item_parts(popularity, data.item_features))
+    return slices(contributions, [activity_parts(known)], item_parts(popularity, data.item_features))
 
 
 def _like_scores(

@@ -1,7 +1,7 @@
 """Make the lists of the same five example users by every model, so that lists can be compared by eye.
 
 All five have training pairs and, where enough users do, a liked item in the test fold, so that a list can prove right.
-Four get their lists as in the evaluation. The fifth is treated as a new user: the models get five of the user's items
+Four get their lists from the training fold. The fifth is treated as a new user: the models get five of the user's items
 as history, and nothing else.
 """
 

@@ -23,6 +23,7 @@ from recsys_dagster.evaluation.store import (
     CHOOSING_COLUMN,
     CHOOSING_FOLD,
     CONSTANT,
+    FROZEN,
     HOLDOUT,
     REPORTED_FOLD,
     MetricRow,
@@ -57,6 +58,7 @@ class LeaderboardRow:
             per-user results.
         p: of that difference, corrected for the number of models that are compared with the reference.
         diagnostics: what is wrong with the model.
+        frozen: the choosing metric of the frozen lists on the reported fold; None where the folds are cut by hash.
     """
 
     model: str
@@ -67,6 +69,7 @@ class LeaderboardRow:
     difference: Interval | None
     p: float | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    frozen: MetricRow | None = None
 
     @property
     def is_disqualified(self) -> bool:
@@ -116,10 +119,16 @@ class Leaderboard:
         """The best model on the choosing fold that is not disqualified."""
         return next(row.model for row in self.rows if not row.is_disqualified)
 
+    @property
+    def is_folded_in(self) -> bool:
+        """Whether lists are made in the middle of what users did in a fold, with what they had done before."""
+        return any(row.frozen is not None for row in self.rows)
+
     def records(self) -> list[dict[str, str | int | float | bool | None]]:
         """Return the rows flat: rank, model, version, leader, distinguishable, p, state, reason, diagnostics,
-        `validation_ndcg_10`, each shown metric as `<metric>_<k>`, and each with `_low` and `_high`; None where there is
-        no value. The missing models come last: they have a model, a state, a reason and diagnostics.
+        `validation_ndcg_10`, `frozen_ndcg_10`, each shown metric as `<metric>_<k>`, and each with `_low` and `_high`;
+        None where there is no value. The missing models come last: they have a model, a state, a reason and
+        diagnostics.
         """
         records = []
         for row in self.rows:
@@ -134,7 +143,7 @@ class Leaderboard:
                 "reason": None,
                 "diagnostics": "; ".join(one.message for one in row.diagnostics) or None,
             }
-            columns = {CHOOSING_COLUMN: row.chosen_by}
+            columns = {CHOOSING_COLUMN: row.chosen_by, f"{FROZEN}_{CHOOSING_METRIC.column}": row.frozen}
             columns |= {key.column: row.shown.get(key) for key in LEADERBOARD_METRICS}
             for name, metric in columns.items():
                 record[name] = metric.value if metric else None
@@ -204,7 +213,7 @@ def build_leaderboard(
     """Build the leaderboard of a protocol.
 
     Args:
-        metrics: rows of `evaluation.metrics`, one version a model.
+        metrics: rows of `evaluation.metrics`, one version a model; those of `FROZEN` are shown beside the protocol's.
         per_user: by model, the per-user results on the reported fold (`COMPARED_COLUMNS` are enough); models that are
             not in it are compared by value only.
         missing: outcomes of the models that failed or were skipped.
@@ -215,17 +224,21 @@ def build_leaderboard(
         RecsysError: a baseline was neither evaluated nor skipped, or per-user results are of different users.
     """
     champion = choose_champion(metrics, protocol=protocol)
+    frozen = _by_model(metrics, FROZEN, REPORTED_FOLD, CHOOSING_METRIC)
     metrics = [row for row in metrics if row.protocol == protocol]
     missing = list(missing)
     skipped = {outcome.model for outcome in missing if outcome.state is State.SKIPPED}
     _require({row.model for row in metrics}, [name for name in BASELINES if name not in skipped])
     pairs = [pair for key in BASELINE_OF for pair in _compare(per_user or {}, key, seed)]
-    rows = _rows(metrics, protocol, _with_reference(pairs, CHOOSING_METRIC, champion))
+    rows = _rows(metrics, frozen, protocol, _with_reference(pairs, CHOOSING_METRIC, champion))
     return Leaderboard(rows, _comparisons(rows, pairs), missing, pairs)
 
 
 def _rows(
-    metrics: Sequence[MetricRow], protocol: str, differences: Mapping[str, tuple[Interval, float]]
+    metrics: Sequence[MetricRow],
+    frozen: Mapping[str, MetricRow],
+    protocol: str,
+    differences: Mapping[str, tuple[Interval, float]],
 ) -> list[LeaderboardRow]:
     """Return the rows, best first, given the difference of each model from the reference."""
     choosing = _by_model(metrics, protocol, CHOOSING_FOLD, CHOOSING_METRIC)
@@ -241,8 +254,19 @@ def _rows(
     for rank, model in enumerate(sorted(versions, key=position), start=1):
         shown = {key: by_model[model] for key, by_model in reported.items() if model in by_model}
         difference, p = differences.get(model, (None, None))
-        chosen_by, messages = choosing.get(model), diagnostics.get(model, [])
-        rows.append(LeaderboardRow(model, versions[model], rank, chosen_by, shown, difference, p, messages))
+        rows.append(
+            LeaderboardRow(
+                model,
+                versions[model],
+                rank,
+                choosing.get(model),
+                shown,
+                difference,
+                p,
+                diagnostics.get(model, []),
+                frozen.get(model),
+            )
+        )
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from recsys_dagster.data.fold_in import FoldedIn, refuse_late
 from recsys_dagster.data.split import Split
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError, UsageError
@@ -235,15 +236,6 @@ def require_causal(split: Split) -> None:
     test, train = split.test, split.data.train
     if test.times is None or not len(test):
         raise RecsysError("the test part has no times, so that what is known cannot be told from what comes later")
-    first = np.full(len(split.test_user_ids), np.iinfo(np.int64).max)
-    np.minimum.at(first, test.users, test.times)
-    parts = [("of the training part", train.times, np.broadcast_to(test.times.min(), len(train)))]
+    refuse_late("of the training part", train, np.broadcast_to(test.times.min(), len(train)))
     if split.fold_in is not None:
-        parts.append(("that are folded in", split.fold_in.times, first[split.fold_in.users]))
-    for name, times, moments in parts:
-        late = 0 if times is None else int(np.count_nonzero(times >= moments))
-        if late:
-            raise RecsysError(
-                f"the split leaks: {late:,} pairs {name} are no earlier than what they are to predict; "
-                "cut them off at the first pair of the test"
-            )
+        FoldedIn(split.fold_in, test).require_causal()

@@ -105,21 +105,24 @@ def lists_of_known_users(
         yield ListBlock(block, model.recommend(block, k, exclude=exclude))
 
 
-def lists_of_new_users(model: Model, history: Interactions, n_users: int, k: int) -> Iterator[ListBlock]:
-    """Give the lists of users who are not in the training fold, block by block, without the items of their history.
+def lists_by_history(model: Model, history: Interactions, users: NDArray[np.int32], k: int) -> Iterator[ListBlock]:
+    """Give the lists that a model makes of histories alone, block by block, without the items of each history.
 
     Args:
         model: fitted.
-        history: all that is known of the users, who are numbered from 0.
-        n_users: their number; one without a history is recommended the most popular items.
+        history: all that is known of the users, whether or not they are in the training fold.
+        users: (n,) indices, rising; one without a history is recommended the most popular items.
         k: length of the lists.
     """
     n_genres = model.genres_.shape[1]
-    for start in range(0, n_users, USERS_PER_BLOCK):
-        users = np.arange(start, min(start + USERS_PER_BLOCK, n_users), dtype=np.int32)
-        part = history.where((history.users >= start) & (history.users < start + USERS_PER_BLOCK))
-        no_tastes = np.full((len(users), n_genres), np.nan, dtype=np.float32)
-        yield ListBlock(users, model.recommend_for(k, replace(part, users=part.users - np.int32(start)), no_tastes))
+    known = history.where(np.isin(history.users, users))
+    rows = np.searchsorted(users, known.users).astype(np.int32)
+    for start in range(0, len(users), USERS_PER_BLOCK):
+        block = users[start : start + USERS_PER_BLOCK]
+        is_within = (rows >= start) & (rows < start + len(block))
+        part = replace(known.where(is_within), users=rows[is_within] - np.int32(start))
+        no_tastes = np.full((len(block), n_genres), np.nan, dtype=np.float32)
+        yield ListBlock(block, model.recommend_for(k, part, no_tastes))
 
 
 def sample_lists(model: Model, k: int) -> NDArray[np.int32] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from recsys_dagster.evaluation.leaderboard import COMPARED_COLUMNS, Leaderboard, build_leaderboard
 from recsys_dagster.evaluation.store import (
     CONSTANT,
+    HOLDOUT,
     REPORTED_FOLD,
     ConfusionRow,
     MetricRow,
@@ -39,9 +40,9 @@ class EvaluationResults:
         self.run = run
         self.store = ModelStore(run.layout)
 
-    def metrics(self) -> list[MetricRow]:
-        """Return the metrics of the comparable versions and of the constant."""
-        return self._comparable(read_metrics)
+    def metrics(self, protocol: str = HOLDOUT) -> list[MetricRow]:
+        """Return the metrics of the comparable versions and of the constant, under `HOLDOUT` or `FROZEN`."""
+        return [row for row in self._comparable(read_metrics) if row.protocol == protocol]
 
     def slices(self) -> list[SliceRow]:
         """Return the metrics of parts of the users and items."""
@@ -59,7 +60,7 @@ class EvaluationResults:
     def compare(self) -> Leaderboard:
         """Compare the models over the users of the test fold, write the leaderboard and return it."""
         layout, domain = self.run.layout, self.run.domain.name
-        metrics = self.metrics()
+        metrics = self._comparable(read_metrics)
         models = {row.model for row in metrics if row.model != CONSTANT}
         per_user = {
             name: read_per_user(layout.per_user(domain, REPORTED_FOLD, name), COMPARED_COLUMNS) for name in models

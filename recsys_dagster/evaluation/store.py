@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     import duckdb
 
 HOLDOUT = "holdout"
-"""The protocol of the lineage: train on the training fold, choose on validation, report on test."""
+"""The protocol of the lineage: train on the training fold, choose on validation, report on test.
+
+Where the folds are cut by time, what each user had done by their moment in the fold is folded in.
+"""
+FROZEN = "frozen"
+"""The same where the folds are cut by time, but with the lists of the beginning of each fold: nothing is folded in."""
 CHOOSING_FOLD, REPORTED_FOLD = "validation", "test"
 CHOOSING_COLUMN = f"{CHOOSING_FOLD}_{CHOOSING_METRIC.column}"
 """Name of the choosing metric among the metrics of a version, see `headline`."""

@@ -43,7 +43,7 @@ def champion_verdicts(leaderboard: Leaderboard, decision: Decision) -> list[str]
         ]
     else:
         sentences = [f"{decision.model} is the champion: {_choosing_values(champion)}."]
-    sentences.append(_choice(champion, decision))
+    sentences.append(_choice(champion, decision, is_folded_in=leaderboard.is_folded_in))
     if champion is None:
         return sentences
     reported = {model: row.shown[CHOOSING_METRIC].value for model, row in rows.items() if CHOOSING_METRIC in row.shown}
@@ -75,13 +75,14 @@ def comparison_verdicts(leaderboard: Leaderboard) -> list[str]:
     return sentences + [_comparison_sentence(comparison) for comparison in leaderboard.comparisons]
 
 
-def _choice(champion: LeaderboardRow | None, decision: Decision) -> str:
-    """Return by whom the champion was chosen, why, and over how many users the gate compared it."""
+def _choice(champion: LeaderboardRow | None, decision: Decision, *, is_folded_in: bool) -> str:
+    """Return by whom the champion was chosen, why, and over how many users and what lists the gate compared it."""
     sentence = f"It was chosen {'by hand' if decision.by == 'hand' else 'by the gate'} ({decision.reason})"
     if decision.by == "hand" or champion is None or champion.chosen_by is None:
         return sentence + "."
     users = f"{champion.chosen_by.users:,} users of {CHOOSING_FOLD}"
-    return f"{sentence}, which goes by the {label_of(CHOOSING_METRIC)} of {users}."
+    lists = ", with what each had done before their moment folded in" if is_folded_in else ""
+    return f"{sentence}, which goes by the {label_of(CHOOSING_METRIC)} of {users}{lists}."
 
 
 def _equals(leaderboard: Leaderboard, reference: str) -> list[str]:

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from recsys_dagster.data.fold_in import FoldedIn
 from recsys_dagster.data.list_lengths import LONG_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
@@ -27,7 +29,7 @@ from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import RatingPredictor
 from recsys_dagster.models.registry import get_model_class, model_names
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.arrays import load_holdout
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ class _Search:
         model_class: the model.
         study: the trials.
         parts: the data, of a growing share of the users; all of them last.
+        moments: (n_users,) of the users of the validation fold, as of `Holdout`; None if the folds are cut by hash.
         seed: of every fit.
         metric: the metric that is optimised.
     """
@@ -132,6 +135,7 @@ class _Search:
     model_class: type[Model]
     study: "optuna.Study"
     parts: list[TrainingData]
+    moments: NDArray[np.int64] | None
     seed: int
     metric: MetricKey
 
@@ -140,7 +144,8 @@ class _Search:
         """Open the search of a model, with the defaults as the first trial if they were not tried yet."""
         import optuna
 
-        data, index = load_training_data(run.warehouse), id_map_hash(run.warehouse)
+        holdout = load_holdout(run.warehouse)
+        data, index, moments = holdout.data, holdout.id_map_hash, holdout.moments.get("validation")
         model_class.require(data)
         seed, predicts_ratings = run.settings.seed, issubclass(model_class, RatingPredictor)
         metric = RATING_METRIC if predicts_ratings else RANKING_METRIC
@@ -155,14 +160,15 @@ class _Search:
         trials_file = run.layout.tuning_trials(run.domain.name, model_class.name).absolute()
         trials_file.parent.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        objective = str(metric) if moments is None else f"{metric} folded in"
         study = optuna.create_study(
             storage=f"sqlite:///{trials_file}",
-            study_name=f"{metric}, data {run.origin.data_version}, index {index}, seed {seed}",
+            study_name=f"{objective}, data {run.origin.data_version}, index {index}, seed {seed}",
             direction="minimize" if predicts_ratings else "maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=TRIALS_BEFORE_PRUNING),
             load_if_exists=True,
         )
-        search = cls(model_class, study, _growing_parts(data, seed), seed, metric)
+        search = cls(model_class, study, _growing_parts(data, seed), moments, seed, metric)
         if search.default_value is None:
             defaults = model_class.params_type().model_dump()
             searched = {name: defaults[name] for name in model_class.params_type.searched}
@@ -213,7 +219,7 @@ class _Search:
         params_type = self.model_class.params_type
         params = params_type(**{name: values.suggest(trial, name) for name, values in params_type.searched.items()})
         for step, part in enumerate(self.parts):
-            value = _validation_value(self.model_class(params, seed=self.seed).fit(part), part)
+            value = _validation_value(self.model_class(params, seed=self.seed).fit(part), part, self.moments)
             trial.report(value, step)
             if part is not self.parts[-1] and WHOLE not in trial.user_attrs and trial.should_prune():
                 return None
@@ -253,13 +259,20 @@ def _growing_parts(data: TrainingData, seed: int) -> list[TrainingData]:
     return [replace(data, train=train, validation=validation), data]
 
 
-def _validation_value(model: Model, data: TrainingData) -> float:
+def _validation_value(model: Model, data: TrainingData, moments: NDArray[np.int64] | None) -> float:
     """Return the RMSE of a model that predicts ratings, else the NDCG, on the validation fold."""
     if isinstance(model, RatingPredictor):
         rated = data.validation.rated
         errors = predictions(model, rated).astype(np.float64) - rated.ratings
         return float(np.sqrt(np.mean(errors**2)))
     result = evaluate(
-        model, data.validation, None, like_threshold=data.like_threshold, ks=(LONG_LIST,), seed=0, resamples=1
+        model,
+        data.validation,
+        None,
+        like_threshold=data.like_threshold,
+        folded_in=None if moments is None else FoldedIn.at(moments, data.validation, [data.train]),
+        ks=(LONG_LIST,),
+        seed=0,
+        resamples=1,
     )
     return next(metric.value for metric in result.metrics if metric.key == RANKING_METRIC)

@@ -28,7 +28,7 @@ from recsys_dagster.evaluation.store import CHOOSING_FOLD, MetricRow, PerUser
 from recsys_dagster.models.registry import RANKING_BASELINE, RECENT_BASELINE
 
 _COLUMN = CHOOSING_METRIC.column
-GATE_COLUMNS = ("user_idx", _COLUMN)
+GATE_COLUMNS = ("user_idx", "known", _COLUMN)
 """The per-user columns that `evaluate_challengers` needs."""
 LEAST_ACTIVE_SHARE = 0.25
 
@@ -172,7 +172,6 @@ def format_difference(difference: Interval) -> str:
 def evaluate_challengers(
     champion: Candidate,
     challengers: Sequence[Candidate],
-    activity: NDArray[np.integer],
     tolerances: Tolerances,
     *,
     seed: int,
@@ -182,20 +181,19 @@ def evaluate_challengers(
     Args:
         champion: the present champion, fitted and evaluated on today's folds.
         challengers: all other models; popularity is one of them unless it is the champion.
-        activity: (n_users,) number of training pairs of each user, by index.
         tolerances: of the guard metrics.
         seed: of the paired bootstrap and of the randomisation test.
 
     Raises:
-        RecsysError: popularity was not evaluated, or the models were evaluated on different users.
+        RecsysError: popularity was not evaluated, a model was evaluated by an earlier version of this package, or the
+            models were evaluated on different users.
     """
     challengers = [one for one in challengers if one.value(*CHOOSING_METRIC) is not None]
     if RANKING_BASELINE not in [one.model for one in (champion, *challengers)]:
         raise RecsysError(f"{RANKING_BASELINE} was not evaluated; run evaluation/{RANKING_BASELINE} first")
     eligible = _eligible_users(champion, challengers)
     columns = np.column_stack([one.per_user[_COLUMN][eligible] for one in (champion, *challengers)])
-    users = np.asarray(champion.per_user["user_idx"])[eligible]
-    least = columns[least_active(activity[users])]
+    least = columns[least_active(champion.per_user["known"][eligible])]
     of_few: list[float | None] = least.mean(axis=0).tolist() if len(least) else [None] * columns.shape[1]
     signed = signed_sums(columns, seed)
     names = [one.model for one in (champion, *challengers)]
@@ -224,20 +222,23 @@ def evaluate_challengers(
     return _decide(champion, challenges)
 
 
-def least_active(activity: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return which users are the least active quarter of those with any training pair; ties at the edge are included.
+def least_active(known: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return which users, by the number of known pairs, are the least active quarter of those with any; ties included.
 
-    Users without training pairs are not among them: every model serves them by popularity.
+    Users of whom nothing is known are not among them: every model serves them by popularity.
     """
-    active = activity > 0
+    active = known > 0
     if not active.any():
-        return np.zeros(len(activity), dtype=bool)
-    few: NDArray[np.bool_] = active & (activity <= np.quantile(activity[active], LEAST_ACTIVE_SHARE))
+        return np.zeros(len(known), dtype=bool)
+    few: NDArray[np.bool_] = active & (known <= np.quantile(known[active], LEAST_ACTIVE_SHARE))
     return few
 
 
 def _eligible_users(champion: Candidate, challengers: Sequence[Candidate]) -> NDArray[np.bool_]:
     """Return which users have an NDCG@10; raise RecsysError if these differ between the models."""
+    for one in (champion, *challengers):
+        if not one.per_user.keys() >= set(GATE_COLUMNS):
+            raise RecsysError(f"{one.model} was evaluated by an earlier version; run evaluation/{one.model} again")
     users = np.asarray(champion.per_user["user_idx"])
     eligible: NDArray[np.bool_] = ~np.isnan(champion.per_user[_COLUMN])
     for one in challengers:

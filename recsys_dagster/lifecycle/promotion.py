@@ -8,7 +8,6 @@ The caller holds the domain (`with DomainRun(…)`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import ValidationError
 
 from recsys_dagster.errors import RecsysError
@@ -28,7 +27,7 @@ from recsys_dagster.models.attempt import State, attempt
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.serving.provenance import Provenance
-from recsys_dagster.warehouse.arrays import id_map_hash, load_training_data
+from recsys_dagster.warehouse.arrays import id_map_hash, load_holdout
 from recsys_dagster.warehouse.domain_run import DomainRun
 
 
@@ -67,11 +66,9 @@ def _decide(run: DomainRun) -> ChampionUpdate:
         return ChampionUpdate(_choose_best(run, candidates, reason), ())
     settings = run.settings
     challengers = [one for one in candidates if (one.model, one.version) != (champion.model, champion.version)]
-    data = load_training_data(run.warehouse)
     result = evaluate_challengers(
         champion,
         challengers,
-        np.bincount(data.train.users, minlength=data.n_users),
         Tolerances(
             coverage=settings.gate_coverage_tolerance,
             rmse=settings.gate_rmse_tolerance,
@@ -112,7 +109,7 @@ def promote(run: DomainRun, model: str, version: str | None, reason: str) -> Pro
 
 def _candidates(run: DomainRun) -> list[Candidate]:
     """Return the current version of each model that was evaluated on today's folds and is not disqualified."""
-    rows = [row for row in EvaluationResults(run).metrics() if row.protocol == HOLDOUT]
+    rows = EvaluationResults(run).metrics()
     excluded = disqualified(rows) | {CONSTANT}
     rows = [row for row in rows if row.model not in excluded]
     return [
@@ -162,14 +159,18 @@ def _champion_today(run: DomainRun, candidates: Sequence[Candidate]) -> Candidat
         if outcome.model == name:
             raise RecsysError(f"{name} {outcome.state}: {outcome.reason}")
     model_class, index = get_model_class(name), id_map_hash(run.warehouse)
-    data = load_training_data(run.warehouse)
+    holdout = load_holdout(run.warehouse)
+    data, settings = holdout.data, run.settings
     model = model_class(params_of(record), seed=record.seed)
     with track_resources() as usage:
-        fit = attempt(name, lambda: model.fit(data), seconds=run.settings.model_seconds, id_map_hash=index).outcome
+        fit = attempt(name, lambda: model.fit(data), seconds=settings.model_seconds, id_map_hash=index).outcome
     if fit.state is not State.FITTED:
         raise RecsysError(f"{name} {fit.state}: {fit.reason}")
-    validation = draw_users(data.validation, run.settings.evaluation_users, run.settings.seed)
-    result = evaluate(model, validation, None, like_threshold=data.like_threshold, seed=run.settings.seed)
+    validation = draw_users(data.validation, settings.evaluation_users, settings.seed)
+    folded_in = holdout.folded_in(CHOOSING_FOLD, validation)
+    result = evaluate(
+        model, validation, None, like_threshold=data.like_threshold, folded_in=folded_in, seed=settings.seed
+    )
     fitted = store.save(
         domain,
         model,

@@ -56,9 +56,9 @@ AS_PUBLISHED: dict[str, str] = {"two_tower_as_published": "networks.two_tower_as
 
 RANKING_BASELINE, RATING_BASELINE = "popularity", "user_item_bias"
 RECENT_BASELINE = "recent_popularity"
-"""The ranking baseline where there are times; a run that names its models leaves it out unless it is named."""
+"""The ranking baseline where there are times; it is skipped where there are none."""
 BASELINES = (RANKING_BASELINE, RATING_BASELINE)
-"""Fitted in every run, because a metric means little without the baseline's."""
+"""No leaderboard is without them, because a metric means little without the baseline's."""
 
 EXTRA_FAMILY = "extra"
 """Family of the models of other packages."""

@@ -1,7 +1,7 @@
 """Choose the models that a run fits, and the budget of each."""
 
 from recsys_dagster.models.budget import Budget
-from recsys_dagster.models.registry import BASELINES, get_model_class, model_names
+from recsys_dagster.models.registry import BASELINES, RECENT_BASELINE, get_model_class, model_names
 from recsys_dagster.settings import Settings
 
 
@@ -18,7 +18,8 @@ def selected_models(settings: Settings) -> tuple[str, ...]:
         chosen = set(model_names())
     for name in chosen:
         get_model_class(name)
-    return tuple(name for name in model_names() if name in chosen | set(BASELINES))
+    chosen |= {*BASELINES, RECENT_BASELINE}
+    return tuple(name for name in model_names() if name in chosen)
 
 
 def budget_of(settings: Settings, model: str) -> Budget | None:

@@ -36,7 +36,9 @@ def table_keys(schema: str) -> list[dg.AssetKey]:
 
 
 TRAINING_DATA = [*keys("features", ("users", "items", "interactions", "item_genres")), *keys("clean", ("items",))]
-"""What `load_training_data` and `load_holdout` read."""
+"""What `load_training_data` reads."""
+EVALUATION_DATA = [*TRAINING_DATA, *keys("features", ("fold_cuts",))]
+"""What `load_holdout` reads."""
 
 MODEL_RESULTS = [*model_keys(), *evaluation_keys()]
 """What `EvaluationResults` reads: the current version and the outcome of each model, and its metrics."""

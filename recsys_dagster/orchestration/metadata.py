@@ -106,14 +106,16 @@ def leaderboard_table(board: Leaderboard) -> tuple[list[str], list[list[object]]
     """
     keys = [key for key in LEADERBOARD_METRICS if any(key in row.shown for row in board.rows)]
     chosen_by = f"{label_of(CHOOSING_METRIC)}, {CHOOSING_FOLD}"
-    columns = ["rank", "model", chosen_by, *(f"{label_of(key)}, {REPORTED_FOLD}" for key in keys), "version", "notes"]
+    frozen = [f"{label_of(CHOOSING_METRIC)}, {REPORTED_FOLD}, frozen"] if board.is_folded_in else []
+    reported = [f"{label_of(key)}, {REPORTED_FOLD}" for key in keys]
+    columns = ["rank", "model", chosen_by, *reported, *frozen, "version", "notes"]
     rows: list[list[object]] = []
     for row in board.rows:
-        metrics = [_with_interval(row.chosen_by), *(_with_interval(row.shown.get(key)) for key in keys)]
+        metrics = [row.chosen_by, *(row.shown.get(key) for key in keys), *([row.frozen] if frozen else [])]
         notes = "; ".join(one.message for one in row.diagnostics)
-        rows.append([row.rank, row.model, *metrics, row.version, notes])
+        rows.append([row.rank, row.model, *map(_with_interval, metrics), row.version, notes])
     for outcome in board.missing:
-        empty = [None] * (len(keys) + 1)
+        empty = [None] * (len(keys) + 1 + len(frozen))
         rows.append([None, outcome.model, *empty, outcome.version, f"{outcome.state}: {outcome.reason}"])
     return columns, rows
 

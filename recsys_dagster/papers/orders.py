@@ -6,7 +6,7 @@ import numpy as np
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.ranking import lists_of_new_users, rank
+from recsys_dagster.evaluation.ranking import lists_by_history, rank
 from recsys_dagster.evaluation.relevance import RelevantPairs
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.sequences.histories import Histories
@@ -113,6 +113,6 @@ def next_item_scores(experiment: Experiment, model: Model) -> dict[MetricKey, Sc
     test = experiment.test
     users = np.unique(test.users)
     relevant = RelevantPairs.of(np.searchsorted(users, test.users), test.items, experiment.data.n_items)
-    blocks = lists_of_new_users(model, history, experiment.n_users, LIST_LENGTH)
+    blocks = lists_by_history(model, history, users, LIST_LENGTH)
     per_user = rank(blocks, users, relevant, METRICS).per_user
     return {key: ranked(per_user, key, experiment.n_users) for key in METRICS}

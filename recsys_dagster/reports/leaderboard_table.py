@@ -1,11 +1,11 @@
 """Lay out the leaderboard as a table: its columns, its cells, and the bars of the intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.registry import METRICS, find_metric, higher_is_better, label_of
+from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, METRICS, find_metric, higher_is_better, label_of
 
 if TYPE_CHECKING:
     from recsys_dagster.evaluation.leaderboard import Leaderboard
@@ -48,11 +48,19 @@ class Column:
 
 
 def leaderboard_columns(leaderboard: "Leaderboard", cards: "Sequence[ModelCard]") -> list[Column]:
-    """Return a column for each metric that any model has, then the time and memory of fitting."""
+    """Return a column for each metric that any model has, then the time and memory of fitting.
+
+    Where lists are folded in, the choosing metric of the frozen lists is in the column after it.
+    """
     keys = list(dict.fromkeys(key for row in leaderboard.rows for key in row.shown))
     columns = [
         _metric_column(key, {row.model: row.shown[key] for row in leaderboard.rows if key in row.shown}) for key in keys
     ]
+    frozen = {row.model: row.frozen for row in leaderboard.rows if row.frozen is not None}
+    if frozen:
+        column = _metric_column(CHOOSING_METRIC, frozen)
+        definition = f"{column.definition}, of lists made at the beginning of the fold"
+        columns.insert(keys.index(CHOOSING_METRIC) + 1, replace(column, label="frozen", definition=definition))
     seconds = {card.name: Cell(card.record.fit_seconds, _format_seconds(card.record.fit_seconds)) for card in cards}
     megabytes = {card.name: Cell(card.record.peak_bytes, f"{card.record.peak_bytes / 1e6:,.0f}") for card in cards}
     return [*columns, Column("Fit, s", False, seconds), Column("Memory, MB", False, megabytes)]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.fold_in import FoldedIn
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.split import Ids
@@ -18,6 +19,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
 from recsys_dagster.warehouse.build import require
 from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.moments import read_moments
 from recsys_dagster.warehouse.origin import origin_of
 from recsys_dagster.warehouse.sql_files import sql_tables
 
@@ -67,12 +69,26 @@ class Holdout:
         test: the pairs of the test fold.
         user_ids: (n_users,) id of each user index.
         item_ids: (n_items,) id of each item index.
+        moments: by fold, the (n_users,) moments as `read_moments` returns them; empty if the folds are cut by hash.
     """
 
     data: TrainingData
     test: Interactions
     user_ids: NDArray[np.int64]
     item_ids: NDArray[np.int64]
+    moments: dict[str, NDArray[np.int64]]
+
+    def folded_in(self, fold: str, pairs: Interactions) -> FoldedIn | None:
+        """Return what is known of users when lists are made for them; None if the folds are cut by hash.
+
+        Args:
+            fold: `validation` or `test`.
+            pairs: the interactions of all or some users of that fold.
+        """
+        if not self.moments:
+            return None
+        earlier = [self.data.train] if fold == "validation" else [self.data.train, self.data.validation]
+        return FoldedIn.at(self.moments[fold], pairs, earlier)
 
     @property
     def id_map_hash(self) -> str:
@@ -81,17 +97,19 @@ class Holdout:
 
 
 def load_holdout(warehouse: Warehouse) -> Holdout:
-    """Return the three folds and the ids.
+    """Return the three folds, the ids and, where the folds are cut by time, the moments of the users.
 
     They are read through one connection, as opening a small file takes longer than reading it.
     """
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
+        data = _read_training_data(connection, warehouse)
         return Holdout(
-            _read_training_data(connection, warehouse),
+            data,
             read_fold(connection, "test"),
             read_ids(connection, "users"),
             read_ids(connection, "items"),
+            read_moments(connection, data.n_users),
         )
 
 

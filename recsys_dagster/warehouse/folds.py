@@ -71,6 +71,9 @@ def export_folds(
         connection.execute(f"CREATE TABLE protocol.items AS SELECT * FROM clean.items WHERE {items}")
         connection.execute(f"CREATE TABLE protocol.interactions AS {tables['interactions'].sql}")
         connection.execute(f"CREATE VIEW protocol.pairs AS SELECT * FROM protocol.interactions WHERE {pairs}")
+        if ("protocol", "cut") in tables[method].reads:
+            connection.execute(f"CREATE TABLE protocol.cut AS {tables['global_time'].sql}")
+            connection.execute(f"CREATE TABLE protocol.moments AS {tables['moments'].sql}")
         connection.execute(f"CREATE TABLE protocol.folds AS {tables[method].sql}")
         sizes = dict(connection.execute("SELECT fold, count(*) FROM protocol.folds GROUP BY fold").fetchall())
         for fold in ("train", "test"):

@@ -259,6 +259,27 @@ def test_a_champion_whose_version_is_not_on_the_leaderboard_is_named_all_the_sam
     assert not any("better on test" in sentence for sentence in other_version)
 
 
+def test_frozen_lists_are_a_column_beside_those_that_decide(tmp_path):
+    rows = [*BASELINES, metric("ease", 0.3), metric("ease", 0.28, fold="test"), metric("bpr", 0.25)]
+    rows += [metric("ease", 0.26, fold="test", protocol="frozen"), metric("bpr", 0.9, protocol="frozen")]
+    rows += [metric("bpr", 0, name="folded_in", k=None, fold="test")]
+    board = build_leaderboard(rows, seed=0)
+    board.write(tmp_path / "leaderboard.json")
+    assert Leaderboard.read(tmp_path / "leaderboard.json") == board
+    assert board.is_folded_in
+    assert {record["model"]: record["frozen_ndcg_10"] for record in board.records()} == {
+        "ease": 0.26,
+        "bpr": None,  # 0.9 is of validation
+        "popularity": None,
+        "user_item_bias": None,
+    }
+    assert "bpr cannot fold in what users did since the training fold" in " ".join(verdicts(board))
+    assert champion_verdicts(board, decision("ease"))[1].endswith(
+        "goes by the NDCG@10 of 100 users of validation, with what each had done before their moment folded in."
+    )
+    assert not build_leaderboard(BASELINES, seed=0).is_folded_in
+
+
 def test_differences_can_be_taken_from_any_model():
     generator = np.random.default_rng(0)
     base = generator.random(300)

@@ -21,7 +21,7 @@ from recsys_dagster.models.rating import RatingModel
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.models.search_space import Real
 from recsys_dagster.settings import Settings
-from recsys_dagster.warehouse.arrays import load_training_data
+from recsys_dagster.warehouse.arrays import load_holdout, load_training_data
 from recsys_dagster.warehouse.build import build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
 
@@ -178,9 +178,16 @@ def test_a_trial_that_fails_is_reported_and_skipped(
 
 def test_a_ranking_model_is_tuned_by_ndcg_on_the_validation_fold(run: DomainRun) -> None:
     tuned = tune(run, "genre_similarity", 2)
-    data = load_training_data(run.warehouse)
+    holdout = load_holdout(run.warehouse)
+    data = holdout.data
     evaluation = evaluate(
-        get_model_class("genre_similarity")().fit(data), data.validation, None, like_threshold=4, ks=(100,), seed=0
+        get_model_class("genre_similarity")().fit(data),
+        data.validation,
+        None,
+        like_threshold=4,
+        folded_in=holdout.folded_in("validation", data.validation),
+        ks=(100,),
+        seed=0,
     )
     assert tuned.metric == "ndcg@100"
     assert tuned.default_value == next(metric.value for metric in evaluation.metrics if metric.metric == "ndcg")

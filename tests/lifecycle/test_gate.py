@@ -27,7 +27,7 @@ def candidate(
         MetricRow(model, version, "holdout", "validation", metric, k, value, None, None, USERS)
         for (metric, k), value in shown.items()
     ]
-    return Candidate(model, version, rows, {"user_idx": np.arange(USERS), "ndcg_10": values})
+    return Candidate(model, version, rows, {"user_idx": np.arange(USERS), "known": ACTIVITY, "ndcg_10": values})
 
 
 POPULARITY = candidate("popularity", 0.1)
@@ -35,7 +35,7 @@ CHAMPION = candidate("als", 0.2 + NOISE, rmse=0.9)
 
 
 def decide(*challengers: Candidate, champion: Candidate = CHAMPION) -> GateResult:
-    return evaluate_challengers(champion, [POPULARITY, *challengers], ACTIVITY, TOLERANCES, seed=1)
+    return evaluate_challengers(champion, [POPULARITY, *challengers], TOLERANCES, seed=1)
 
 
 def test_a_challenger_that_is_surely_better_takes_over_and_the_reason_has_the_interval() -> None:
@@ -117,6 +117,13 @@ def test_who_falls_on_a_guard_metric_beyond_its_tolerance_is_refused(challenger:
     assert objection in result.reason
 
 
+def test_results_of_an_earlier_version_are_refused() -> None:
+    old = candidate("ease", 0.3)
+    del old.per_user["known"]  # type: ignore[attr-defined]
+    with pytest.raises(RecsysError, match="ease was evaluated by an earlier version; run evaluation/ease again"):
+        decide(old)
+
+
 def test_within_the_tolerance_a_guard_metric_may_fall() -> None:
     assert decide(candidate("svd", 0.25, coverage=0.11, rmse=0.94)).model == "svd"
 
@@ -137,7 +144,7 @@ def test_the_same_model_with_other_parameters_is_a_challenger_like_any_other() -
 
 def test_popularity_is_required_and_all_models_must_have_the_same_users() -> None:
     with pytest.raises(RecsysError, match="popularity was not evaluated"):
-        evaluate_challengers(CHAMPION, [candidate("ease", 0.3)], ACTIVITY, TOLERANCES, seed=1)
+        evaluate_challengers(CHAMPION, [candidate("ease", 0.3)], TOLERANCES, seed=1)
     other = candidate("ease", np.where(np.arange(USERS) == 3, np.nan, 0.3))
     with pytest.raises(RecsysError, match="ease and als were evaluated on different users"):
         decide(other)

@@ -96,7 +96,7 @@ def test_the_run_goes_through_and_the_best_that_is_left_is_published(lame: Lame)
     with duckdb.connect(lame.run.layout.published("movie"), read_only=True) as connection:
         lists = connection.execute("SELECT DISTINCT model FROM recommendations").fetchall()
     assert lists == [(EvaluationResults(lame.run).leaderboard().leader,)]
-    assert lists[0][0] in ("popularity", "user_item_bias")
+    assert lists[0][0] in ("popularity", "recent_popularity", "user_item_bias")
 
 
 def test_each_outcome_is_on_record_with_its_reason(lame: Lame) -> None:

@@ -11,6 +11,7 @@ import pytest
 from declared_data import built, declare, write
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.evaluation.protocols import (
@@ -20,6 +21,7 @@ from recsys_dagster.evaluation.protocols import (
     get_protocol,
     protocol_names,
 )
+from recsys_dagster.warehouse.arrays import load_holdout
 from recsys_dagster.warehouse.build import build_features
 from recsys_dagster.warehouse.database import Warehouse
 
@@ -133,6 +135,35 @@ def test_what_a_user_did_before_the_moment_is_folded_in_and_the_rest_is_the_test
     assert parts["train"] == {(user, item) for user, item, *_ in early}
     assert parts["test"] == {(1, 6), (1, 7), (3, 2), (4, 1), (2, 8), (2, 9)}
     assert parts["fold_in"] == {(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (3, 1), (2, 1), (2, 2), (2, 3)}
+
+
+def test_the_folds_of_the_lineage_are_divided_at_the_moments_of_the_protocol(tmp_path: Path) -> None:
+    late = [(user, item, 4, 10_000 + 7 * ((user * item) % 5)) for user in (1, 2, 3, 45) for item in range(10, 24)]
+    timed = [line for line in LINES if int(line.split(",")[1]) < 10] + lines(*late)
+    warehouse = warehouse_of(tmp_path, timed)
+    holdout = load_holdout(warehouse)
+    # The last place before the cut is 1 − share; the rules of the two cuts differ only where many pairs share a time.
+    share = len(holdout.test) / len(clean_pairs(warehouse)) - 1e-9
+    parts = split(get_protocol("time-fold-in", seed=7, test_share=share), warehouse, tmp_path)
+
+    def ids(pairs: Interactions) -> set[tuple[int, int]]:
+        users, items = holdout.user_ids[pairs.users], holdout.item_ids[pairs.items]
+        return set(zip(users.tolist(), items.tolist(), strict=True))
+
+    folded_in = holdout.folded_in("test", holdout.test)
+    assert folded_in is not None
+    assert ids(folded_in.later) == parts["test"]
+    assert ids(folded_in.history) == parts["fold_in"]
+    earlier = holdout.folded_in("validation", holdout.data.validation)
+    assert earlier is not None
+    assert not ids(earlier.history) & ids(holdout.test)
+    assert ids(earlier.history) | ids(earlier.later) >= ids(holdout.data.validation)
+
+
+def test_folds_that_are_cut_by_hash_have_no_moments(tmp_path: Path) -> None:
+    at_once = [f"{user},{item},4,{START}" for user in range(1, 21) for item in range(1, 11)]
+    holdout = load_holdout(warehouse_of(tmp_path, at_once))
+    assert holdout.folded_in("test", holdout.test) is None
 
 
 @pytest.mark.parametrize(

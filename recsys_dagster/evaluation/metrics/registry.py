@@ -279,7 +279,16 @@ PAIR_METRICS = (
         like_majority,
     ),
 )
+FOLDED_IN = Metric(
+    "folded_in",
+    "Folded in",
+    Family.OTHER,
+    None,
+    "",
+    "share of the users whose list is made of what they had done",
+)
 MEASURED_ELSEWHERE = (
+    FOLDED_IN,
     Metric("accuracy", "Accuracy", Family.OTHER, True, "", "share of right answers, as a paper computes it"),
     Metric("mse_scaled", "MSE on [-1, 1]", Family.OTHER, False, "", "MSE of ratings mapped from the scale to [-1, 1]"),
     Metric("cross_entropy", "Cross-entropy", Family.OTHER, False, "nats", "of the next item of a sequence"),

@@ -7,7 +7,7 @@ from functools import partial
 import dagster as dg
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.evaluate import Evaluation, constant_rating_metrics, evaluate, evaluate_frozen
 from recsys_dagster.evaluation.example_lists import ListedItem, example_lists, pick_example_users, write_example_lists
 from recsys_dagster.evaluation.importance import Importance, permutation_importance, write_importance
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC
@@ -15,6 +15,7 @@ from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import (
     CHOOSING_FOLD,
     CONSTANT,
+    FROZEN,
     HOLDOUT,
     REPORTED_FOLD,
     ConfusionRow,
@@ -30,7 +31,7 @@ from recsys_dagster.model_store.outcomes import read_outcome
 from recsys_dagster.model_store.store import ModelRecord, ModelStore
 from recsys_dagster.models.attempt import attempt
 from recsys_dagster.models.registry import model_family, model_names
-from recsys_dagster.orchestration.asset_keys import MODEL_RESULTS, TRAINING_DATA
+from recsys_dagster.orchestration.asset_keys import EVALUATION_DATA, MODEL_RESULTS
 from recsys_dagster.orchestration.metadata import (
     Materialized,
     leaderboard_table,
@@ -51,9 +52,10 @@ from recsys_dagster.warehouse.domain_run import DomainRun
 
 @dataclass(frozen=True)
 class _Results:
-    """The results of a model on both folds."""
+    """The results of a model on both folds; `frozen` is empty where the folds are cut by hash."""
 
     folds: dict[str, Evaluation]
+    frozen: dict[str, Evaluation]
     lists: list[ListedItem]
     importances: list[Importance]
 
@@ -70,18 +72,24 @@ class _Rows:
 def _evaluate(run: DomainRun, name: str, holdout: Holdout) -> _Results:
     """Evaluate the current version of a model on the validation and the test fold."""
     data, threshold, seed = holdout.data, holdout.data.like_threshold, run.settings.seed
-    validation, test = (
-        draw_users(fold, run.settings.evaluation_users, seed) for fold in (data.validation, holdout.test)
-    )
+    drawn = {
+        fold: draw_users(pairs, run.settings.evaluation_users, seed)
+        for fold, pairs in ((CHOOSING_FOLD, data.validation), (REPORTED_FOLD, holdout.test))
+    }
     model, _ = ModelStore(run.layout).load(run.domain.name, name, id_map_hash=holdout.id_map_hash)
     excluded = {CHOOSING_FOLD: None, REPORTED_FOLD: data.validation.matrix(data.n_users, data.n_items)}
-    folds = {
-        fold: evaluate(model, pairs, excluded[fold], like_threshold=threshold, data=data, seed=seed)
-        for fold, pairs in ((CHOOSING_FOLD, validation), (REPORTED_FOLD, test))
-    }
+    folds, frozen = {}, {}
+    for fold, pairs in drawn.items():
+        folded_in, exclude = holdout.folded_in(fold, pairs), excluded[fold]
+        folds[fold] = evaluate(
+            model, pairs, exclude, like_threshold=threshold, folded_in=folded_in, data=data, seed=seed
+        )
+        if folded_in is not None:
+            frozen[fold] = evaluate_frozen(model, pairs, exclude, like_threshold=threshold, seed=seed)
     examples = pick_example_users(data.train, holdout.test, threshold)
     lists = example_lists(model, examples, excluded[REPORTED_FOLD], holdout.item_ids)
-    return _Results(folds, list(lists), list(permutation_importance(model, test, threshold, seed=seed)))
+    importances = permutation_importance(model, drawn[REPORTED_FOLD], threshold, seed=seed)
+    return _Results(folds, frozen, list(lists), list(importances))
 
 
 def _store(run: DomainRun, name: str, version: str, results: _Results) -> _Rows:
@@ -92,8 +100,9 @@ def _store(run: DomainRun, name: str, version: str, results: _Results) -> _Rows:
         rows.metrics.extend(result.rows(name, version, HOLDOUT, fold))
         rows.slices.extend(result.slice_rows(name, version, HOLDOUT, fold))
         rows.confusion.extend(result.confusion_rows(name, version, HOLDOUT, fold))
+    frozen = [row for fold, result in results.frozen.items() for row in result.rows(name, version, FROZEN, fold)]
     with run.warehouse.connect() as connection:
-        store_metrics(connection, rows.metrics, rows.slices, rows.confusion)
+        store_metrics(connection, rows.metrics + frozen, rows.slices, rows.confusion)
     for fold, result in results.folds.items():
         result.write_per_user(layout.per_user(domain, fold, name))
     write_example_lists(results.lists, layout.example_lists(domain, name))
@@ -135,7 +144,7 @@ def _evaluation_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
         kinds={"numpy", "duckdb"},
         tags=stage_tags("evaluation", family=model_family(name)),
         metadata={"dagster/table_name": "evaluation.metrics"},
-        deps=[["models", name], *TRAINING_DATA],
+        deps=[["models", name], *EVALUATION_DATA],
         check_specs=[fitted_check("evaluation", name)],
     )
     def evaluation(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
@@ -185,7 +194,7 @@ evaluations = [_evaluation_asset(name) for name in model_names()]
     kinds={"numpy", "duckdb", "matplotlib"},
     tags=stage_tags("evaluation"),
     metadata={"dagster/table_name": "evaluation.metrics"},
-    deps=[*MODEL_RESULTS, *TRAINING_DATA],
+    deps=[*MODEL_RESULTS, *EVALUATION_DATA],
 )
 def leaderboard(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
     """All models and the constant in one table, with 95 % intervals, and sentences on which model beats which."""

@@ -10,6 +10,7 @@ from recsys_dagster.lifecycle.publication import build_lists
 from recsys_dagster.lifecycle.waiting import Waiting, describe_waiting, find_waiting, publish_or_wait
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.asset_keys import (
+    EVALUATION_DATA,
     LEADERBOARD,
     MODEL_RESULTS,
     PROFILE,
@@ -54,7 +55,7 @@ SHOWN_USERS, SHOWN_ITEMS = 3, 10
     group_name="serving",
     kinds={"numpy", "duckdb"},
     tags=stage_tags("serving"),
-    deps=[LEADERBOARD, *MODEL_RESULTS, *TRAINING_DATA],
+    deps=[LEADERBOARD, *MODEL_RESULTS, *EVALUATION_DATA],
     pool=FITTING,
 )
 def champion(context: dg.AssetExecutionContext, recsys: Recsys) -> Materialized:
