@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.classifiers.like_classifier import LikeClassifier
 from recsys_dagster.models.classifiers.like_classifier import build_network as build_like_network
@@ -61,7 +63,7 @@ def _networks(model: Model, data: "TrainingData") -> list[tuple[str, Any]]:
         towers = (("user: ", model.user_tower_), ("item: ", model.item_tower_))
         return [(prefix, build_tower(len(weights[0]))) for prefix, weights in towers]
     if isinstance(model, BiLstm):
-        return [("", build_sequence_network(data.n_items, model.window, model.params.units, model.params.dropout))]
+        return [("", build_sequence_network(model.params, np.zeros(data.n_items + 1, np.float32), seed=0)[0])]
     return []
 
 

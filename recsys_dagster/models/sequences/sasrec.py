@@ -23,13 +23,18 @@ from recsys_dagster.models.networks.neural import (
 )
 from recsys_dagster.models.search_space import Real, Whole
 from recsys_dagster.models.sequences.histories import PADDING, Histories
+from recsys_dagster.models.sequences.sampled_softmax import (
+    MASKED,
+    biases_at_popularity,
+    own_loss,
+    sampled_cross_entropy,
+)
 
 BLOCK_USERS = 256
 """Users whose windows pass through the network at once: 26 MB of values of 4 · 64 units at 100 places."""
 VALIDATION_BATCH = 256
 EPSILON = 1e-6
 """Added to the variance in layer normalisation."""
-MASKED = np.float32(-1e9)
 
 Weights = list[NDArray[np.float32]]
 
@@ -68,9 +73,7 @@ class SasRec(FoldIn, NeuralModel):
     output, plus a bias that starts at the log of its popularity.
 
     Every place of a window is a training example. The loss is the cross-entropy over the next item and `negatives`
-    items drawn uniformly for the whole step, whose scores are corrected for the probability with which they are drawn.
-    With so many negatives it is about as good as one over all items (Klenitskiy and Vasilev 2023, "Turning Dross Into
-    Gold Loss"), and needs memory for a block of the catalogue only.
+    items drawn for the whole step (`sampled_cross_entropy`).
 
     All interactions count, whatever their rating; ties in time are in the order of a hash.
 
@@ -137,9 +140,7 @@ class SasRec(FoldIn, NeuralModel):
     def _build(self, n_items: int) -> tuple[Any, Any]:
         """Return the network whose output is the loss, and the part of it that encodes the windows."""
         seed_everything(self.seed)
-        log_popularity = np.log((self.popularity_ + 1) / (self.popularity_ + 1).sum())
-        biases = np.concatenate([[0], log_popularity]).astype(np.float32)
-        return build_network(n_items, self.params, biases, self.seed)
+        return build_network(n_items, self.params, biases_at_popularity(self.popularity_), self.seed)
 
     def _ends_of_windows(self, histories: Histories) -> NDArray[np.int64]:
         """Return the places of the last targets of windows that together have each item but the first as a target."""
@@ -185,11 +186,6 @@ class SasRec(FoldIn, NeuralModel):
         return scores
 
 
-def own_loss(_targets: Any, outputs: Any) -> Any:
-    """Return the outputs of a network that computes its loss itself."""
-    return outputs
-
-
 def build_network(n_items: int, params: SasRecParams, biases: NDArray[np.float32], seed: int) -> tuple[Any, Any]:
     """Return a keras.Model from windows and next items to losses, and the one within it from windows to outputs.
 
@@ -223,33 +219,9 @@ def build_network(n_items: int, params: SasRecParams, biases: NDArray[np.float32
     outputs = layers.LayerNormalization(epsilon=EPSILON)(values)
     encoder = keras.Model(windows, outputs)
 
-    class SampledCrossEntropy(layers.Layer):  # type: ignore[misc, name-defined]
-        """The loss; a layer, because it draws items and shares the vectors of the items with the encoder."""
-
-        def __init__(self) -> None:
-            super().__init__(name="loss")
-            self.generator = keras.random.SeedGenerator(seed)
-            self.items = items
-            self.biases = layers.Embedding(n_items + 1, 1, embeddings_initializer=keras.initializers.Constant(0))
-
-        def call(self, states: Any, targets: Any) -> Any:
-            drawn = ops.arange(1, n_items + 1)
-            if params.negatives < n_items:
-                drawn = keras.random.randint((params.negatives,), 1, n_items + 1, seed=self.generator)
-            correction = np.log(n_items / min(params.negatives, n_items))
-            right = ops.sum(states * self.items(targets), axis=-1) + self.biases(targets)[..., 0]
-            others = ops.matmul(states, ops.transpose(self.items(drawn))) + self.biases(drawn)[:, 0] + correction
-            others = ops.where(ops.equal(drawn, ops.expand_dims(targets, -1)), MASKED, others)
-            every = ops.concatenate([ops.expand_dims(right, -1), others], axis=-1)
-            counted = ops.cast(ops.not_equal(targets, PADDING), "float32")
-            losses = ops.sum((ops.logsumexp(every, axis=-1) - right) * counted, axis=1)
-            return losses * ops.cast(ops.shape(losses)[0], "float32") / ops.maximum(ops.sum(counted), 1)
-
     targets = keras.Input((params.window,), dtype="int32", name="next")
-    loss = SampledCrossEntropy()
-    network = keras.Model([windows, targets], loss(outputs, targets))
-    loss.biases.set_weights([biases[:, None]])
-    return network, encoder
+    loss = sampled_cross_entropy(items, biases, params.negatives, seed)
+    return keras.Model([windows, targets], loss(outputs, targets)), encoder
 
 
 def encode(

@@ -78,16 +78,6 @@ def test_a_place_does_not_see_what_comes_after_it() -> None:
     assert np.abs(outputs[0, 3] - outputs[1, 3]).max() > 1e-3
 
 
-def test_the_loss_over_few_items_is_the_cross_entropy() -> None:
-    biases = np.log(np.array([1, 1, 2, 5], np.float32))
-    network, encoder = build_network(3, SasRecParams(window=2, units=2, heads=1, blocks=1, dropout=0), biases, seed=0)
-    encoder.set_weights([np.zeros_like(weight) for weight in encoder.get_weights()])
-    # All vectors are zero, so that the probabilities are 1/8, 2/8 and 5/8, as the biases say.
-    windows, following = np.array([[0, 1], [1, 2]], np.int32), np.array([[0, 2], [2, 3]], np.int32)
-    losses = network.predict([windows, following], verbose=0)
-    assert losses.mean() == pytest.approx(-np.log([2 / 8, 2 / 8, 5 / 8]).mean(), rel=1e-5)
-
-
 def test_normalisation_and_attention_of_known_numbers() -> None:
     np.testing.assert_allclose(
         normalise(np.array([[1, 3]], np.float32), np.array([2, 2]), np.array([0, 1])), [[-2, 3]], rtol=1e-5
