@@ -264,6 +264,32 @@ class OpenDomain:
         Raises:
             UsageError: the model only ranks, or a user or an item is unknown.
         """
+        fitted, users, items = self._predictor(model, pairs)
+        return pd.Series(fitted.predict(users, items), index=pairs.index, name="rating")
+
+    def predict_interval(self, model: str, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Return `rating_low` and `rating_high`, between which 90 % of the ratings of such pairs are expected.
+
+        Args:
+            model: the name of a model that predicts ratings.
+            pairs: columns `user_id` and `item_id`.
+
+        Raises:
+            UsageError: the model only ranks, or a user or an item is unknown.
+            RecsysError: the model was fitted without held-out ratings, or by an earlier version of the project.
+        """
+        fitted, users, items = self._predictor(model, pairs)
+        low, high = fitted.predict_interval(users, items)
+        return pd.DataFrame({"rating_low": low, "rating_high": high}, index=pairs.index)
+
+    def _predictor(
+        self, model: str, pairs: pd.DataFrame
+    ) -> tuple[RatingPredictor, NDArray[np.int32], NDArray[np.int32]]:
+        """Return the rating model and the indices of the users and items of the pairs.
+
+        Raises:
+            UsageError: the model only ranks, or a user or an item is unknown.
+        """
         fitted = self.model(model)
         if not isinstance(fitted, RatingPredictor):
             raise UsageError(f"{model} ranks items, but does not predict ratings")
@@ -271,7 +297,7 @@ class OpenDomain:
             user_ids, item_ids = load_source_ids(reading.warehouse)
         users = _indices(pairs["user_id"].tolist(), user_ids, "user")
         items = _indices(pairs["item_id"].tolist(), item_ids, "item")
-        return pd.Series(fitted.predict(users, items), index=pairs.index, name="rating")
+        return fitted, users, items
 
     @contextmanager
     def _connection(self) -> "Iterator[duckdb.DuckDBPyConnection]":
@@ -303,7 +329,8 @@ def _list_frame(made: ModelList) -> pd.DataFrame:
     frame = records_frame(made.recommendations, ["rank", "item_id", "title", "score"])
     types = {"year": "Int16", "episodes": "Int32", "members": "Int32"}
     frame = frame.astype({name: dtype for name, dtype in types.items() if name in frame})
-    unknown = [name for name in ("rating", "probability", "similarity") if name in frame and frame[name].isna().all()]
+    said = ("rating", "rating_low", "rating_high", "probability", "similarity")
+    unknown = [name for name in said if name in frame and frame[name].isna().all()]
     return frame.drop(columns=unknown).assign(model=made.model, version=made.version)
 
 

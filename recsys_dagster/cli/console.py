@@ -39,26 +39,28 @@ def numbers_table(first: str, *numbers: str) -> Table:
 
 
 def results_table(results: "Sequence[ModelResult]") -> Table:
-    """Return a table with one row for each model and the best value of each metric in bold.
+    """Return a table with one row for each model and the best value of each metric that has a direction in bold.
 
     A value that was measured with several seeds is followed by ± its standard deviation.
     """
     from recsys_dagster.evaluation.metrics.metric import MetricKey
-    from recsys_dagster.evaluation.metrics.registry import higher_is_better
+    from recsys_dagster.evaluation.metrics.registry import find_metric
 
     measured = dict.fromkeys(metric.key for result in results for metric in result.metrics)
     keys = sorted((key for key in measured if key != MetricKey("mse")), key=lambda key: key.k is not None)
     columns = {str(key): [result.values.get(str(key)) for result in results] for key in keys}
+    directions = [(str(key), metric.higher_is_better) for key in keys if (metric := find_metric(key.name))]
     best = {
-        str(key): (max if higher_is_better(key) else min)(value for value in columns[str(key)] if value is not None)
-        for key in keys
+        label: (max if is_higher else min)(value for value in columns[label] if value is not None)
+        for label, is_higher in directions
+        if is_higher is not None
     }
     table = numbers_table("model", *columns, "fit s", "peak MB")
     for row, result in enumerate(results):
         cells = [
             Text(
                 "" if value is None else _with_spread(value, result.spread.get(label)),
-                style="bold" if value == best[label] else "",
+                style="bold" if value == best.get(label) else "",
             )
             for label, value in ((label, values[row]) for label, values in columns.items())
         ]
@@ -158,7 +160,6 @@ def recommendations_table(
         table.add_column(heading, justify="right")
     table.add_column("score", justify="right")
     for item in recommendations:
-        values = [(getattr(item, name), text) for name, _, text in shown]
         table.add_row(
             str(item.rank),
             printable(item.title),
@@ -166,7 +167,7 @@ def recommendations_table(
             printable(item.kind or ""),
             str(item.year or ""),
             printable(", ".join(item.genres)),
-            *("" if value is None else text.format(value) for value, text in values),
+            *("" if getattr(item, name) is None else text.format(item) for name, _, text in shown),
             format_score(item.score),
         )
         if why and item.because:
@@ -178,13 +179,18 @@ def recommendations_table(
     return table
 
 
-_WIDE_COLUMNS = (("episodes", "episodes", "{:,}"), ("members", "members", "{:,}"), ("site_score", "site", "{:.2f}"))
-_MEANINGS = (
-    ("rating", "rating", "{:.2f}"),
-    ("probability", "like", "{:.0%}"),
-    ("similarity", "similarity", "{:.3f}"),
+_WIDE_COLUMNS = (
+    ("episodes", "episodes", "{0.episodes:,}"),
+    ("members", "members", "{0.members:,}"),
+    ("site_score", "site", "{0.site_score:.2f}"),
 )
-"""Field of an item, heading, and how the value is written."""
+_MEANINGS = (
+    ("rating", "rating", "{0.rating:.2f}"),
+    ("rating_low", "interval", "{0.rating_low:.1f} – {0.rating_high:.1f}"),
+    ("probability", "like", "{0.probability:.0%}"),
+    ("similarity", "similarity", "{0.similarity:.3f}"),
+)
+"""Field without which the cell is empty, heading, and how an item is written."""
 
 
 def history_of_user_table(history: "Sequence[HistoryEntry]") -> Table:

@@ -22,7 +22,7 @@ from recsys_dagster.data.split import Ids, Split
 from recsys_dagster.evaluation.evaluate import nothing_relevant, predictions
 from recsys_dagster.evaluation.metrics.classification import auc, classification_sums
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.rating_errors import error_sums
+from recsys_dagster.evaluation.metrics.rating_errors import error_sums, interval_sums
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, rating_ratios, user_ratio
 from recsys_dagster.evaluation.ranking import ListBlock, lists_by_history, lists_of_known_users, rank
 from recsys_dagster.evaluation.relevance import Relevance, RelevantPairs
@@ -32,7 +32,7 @@ from recsys_dagster.models.base import DEFAULT, Model
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.classifiers.likes import LikeModel
 from recsys_dagster.models.params import Params
-from recsys_dagster.models.refit import fit_on_all
+from recsys_dagster.models.refit import calibrate_on_hold_out, fit_on_all
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.runtime.resource_usage import ResourceUsage, track_resources
@@ -72,10 +72,11 @@ class ModelResult:
 
     @property
     def spread(self) -> dict[str, float]:
-        """The standard deviation of each metric over the seeds, by name; empty for a model that is not random."""
+        """The standard deviation of each metric that every seed has, by name; empty for a model that is not random."""
         if len(self.by_seed) < 2:
             return {}
-        return {name: float(np.std([values[name] for values in self.by_seed], ddof=1)) for name in self.by_seed[0]}
+        names = [name for name in self.by_seed[0] if all(name in values for values in self.by_seed)]
+        return {name: float(np.std([values[name] for values in self.by_seed], ddof=1)) for name in names}
 
     @property
     def peak_megabytes(self) -> float:
@@ -216,6 +217,8 @@ def _evaluate_model(task: _Task, name: str, out: Path, preset: str) -> ModelResu
 def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params, out: Path) -> ModelResult:
     with track_resources() as fit:
         model = fit_on_all(model_class, task.split.data, seed=task.seed, params=params)
+    if task.split.fold_in is None:
+        calibrate_on_hold_out(model, task.split.data)
     with track_resources() as scoring:
         metrics = _score(task, model, out)
     result = ModelResult(model_class.name, None, metrics, model.params, fit, scoring)
@@ -225,7 +228,7 @@ def _fit_and_evaluate(task: _Task, model_class: type[Model], params: Params, out
         with temporary_folder(out) as folder:
             metrics = _score(task, model, folder)
         by_seed.append({str(metric.key): metric.value for metric in metrics})
-        if by_seed[1] == by_seed[0]:
+        if by_seed[1].items() <= by_seed[0].items():  # without an interval, which the seed of the held-out part changes
             return result
     return replace(result, by_seed=by_seed if task.seeds > 1 else [])
 
@@ -273,16 +276,17 @@ def _classify(
 
 
 def _predict(model: Model, split: Split, users: NDArray[np.int32], path: Path) -> dict[str, NDArray[np.float64]]:
-    """Write the prediction of each pair; return each user's sums of errors, none if no pair is rated."""
+    """Write the prediction of each pair; return each user's sums of errors and of intervals, none if none is rated."""
     test = split.test
     ratings = predictions(model, test)
     schema = {"user_id": _id_type(split.test_user_ids), "item_id": _id_type(split.item_ids), "prediction": "float32"}
     with _parquet_writer(path, schema) as write:
         write(split.test_user_ids[test.users], split.item_ids[test.items], ratings)
-    is_rated = ~np.isnan(test.ratings)
-    errors = ratings[is_rated].astype(np.float64) - test.ratings[is_rated]
-    rows = np.searchsorted(users, test.users[is_rated])
-    return error_sums(rows, errors, len(users)) if len(rows) else {}
+    if not len(test.rated):
+        return {}
+    predicted, rows = ratings[~np.isnan(test.ratings)], np.searchsorted(users, test.rated.users)
+    errors = predicted.astype(np.float64) - test.rated.ratings
+    return error_sums(rows, errors, len(users)) | interval_sums(model, test.rated, predicted, rows, len(users))
 
 
 def _lists(model: Model, split: Split) -> Iterator[ListBlock]:

@@ -28,7 +28,7 @@ from recsys_dagster.evaluation.intervals import RESAMPLES
 from recsys_dagster.evaluation.metrics.classification import classification_sums, confusion
 from recsys_dagster.evaluation.metrics.inputs import Catalogue, RatedPairs
 from recsys_dagster.evaluation.metrics.metric import MetricKey
-from recsys_dagster.evaluation.metrics.rating_errors import error_sums
+from recsys_dagster.evaluation.metrics.rating_errors import error_sums, interval_sums
 from recsys_dagster.evaluation.metrics.registry import (
     CATALOGUE_METRICS,
     FOLDED_IN,
@@ -68,8 +68,8 @@ class Evaluation:
         per_user: a row for each user with an evaluated interaction in the fold, by rising `user_idx` (int32):
             `relevant` int64, number of relevant items; `known` int64, number of pairs that are known when lists are
             made; `<metric>_<k>` float64, NaN for a user without a relevant item or without what the metric needs; the
-            sums of `error_sums` and of `classification_sums`. A model that only ranks has no error columns, a constant
-            no ranking columns.
+            sums of `error_sums`, `interval_sums` and `classification_sums`. A model that only ranks has no error
+            columns, a constant no ranking columns.
         slices: the metrics of parts of the users and of the items; empty without the training data.
         confusion: (rating, predicted, pairs) as `confusion` returns them; empty for a model that predicts no ratings.
     """
@@ -154,7 +154,7 @@ def evaluate(
     of_ratings: list[Contribution] = []
     if predicted is not None:
         errors = predicted.astype(np.float64) - rated.ratings
-        per_user |= error_sums(rows, errors, len(users))
+        per_user |= error_sums(rows, errors, len(users)) | interval_sums(model, rated, predicted, rows, len(users))
         of_ratings.append(Contribution(MetricKey("rmse"), rows, rated.users, rated.items, errors**2, root=True))
     by_probability: list[Slice] = []
     if data is not None and len(rated) and like_threshold is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.list_lengths import SHORT_LIST
-from recsys_dagster.evaluation.score_meaning import meaning_of, meaningful_values
+from recsys_dagster.evaluation.score_meaning import meaningful_values
 from recsys_dagster.models.base import Model
 from recsys_dagster.runtime.storage import replacing
 
@@ -57,6 +57,7 @@ class ListedItem:
         liked: whether the user likes the item according to the held-out ratings; False if they do not tell.
         meaning: what `value` is, as in `Meaning`; None if the model only ranks, or the user is new to it.
         value: the rating, probability or similarity that the model gives the item.
+        low, high: prediction interval of the rating; None where there is none.
     """
 
     example: str
@@ -66,6 +67,8 @@ class ListedItem:
     liked: bool
     meaning: str | None = None
     value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def pick_example_users(train: Interactions, test: Interactions, like_threshold: float | None) -> list[Example]:
@@ -145,12 +148,14 @@ def example_lists(
         is_item = top.items[0] >= 0
         items, scores = top.items[0][is_item], top.scores[0][is_item]
         hits = np.isin(items, example.liked)
-        meaning, values = meaning_of(model), None
-        if meaning is not None and example.name != NEW:
-            values = meaningful_values(model, np.full(len(items), example.user, np.int32), items)
+        users = np.full(len(items), example.user, np.int32)
+        values = {} if example.name == NEW else meaningful_values(model, users, items)
+        meaning = next(iter(values), None)
         for place, (item, score, hit) in enumerate(zip(items, scores, hits, strict=True)):
-            said = (None, None) if values is None or meaning is None else (str(meaning), float(values[place]))
-            listed.append(ListedItem(example.name, place + 1, int(item_ids[item]), float(score), bool(hit), *said))
+            said = [float(column[place]) for column in values.values()]
+            listed.append(
+                ListedItem(example.name, place + 1, int(item_ids[item]), float(score), bool(hit), meaning, *said)
+            )
     return listed
 
 

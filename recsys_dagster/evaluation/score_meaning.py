@@ -27,32 +27,24 @@ class Meaning(StrEnum):
     """The cosine of the user's profile and the item's features, from 0 to 1."""
 
 
-def meaning_of(model: Model | type[Model]) -> Meaning | None:
-    """Return what a model can say of a pair beside its score; None if it only ranks."""
-    model_class = model if isinstance(model, type) else type(model)
-    for capability, meaning in (
-        (RatingPredictor, Meaning.RATING),
-        (LikeModel, Meaning.PROBABILITY),
-        (GenreSimilarity, Meaning.SIMILARITY),
-    ):
-        if issubclass(model_class, capability):
-            return meaning
-    return None
-
-
-def meaningful_values(model: Model, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32] | None:
-    """Return the (n,) ratings, probabilities or similarities of the pairs (users[i], items[i]), as `meaning_of` says.
+def meaningful_values(
+    model: Model, users: NDArray[np.int32], items: NDArray[np.int32]
+) -> dict[str, NDArray[np.float32]]:
+    """Return what a model says of the pairs (users[i], items[i]) beside their score, by the names that readers know.
 
     Returns:
-        (n,) float32; None if the model only ranks.
+        (n,) float32 columns: first the number, named as its `Meaning`; with a rating, if the model has an interval, its
+        bounds `rating_low` and `rating_high`. Nothing if the model only ranks.
     """
     if isinstance(model, RatingPredictor):
-        return model.predict(users, items)
+        ratings = model.predict(users, items)
+        low_high = model.interval_around(ratings, users, items) if model.has_interval else ()
+        return dict(zip((str(Meaning.RATING), "rating_low", "rating_high"), (ratings, *low_high), strict=False))
     if isinstance(model, LikeModel):
-        return model.like_probabilities(users, items)
+        return {str(Meaning.PROBABILITY): model.like_probabilities(users, items)}
     if isinstance(model, GenreSimilarity):
-        return _cosines(model, users, items)
-    return None
+        return {str(Meaning.SIMILARITY): _cosines(model, users, items)}
+    return {}
 
 
 def _cosines(model: GenreSimilarity, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:

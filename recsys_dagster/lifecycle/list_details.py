@@ -1,6 +1,7 @@
 """Choose the models that say more of published items than the champion does: predicted ratings, similar items."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import CHOOSING_METRIC, RATING_METRIC, higher_is_better
 from recsys_dagster.evaluation.results import EvaluationResults
+from recsys_dagster.evaluation.score_meaning import meaningful_values
 from recsys_dagster.evaluation.store import CHOOSING_FOLD
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model
@@ -22,13 +24,16 @@ SIMILAR = 20
 SPARE = 3
 """Where rules forbid items, so many times as many are looked at."""
 
-Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
+Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], dict[str, NDArray[np.float32]]]
 
 
 def rating_model(run: DomainRun) -> Predict | None:
-    """Return the predictions of the model with the lowest RMSE on validation, as evaluated; None if none has one."""
+    """Return the predictions of the model with the lowest RMSE on validation, as evaluated; None if none has one.
+
+    They are columns of the published recommendations, as `meaningful_values` returns them.
+    """
     model = next(_fitted(run, RatingPredictor, RATING_METRIC), None)
-    return model.predict if isinstance(model, RatingPredictor) else None
+    return partial(meaningful_values, model) if isinstance(model, RatingPredictor) else None
 
 
 def similar_items(

@@ -20,7 +20,7 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
 from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.budget import Estimate, Size
-from recsys_dagster.models.capabilities import FoldIn
+from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
 from recsys_dagster.models.params import Params
 from recsys_dagster.runtime.blocks import SCORE_BYTES
 
@@ -133,6 +133,8 @@ class Model(ABC):
         self.popularity_ = np.bincount(data.train.items, minlength=data.n_items).astype(np.float32)
         self.genres_ = data.item_features.genres
         self._fit(data)
+        if isinstance(self, RatingPredictor):
+            self.calibrate(data)
         return self
 
     @classmethod

@@ -17,14 +17,38 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.params import Params
+from recsys_dagster.models.prediction_intervals import (
+    IS_NEW,
+    ROUNDING,
+    calibration_rows,
+    conformal_bounds,
+    learn_spread,
+    spread_facts,
+)
 
 
 class RatingPredictor(ABC):
-    """A model that predicts ratings."""
+    """A model that predicts ratings, and says how sure it is.
+
+    `Model.fit` calibrates an interval on the validation fold, as `prediction_intervals` says. A model that learns from
+    that fold overrides `calibrate`; one that was fitted without it can take over the calibration of another fit.
+
+    Attributes:
+        spread_weights_: (2, 3) float64, what each fact of a user, and of an item, adds to log σ; None if the model has
+            no interval, because no held-out rating was there or an earlier version of the project fitted it.
+        score_bounds_: (2, 2) float64, l and h for items with training ratings, then for items without.
+        user_spreads_: (n_users,) float32, the part of the user in σ.
+        item_bounds_: (n_items, 2) float32, l and h times the part of the item in σ.
+    """
 
     name: ClassVar[str]
     needs_ratings: ClassVar[bool] = True
+    seed: int
     scale_: tuple[float, float]
+    spread_weights_: NDArray[np.float64] | None = None
+    score_bounds_: NDArray[np.float64]
+    user_spreads_: NDArray[np.float32]
+    item_bounds_: NDArray[np.float32]
 
     def predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Predict the ratings of the pairs (users[i], items[i]).
@@ -46,6 +70,79 @@ class RatingPredictor(ABC):
     @abstractmethod
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the (n,) predictions before they are clipped."""
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the model can say how sure it is."""
+        return self.spread_weights_ is not None
+
+    def predict_interval(
+        self, users: NDArray[np.int32], items: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the (n,) float32 bounds, on the scale, between which `INTERVAL_LEVEL` of the ratings are expected.
+
+        Args:
+            users, items: (n,) indices.
+
+        Raises:
+            RecsysError: the model has no interval, or a prediction is NaN.
+        """
+        return self.interval_around(self.predict(users, items), users, items)
+
+    def interval_around(
+        self, ratings: NDArray[np.float32], users: NDArray[np.int32], items: NDArray[np.int32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the bounds of `predict_interval`, given the (n,) predictions."""
+        if not self.has_interval:
+            raise RecsysError(
+                f"{self.name}: has no interval, as it was fitted without held-out ratings or by an earlier version of "
+                "the project; train it again with a validation fold"
+            )
+        low, high = np.clip(ratings + self.user_spreads_[users] * self.item_bounds_[items].T, *self.scale_)
+        return low, high
+
+    def calibrate(self, data: TrainingData) -> None:
+        """Calibrate the interval on the validation fold of the data that the model was just fitted on, if it has one.
+
+        Without a held-out rating, the model has no interval.
+        """
+        self.spread_weights_ = None
+        held_out = data.validation.rated
+        held_out = held_out.take(calibration_rows(len(held_out), self.seed))
+        if len(held_out):
+            self._calibrate_by(data, held_out, held_out.ratings - self.predict(held_out.users, held_out.items))
+
+    def _calibrate_by(self, data: TrainingData, held_out: Interactions, errors: NDArray[np.float32]) -> None:
+        """Calibrate the interval by errors of predictions of ratings that the model was not fitted on.
+
+        Args:
+            data: what the model was fitted on; without ratings there, it has no interval.
+            held_out: n ratings, at least one.
+            errors: (n,) rating − prediction.
+        """
+        if not len(data.train.rated):
+            return
+        of_users, of_items = spread_facts(data)
+        facts = np.hstack([of_users[held_out.users], of_items[held_out.items]])
+        weights = learn_spread(facts, errors, data.require_ratings()[0])
+        scores = errors / np.exp(facts @ weights)
+        is_new = of_items[held_out.items, IS_NEW] > 0
+        self.score_bounds_ = np.array([conformal_bounds(scores[group]) for group in (~is_new, is_new)])
+        self._set_spreads(weights.reshape(2, -1), of_users, of_items)
+
+    def calibrate_like(self, other: "RatingPredictor", data: TrainingData) -> None:
+        """Take over the calibration of a fit with held-out ratings, given the data that this model was fitted on."""
+        if other.spread_weights_ is not None:
+            self.score_bounds_ = other.score_bounds_
+            self._set_spreads(other.spread_weights_, *spread_facts(data))
+
+    def _set_spreads(
+        self, weights: NDArray[np.float64], of_users: NDArray[np.float64], of_items: NDArray[np.float64]
+    ) -> None:
+        self.spread_weights_ = weights
+        self.user_spreads_ = np.exp(of_users @ weights[0]).astype(np.float32)
+        bounds = ROUNDING * self.score_bounds_[of_items[:, IS_NEW].astype(np.int64)]
+        self.item_bounds_ = (np.exp(of_items @ weights[1])[:, None] * bounds).astype(np.float32)
 
 
 class FoldIn(ABC):

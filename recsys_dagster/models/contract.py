@@ -39,6 +39,7 @@ from recsys_dagster.models.contract_data import (
     implicit_contract_data,
 )
 from recsys_dagster.models.params import Params
+from recsys_dagster.models.prediction_intervals import INTERVAL_LEVEL
 
 ALL_USERS = np.arange(N_USERS, dtype=np.int32)
 
@@ -245,6 +246,26 @@ def predictions_are_on_the_scale(case: Case) -> None:
     _require(bool((np.abs(unknown - mean) < 1.5).all()), "an unknown user and item are not predicted about the mean")
 
 
+def intervals_hold_the_predictions(case: Case) -> None:
+    """Every pair has an interval on the scale around its prediction, kept by loading; most ratings lie in theirs."""
+    model, loaded, data = case.model, case.saved[0], case.data
+    if not (isinstance(model, RatingPredictor) and isinstance(loaded, RatingPredictor)):
+        return
+    _require(model.has_interval, "it has no interval, although there are held-out ratings")
+    users, items = (grid.ravel().astype(np.int32) for grid in np.meshgrid(ALL_USERS, np.arange(N_ITEMS)))
+    (low, high), ratings = model.predict_interval(users, items), model.predict(users, items)
+    _require(low.shape == high.shape == ratings.shape, "there are not as many bounds as predictions")
+    _require(low.dtype == high.dtype == np.float32, f"the bounds are {low.dtype}, expected float32")
+    _require(bool(((low <= ratings) & (ratings <= high)).all()), "an interval does not hold its prediction")
+    least, most = model.scale_
+    _require(bool(((low >= least) & (high <= most)).all()), f"intervals are not all from {least:g} to {most:g}")
+    np.testing.assert_array_equal((low, high), loaded.predict_interval(users, items), "intervals after loading")
+    held_out = data.validation.rated
+    low, high = model.predict_interval(held_out.users, held_out.items)
+    share = float(np.mean((low <= held_out.ratings) & (held_out.ratings <= high)))
+    _require(abs(share - INTERVAL_LEVEL) <= 0.07, f"{share:.0%} of the held-out ratings lie in their interval")
+
+
 def predictions_beat_the_mean(case: Case) -> None:
     """On the validation fold the squared error is below that of the mean training rating."""
     model, data = case.model, case.data
@@ -381,6 +402,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     save_and_load_give_equal_results,
     saved_files_hold_no_pickles,
     predictions_are_on_the_scale,
+    intervals_hold_the_predictions,
     predictions_beat_the_mean,
     predictions_from_own_inputs_are_the_models_own,
     contributions_sum_to_the_scores,

@@ -119,11 +119,11 @@ def _environment(script: str) -> "Environment":
 
 
 def format_meaning(listed: "ListedItem") -> str:
-    """Return what a model says of a listed item: `★ 7.9`, `79 %`, `similarity 0.59`, or the score that ranks it."""
+    """Return what a model says of a listed item: `★ 7.9 (6.1 – 9.4)`, `79 %`, `similarity 0.59`, or the score."""
     if listed.value is None:
         return f"score {format_score(listed.score)}"
     if listed.meaning == Meaning.RATING:
-        return f"★ {listed.value:.1f}"
+        return f"★ {listed.value:.1f}" + ("" if listed.low is None else f" ({listed.low:.1f} – {listed.high:.1f})")
     return f"{listed.value:.0%}" if listed.meaning == Meaning.PROBABILITY else f"similarity {listed.value:.2f}"
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from recsys_dagster.evaluation.store import MetricRow
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Version of the tables of the published file; raised when a change would mislead a reader of the earlier version."""
 
 _BIGINT = (-(2**63), 2**63 - 1)
@@ -208,7 +208,7 @@ class PublishedFile:
         self.check_user(user_id)
         rows = self._rows(
             f"""
-            SELECT {_ITEM_OF_LIST}, lists.rating, lists.because
+            SELECT {_ITEM_OF_LIST}, lists.rating, lists.rating_low, lists.rating_high, lists.because
             FROM recommendations AS lists
             JOIN items ON items.item_id = lists.item_id
             WHERE lists.user_id = $user_id

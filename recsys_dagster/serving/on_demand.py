@@ -283,27 +283,25 @@ def _with_meaning(
     items: "NDArray[np.int32]",
     described: list[Recommendation],
 ) -> tuple[list[Recommendation], str | None]:
-    """Add to each item what the model says of it beside its score, and the rating by the best rating model.
+    """Add to each item what the model says of it beside its score, and rating and interval by the best rating model.
 
     Returns:
         The items, and the name of the model that predicted their ratings.
     """
     import numpy as np
 
-    from recsys_dagster.evaluation.score_meaning import Meaning, meaning_of, meaningful_values
+    from recsys_dagster.evaluation.score_meaning import meaningful_values
     from recsys_dagster.model_store.store import ModelStore
 
     users = np.full(len(items), user.index, np.int32)
-    meaning, rated_by, by_name = meaning_of(model), published.rating_model(), {}
-    if meaning is not None:
-        by_name[str(meaning)] = meaningful_values(model, users, items)
-    if meaning is Meaning.RATING:
+    rated_by, by_name = published.rating_model(), meaningful_values(model, users, items)
+    if "rating" in by_name:
         rated_by = model.name
     elif rated_by is not None:
         version = published.models().get(rated_by)
         rating_model, _ = ModelStore(run.layout).load(run.domain.name, rated_by, version, id_map_hash=user.id_map_hash)
-        by_name[str(Meaning.RATING)] = meaningful_values(rating_model, users, items)
-    values = {name: column.tolist() for name, column in by_name.items() if column is not None}
+        by_name |= meaningful_values(rating_model, users, items)
+    values = {name: column.tolist() for name, column in by_name.items()}
     explained = []
     for place, one in enumerate(described):
         explained.append(replace(one, **{name: column[place] for name, column in values.items()}))

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from recsys_dagster.models.base import TopN
     from recsys_dagster.models.explaining import Explain
 
-    Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
+    Predict = Callable[[NDArray[np.int32], NDArray[np.int32]], Mapping[str, NDArray[np.float32]]]
 
+RATING_COLUMNS = ("rating", "rating_low", "rating_high")
+"""Columns of the predicted rating of a recommendation, and of its interval."""
 _MEMORY_LIMIT = "512MB"
 
 
@@ -79,8 +81,8 @@ def publish(
         histories: rows of `user_history`.
         history: decisions about the champion, the oldest first.
         reference: summary of the data, as tables by name, with which the next run compares its data.
-        predict: returns the predicted ratings of pairs, given (n,) user and item indices; None: there is no rating
-            model, and ratings are NULL.
+        predict: returns the (n,) columns `rating`, `rating_low` and `rating_high` of pairs, given (n,) user and item
+            indices; columns that it lacks are NULL, and all of them are if it is None.
 
     Returns:
         The number of users with a list and of recommendations; empty lists are not counted.
@@ -149,21 +151,20 @@ def _insert_lists(
         last = ids[-1] if len(ids) else last
         rows, places = np.nonzero(top.items >= 0)
         items = top.items[rows, places]
-        ratings = None if predict is None else predict(users[rows], items)
+        ratings = {} if predict is None else predict(users[rows], items)
         block: Any = pa.table(
             {
                 "user_id": ids[rows],
                 "rank": places.astype(np.int32) + 1,
                 "item_id": item_ids[items],
                 "score": top.scores[rows, places],
-                "rating": pa.nulls(len(rows), pa.float32()) if ratings is None else ratings,
+                **{name: ratings.get(name, pa.nulls(len(rows), pa.float32())) for name in RATING_COLUMNS},
                 "because": _because(explain(users, top.items)[rows, places] if explain else None, len(rows), item_ids),
             }
         )
         connection.register("block", block)
         connection.execute(
-            "INSERT INTO recommendations"
-            " SELECT user_id, rank, item_id, score, rating, $model, $version, because FROM block",
+            "INSERT INTO recommendations BY NAME SELECT *, $model AS model, $version AS version FROM block",
             {"model": provenance.model, "version": provenance.version},
         )
         connection.unregister("block")

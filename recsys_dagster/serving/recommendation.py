@@ -32,6 +32,7 @@ class Recommendation:
         title_english, kind, year, genres: of the item.
         score: score of the model; comparable within one list only.
         rating: predicted rating on the scale of the domain; None where no rating model was fitted.
+        rating_low, rating_high: prediction interval of that rating; None where the model has none.
         probability: probability that the user likes the item, where the list is by a like model.
         similarity: of the item to the user's history, from 0 to 1, where the list is by a content model.
         because: items of the user that it is recommended for, the most important first; none where it cannot say.
@@ -48,6 +49,8 @@ class Recommendation:
     genres: tuple[str, ...]
     score: float
     rating: float | None = None
+    rating_low: float | None = None
+    rating_high: float | None = None
     probability: float | None = None
     similarity: float | None = None
     because: tuple[Reason, ...] = ()

@@ -339,6 +339,8 @@ RECOMMENDATIONS = Table(
         _ITEM,
         Column("score", "FLOAT", "score of the model; comparable within one list only", nullable=False),
         Column("rating", "FLOAT", "predicted rating on the scale of the domain; NULL without a rating model"),
+        Column("rating_low", "FLOAT", "lower bound of the prediction interval of the rating; NULL without one"),
+        Column("rating_high", "FLOAT", "upper bound of the prediction interval of the rating; NULL without one"),
         Column("model", "VARCHAR", nullable=False),
         Column("version", "VARCHAR", "version of the model in the model store", nullable=False),
         Column("because", "BIGINT[]", "items of the user that it is recommended for; NULL where the model cannot say"),

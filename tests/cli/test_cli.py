@@ -77,6 +77,23 @@ class TestRecommend:
         assert synopsis.strip() == "A tale."
         assert "A tale." not in Typed(capsys, "recommend", "-d", "anime", "-u", "40").out
 
+    def test_a_predicted_rating_has_its_interval_beside_it(
+        self, capsys: pytest.CaptureFixture[str], published_home: Path
+    ) -> None:
+        def predict(users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+            ratings = np.full(len(users), 8.25, np.float32)
+            return {"rating": ratings, "rating_low": ratings - 2, "rating_high": ratings + 1}
+
+        publish_small(published_home / "published" / "anime.duckdb", predict=predict)
+        header, item = Typed(capsys, "recommend", "-d", "anime", "-u", "40").out.splitlines()[:2]
+        assert header.split()[-3:] == ["rating", "interval", "score"]
+        assert item.split()[-5:] == ["8.25", "6.2", "–", "9.2", "67,310"]
+        publish_small(
+            published_home / "published" / "anime.duckdb", predict=lambda *pairs: {"rating": predict(*pairs)["rating"]}
+        )
+        header = Typed(capsys, "recommend", "-d", "anime", "-u", "40").out.splitlines()[0]
+        assert header.split()[-2:] == ["rating", "score"], "a model of an earlier version has no interval"
+
     def test_why_names_the_titles_that_an_item_is_recommended_for(
         self, capsys: pytest.CaptureFixture[str], published_home: Path
     ) -> None:
@@ -119,6 +136,8 @@ class TestRecommend:
                     "genres": ["Drama", "Slice of Life"],
                     "score": 67310.0,
                     "rating": None,
+                    "rating_low": None,
+                    "rating_high": None,
                     "probability": None,
                     "similarity": None,
                     "because": [],

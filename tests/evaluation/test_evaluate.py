@@ -81,6 +81,18 @@ def test_every_interval_holds_its_value_and_coverage_has_none():
             assert metric.low <= metric.value <= metric.high
 
 
+def test_interval_metrics_are_the_share_inside_and_the_mean_width():
+    model = fitted()
+    model.spread_weights_ = np.zeros((2, 3))
+    model.user_spreads_ = np.array([1, 1, 2, 1], np.float32)
+    model.item_bounds_ = np.tile(np.float32([-1, 2]), (6, 1))
+    evaluation = run(model)
+    # Ratings 4, 5, 1, 2 and 4 in 1–4, 0–3, 0.5–3.5, 2–5 and, of user 2, 0–4.5: all but the second.
+    assert metric_of(evaluation, "interval_coverage").value == pytest.approx(4 / 5)
+    assert metric_of(evaluation, "interval_width").value == pytest.approx((3 + 3 + 3 + 3 + 4.5) / 5)
+    assert "covered" not in run(fitted()).per_user, "without held-out ratings there is no interval"
+
+
 def test_a_model_that_only_ranks_has_no_rating_errors():
     evaluation = run(fitted(RankingTable))
     assert {m.metric for m in evaluation.metrics} == {

@@ -9,7 +9,8 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.models.base import Model
 from recsys_dagster.models.capabilities import EarlyStopping
 from recsys_dagster.models.params import Params
-from recsys_dagster.models.refit import fit_on_all
+from recsys_dagster.models.refit import calibrate_on_hold_out, fit_on_all, hold_out
+from recsys_dagster.models.registry import get_model_class
 
 
 class FitsParams(Params):
@@ -75,3 +76,25 @@ def test_als_is_refitted_with_the_iterations_that_were_best(data: TrainingData, 
     model = fit_on_all(type(fitted("als")), data, seed=42)
     assert model.iterations_ == model.params.max_iter <= 20
     assert model.history_ == {}
+
+
+def test_a_refit_keeps_the_calibration_of_the_fit_that_held_ratings_out(data: TrainingData) -> None:
+    model_class = get_model_class("als")
+    model = fit_on_all(model_class, data, seed=42)
+    first = model_class(seed=42).fit(hold_out(data, seed=42))
+    assert_array_equal(model.score_bounds_, first.score_bounds_)
+    assert_array_equal(model.spread_weights_, first.spread_weights_)
+    assert (model.user_spreads_ != first.user_spreads_).any(), "what is known of a user is more than before"
+
+
+def test_a_rating_model_that_is_fitted_once_is_calibrated_by_another_fit(data: TrainingData) -> None:
+    model = fit_on_all(get_model_class("user_item_bias"), data, seed=42)
+    assert not model.has_interval
+    calibrate_on_hold_out(model, data)
+    first = type(model)(seed=42).fit(hold_out(data, seed=42))
+    assert_array_equal(model.score_bounds_, first.score_bounds_)
+    (low,), (high,) = model.predict_interval(np.zeros(1, np.int32), np.zeros(1, np.int32))
+    assert low < model.predict(np.zeros(1, np.int32), np.zeros(1, np.int32))[0] < high
+    before = model.score_bounds_
+    calibrate_on_hold_out(model, data)
+    assert model.score_bounds_ is before, "an interval that is there stays"

@@ -63,10 +63,13 @@ def test_a_model_recommends_and_predicts_in_the_ids_of_the_source(movie: OpenDom
     known = movie.ratings().head(20)
     predicted = movie.predict("user_item_bias", known)
     assert predicted.between(0.5, 5).all()
+    bounds = movie.predict_interval("user_item_bias", known)
     assert (predicted.index == known.index).all()
+    assert ((bounds["rating_low"] <= predicted) & (predicted <= bounds["rating_high"])).all()
     published = movie.recommend(users[0], n=5)
     assert published.index.tolist() == [(users[0], rank) for rank in range(1, 6)]
     assert published["rating"].between(0.5, 5).all()
+    assert published["rating"].between(published["rating_low"], published["rating_high"]).all()
     comedies = movie.recommend(users[0], genre="Comedy", n=5)
     assert all("Comedy" in genres for genres in comedies["genres"])
 

@@ -73,7 +73,7 @@ def test_published_lists_have_the_predicted_rating_on_the_scale(
     movies: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (answer,) = listed(capsys, "-u", "1", "-n", "5")
-    assert all(0.5 <= one["rating"] <= 5 for one in answer["recommendations"])
+    assert all(0.5 <= one["rating_low"] < one["rating"] < one["rating_high"] <= 5 for one in answer["recommendations"])
     typed = Typed(capsys, "recommend", "-d", "movie", "-u", "1")
     assert "; ratings by " in typed.out
 

@@ -192,7 +192,7 @@ def report(**changes: Any) -> Report:
     board = leaderboard()
     lists = {
         "popularity": [ListedItem("light", 1, 12, 67310.0, False), ListedItem("light", 2, 2, 0.25, True)],
-        "embedding_mlp": [ListedItem("light", 1, 2, 4.5, True)],
+        "embedding_mlp": [ListedItem("light", 1, 2, 4.5, True, "rating", 4.2, 3.1, 5.0)],
     }
     curves = {"embedding_mlp": {"loss": [2.0, 1.5, 1.2], "val_loss": [2.1, 1.7, 1.6]}}
     importances = {"popularity": [], "embedding_mlp": IMPORTANCES}

@@ -133,6 +133,7 @@ def test_example_users_are_shown_with_history_and_every_models_list(path: Path, 
     light = html[html.index('id="user-light"') : html.index('id="user-heavy"')]
     assert re.findall(r'data-list-of="(\w+)"', light) == ["popularity", "embedding_mlp"]
     assert light.count('class="liked"') == 2
+    assert "★ 4.2 (3.1 – 5.0)" in light
 
 
 def test_the_metrics_of_a_model_stand_in_the_order_of_the_registry() -> None:

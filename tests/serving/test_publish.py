@@ -45,6 +45,27 @@ def test_lists_are_published_by_id_in_order_and_without_their_padding(tmp_path: 
     ]
 
 
+def test_predicted_ratings_and_their_intervals_are_null_where_nothing_predicts_them(tmp_path: Path) -> None:
+    path, query = tmp_path / "anime.duckdb", "SELECT DISTINCT rating, rating_low, rating_high FROM recommendations"
+    publish_small(path)
+    assert rows(path, query) == [(None, None, None)]
+    publish_small(path, predict=lambda users, _: {"rating": np.full(len(users), 7, np.float32)})
+    assert rows(path, query) == [(7, None, None)]
+
+
+def test_the_interval_of_each_pair_is_published_beside_its_rating(tmp_path: Path) -> None:
+    path = tmp_path / "anime.duckdb"
+
+    def predict(users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+        ratings = (items + 4 * users / 3).astype(np.float32)
+        return {"rating": ratings, "rating_low": ratings - 1, "rating_high": ratings + 2}
+
+    publish_small(path, predict=predict)
+    published = rows(path, "SELECT rating, rating_low, rating_high FROM recommendations")
+    assert len({rating for rating, _, _ in published}) > 2
+    assert all((low, high) == (pytest.approx(rating - 1), pytest.approx(rating + 2)) for rating, low, high in published)
+
+
 def test_items_leaderboard_and_provenance_are_published_too(tmp_path: Path) -> None:
     path = tmp_path / "anime.duckdb"
     publish_small(path)

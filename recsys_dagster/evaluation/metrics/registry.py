@@ -44,6 +44,7 @@ from recsys_dagster.evaluation.metrics.ranking import (
 )
 from recsys_dagster.evaluation.metrics.rating_errors import prediction_std
 from recsys_dagster.evaluation.metrics.ratios import root_mean
+from recsys_dagster.models.prediction_intervals import INTERVAL_LEVEL
 
 LIST_LENGTHS = (5, SHORT_LIST, 20, 50, LONG_LIST)
 """Lengths of lists at which the folds of the lineage are evaluated."""
@@ -205,6 +206,28 @@ PAIR_RATIO_METRICS = (
     ),
     PairRatioMetric(
         "mse", "MSE", Family.RATING, False, "", "mean squared error of the predicted ratings", "squared_error", "pairs"
+    ),
+    PairRatioMetric(
+        "interval_coverage",
+        "Interval coverage",
+        Family.RATING,
+        None,
+        "",
+        f"share of the ratings that lie in their prediction interval; {INTERVAL_LEVEL:.0%} are meant to",
+        "covered",
+        "pairs",
+        on_leaderboard=True,
+    ),
+    PairRatioMetric(
+        "interval_width",
+        "Interval width",
+        Family.RATING,
+        False,
+        "",
+        "mean width of the prediction intervals, on the scale of the ratings",
+        "interval_widths",
+        "pairs",
+        on_leaderboard=True,
     ),
     PairRatioMetric(
         "like_accuracy", "Like accuracy", Family.LIKES, True, "", "share of right answers", "correct", "answers"

@@ -15,6 +15,7 @@ from recsys_dagster.models.ensembles.boosted_trees import boost_ratings, tree_sc
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL, Ensemble, EnsembleParams
 from recsys_dagster.models.ensembles.rating_facts import item_facts, pair_facts, user_facts
 from recsys_dagster.models.ensembles.stack import get_rating_model_class
+from recsys_dagster.models.prediction_intervals import calibration_rows
 from recsys_dagster.models.rating import RatingModel, RatingParams
 from recsys_dagster.models.refit import hold_out
 from recsys_dagster.models.reuse import fit_or_load
@@ -102,6 +103,10 @@ class RatingBlend(Ensemble, RatingModel):
             for model_class, chosen in zip(model_classes, params, strict=True)
         ]
         self.user_facts_, self.item_facts_ = user_facts(all_pairs), item_facts(all_pairs)
+        self.calibrate_like(self, all_pairs)
+
+    def calibrate(self, data: TrainingData) -> None:
+        """Do nothing: `_fit` calibrates on errors of ratings that neither members nor trees have seen."""
 
     def _learn(self, data: TrainingData, members: Sequence[RatingModel]) -> None:
         """Learn the weights, then the trees, on the validation fold, which the members have not seen."""
@@ -121,7 +126,9 @@ class RatingBlend(Ensemble, RatingModel):
         self._learn_weights(held_out, predictions, activity, popularity)
         self.user_facts_, self.item_facts_ = user_facts(data), item_facts(data)
         errors = held_out.ratings - self._blended(predictions, activity, popularity)
-        self._learn_trees(held_out, members, predictions, errors)
+        errors = self._learn_trees(held_out, members, predictions, errors)
+        rows = calibration_rows(len(held_out), self.seed)
+        self._calibrate_by(data, held_out.take(rows), errors[rows])
 
     def _learn_trees(
         self,
@@ -129,11 +136,15 @@ class RatingBlend(Ensemble, RatingModel):
         members: Sequence[RatingModel],
         predictions: list[NDArray[np.float32]],
         errors: NDArray[np.float32],
-    ) -> None:
-        """Learn trees from the (n,) errors of the weighted sum, if they lower the error of ratings left out of them."""
+    ) -> NDArray[np.float32]:
+        """Learn trees from the (n,) errors of the weighted sum, if they lower the error of ratings left out of them.
+
+        Returns:
+            (n,) errors of the ratings, each by trees that have not seen it if there are trees.
+        """
         self.trees_ = ""
         if not self.params.trees or len(held_out) < PARTS:
-            return
+            return errors
         features = self._tree_features(members, predictions, held_out.users, held_out.items)
         part = np.random.default_rng(self.seed).permutation(len(errors)) % PARTS
         left = np.empty_like(errors)
@@ -141,8 +152,10 @@ class RatingBlend(Ensemble, RatingModel):
             inside = part == number
             trees = boost_ratings(features[~inside], errors[~inside], self.params.trees, self.seed)
             left[inside] = errors[inside] - tree_scores(trees, features[inside])
-        if np.mean(left**2) < np.mean(errors**2):
-            self.trees_ = boost_ratings(features, errors, self.params.trees, self.seed)
+        if np.mean(left**2) >= np.mean(errors**2):
+            return errors
+        self.trees_ = boost_ratings(features, errors, self.params.trees, self.seed)
+        return left
 
     def _tree_features(
         self,

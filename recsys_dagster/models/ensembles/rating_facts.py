@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_dagster.data.training_data import TrainingData
+from recsys_dagster.models.moments import damped_moments
 from recsys_dagster.models.neighbours.rating_knn import RatingKnn
 from recsys_dagster.models.rating import RatingModel
-
-PRIOR_RATINGS = 5.0
-"""Number of average ratings by which means and deviations are damped."""
 
 
 def user_facts(data: TrainingData) -> NDArray[np.float32]:
@@ -26,8 +24,9 @@ def user_facts(data: TrainingData) -> NDArray[np.float32]:
         np.bincount(rated.users, weights=true, minlength=data.n_users) / counts
         for true in (rated.ratings >= scale[1], rated.ratings % 1 != 0)
     ]
-    known = _damped_moments(data.train.users, rated.users, rated.ratings, data.n_users)
-    return np.column_stack([*known, *shares]).astype(np.float32)
+    pairs = np.log1p(np.bincount(data.train.users, minlength=data.n_users))
+    moments = damped_moments(rated.users, rated.ratings, data.n_users)
+    return np.column_stack([pairs, *moments, *shares]).astype(np.float32)
 
 
 def item_facts(data: TrainingData) -> NDArray[np.float32]:
@@ -37,9 +36,10 @@ def item_facts(data: TrainingData) -> NDArray[np.float32]:
     publisher's site, the year, the kind as a number, and the number of genres.
     """
     rated, features = data.train.rated, data.item_features
-    known = _damped_moments(data.train.items, rated.items, rated.ratings, data.n_items)
+    pairs = np.log1p(np.bincount(data.train.items, minlength=data.n_items))
+    moments = damped_moments(rated.items, rated.ratings, data.n_items)
     genres = np.diff(features.genres.indptr)
-    stacked = np.column_stack([*known, features.site_scores, features.years, features.kinds, genres])
+    stacked = np.column_stack([pairs, *moments, features.site_scores, features.years, features.kinds, genres])
     return stacked.astype(np.float32)
 
 
@@ -49,15 +49,3 @@ def pair_facts(
     """Return what the neighbourhoods among the members know of each pair, as of `RatingKnn.nearest_rated`."""
     columns = [member.nearest_rated(users, items) for member in members if isinstance(member, RatingKnn)]
     return np.hstack([np.zeros((len(users), 0), np.float32), *columns])
-
-
-def _damped_moments(
-    of_pairs: NDArray[np.int32], groups: NDArray[np.int32], ratings: NDArray[np.float32], n: int
-) -> list[NDArray[np.float64]]:
-    """Return log(1 + number of pairs), and the damped mean and deviation of the ratings, of each group."""
-    above = ratings.astype(np.float64) - ratings.mean(dtype=np.float64)
-    weights = np.bincount(groups, minlength=n) + PRIOR_RATINGS
-    means = np.bincount(groups, weights=above, minlength=n) / weights
-    squares = np.bincount(groups, weights=above**2, minlength=n) + PRIOR_RATINGS * above.var()
-    deviations = np.sqrt(np.maximum(squares / weights - means**2, 0))
-    return [np.log1p(np.bincount(of_pairs, minlength=n)), means, deviations]

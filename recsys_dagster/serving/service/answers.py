@@ -97,16 +97,20 @@ def score_facts(scores: NDArray[np.float32]) -> list[bytes]:
 
 
 def published_facts(snapshot: Snapshot, rows: NDArray[np.int64]) -> list[bytes]:
-    """Return the score, the predicted rating and the reasons of published entries as facts."""
+    """Return the score, the predicted rating, its interval and the reasons of published entries as facts."""
     reasons = snapshot.because.take(rows, axis=0)
     named = iter(snapshot.names.at(reasons.ravel().tolist()))
     facts = []
-    for score, rating in zip(
-        snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows).tolist(), strict=True
+    for score, (rating, low, high) in zip(
+        snapshot.lists.scores.take(rows).tolist(), snapshot.ratings.take(rows, axis=0).tolist(), strict=True
     ):
         because = b",".join([name for name in islice(named, reasons.shape[1]) if name])
-        # Without a rating model the rating is NaN, which is not equal to itself.
-        known = b',"score":%.7g,"rating":%.4g' % (score, rating) if rating == rating else b',"score":%.7g' % score
+        known = b',"score":%.7g' % score
+        # Without a rating model the rating is NaN, which is not equal to itself, as are the bounds without an interval.
+        if rating == rating:
+            known += b',"rating":%.4g' % rating
+        if low == low:
+            known += b',"rating_low":%.4g,"rating_high":%.4g' % (low, high)
         facts.append(b'%b,"because":[%b]' % (known, because) if because else known)
     return facts
 

@@ -34,7 +34,8 @@ class Snapshot:
         adult: (n_items,) bool; false where unknown.
         genres: (n_items, n_genres) bool.
         rules: of the domain, for the items; `Publications` replaces them when they change.
-        ratings: (n_recommendations,) float32 predicted rating of each entry of `lists`; NaN without a rating model.
+        ratings: (n_recommendations, 3) float32 predicted rating of each entry of `lists`, and its lower and upper
+            bound; NaN without a rating model, or without an interval.
         because: (n_recommendations, n_reasons) positions of the items that each entry of `lists` is for; -1 for none.
         similar: the similar items of each item.
         histories: the latest items of each user; the scores are their ratings, NaN without one.

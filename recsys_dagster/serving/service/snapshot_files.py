@@ -166,17 +166,18 @@ def _write_lists(
 
 
 def _write_list_facts(connection: duckdb.DuckDBPyConnection, folder: Path, items: _Places) -> None:
-    """Write the predicted rating of each recommendation, and the items that it is made for."""
+    """Write the predicted rating of each recommendation with its interval, and the items that it is made for."""
     rows, n_reasons = connection.execute(
         "SELECT count(*), coalesce(max(len(because)), 0) FROM recommendations"
     ).fetchall()[0]
     with (
-        _written(folder / "ratings.npy", np.float32, (rows,)) as write_ratings,
+        _written(folder / "ratings.npy", np.float32, (rows, 3)) as write_ratings,
         _written(folder / "because.npy", _position_type(items), (rows, n_reasons)) as write_reasons,
     ):
-        for batch in connection.sql("SELECT rating, because FROM recommendations").to_arrow_reader(_ROWS_PER_BATCH):
-            write_ratings(_floats(batch.column(0)))
-            lists = batch.column(1)
+        query = "SELECT rating, rating_low, rating_high, because FROM recommendations"
+        for batch in connection.sql(query).to_arrow_reader(_ROWS_PER_BATCH):
+            *ratings, lists = batch.columns
+            write_ratings(np.column_stack([_floats(column) for column in ratings]))
             reasons = np.full((len(batch), n_reasons), -1, np.int32)
             lengths = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
             reasons[np.arange(n_reasons) < lengths[:, None]] = items.of(lists.flatten())

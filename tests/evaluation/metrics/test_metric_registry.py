@@ -58,13 +58,14 @@ def test_errors_and_losses_are_better_when_lower():
     lower = {metric.name for metric in METRICS if not higher_is_better(MetricKey(metric.name))}
     assert lower == {
         "rmse", "mae", "mse", "mse_scaled", "like_log_loss", "log_loss", "cross_entropy", "gini", "miscalibration",
-        "ndcg_loss", "overlap",
+        "ndcg_loss", "overlap", "interval_width",
     }  # fmt: skip
 
 
 def test_the_leaderboard_has_its_columns_in_order():
     assert [str(key) for key in LEADERBOARD_METRICS] == [
         "ndcg@10", "recall@10", "mrr@10", "hit_rate@10", "coverage@10", "rmse", "mae",
+        "interval_coverage", "interval_width",
     ]  # fmt: skip
 
 

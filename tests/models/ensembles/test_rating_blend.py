@@ -13,6 +13,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL
 from recsys_dagster.models.ensembles.rating_blend import RatingBlend, RatingBlendParams
 from recsys_dagster.models.factorization.bayesian_fm import BayesianFm, BayesianFmParams
+from recsys_dagster.models.prediction_intervals import INTERVAL_LEVEL
 from recsys_dagster.models.refit import hold_out
 from recsys_dagster.models.registry import get_model_class
 
@@ -142,3 +143,24 @@ def test_trees_that_do_not_help_on_left_out_ratings_are_not_used(data: TrainingD
         replace(data, validation=replace(data.validation, ratings=noise))
     )
     assert not blend.trees_
+
+
+def test_the_interval_is_calibrated_on_errors_of_trees_that_have_not_seen_the_rating(data: TrainingData) -> None:
+    noise = np.random.default_rng(0).normal(0, 1, len(data.validation)).astype(np.float32)
+    later = 4 * (np.nan_to_num(data.item_features.years) > 2000).astype(np.float32)
+    raised = replace(data.validation, ratings=data.validation.ratings + later[data.validation.items] + noise)
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"], trees=150)).fit(replace(data, validation=raised))
+    assert blend.trees_
+    held_out = raised.rated
+    missed = np.abs(blend._predict(held_out.users, held_out.items) - held_out.ratings)
+    spreads = blend.user_spreads_[held_out.users, None] * blend.item_bounds_[held_out.items]
+    inside = (missed < -spreads[:, 0]) & (missed < spreads[:, 1])
+    assert inside.mean() > INTERVAL_LEVEL + 0.02, "as narrow as the errors of ratings that the trees have learnt"
+
+
+def test_without_a_validation_fold_it_has_an_interval_of_its_own(data: TrainingData) -> None:
+    alone = replace(data, validation=Interactions.empty())
+    blend = RatingBlend(RatingBlendParams(members=MEMBERS)).fit(alone)
+    (low,), (high,) = blend.predict_interval(np.zeros(1, np.int32), np.zeros(1, np.int32))
+    assert 1 <= low < high <= 10
+    assert blend.user_spreads_.shape == (data.n_users,)

@@ -30,6 +30,12 @@ def explain(users: np.ndarray, items: np.ndarray) -> np.ndarray:
     return reasons
 
 
+def predict(users: np.ndarray, items: np.ndarray) -> dict[str, np.ndarray]:
+    """Every rating is to be 7, from 5 to 8.25."""
+    columns = {"rating": 7, "rating_low": 5, "rating_high": 8.25}
+    return {name: np.full(len(users), value, np.float32) for name, value in columns.items()}
+
+
 def history_table() -> pa.Table:
     return pa.table(
         {
@@ -43,7 +49,7 @@ def history_table() -> pa.Table:
 
 
 def publish_everything(path: Path) -> None:
-    publish_small(path, explain=explain, similar=SIMILAR, histories=[history_table()])
+    publish_small(path, explain=explain, similar=SIMILAR, histories=[history_table()], predict=predict)
 
 
 @pytest.fixture
@@ -78,6 +84,11 @@ def test_a_recommendation_says_what_it_is_made_for(serve: Serve) -> None:
     assert "because" not in listed[1]
 
 
+def test_a_recommendation_has_the_predicted_rating_and_its_interval(serve: Serve) -> None:
+    listed = serve().get("/v1/anime/users/7/recommendations").json()["recommendations"]
+    assert {(one["rating"], one["rating_low"], one["rating_high"]) for one in listed} == {(7, 5, 8.25)}
+
+
 def test_users_to_look_at_are_chosen_by_their_histories(serve: Serve) -> None:
     client = serve()
     first = {like: client.get("/v1/anime/users", params={"like": like, "n": 1}).json() for like in ("light", "heavy")}
@@ -105,6 +116,7 @@ def page(serve: Serve) -> Iterator[Any]:
 def test_the_page_shows_a_user_an_item_and_the_leaderboard_on_a_phone(page: Any) -> None:
     assert page.input_value("#user") == "7"
     assert page.locator("#history li").all_inner_texts()[0].startswith("Mushishi")
+    assert "★ 7.0 (5.0 – 8.3)" in page.locator("#published li").all_inner_texts()[0]
     assert "because of Mushishi" in page.evaluate(
         "getComputedStyle(document.querySelector('.because'), '::before').content.slice(1, -1)"
         " + document.querySelector('.because').textContent"

@@ -35,7 +35,7 @@ function element(name, className, text) {
 }
 
 function about(item) {
-  const parts = [item.kind, item.year, (item.genres || []).join(", ")];
+  const parts = [item.kind, item.year, (item.genres || []).join(", "), predicted(item)];
   if (item.title_english && item.title_english !== item.title) parts.unshift(item.title_english);
   return parts.filter(Boolean).join(" · ");
 }
@@ -55,6 +55,8 @@ function entry(item, number, onChoose) {
   if (item.because && item.because.length) line.append(element("span", "because", item.because.map((one) => one.title).join(", ")));
   return line;
 }
+
+const predicted = (item) => (item.rating_low === undefined ? "" : `★ ${item.rating.toFixed(1)} (${item.rating_low.toFixed(1)} – ${item.rating_high.toFixed(1)})`);
 
 const score = (value) => (value === undefined ? "" : Number(value).toPrecision(3));
 
