@@ -32,7 +32,7 @@ def materialized(run: Any) -> dict[str, dg.AssetMaterialization]:
 
 def test_every_selected_asset_is_materialized(movie_run: Any) -> None:
     keys = set(materialized(movie_run))
-    models = {"ease", "embedding_mlp", "popularity", "user_item_bias"}
+    models = {"ease", "embedding_mlp", "popularity", "recent_popularity", "user_item_bias"}
     assert {key for key in keys if key.startswith("models/")} == {f"models/{name}" for name in models}
     assert {key for key in keys if key.startswith("evaluation/")} == {
         *(f"evaluation/{name}" for name in models),
@@ -123,10 +123,11 @@ def test_the_champion_is_the_best_on_validation_and_its_lists_are_published(movi
 
 def test_the_metrics_of_each_fold_have_intervals(movie_run: Any) -> None:
     rows = movie_run.rows(
-        "SELECT fold, low <= value AND value <= high FROM evaluation.metrics"
-        " WHERE metric = 'ndcg' AND k = 10 AND model = 'ease' ORDER BY fold"
+        "SELECT protocol, fold, low <= value AND value <= high FROM evaluation.metrics"
+        " WHERE metric = 'ndcg' AND k = 10 AND model = 'ease' ORDER BY protocol, fold"
     )
-    assert rows == [("test", True), ("validation", True)]
+    folds = [(protocol, fold) for protocol in ("frozen", "holdout") for fold in ("test", "validation")]
+    assert rows == [(*fold, True) for fold in folds]
 
 
 def test_every_model_is_evaluated_on_the_users_that_were_drawn_and_the_page_says_how_many(movie_run: Any) -> None:

@@ -1,5 +1,6 @@
 """`recsys run` and the UI share one history; the UI links to the pages."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -64,7 +65,7 @@ def test_a_run_of_the_command_is_in_the_history_with_all_that_it_materialised(ho
     assert "serving/domain_comparison" in materialised
     # The end of the run on the terminal: the best models, where everything is, and what to try next.
     lines = done.stdout.splitlines()
-    assert any(line.split()[:2] == ["1", "popularity"] or line.split()[:2] == ["1", "user_item_bias"] for line in lines)
+    assert any(re.match(r"1 +(popularity|recent_popularity|user_item_bias) ", line) for line in lines)
     assert any(line.endswith(str(Path("published") / "movie.duckdb")) for line in lines)
     assert any(line.endswith(str(Path("reports") / "movie" / "index.html")) for line in lines)
     next_steps = [line.strip() for line in lines[lines.index("Next:") + 1 :]]

@@ -66,7 +66,8 @@ def test_models_that_need_ratings_are_skipped_with_the_reason(shop: Home) -> Non
     assert f"user_item_bias {reason}" in said
     assert f"like_logistic {reason}" in said
     board = json.loads(Layout(shop.path).leaderboard("shop").read_text())
-    assert {row["model"] for row in board["rows"]} == {"popularity", "item_knn", "implicit_als", "genre_similarity"}
+    models = {"popularity", "recent_popularity", "item_knn", "implicit_als", "genre_similarity"}
+    assert {row["model"] for row in board["rows"]} == models
     assert {metric["metric"] for row in board["rows"] for metric in row["shown"]}.isdisjoint({"rmse", "mae", "auc"})
     assert "NDCG@10, test" in said
     assert "RMSE" not in said
