@@ -22,6 +22,8 @@ from recsys_dagster.models.search_space import Real, Whole
 
 INITIAL_DEVIATION = 0.1
 """Standard deviation of the user factors before the first iteration."""
+SPARK_START, SPARK_PAIR, SPARK_SQUARE = 30.0, 8e-7, 6e-10
+"""Seconds of MLlib on two cores: to start, and of a pair in an iteration, also for each product of two factors."""
 
 
 class AlsParams(RatingParams):
@@ -125,12 +127,18 @@ class Als(FactoredScores, EarlyStopping, FoldInRatingModel):
     iterations_: int
 
     def estimate(self, size: Size) -> Estimate:
-        """Estimate a fit and an evaluation: the work is in two factorisations and in compiling them."""
+        """Estimate a fit and an evaluation: the work is in two factorisations, and in compiling or starting Spark.
+
+        The memory is that of this process; Spark's own is RECSYS_SPARK_MEMORY.
+        """
         rank = self.params.rank
         sweep = 4 * size.pairs * rank**2 + 2 * (size.users + size.items) * rank**3 / 3
+        fit = 10 + 2 * self.params.max_iter * sweep / FLOPS
+        if self.params.engine == "spark":
+            fit = SPARK_START + self.params.max_iter * size.pairs * (SPARK_PAIR + SPARK_SQUARE * rank**2)
         return Estimate.of_work(
             size,
-            fit=10 + 2 * self.params.max_iter * sweep / FLOPS,
+            fit=fit,
             score=2 * rank / FLOPS,
             memory=4 * 4 * rank * (size.users + size.items),
         )
