@@ -21,7 +21,7 @@ from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
 from recsys_dagster.models.search_space import Real, Whole
 
 INITIAL_DEVIATION = 0.1
-"""Standard deviation of the user factors before the first iteration."""
+"""Standard deviation of the user factors before the first iteration; without biases they have length 1, as MLlib's."""
 SPARK_START, SPARK_PAIR, SPARK_SQUARE = 30.0, 8e-7, 6e-10
 """Seconds of MLlib on two cores: to start, and of a pair in an iteration, also for each product of two factors."""
 
@@ -174,7 +174,8 @@ class Als(FactoredScores, EarlyStopping, FoldInRatingModel):
         by_item = by_user.T.tocsr()
         width = 1 + self.params.rank
         random = np.random.default_rng(self.seed)
-        users = random.normal(0, INITIAL_DEVIATION, (self.n_users_, width)).astype(np.float32)
+        deviation = INITIAL_DEVIATION if self.params.biases else self.params.rank**-0.5
+        users = random.normal(0, deviation, (self.n_users_, width)).astype(np.float32)
         users[:, 0] = 0
         implicit_users = np.zeros((self.n_users_, self.params.rank), dtype=np.float32)
         best, patience = np.inf, self.params.patience
