@@ -31,7 +31,8 @@ def test_models_are_compared_in_a_table_and_the_results_kept(
     assert typed.code == 0
     header, *rows, definitions, skipped = typed.out.splitlines()
     assert re.split(r"\s{2,}", header.strip()) == [
-        "model", "rmse", "mae", "capped_recall@20", "capped_recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
+        "model", "rmse", "mae", "interval_coverage", "interval_width",
+        "capped_recall@20", "capped_recall@50", "ndcg@100", "ndcg@10", "fit s", "peak MB",
     ]  # fmt: skip
     assert [row.split()[0] for row in rows] == ["popularity", "user_item_bias", "ease", "item_knn"]
     assert "capped_recall@k: hits@k / min(k, relevant items of the user)" in definitions

@@ -224,7 +224,7 @@ def test_a_database_of_something_else_is_named_as_such(tmp_path: Path) -> None:
             "DROP TABLE format_version",
             "published by an earlier version of this project; run `recsys run --domain anime`",
         ),
-        ("UPDATE format_version SET version = 99", "has format version 99, but this version of the project reads 3; "),
+        ("UPDATE format_version SET version = 99", "has format version 99, but this version of the project reads 4; "),
         ("DELETE FROM format_version", "has format version none, but"),
     ],
 )
