@@ -226,8 +226,10 @@ class Model(ABC):
             tastes = self._tastes_of(history, n_users)
 
         def score(start: int, stop: int) -> NDArray[np.float32]:
-            scores = self._scores_by_taste(tastes[start:stop])
-            folded = has_history[start:stop]
+            folded = has_history[start:stop] & isinstance(self, FoldIn)
+            scores = np.empty((stop - start, self.n_items_), np.float32)
+            if not folded.all():
+                scores[~folded] = self._scores_by_taste(tastes[start:stop][~folded])
             if isinstance(self, FoldIn) and folded.any():
                 part = history.where((history.users >= start) & (history.users < stop))
                 moved = replace(part, users=part.users - np.int32(start))
