@@ -138,7 +138,11 @@ class TensorFlowLoop(Loop):
 
 
 class JaxLoop(Loop):
-    """The loop as a compiled jax.lax.scan over a state that holds the weights; the network gets them by `restore`."""
+    """The loop over a compiled step on a state that holds the weights; the network gets them by `restore`.
+
+    The step is compiled once for each shape of a batch. A scan over a block of batches would be compiled for each
+    number of batches as well, which takes longer than many fits do. The memory of the state is used again in each step.
+    """
 
     def __init__(self, network: Any, learning_rate: float, scores: Sequence[Score]) -> None:
         super().__init__(network, scores)
@@ -149,16 +153,20 @@ class JaxLoop(Loop):
         self._optimizer = keras.optimizers.Adam(learning_rate, BETA_1, BETA_2, EPSILON)
         self._optimizer.build(network.trainable_variables)
         self._state: Any = tuple(
-            [variable.value for variable in variables]
+            [jax.numpy.array(variable.value) for variable in variables]
             for variables in (network.trainable_variables, network.non_trainable_variables, self._optimizer.variables)
         )
-        self._compiled_steps = jax.jit(self._run_steps)
+        self._compiled_step = jax.jit(self._step, donate_argnums=0)
         self._compiled_evaluation = jax.jit(self._run_evaluation)
 
     def steps(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
         """Take one training step on each of n batches; see `Loop.steps`."""
-        self._state, sums = self._compiled_steps(self._state, list(inputs), targets)
-        return np.asarray(sums)
+        scores = []
+        for number in range(len(targets)):
+            batch = [column[number] for column in inputs], targets[number]
+            self._state, of_batch = self._compiled_step(self._state, *batch)
+            scores.append(of_batch)
+        return np.sum(self._jax.device_get(scores), axis=0, dtype=np.float32)
 
     def evaluate(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
         """Return the (n_scores,) mean scores of one batch, without training on it."""
@@ -166,21 +174,16 @@ class JaxLoop(Loop):
 
     def weights(self) -> list[Any]:
         """Return the current weights, for `restore`."""
-        weights: list[Any] = self._state[0]
-        return weights
-
-    def _run_steps(self, state: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        state, scores = self._jax.lax.scan(self._step, state, (inputs, targets))
-        return state, scores.sum(axis=0)
+        return [np.array(weight) for weight in self._state[0]]  # copies, as the next step writes over the originals
 
     def _run_evaluation(self, state: Any, inputs: Any, targets: Any) -> Any:
         outputs, _ = self.network.stateless_call(*state[:2], inputs, training=False)
         return self._jax.numpy.stack(self._mean_scores(targets, outputs))
 
-    def _step(self, state: Any, batch: Any) -> tuple[Any, Any]:
+    def _step(self, state: Any, inputs: Any, targets: Any) -> tuple[Any, Any]:
         trainable, fixed, optimizer_state = state
         gradient_of = self._jax.value_and_grad(self._loss, has_aux=True)
-        (_, (scores, fixed)), gradients = gradient_of(trainable, fixed, *batch)
+        (_, (scores, fixed)), gradients = gradient_of(trainable, fixed, inputs, targets)
         trainable, optimizer_state = self._optimizer.stateless_apply(optimizer_state, gradients, trainable)
         return (trainable, fixed, optimizer_state), self._jax.numpy.stack(scores)
 
