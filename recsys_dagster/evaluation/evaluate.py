@@ -290,7 +290,8 @@ def _rank(
     metrics = [*RANKING_METRICS, *([] if data is None else LIST_METRICS)]
     context = None
     if data is not None:
-        context = ListContext(Catalogue.of(model.seen_, data.item_features.genres), histories, exclude)
+        catalogue = Catalogue.of(model.seen_, data.item_features.genres, data.train)
+        context = ListContext(catalogue, histories, exclude)
     return rank(blocks, users, relevant, [MetricKey(metric.name, k) for metric in metrics for k in ks], context)
 
 

@@ -100,7 +100,7 @@ def measure_tradeoff(model: Model, version: str, data: TrainingData, length: int
         users = np.sort(np.random.default_rng(seed).choice(users, MAX_USERS, replace=False))
     pairs = pairs.where(np.isin(pairs.users, users))
     relevant = RelevantPairs.of(np.searchsorted(users, pairs.users), pairs.items, data.n_items)
-    context = ListContext(Catalogue.of(model.seen_, genres), model.seen_, None)
+    context = ListContext(Catalogue.of(model.seen_, genres, data.train), model.seen_, None)
     candidates = model.recommend(users, candidates_of(length))
     tastes = genre_shares(model.seen_[users], context.catalogue.genres)
     rankings = [

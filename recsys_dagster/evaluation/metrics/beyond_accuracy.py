@@ -31,6 +31,11 @@ def novelty(lists: RecommendedLists, k: int) -> Values:
     return _mean_over_items(lists.items, -information, k)
 
 
+def item_age(lists: RecommendedLists, k: int) -> Values:
+    """Return the mean age of the items of each list, in years since their first interaction; NaN without times."""
+    return _mean_over_items(lists.items, lists.catalogue.ages, k)
+
+
 def list_popularity(lists: RecommendedLists, k: int) -> Values:
     """Return the mean popularity of the items of each list, in [0, 1]; NaN for a user without a history."""
     known = np.diff(lists.histories.indptr) > 0

@@ -7,35 +7,43 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.data.interactions import Interactions
+
+UNKNOWN_TIME = np.iinfo(np.int64).min
+SECONDS_PER_YEAR = 365.25 * 24 * 3600
 HEAD_SHARE = 0.8
 """Share of the interactions that the items of the head have."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items of the training fold: how popular each is and which genres it has.
+    """The items of the training fold: how popular each is, which genres it has, and how old it is.
 
     Attributes:
         counts: (n_items,) users who have the item in the training fold.
         popularity: (n_items,) the same as a share of the users who have any item there, in [0, 1].
         genres: (n_items, n_genres) CSR, each row 1 / (number of genres of the item) at its genres: p(g | item).
+        ages: (n_items,) years from the item's first interaction in the training fold to the end of the fold; NaN where
+            no time is known.
     """
 
     counts: NDArray[np.int64]
     popularity: NDArray[np.float64]
     genres: sp.csr_array
+    ages: NDArray[np.float64]
 
     @classmethod
-    def of(cls, histories: sp.csr_array, genres: sp.csr_array) -> "Catalogue":
+    def of(cls, histories: sp.csr_array, genres: sp.csr_array, train: Interactions) -> "Catalogue":
         """Return the catalogue of a training fold.
 
         Args:
             histories: (n_users, n_items) CSR of ones, the pairs of the training fold.
             genres: (n_items, n_genres) CSR of ones.
+            train: the pairs of the training fold, for their times.
         """
         users = max(1, int(np.count_nonzero(np.diff(histories.indptr))))
         counts = np.bincount(histories.indices, minlength=histories.shape[1])
-        return cls(counts, counts / users, shares_of_items(genres))
+        return cls(counts, counts / users, shares_of_items(genres), ages_of_items(train, histories.shape[1]))
 
     @cached_property
     def popularity_ranks(self) -> NDArray[np.int64]:
@@ -52,6 +60,17 @@ class Catalogue:
         before = np.cumsum(by_rank) - by_rank
         is_tail: NDArray[np.bool_] = (before >= HEAD_SHARE * self.counts.sum())[self.popularity_ranks]
         return is_tail
+
+
+def ages_of_items(pairs: Interactions, n_items: int) -> NDArray[np.float64]:
+    """Return the (n_items,) years from the first interaction of each item to the last of all; NaN where unknown."""
+    first = np.full(n_items, np.nan)
+    if pairs.times is not None:
+        is_known = pairs.times > UNKNOWN_TIME
+        times = pairs.times[is_known].astype(np.float64)
+        np.fmin.at(first, pairs.items[is_known], times)
+        first = (times.max(initial=-np.inf) - first) / SECONDS_PER_YEAR
+    return first
 
 
 def shares_of_items(genres: sp.csr_array) -> sp.csr_array:

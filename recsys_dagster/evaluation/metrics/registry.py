@@ -12,6 +12,7 @@ from recsys_dagster.evaluation.metrics.beyond_accuracy import (
     debiased_ndcg,
     genre_diversity,
     gini,
+    item_age,
     list_popularity,
     long_tail_share,
     miscalibration,
@@ -116,6 +117,15 @@ LIST_METRICS = (
         "bits",
         "mean over the list of −log2(share of users who have the item)",
         novelty,
+    ),
+    ListMetric(
+        "item_age",
+        "Age of the items",
+        Family.BEYOND_ACCURACY,
+        None,
+        "years",
+        "mean over the list of the time since the item's first interaction: novelty by time",
+        item_age,
     ),
     ListMetric(
         "genre_diversity",

@@ -166,7 +166,8 @@ class JaxLoop(Loop):
             batch = [column[number] for column in inputs], targets[number]
             self._state, of_batch = self._compiled_step(self._state, *batch)
             scores.append(of_batch)
-        return np.sum(self._jax.device_get(scores), axis=0, dtype=np.float32)
+        sums: NDArray[np.float32] = np.sum(self._jax.device_get(scores), axis=0, dtype=np.float32)
+        return sums
 
     def evaluate(self, inputs: Sequence[NDArray[Any]], targets: NDArray[Any]) -> NDArray[np.float32]:
         """Return the (n_scores,) mean scores of one batch, without training on it."""

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.evaluation.metrics import beyond_accuracy as beyond
-from recsys_dagster.evaluation.metrics.inputs import Catalogue, RecommendedLists
+from recsys_dagster.evaluation.metrics.inputs import SECONDS_PER_YEAR, UNKNOWN_TIME, Catalogue, RecommendedLists
 from recsys_dagster.evaluation.metrics.registry import LIST_METRICS
 
 # Five items: 0 and 1 are Drama, 2 is Drama and Crime, 3 is Horror, 4 has no genre.
@@ -22,7 +23,12 @@ def lists_of(items, histories=HISTORIES, genres=GENRES, hits=None, excluded=None
     items = np.asarray(items, np.int32)
     hits = np.zeros(items.shape, bool) if hits is None else np.asarray(hits, bool)
     return RecommendedLists(
-        items, hits, relevant_items(items, hits, missed), histories, excluded, Catalogue.of(histories, genres)
+        items,
+        hits,
+        relevant_items(items, hits, missed),
+        histories,
+        excluded,
+        Catalogue.of(histories, genres, Interactions.empty()),
     )
 
 
@@ -64,6 +70,23 @@ def test_genre_diversity_is_1_minus_the_mean_cosine_of_two_items():
     assert_array_equal(beyond.genre_diversity(two, 2), [0, np.nan])
 
 
+def test_the_age_of_a_list_is_that_of_its_items_since_their_first_interaction():
+    year = int(SECONDS_PER_YEAR)
+    times = np.array([0, 2 * year, 3 * year, 4 * year, UNKNOWN_TIME])
+    users, items = np.array([0, 0, 1, 1, 2], np.int32), np.array([0, 1, 1, 2, 3], np.int32)
+    train = Interactions(users, items, np.ones(5, np.float32), times)
+    catalogue = Catalogue.of(train.matrix(3, 4), GENRES[:4], train)
+    assert_allclose(catalogue.ages, [4, 2, 0, np.nan])
+    listed = np.array([[0, 1], [2, -1], [3, -1], [-1, -1]], np.int32)
+    hits = np.zeros_like(listed, bool)
+    lists = RecommendedLists(listed, hits, relevant_items(listed, hits), HISTORIES, None, catalogue)
+    assert_allclose(beyond.item_age(lists, 2), [3, 0, np.nan, np.nan])
+
+
+def test_without_times_items_have_no_age():
+    assert np.isnan(beyond.item_age(LISTS, 2)).all()
+
+
 def test_miscalibration_is_the_divergence_of_the_genres():
     # User 0: p = (5/6, 1/6, 0), list of Horror and Drama: q = (1/2, 0, 1/2).
     p, q = np.array([5 / 6, 1 / 6]), np.array([0.5, 0])
@@ -83,7 +106,7 @@ def test_serendipity_counts_hits_that_the_most_popular_items_of_a_user_do_not_ho
     # Items 0 to 4 in order of popularity. User 0 has 0, so popularity would list 1 and 2; user 1 has 1 and 3: 0 and 2;
     # user 2 has nothing: 0 and 1.
     histories = sp.csr_array(np.array([[1, 0, 0, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], np.float32))
-    catalogue = Catalogue(np.array([9, 7, 5, 3, 1]), np.zeros(5), GENRES)
+    catalogue = Catalogue(np.array([9, 7, 5, 3, 1]), np.zeros(5), GENRES, np.zeros(5))
     items = np.array([[2, 3], [4, 2], [3, 4]], np.int32)
     hits = np.array([[True, True], [True, True], [False, True]])
     lists = RecommendedLists(items, hits, relevant_items(items, hits), histories, None, catalogue)
@@ -99,7 +122,7 @@ def test_missing_ranks_are_not_serendipitous_and_equally_popular_items_are_ranke
     # Items 1 to 3 are equally popular: of these, popularity lists 1 for user 0, who has 0.
     items, hits = [[2, -1, -1], [-1, -1, -1]], [[True, False, False], [False, False, False]]
     histories = sp.csr_array(np.array([[1, 0, 0, 0, 0], [1, 1, 1, 1, 0]], np.float32))
-    catalogue = Catalogue(np.array([3, 1, 1, 1, 0]), np.zeros(5), GENRES)
+    catalogue = Catalogue(np.array([3, 1, 1, 1, 0]), np.zeros(5), GENRES, np.zeros(5))
     items, hits = np.array(items, np.int32), np.array(hits)
     lists = RecommendedLists(items, hits, relevant_items(items, hits), histories, None, catalogue)
     assert_array_equal(beyond.serendipity(lists, 1), [1, 0])
@@ -109,7 +132,7 @@ def test_missing_ranks_are_not_serendipitous_and_equally_popular_items_are_ranke
 
 def test_the_long_tail_is_what_the_fewest_items_with_four_fifths_of_the_interactions_leave():
     # 8 + 3 of 14 are not yet four fifths, so that item 2 belongs to the head.
-    catalogue = Catalogue(np.array([1, 8, 1, 3, 1]), np.zeros(5), GENRES)
+    catalogue = Catalogue(np.array([1, 8, 1, 3, 1]), np.zeros(5), GENRES, np.zeros(5))
     assert_array_equal(catalogue.is_long_tail, [False, False, True, False, True])
     items = np.array([[0, 1, 4], [2, 4, -1], [-1, -1, -1]], np.int32)
     nothing = sp.csr_array((3, 5), dtype=np.float32)
@@ -121,7 +144,7 @@ def test_the_long_tail_is_what_the_fewest_items_with_four_fifths_of_the_interact
 def test_debiased_ndcg_weighs_what_few_users_have():
     # 16, 4 and no users have the items 0, 1 and 2: they weigh 1/4, 1/2 and 1. User 0 gets 0 first and misses 2; user 1
     # gets both of theirs in the best order, user 2 in the worst; to user 3 nothing is relevant.
-    catalogue = Catalogue(np.array([16, 4, 0]), np.zeros(3), GENRES[:3])
+    catalogue = Catalogue(np.array([16, 4, 0]), np.zeros(3), GENRES[:3], np.zeros(3))
     items = np.array([[0, 1], [1, 0], [0, 1], [0, 1]], np.int32)
     hits = np.array([[True, False], [True, True], [True, True], [False, False]])
     relevant = sp.csr_array(relevant_items(items, hits, [[2], [], [], []])[:, :3])
