@@ -50,12 +50,11 @@ class ItemSide:
         Returns:
             `block`, `place`, `items` and `scores`, each list of length k, filled up with -1 and -inf.
         """
-        n_items = len(self.popularity)
-        scores = np.empty((len(users), n_items), np.float32)
-        known = users.column("known").to_numpy(zero_copy_only=False)
-        by_column = self._scores(users)
-        scores[:] = by_column.min(axis=1, keepdims=True) - np.float32(1)
-        scores[:, self.columns] = by_column
+        scores, known = self._scores(users), users.column("known").to_numpy(zero_copy_only=False)
+        if len(self.columns) < len(self.popularity):
+            by_column, scores = scores, np.empty((len(users), len(self.popularity)), np.float32)
+            scores[:] = by_column.min(axis=1, keepdims=True) - np.float32(1)
+            scores[:, self.columns] = by_column
         scores[~known] = self.popularity
         if np.isnan(scores).any():
             raise RecsysError("scores are not numbers; the model did not converge")
@@ -96,9 +95,9 @@ def highest(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDA
     """
     n, width = scores.shape
     columns, values = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
-    bounds = np.partition(scores, max(0, width - k), axis=1)[:, max(0, width - k)]
-    for row in range(n):
-        reach = np.flatnonzero((scores[row] >= bounds[row]) & (scores[row] > -np.inf))
-        best = reach[np.argsort(-scores[row, reach], kind="stable")[:k]]
-        columns[row, : len(best)], values[row, : len(best)] = best, scores[row, best]
+    place = max(0, width - k)
+    for row, one in enumerate(scores):
+        reach = np.flatnonzero((one >= np.partition(one, place)[place]) & (one > -np.inf))
+        best = reach[np.argsort(-one[reach], kind="stable")[:k]]
+        columns[row, : len(best)], values[row, : len(best)] = best, one[best]
     return columns, values
