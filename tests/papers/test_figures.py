@@ -1,6 +1,8 @@
 """What the papers print stands beside ours, or beside what to do to get ours."""
 
-from recsys_dagster.papers.as_published import PAPERS
+import pytest
+
+from recsys_dagster.papers.as_published import PAPERS, als_solvers
 from recsys_dagster.papers.figures import NOT_MEASURED, paper_figures, papers_of
 from recsys_dagster.papers.printed import ANIME_2020, ML_20M, PRINTED
 from recsys_dagster.papers.records import PaperRow
@@ -55,3 +57,13 @@ def test_a_system_of_order_says_that_the_data_have_no_times_instead_of_asking_fo
     assert missing["als"] == (f"{NOT_MEASURED}; {spark_problem()}" if spark_problem() else NOT_MEASURED)
     others = {one.missing for one in paper_figures("anime", []) if one.system != "als"}
     assert others == {NOT_MEASURED}
+
+
+def test_the_als_of_paper_002_is_run_on_spark_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    if spark_problem() is None:
+        assert als_solvers() == {"als": "spark", "als (our solver)": "als_wr"}
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert als_solvers() == {"als (our solver)": "als_wr"}
+    (als,) = (one for one in paper_figures("anime", []) if one.system == "als")
+    assert als.missing.startswith(f"{NOT_MEASURED}; Spark needs Java")
