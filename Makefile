@@ -74,8 +74,8 @@ test: .venv/installed-dev $(if $(shell command -v java),.venv-spark/installed) #
 docs: .venv/installed-dev ## the documentation site, into site/; open site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-soak: .venv/installed-dev ## kill a retrain at fifty points, fill the disk at as many, and look at what is left (takes a while)
-	RECSYS_SOAK_POINTS=50 $(BIN)/pytest tests/orchestration/test_disturbed_runs.py
+soak: .venv/installed-dev ## kill a retrain at fifty points, fill the disk at as many, and compare both engines on all cases (takes a while)
+	RECSYS_SOAK_POINTS=50 $(BIN)/pytest tests/orchestration/test_disturbed_runs.py tests/spark/test_equal_tables.py
 
 fuzz: .venv/installed-dev ## damage archives, tables, settings, models, published files and HTTP answers in 500 seeded ways (CASES=…, SEED=…)
 	PYTHONPATH=tests $(BIN)/python -m fuzz --cases $(or $(CASES),500) --seed $(or $(SEED),0)

@@ -40,12 +40,12 @@ def build_definitions(settings: Settings, **overrides: Unpack[Overrides]) -> dg.
     ignore_preview_warnings()
     domains = known_domains(settings)
     partitions = domain_partitions(domains)
-    clean = tables.clean(partitions)
+    clean = tables.with_engine(tables.clean(partitions), settings.engine)
     assets = [
         raw.raw_files(partitions),
         clean,
         explore.data_profile(partitions),
-        tables.features(partitions),
+        tables.with_engine(tables.features(partitions), settings.engine),
         *(model(partitions) for model in models.models),
         *(evaluated(partitions) for evaluated in evaluation.evaluations),
         evaluation.leaderboard(partitions),

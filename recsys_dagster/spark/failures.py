@@ -5,6 +5,8 @@ import re
 from recsys_dagster.runtime.storage import DISK_FULL, FULL_SIGNS
 
 _RAISED_IN_A_WORKER = re.compile(r"^recsys_dagster\.errors\.\w+: (.+)$", re.MULTILINE)
+_CALLED = "An error occurred while calling"
+_CLASS = re.compile(r"^[\w.$]+(Exception|Error): ")
 _SIGNS = {
     "All masters are unresponsive": "the Spark master does not answer; start it, or correct RECSYS_SPARK_MASTER",
     "Master removed our application": "the Spark master has removed the application; look at its log, then run again",
@@ -25,5 +27,5 @@ def cause_of(error: Exception) -> str:
     for sign, cause in _SIGNS.items():
         if sign in text:
             return cause
-    lines = text.strip().splitlines()
-    return f"Spark: {lines[0] if lines else type(error).__name__}"
+    lines = [line.strip(" :") for line in text.splitlines() if line.strip() and not line.startswith(_CALLED)]
+    return f"Spark: {_CLASS.sub('', lines[0]) if lines else type(error).__name__}"

@@ -54,6 +54,7 @@ def _defaults(master: str) -> dict[str, str]:
     free = available_bytes() or 2 * GIB
     return {
         "spark.master": master,
+        "spark.driver.extraJavaOptions": "-Xss8m",  # some of the SQL is deep
         "spark.driver.memory": f"{max(1, free // 2 // GIB)}g",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

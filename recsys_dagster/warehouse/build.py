@@ -4,10 +4,8 @@ The tables of a group are replaced in one transaction: all of them or none.
 """
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import duckdb
 
@@ -16,31 +14,12 @@ from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.runtime.progress import announce
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.declared_checks import check_declared
-from recsys_dagster.warehouse.file_loading import LoadedFile
+from recsys_dagster.warehouse.duckdb_engine import DuckDBEngine
+from recsys_dagster.warehouse.engine import make_clean, make_features
 from recsys_dagster.warehouse.origin import origin_of, write_origin
-from recsys_dagster.warehouse.raw_files import load_raw
 from recsys_dagster.warehouse.schemas import tables_of
-from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, clean_build_order, sql_tables
-
-ROWS_PER_BLOCK = 2**24
-"""Raw interactions that are joined at once where a table is materialised by blocks of users."""
-
-_IDENTIFIED = """
-SELECT user_id, item_id FROM staging.all_interactions
-WHERE is_listing = {is_listing} AND user_id IS NOT NULL AND item_id IS NOT NULL
-"""
-
-_OUT_OF_ORDER = """
-SELECT 1 FROM (
-    SELECT user_id, item_id, lag(user_id) OVER () AS last_user, lag(item_id) OVER () AS last_item
-    FROM ({interactions})
-)
-WHERE user_id < last_user OR (user_id = last_user AND item_id <= last_item)
-LIMIT 1
-"""
-"""Finds a row that does not come after the one before it. Where there is none, no pair repeats: whatever the order in
-which the engine reads the rows, a strictly rising sequence has no equal elements."""
+from recsys_dagster.warehouse.spark_tables import cleaned_on_spark, featured_on_spark
+from recsys_dagster.warehouse.sql_files import SqlTable, sql_tables
 
 
 @dataclass(frozen=True)
@@ -91,18 +70,22 @@ def build_clean(
         RecsysError: a file cannot be read, most rows do not fit to the declaration, the disk is full, or another
             process has the warehouse open.
     """
+    if warehouse.engine == "spark":
+        with (
+            cleaned_on_spark(warehouse, dataset, manifest, max_rejected) as made,
+            warehouse.connect() as connection,
+            _replacing(connection, "clean"),
+        ):
+            made.create(connection)
+            write_origin(connection, dataset, manifest, **made.result)
+            return _summaries(connection, "clean")
     with warehouse.connect() as connection:
-        loaded = load_raw(connection, warehouse.scratch, dataset, manifest, max_rejected=max_rejected)
+        engine = DuckDBEngine(connection, warehouse.scratch)
+        loaded = engine.read_raw(dataset, manifest, max_rejected=max_rejected)
         with _replacing(connection, "clean"):
-            _create_domain(connection, dataset.scale, seed=0)
-            _create_accounts(connection, loaded.files)
-            sums = dataset.declaration is not None and dataset.declaration.sums_repeats
-            for table in clean_build_order(dataset.format.name, sums_repeats=sums):
-                _materialise(connection, table, loaded.files)
-            if dataset.declaration is not None:
-                check_declared(connection, dataset.declaration)
+            make_clean(engine, dataset, loaded)
             write_origin(connection, dataset, manifest, user_ids=loaded.user_ids, item_ids=loaded.item_ids)
-            summaries = [_summary(connection, table) for table in sql_tables("clean")]
+            summaries = _summaries(connection, "clean")
         connection.execute("DETACH raw")
     return summaries
 
@@ -119,11 +102,17 @@ def build_features(warehouse: Warehouse, seed: int) -> list[TableSummary]:
     """
     with warehouse.connect() as connection:
         require(connection, warehouse, "clean", [table.name for table in sql_tables("clean")])
+        scale = origin_of(connection, warehouse).scale
+    with contextlib.ExitStack() as stack:
+        spark = warehouse.engine == "spark"
+        made = stack.enter_context(featured_on_spark(warehouse, scale, seed)) if spark else None
+        connection = stack.enter_context(warehouse.connect())
         with _replacing(connection, "features"):
-            _create_domain(connection, origin_of(connection, warehouse).scale, seed)
-            for table in sql_tables("features"):
-                _materialise(connection, table, [])
-            summaries = [_summary(connection, table) for table in sql_tables("features")]
+            if made is not None:
+                made.create(connection)
+            else:
+                make_features(DuckDBEngine(connection, warehouse.scratch), scale, seed)
+            summaries = _summaries(connection, "features")
         announce(f"{warehouse.path.stem}: {format_fold_cuts(connection)}")
     return summaries
 
@@ -184,111 +173,8 @@ def _replacing(connection: duckdb.DuckDBPyConnection, schema: str) -> Iterator[N
         raise
 
 
-def _materialise(connection: duckdb.DuckDBPyConnection, table: SqlTable, loaded: list[LoadedFile]) -> None:
-    """Create a table or view as the header of its SQL file says.
-
-    Args:
-        connection: where the tables are that it reads.
-        table: the SQL file.
-        loaded: the raw files that the staging tables read.
-    """
-    match table.materialisation:
-        case Materialisation.VIEW:
-            connection.execute(f"CREATE VIEW {table.schema}.{table.name} AS {table.sql}")
-        case Materialisation.REPEATED_PAIRS if _no_pair_repeats(connection):
-            connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
-        case Materialisation.TABLE | Materialisation.REPEATED_PAIRS:
-            _create(connection, table)
-        case Materialisation.BLOCKS_OF_USERS:
-            _create_by_blocks(connection, table, sum(file.rows_read for file in loaded))
-
-
-def _create(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> None:
-    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS {table.sql}")
-
-
-def _create_by_blocks(connection: duckdb.DuckDBPyConnection, table: SqlTable, rows: int) -> None:
-    """Create a table by one INSERT for each block of users.
-
-    A join that fits into memory takes a fraction of the time of one that spills. Where the raw files are in the order
-    of the users, each block reads only its own part of them.
-
-    Args:
-        connection: where the tables are that it reads.
-        table: the SQL file; it reads `staging.kept_interactions`.
-        rows: number of raw interactions.
-    """
-    low, high = connection.execute(
-        "SELECT coalesce(min(user_id), 0), coalesce(max(user_id), 0) FROM staging.all_interactions"
-    ).fetchall()[0]
-    n_blocks = math.ceil(rows / ROWS_PER_BLOCK)
-    connection.execute(f"CREATE TABLE {table.schema}.{table.name} AS SELECT * FROM ({table.sql}) LIMIT 0")
-    for start, end in pairwise(low + (high + 1 - low) * block // n_blocks for block in range(n_blocks + 1)):
-        users = f"(SELECT * FROM staging.kept_interactions WHERE user_id >= {start} AND user_id < {end})"
-        block_sql = table.sql.replace("FROM staging.kept_interactions", f"FROM {users} AS kept_interactions")
-        connection.execute(f"INSERT INTO {table.schema}.{table.name} {block_sql}")
-
-
-def _no_pair_repeats(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether certainly no (user, item) pair repeats among the lists, or among all else.
-
-    That takes a fraction of the time of grouping them. The files of some publishers are sorted by user and item, which
-    one pass confirms; of others the hashes of the pairs are compared.
-    """
-    return all(
-        not connection.execute(_OUT_OF_ORDER.format(interactions=identified)).fetchall()
-        or not _hashes_repeat(connection, identified)
-        for identified in (_IDENTIFIED.format(is_listing=is_listing) for is_listing in ("FALSE", "TRUE"))
-    )
-
-
-def _hashes_repeat(connection: duckdb.DuckDBPyConnection, interactions: str) -> bool:
-    """Return whether two (user, item) pairs have the same hash of 64 bits, as repeated ones do.
-
-    A block of hashes is sorted at once, by NumPy, which takes a third of the time of sorting the pairs in DuckDB.
-    """
-    n_rows = connection.execute(f"SELECT count(*) FROM ({interactions})").fetchall()[0][0]
-    n_blocks = math.ceil(n_rows / ROWS_PER_BLOCK)
-    for block in range(n_blocks):
-        hashes = connection.execute(
-            f"SELECT hash FROM (SELECT hash(user_id, item_id) AS hash FROM ({interactions}))"
-            f" WHERE hash % {n_blocks} = {block}"
-        ).fetchnumpy()["hash"]
-        hashes.sort()
-        if (hashes[1:] == hashes[:-1]).any():
-            return True
-    return False
-
-
-def _create_domain(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float] | None, seed: int) -> None:
-    """Create `staging.domain`: one row with what the SQL needs of the dataset and the settings."""
-    low, high = scale or (None, None)
-    connection.execute(
-        "CREATE TABLE staging.domain AS SELECT ?::FLOAT AS scale_low, ?::FLOAT AS scale_high, ?::BIGINT AS seed",
-        [low, high, seed % 2**31],
-    )
-
-
-def _create_accounts(connection: duckdb.DuckDBPyConnection, loaded: list[LoadedFile]) -> None:
-    """Create the staging tables on the raw files: their rows and times, the unparsable rows, and the line shifts."""
-    connection.execute(
-        "CREATE TABLE staging.source_files (source_file VARCHAR, rows_in BIGINT, rows_read BIGINT, times BIGINT,"
-        " times_lost BIGINT, lost_time VARCHAR)"
-    )
-    for file in loaded:
-        connection.execute(
-            "INSERT INTO staging.source_files VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                file.name,
-                file.rows_read + file.rows_unparsable,
-                file.rows_read,
-                file.times,
-                file.times_lost,
-                file.lost_time,
-            ],
-        )
-    for name in ("unparsable", "line_shifts", "users", "feedback"):
-        connection.execute(f"CREATE VIEW staging.{name} AS SELECT * FROM raw.{name}")
+def _summaries(connection: duckdb.DuckDBPyConnection, schema: str) -> list[TableSummary]:
+    return [_summary(connection, table) for table in sql_tables(schema)]
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, table: SqlTable) -> TableSummary:

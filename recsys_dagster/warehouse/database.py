@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -19,10 +20,13 @@ from recsys_dagster.runtime.storage import is_disk_full
 UNKNOWN = ("", "-", "--", "?", "unknown", "n/a", "none", "nan", "null", "(no genres listed)")
 """What publishers write for an unknown value, in any case."""
 
+KNOWN_TEXT_BLANKS = " \t\n\r\u00a0"
+"""What `known_text` takes away at both ends of a text."""
+
 _KNOWN_TEXT = (
     "CREATE TEMP MACRO known_text(text) AS CASE"
     f" WHEN regexp_full_match(text, '(?i)\\s*({'|'.join(map(re.escape, UNKNOWN))})\\s*') THEN NULL"
-    " ELSE trim(text, ' ' || chr(9) || chr(10) || chr(13) || chr(160)) END"
+    f" ELSE trim(text, '{KNOWN_TEXT_BLANKS}') END"
 )
 """`known_text(text)`: the text without surrounding blanks, or NULL where it stands for an unknown value."""
 
@@ -51,16 +55,27 @@ class Warehouse:
         memory_limit: upper bound of DuckDB's memory, such as '4GB', beyond which it spills; None: DuckDB's default.
         key: returns the secret that pseudonyms are derived from; None: a random one, kept in a file next to the
             database.
+        engine: what makes the tables; with Spark, they are Parquet files beside the database as well.
     """
 
     path: Path
     memory_limit: str | None = None
     key: Callable[[], bytes] | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
 
     @property
     def scratch(self) -> Path:
         """Folder next to the file for data that is needed only while it is open; a killed run's is removed later."""
         return self.path.parent / f".{self.path.stem}-scratch"
+
+    @property
+    def parquet(self) -> Path:
+        """Folder of the tables that Spark made, `<schema>/<table>/*.parquet`."""
+        return self.path.with_suffix("")
+
+    def pseudonym_key(self) -> bytes:
+        """Return the secret that pseudonyms are derived from; it is made where there is none yet."""
+        return self.key() if self.key else read_or_create_key(self.path.with_name("pseudonym.key"))
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -76,7 +91,7 @@ class Warehouse:
         for path in (self.path, self.scratch):
             if path.is_symlink():
                 raise RecsysError(f"{path} is a link; remove it, then run again")
-        pseudonyms = _Pseudonyms(self.key or (lambda: read_or_create_key(self.path.with_name("pseudonym.key"))))
+        pseudonyms = _Pseudonyms(self.pseudonym_key)
         with self._explaining(pseudonyms):
             connection = duckdb.connect(
                 self.path, config={"memory_limit": self.memory_limit} if self.memory_limit else {}

@@ -50,7 +50,7 @@ class DomainRun:
         self.on_wait = on_wait
         self.layout = Layout(settings.home)
         self.warehouse = Warehouse(
-            self.layout.warehouse(domain.name), settings.memory_limit, partial(pseudonym_key, settings)
+            self.layout.warehouse(domain.name), settings.memory_limit, partial(pseudonym_key, settings), settings.engine
         )
         self._locks = contextlib.ExitStack()
 

@@ -62,6 +62,12 @@ class LoadedFile:
     lost_time: str | None = None
 
 
+def dialect_of(start: bytes, source: SourceFile, file: ManifestFile) -> Dialect:
+    """Return how a file is written, by its first `SAMPLE_BYTES`."""
+    is_csv = file.format == "csv"
+    return recognise(start, source, file.header) if is_csv else Dialect(quote="", numeric_times=False)
+
+
 class FileLoading:
     """The loading of one file.
 
@@ -72,7 +78,7 @@ class FileLoading:
         file: the file.
         table: name of its view in the catalogue.
         path: the file that is read: `file.path`, or a copy with uniform line ends.
-        dialect: how the file is written.
+        dialect: how the file is written; a part of a file has that of the whole.
         present: the columns of the source that the file has.
         is_text: whether fields are read as text and converted in SQL.
         has_rejects: whether DuckDB stored the rows that it could not divide into fields.
@@ -86,13 +92,14 @@ class FileLoading:
         file: ManifestFile,
         *,
         table: str,
+        dialect: Dialect | None = None,
     ) -> None:
         self.connection, self.scratch, self.source, self.file, self.table = connection, scratch, source, file, table
         self.path = file.path
         with file.path.open("rb") as opened:
             start = opened.read(SAMPLE_BYTES)
         is_csv = file.format == "csv"
-        self.dialect = recognise(start, source, file.header) if is_csv else Dialect(quote="", numeric_times=False)
+        self.dialect = dialect or dialect_of(start, source, file)
         self.ends_with_cr_only = file.format != "parquet" and b"\n" not in start and b"\r" in start
         self.header_lines = 1 if is_csv and source.has_header else 0
         self.spellings = source.spellings(file.header)

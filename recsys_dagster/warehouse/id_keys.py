@@ -7,6 +7,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.warehouse.csv_values import canonical_number, quoted_name, text_column
+from recsys_dagster.warehouse.declared_checks import Query
 from recsys_dagster.warehouse.file_loading import FileLoading
 
 SAMPLE_ROWS = 2000
@@ -73,9 +74,12 @@ def create_keys(connection: duckdb.DuckDBPyConnection, ids: TextIds, views: Sequ
         f"CREATE TABLE {ids.keys} AS SELECT source_id, {ids.key_sql.format('source_id')} AS key"
         f" FROM ({texts}) WHERE source_id IS NOT NULL"
     )
-    equal = connection.execute(
-        f"SELECT min(source_id), max(source_id) FROM {ids.keys} GROUP BY key HAVING count(*) > 1 LIMIT 1"
-    ).fetchall()
+    refuse_equal_keys(lambda sql: connection.execute(sql).fetchall(), ids)
+
+
+def refuse_equal_keys(query: Query, ids: TextIds) -> None:
+    """Raise RecsysError if two texts have the same key."""
+    equal = query(f"SELECT min(source_id), max(source_id) FROM {ids.keys} GROUP BY key HAVING count(*) > 1 LIMIT 1")
     if equal:
         raise RecsysError(
             f"the ids {equal[0][0]!r} and {equal[0][1]!r} have the same key by an extremely rare chance; "

@@ -61,10 +61,7 @@ def load_raw(
     Raises:
         RecsysError: a quoted field is never closed, too many rows cannot be read, or the file is not CSV at all.
     """
-    connection.execute(f"ATTACH {quoted(scratch / 'raw.duckdb')} AS raw")
-    connection.execute("CREATE TABLE raw.unparsable (source_file VARCHAR, line BIGINT, raw VARCHAR)")
-    connection.execute("CREATE TABLE raw.line_shifts (source_file VARCHAR, position BIGINT, extra_lines BIGINT)")
-    create_feedback(connection)
+    create_catalogue(connection, scratch)
     if dataset.declaration is not None:
         return Loaded(*load_declared(connection, scratch, dataset.declaration, manifest, max_rejected=max_rejected))
     connection.execute("CREATE TABLE raw.users (user_id BIGINT, source_id VARCHAR)")
@@ -72,21 +69,32 @@ def load_raw(
     for source in dataset.format.files:
         file = manifest.files.get(source.name)
         if file is None:
-            _create_empty(connection, source)
+            view = f"raw.{quoted_name(table_name(source))}"
+            connection.execute(f"CREATE VIEW {view} AS {missing_file_sql(source)}")
         else:
             loading = FileLoading(connection, scratch, source, file, table=table_name(source))
             loaded.append(loading.load(max_rejected))
-    has_names = any(column.personal for file in dataset.format.files for column in file.columns)
+    has_names = names_users(dataset)
     loaded += load_feedback(
         connection, manifest, user_texts=False, item_texts=False, has_pseudonyms=has_names, sums_repeats=False
     )
     return Loaded(loaded, "pseudonym" if has_names else "integer", "integer")
 
 
-def _create_empty(connection: duckdb.DuckDBPyConnection, source: SourceFile) -> None:
-    """Create the view of a file that is missing."""
+def names_users(dataset: Dataset) -> bool:
+    """Return whether the files of a built-in format have the names of users."""
+    return any(column.personal for file in dataset.format.files for column in file.columns)
+
+
+def create_catalogue(connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
+    """Attach the catalogue `raw`, a temporary file, with the tables that every dataset has, without rows."""
+    connection.execute(f"ATTACH {quoted(scratch / 'raw.duckdb')} AS raw")
+    connection.execute("CREATE TABLE raw.unparsable (source_file VARCHAR, line BIGINT, raw VARCHAR)")
+    connection.execute("CREATE TABLE raw.line_shifts (source_file VARCHAR, position BIGINT, extra_lines BIGINT)")
+    create_feedback(connection)
+
+
+def missing_file_sql(source: SourceFile) -> str:
+    """Return the SELECT of the view of a file that is missing."""
     columns = ", ".join(f"NULL::{column.type} AS {quoted_name(column.name)}" for column in source.columns)
-    connection.execute(
-        f"CREATE VIEW raw.{quoted_name(table_name(source))} AS SELECT 0::BIGINT AS position, NULL::VARCHAR AS raw,"
-        f" FALSE AS unreadable, {columns} WHERE FALSE"
-    )
+    return f"SELECT 0::BIGINT AS position, NULL::VARCHAR AS raw, FALSE AS unreadable, {columns} WHERE FALSE"

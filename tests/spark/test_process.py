@@ -58,6 +58,10 @@ def test_the_cause_of_a_failure_comes_back_in_one_line(tmp_path: Path) -> None:
         ),
         ("Job aborted: java.io.IOException: No space left on device\n\tat java", "Spark: the disk is full; free some"),
         ("java.lang.OutOfMemoryError: Java heap space", "Spark ran out of memory; raise RECSYS_SPARK_MEMORY"),
+        (
+            "An error occurred while calling None.JavaSparkContext.\n: org.apache.spark.SparkException: no such master",
+            "Spark: no such master",
+        ),
         ("", "Spark: ValueError"),
     ],
 )

@@ -20,17 +20,14 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from handmade import MOVIES, build
-from recsys_dagster.warehouse import build as build_module
+from recsys_dagster.warehouse.duckdb_engine import DuckDBEngine
 
-def and_die(create):
-    def create_and_die(connection, table, *rest):
-        create(connection, table, *rest)
-        if f"{table.schema}.{table.name}" == sys.argv[3]:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return create_and_die
+def create_and_die(engine, table, create=DuckDBEngine.materialise):
+    create(engine, table)
+    if f"{table.schema}.{table.name}" == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-for name in ("_create", "_create_by_blocks"):
-    setattr(build_module, name, and_die(getattr(build_module, name)))
+DuckDBEngine.materialise = create_and_die
 files = {"movies.csv": MOVIES, "ratings.csv": Path(sys.argv[4]).read_text()}
 build(Path(sys.argv[2]), "movielens", files, features=True)
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from handmade import MOVIES, RATINGS_HEADER, build, rows
 
-from recsys_dagster.warehouse import build as build_module
+from recsys_dagster.warehouse import duckdb_engine
 
 ANIME_2020 = (
     "MAL_ID,Name,Score,{genres},English name,Japanese name,Type,Episodes,Aired,Premiered,Rating,Members\n"
@@ -126,7 +126,7 @@ def test_both_spellings_of_the_2020_headers_give_the_same_titles(tmp_path: Path,
 def test_a_list_entry_knows_more_of_a_watch_than_a_rating_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_block: int
 ) -> None:
-    monkeypatch.setattr(build_module, "ROWS_PER_BLOCK", rows_per_block)
+    monkeypatch.setattr(duckdb_engine, "ROWS_PER_BLOCK", rows_per_block)
     files = {
         "anime.csv": ANIME_2020.format(genres="Genres"),
         "rating_complete.csv": RATINGS_2020,

@@ -1,9 +1,8 @@
-"""The SQL files: portable, in order, and their lineage as they say it."""
+"""The SQL files: in order, and their lineage as they say it; tests/spark/test_equal_tables.py runs them on Spark."""
 
 from pathlib import Path
 
 import pytest
-import sqlglot
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.formats import DECLARED, FORMATS
@@ -13,19 +12,6 @@ from recsys_dagster.warehouse.sql_files import Materialisation, SqlTable, sql_ta
 SQL = Path(__file__).parents[2] / "sql"
 FILES = sorted(SQL.rglob("*.sql"))
 TABLES = {f"{table.schema}.{table.name}": table for group in ("clean", "features") for table in sql_tables(group)}
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SQL)))
-def test_every_file_becomes_spark_sql(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    queries = sqlglot.transpile(text, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE)
-    assert len(queries) == 1
-    # What sqlglot does not know it hands on as it is: the result has to be Spark's own grammar too.
-    functions = {
-        call.name.upper() for call in sqlglot.parse_one(queries[0], read="spark").find_all(sqlglot.exp.Anonymous)
-    }
-    registered = {"UNESCAPE_HTML", "KNOWN_TEXT", "PSEUDONYM"}
-    assert functions <= registered | {"TIMESTAMP_MILLIS"}, "neither Spark's nor registered by the warehouse"
 
 
 def test_every_format_has_its_titles_and_interactions() -> None:

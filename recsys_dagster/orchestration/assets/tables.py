@@ -21,6 +21,7 @@ from recsys_dagster.orchestration.metadata import (
 from recsys_dagster.orchestration.partitions import Partitioned, for_each_domain
 from recsys_dagster.orchestration.previews import ignore_preview_warnings
 from recsys_dagster.orchestration.resource import Recsys
+from recsys_dagster.orchestration.spark_pipes import spark_through
 from recsys_dagster.runtime.resource_usage import track_resources
 from recsys_dagster.warehouse.build import TableSummary, build_clean, build_features
 from recsys_dagster.warehouse.domain_run import DomainRun
@@ -67,14 +68,18 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> Part
     @for_each_domain(dg.multi_asset, name=f"{group}_tables", specs=[_spec(table) for table in tables.values()])
     def assets(context: dg.AssetExecutionContext, recsys: Recsys) -> Iterator[Materialized]:
         run = recsys.hold(context.partition_key)
-        with track_resources() as usage:
+        with spark_through(context), track_resources() as usage:
             summaries = {summary.name: summary for summary in build(run)}
         rows = sum(summary.rows for summary in summaries.values())  # the usage is that of the whole group, too
         for name, table in tables.items():
             lineage = _lineage(run, table)
             yield dg.MaterializeResult(
                 asset_key=[group, name],
-                metadata={**table_metadata(summaries[name], lineage), **usage_metadata(usage, rows)},
+                metadata={
+                    "engine": run.settings.engine,
+                    **table_metadata(summaries[name], lineage),
+                    **usage_metadata(usage, rows),
+                },
             )
 
     return assets
@@ -82,6 +87,11 @@ def _group(group: str, build: Callable[[DomainRun], list[TableSummary]]) -> Part
 
 clean = _group("clean", _clean)
 features = _group("features", _features)
+
+
+def with_engine(assets: dg.AssetsDefinition, engine: str) -> dg.AssetsDefinition:
+    """Return the assets with the engine that makes their tables among their kinds."""
+    return assets.map_asset_specs(lambda spec: spec.replace_attributes(kinds={*spec.kinds, engine}))
 
 
 def schema_checks(clean_tables: dg.AssetsDefinition) -> Sequence[dg.AssetChecksDefinition]:

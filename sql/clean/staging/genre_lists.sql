@@ -6,15 +6,23 @@ WITH written AS (
     WHERE genres IS NOT NULL
 ),
 
-spelled AS (
+listed AS (
     SELECT
         written.genres,
-        spellings.spelling,
-        min(tokens.place) AS place
+        tokens.genre,
+        tokens.place
     FROM written
     CROSS JOIN unnest(written.genres) WITH ORDINALITY AS tokens (genre, place)
-    INNER JOIN staging.genre_spellings AS spellings ON tokens.genre = spellings.genre
-    GROUP BY written.genres, spellings.spelling
+),
+
+spelled AS (
+    SELECT
+        listed.genres,
+        spellings.spelling,
+        min(listed.place) AS place
+    FROM listed
+    INNER JOIN staging.genre_spellings AS spellings ON listed.genre = spellings.genre
+    GROUP BY listed.genres, spellings.spelling
 ),
 
 -- Sorted as pairs of place and name, as an order inside the aggregate is not portable.

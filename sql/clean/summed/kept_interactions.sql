@@ -1,5 +1,5 @@
 -- One interaction for all rows of a user and an item that are not rejected, whose weights add up.
--- A row without a weight counts as 1; all but the weight is that of the latest row.
+-- A row without a weight counts as 1; all but the weight is that of the latest row that has it.
 -- materialised as: view
 WITH source AS (
     SELECT
@@ -18,9 +18,9 @@ result AS (
         user_id,
         item_id,
         is_listing,
-        max_by(rating, place) AS rating,
-        max_by(status, place) AS status,
-        max_by(progress, place) AS progress,
+        max_by(rating, CASE WHEN rating IS NOT NULL THEN place END) AS rating,
+        max_by(status, CASE WHEN status IS NOT NULL THEN place END) AS status,
+        max_by(progress, CASE WHEN progress IS NOT NULL THEN place END) AS progress,
         cast(sum(coalesce(weight, 1)) AS FLOAT) AS weight,
         max(happened_at) AS happened_at
     FROM source
