@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         None, description="Memory limit of DuckDB, such as '4GB' or '50%'; beyond it DuckDB spills to disk."
     )
     engine: Literal["duckdb", "spark"] = Field(
-        "duckdb", description="What makes the tables out of the raw files: duckdb, or spark (see docs/spark.md)."
+        "duckdb", description="What makes the tables, and the lists of all users: duckdb, or spark (see docs/spark.md)."
     )
     spark_master: str | None = Field(
         None,
