@@ -60,7 +60,7 @@ def test_a_metric_is_a_function_and_one_entry(repository: Repository) -> None:
     with duckdb.connect(home / "published" / "movie.duckdb", read_only=True) as connection:
         (row,) = connection.execute(
             "SELECT low <= value AND value <= high FROM leaderboard "
-            "WHERE metric = 'rbp' AND k = 10 AND fold = 'test' AND model = 'popularity'"
+            "WHERE protocol = 'holdout' AND metric = 'rbp' AND k = 10 AND fold = 'test' AND model = 'popularity'"
         ).fetchall()
     assert row == (True,)
     assert "RBP@10" in (home / "reports" / "movie" / "index.html").read_text(encoding="utf-8")
