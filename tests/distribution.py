@@ -5,6 +5,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 SLOWEST = (
+    "tests/spark/test_equal_tables.py",
+    "tests/orchestration/test_spark_run.py",
     "tests/orchestration/test_services.py",
     "tests/orchestration/test_interrupted_runs.py",
     "tests/orchestration/test_retraining.py",
