@@ -83,7 +83,7 @@ def _metric_column(key: MetricKey, rows: "Mapping[str, MetricRow]") -> Column:
             return Cell(row.value, f"{row.value:.4f}")
         left, right = place(row.low), place(row.high)
         bar = (left, round(right - left, 1), place(row.value))
-        return Cell(row.value, f"{row.value:.4f}", f"{row.low:.4f} – {row.high:.4f}", bar)
+        return Cell(row.value, f"{row.value:.4f}", f"{row.low:.3f}–{row.high:.3f}", bar)
 
     metric = find_metric(key.name)
     cells = {model: cell(row) for model, row in rows.items()}

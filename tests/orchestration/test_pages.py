@@ -24,6 +24,11 @@ def test_a_browser_shows_the_page_of_a_run_completely_and_without_problems(
     opened = OpenedPage(browser, movie_run.layout.report("movie"), width, scheme)
     plots = opened.page.evaluate(PLOTS)
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    if width >= 1280:
+        shown, whole = opened.page.eval_on_selector(
+            ".board", "table => [table.parentElement.clientWidth, table.scrollWidth]"
+        )
+        assert whole <= shown, "columns of the leaderboard are hidden"
     assert len(plots) > 15
     for plot in plots:
         assert plot["shapes"] >= 2 or plot["name"] == "Words in the titles", plot

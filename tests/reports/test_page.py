@@ -86,9 +86,9 @@ def test_the_leaderboard_has_intervals_the_champion_and_what_is_missing(path: Pa
     rows = [" ".join(Outline(row).text.split()) for row in re.findall(r"<tr.*?</tr>", board[0], re.DOTALL)]
     assert rows == [
         "Model NDCG@10 Coverage@10 RMSE Fit, s Memory, MB",
-        "popularity champion same list 0.1234 0.1134 – 0.1334 0.5000 – 12.3 456",
-        "embedding_mlp not distinguishable from the champion 0.1200 0.1100 – 0.1300 – 0.8765 0.8665 – 0.8865 12.3 456",
-        "constant – – 1.0432 1.0332 – 1.0532 – –",
+        "popularity champion same list 0.1234 0.113–0.133 0.5000 – 12.3 456",
+        "embedding_mlp not distinguishable from the champion 0.1200 0.110–0.130 – 0.8765 0.866–0.886 12.3 456",
+        "constant – – 1.0432 1.033–1.053 – –",
     ]
     assert "embedding_mlp is not distinguishable from popularity." in page.text
     assert "reranker is not selected" in " ".join(page.text.split())
