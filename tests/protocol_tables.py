@@ -18,5 +18,8 @@ def make_protocols(engine: Engine, parameters: dict[str, Any]) -> None:
     (interactions,) = (table for table in sql_tables("protocol") if table.name == "interactions")
     engine.materialise(interactions)
     engine.create_view("protocol.pairs", "SELECT * FROM protocol.interactions")
-    for table in protocol_methods():
+    methods = {table.name: table for table in protocol_methods()}
+    engine.materialise(methods.pop("global_time"))
+    engine.create_view("protocol.cut", "SELECT * FROM protocol.global_time")
+    for table in methods.values():
         engine.materialise(table)
