@@ -1,6 +1,7 @@
 """Open a Spark session as the settings and `spark-defaults.conf` say."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ def open_session(name: str) -> Iterator[SparkSession]:
     master = settings.spark_master or configured.get("spark.master", "local[*]")
     defaults = {key: value for key, value in _defaults(master).items() if key not in configured}
     values = {**defaults, **{key: value for key, value in chosen.items() if value}, **_ALWAYS}
+    # PySpark itself would take the first `python3` of the path for its tasks.
+    os.environ.setdefault("PYSPARK_PYTHON", configured.get("spark.pyspark.python", sys.executable))
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # nobody else has to reach it
     builder = SparkSession.builder.appName(f"recsys {name}")

@@ -26,7 +26,7 @@ def test_a_sample_is_planned_before_it_is_made(tmp_path: Path) -> None:
     )
     names = [step.name for step in planned.steps]
     assert names[:2] == ["clean tables", "features"]
-    assert {"popularity", "user_item_bias", "als", "ease"} == set(names[2:-1])
+    assert {"popularity", "recent_popularity", "user_item_bias", "als", "ease"} == set(names[2:-1])
     assert planned.seconds == sum(step.seconds for step in planned.steps)
     assert planned.bytes == max(step.bytes for step in planned.steps)
     assert planned.advice.startswith("Spark is not advised")

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recsys_dagster.data.interactions import Interactions
@@ -32,6 +30,9 @@ def factorise_on_spark(
     Raises:
         RecsysError: Spark is not installed, or the job failed.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     with shared_folder(Layout(read_settings().home)) as folder:
         pairs = pa.table({"user": rated.users, "item": rated.items, "rating": rated.ratings})
         pq.write_table(pairs, folder / "ratings.parquet")
@@ -43,6 +44,8 @@ def factorise_on_spark(
 
 def _read(path: Path, n: int, rank: int) -> NDArray[np.float32]:
     """Return the (n, rank) factors; zeros where there is none."""
+    import pyarrow.parquet as pq
+
     table = pq.read_table(path)
     factors = np.zeros((n, rank), dtype=np.float32)
     for batch in table.to_batches():
