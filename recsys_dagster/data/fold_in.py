@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 from recsys_dagster.errors import RecsysError
 
 
@@ -68,4 +68,4 @@ def refuse_late(name: str, pairs: Interactions, moments: NDArray[np.int64]) -> N
 
 def _times(pairs: Interactions) -> NDArray[np.int64]:
     """Return the times, unknown ones as the distant past."""
-    return np.full(len(pairs), np.iinfo(np.int64).min) if pairs.times is None else pairs.times
+    return np.full(len(pairs), UNKNOWN_TIME) if pairs.times is None else pairs.times

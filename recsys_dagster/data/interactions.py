@@ -7,6 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+UNKNOWN_TIME = np.iinfo(np.int64).min
+"""Stands for a time that is not known, in seconds since 1970."""
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -16,7 +19,7 @@ class Interactions:
         users: (n,) int32, index of the user.
         items: (n,) int32, index of the item.
         ratings: (n,) float32 on the scale of the domain; NaN for an interaction without a rating.
-        times: (n,) int64 seconds since 1970 in UTC; the smallest int64 where a time is unknown. None where no time is
+        times: (n,) int64 seconds since 1970 in UTC; UNKNOWN_TIME where a time is unknown. None where no time is
             known.
         weights: (n,) float32 strength of each pair, such as a number of plays, above 0; 1 where it is unknown. None
             where no strength is known.

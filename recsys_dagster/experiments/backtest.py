@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 from recsys_dagster.data.list_lengths import SHORT_LIST
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
@@ -203,7 +203,7 @@ def _times(pairs: Interactions, is_implicit: bool, domain: str) -> NDArray[np.in
     """Return the time of each pair, unknown ones as the distant past."""
     times = pairs.times
     counts = is_implicit | ~np.isnan(pairs.ratings)
-    has_time = np.zeros(len(pairs), bool) if times is None else times != np.iinfo(np.int64).min
+    has_time = np.zeros(len(pairs), bool) if times is None else times != UNKNOWN_TIME
     timed_share = float(has_time[counts].mean()) if counts.any() else 0.0
     if times is None or timed_share < MIN_TIMED_SHARE:
         what = "interactions" if is_implicit else "ratings"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.ranking import lists_by_history, rank
 from recsys_dagster.evaluation.relevance import RelevantPairs
@@ -22,7 +22,7 @@ METRICS = (MetricKey("ndcg", 5), MetricKey("recall", LIST_LENGTH), MetricKey("mr
 def all_timed(experiment: Experiment) -> Interactions | None:
     """Return the pairs of all folds that have a time; None if none has one."""
     pairs = Interactions.concatenate(experiment.data.train, experiment.data.validation, experiment.test)
-    return None if pairs.times is None else pairs.where(pairs.times > np.iinfo(np.int64).min)
+    return None if pairs.times is None else pairs.where(pairs.times > UNKNOWN_TIME)
 
 
 def last_items(experiment: Experiment, *, ties_by_index: bool = False) -> Experiment | None:

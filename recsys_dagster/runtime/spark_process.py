@@ -23,8 +23,8 @@ ARGUMENTS, RESULT = "arguments.json", "result.json"
 
 _ENVIRONMENT = ".venv-spark"
 
-Start = Callable[[Sequence[str]], int]
-"""Runs a command to its end and returns its exit status."""
+Start = Callable[[Path, Sequence[str]], int]
+"""Runs a job by the interpreter of Spark's environment, given its name and its folder; returns the exit status."""
 
 
 def run_spark(job: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def run_spark(job: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="recsys-spark-") as name:
         folder = Path(name)
         (folder / ARGUMENTS).write_text(json.dumps(dict(arguments)), encoding="utf-8")
-        status = _start.get()([str(python), "-m", "recsys_dagster.spark", job, name])
+        status = _start.get()(python, [job, name])
         result = folder / RESULT
         if not result.exists():
             raise RecsysError(
@@ -85,8 +85,8 @@ def started_by(start: Start) -> Iterator[None]:
         _start.reset(token)
 
 
-def _start_plainly(command: Sequence[str]) -> int:
-    process = subprocess.Popen(command)  # noqa: S603
+def _start_plainly(python: Path, arguments: Sequence[str]) -> int:
+    process = subprocess.Popen([python, "-m", "recsys_dagster.spark", *arguments])  # noqa: S603
     try:
         return process.wait()
     finally:

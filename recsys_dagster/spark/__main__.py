@@ -2,10 +2,12 @@
 
 import importlib
 import json
+import logging
 import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,23 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.spark_process import ARGUMENTS, RESULT
 from recsys_dagster.runtime.storage import write_json
 from recsys_dagster.spark.failures import cause_of
-from recsys_dagster.spark.log import log_to_dagster
+from recsys_dagster.spark.log import collected_log
 from recsys_dagster.spark.session import open_session
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
-def main(job: str, folder: Path) -> None:
-    """Run a job and write its result, or the one line that says why there is none."""
+def main(job: str, folder: Path, handlers: Sequence[logging.Handler] = ()) -> None:
+    """Run a job and write its result, or the one line that says why there is none.
+
+    Args:
+        job: module and function.
+        folder: has the arguments, and gets the result.
+        handlers: get the log; none: it goes to standard error.
+    """
     threading.Thread(target=_exit_without, args=(folder, os.getppid()), daemon=True).start()
     arguments = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
-    with log_to_dagster() as log:
+    with collected_log(handlers) as log:
         answer: dict[str, Any]
         try:
             answer = {"result": _call(job, arguments)}

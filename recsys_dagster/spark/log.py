@@ -1,14 +1,12 @@
-"""Hand what Spark, the JVM and the jobs log to the Dagster run that started the process; else to standard error."""
+"""Collect what Spark, the JVM and the jobs log."""
 
 import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
-
-from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 _LEVELS = {" ERROR ": logging.ERROR, " FATAL ": logging.ERROR, " WARN ": logging.WARNING}
 _QUIET = ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger")
@@ -16,21 +14,19 @@ _QUIET = ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
 @contextmanager
-def log_to_dagster() -> Iterator[logging.Logger]:
-    """Collect the log during the block; what the JVM writes to standard error becomes lines of the log too."""
+def collected_log(handlers: Sequence[logging.Handler]) -> Iterator[logging.Logger]:
+    """Give the log of the block to the handlers, or to standard error if there are none.
+
+    What the JVM writes to standard error becomes lines of the log too.
+    """
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _collecting_standard_error() as screen:
-        if DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
-            root.addHandler(logging.StreamHandler(screen))
-            yield root
-            return
-        with open_dagster_pipes() as pipes:
-            for handler in pipes.log.handlers:
-                root.addHandler(handler)
-            yield root
+        for handler in handlers or [logging.StreamHandler(screen)]:
+            root.addHandler(handler)
+        yield root
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_dagster.data.fold_in import FoldedIn
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.split import Ids
 from recsys_dagster.data.training_data import TrainingData
@@ -56,8 +56,6 @@ FROM features.interactions
 CROSS JOIN (SELECT max("at") AS last FROM features.interactions)
 GROUP BY item_idx
 """
-
-_NO_TIME = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -310,7 +308,7 @@ def read_fold(connection: duckdb.DuckDBPyConnection, fold: str, user: int | None
     """Return the pairs of a fold, of all users or of one user index, in the order of `features.interactions`."""
     # The table is stored in the order of user and item, and a scan keeps this order.
     timed, weighted = _times_and_weights(connection)
-    time = f', coalesce(epoch_us("at") // 1000000, {_NO_TIME}) AS time' if timed else ""
+    time = f', coalesce(epoch_us("at") // 1000000, {UNKNOWN_TIME}) AS time' if timed else ""
     weight = ", coalesce(weight, 1::FLOAT) AS weight" if weighted else ""
     columns = _arrays(
         connection,

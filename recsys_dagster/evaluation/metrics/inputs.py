@@ -7,9 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 
-UNKNOWN_TIME = np.iinfo(np.int64).min
 SECONDS_PER_YEAR = 365.25 * 24 * 3600
 HEAD_SHARE = 0.8
 """Share of the interactions that the items of the head have."""

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from recsys_dagster.data.interactions import Interactions
+from recsys_dagster.data.interactions import UNKNOWN_TIME, Interactions
 from recsys_dagster.evaluation.metrics import beyond_accuracy as beyond
-from recsys_dagster.evaluation.metrics.inputs import SECONDS_PER_YEAR, UNKNOWN_TIME, Catalogue, RecommendedLists
+from recsys_dagster.evaluation.metrics.inputs import SECONDS_PER_YEAR, Catalogue, RecommendedLists
 from recsys_dagster.evaluation.metrics.registry import LIST_METRICS
 
 # Five items: 0 and 1 are Drama, 2 is Drama and Crime, 3 is Horror, 4 has no genre.
