@@ -61,7 +61,7 @@ def tune_jointly(
         seconds: time for all searches; the defaults of each model are always tried.
 
     Returns:
-        The result by model. A model that suits no domain, or of which every trial failed, is left out and announced.
+        The result by model. A model that suits no domain, or of which every trial failed, is skipped and announced.
     """
     ends_at = time.monotonic() + seconds
     results = {}
