@@ -79,18 +79,8 @@ def choose(
     items, n_genres = candidates.items, genres.shape[1]
     if tastes is None or not balance.calibration:
         tastes = np.full((len(items), max(n_genres, 1)), np.nan)
-    places = choose_places(
-        np.ascontiguousarray(items),
-        np.ascontiguousarray(candidates.scores),
-        min(n, items.shape[1]),
-        float(balance.diversity),
-        float(balance.calibration),
-        SMOOTHING,
-        *(array.astype(np.int64) for array in (genres.indptr, genres.indices)),
-        np.ascontiguousarray(tastes, np.float64),
-        *(array.astype(np.int64) for array in (caps.groups.indptr, caps.groups.indices)),
-        caps.limits,
-    )
+    weights = float(balance.diversity), float(balance.calibration), SMOOTHING
+    places = choose_places(candidates, min(n, items.shape[1]), weights, genres, tastes, caps.groups, caps.limits)
     is_chosen = places >= 0
     rows = np.arange(len(places))[:, None]
     return TopN(

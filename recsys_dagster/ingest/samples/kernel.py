@@ -5,6 +5,8 @@ and memory are proportional to the number of rows. Every user has an independent
 depend on how users are divided into blocks.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,7 +63,6 @@ def _dot(x, y):  # type: ignore[no-untyped-def]
     return (a + b) + (c + d)
 
 
-@compiled(nogil=True)
 def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     """Build the alias table for drawing i with probability proportional to weights[i].
 
@@ -77,12 +78,18 @@ def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArr
     n = len(weights)
     share = weights * (n / weights.sum())
     keep = np.full(n, 1 << 20, np.uint64)
-    alias = np.arange(n).astype(np.int32)
+    alias = np.arange(n, dtype=np.int32)
     small = np.flatnonzero(share < 1)
     large = np.flatnonzero(share >= 1)
-    n_small, n_large = len(small), len(large)
-    waiting = np.empty(n, np.int64)
-    waiting[:n_small] = small
+    waiting = np.concatenate([small, np.empty(n - len(small), np.int64)])
+    _pair_slots(share, keep, alias, waiting, len(small), large)
+    return keep, alias
+
+
+@compiled(nogil=True)
+def _pair_slots(share: Any, keep: Any, alias: Any, waiting: Any, n_small: int, large: Any) -> None:
+    """Fill each slot whose share is below 1 from one above; the first `n_small` of `waiting` are below."""
+    n_large = len(large)
     while n_small and n_large:
         n_small -= 1
         i, j = waiting[n_small], large[n_large - 1]
@@ -93,7 +100,6 @@ def alias_table(weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArr
             n_large -= 1
             waiting[n_small] = j
             n_small += 1
-    return keep, alias
 
 
 @compiled(nogil=True)

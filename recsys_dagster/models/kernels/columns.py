@@ -80,7 +80,11 @@ def scores_of_all(scores: NDArray[np.float32], columns: NDArray[np.int32], n_ite
 @compiled(parallel=True)
 def _spread(scores: Any, columns: Any, wide: Any) -> None:
     for row in numba.prange(len(scores)):
-        wide[row] = scores[row].min() - np.float32(1)
+        others = scores[row, 0]
+        for column in range(len(columns)):
+            others = min(others, scores[row, column])
+        for item in range(wide.shape[1]):
+            wide[row, item] = others - np.float32(1)
         for column in range(len(columns)):
             wide[row, columns[column]] = scores[row, column]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys_dagster.models.kernels.compiling import CHUNKS
 from recsys_dagster.runtime.compiling import compiled
@@ -54,7 +55,8 @@ def _bound(scores: Any, k: int, maxima: Any) -> Any:
     groups = len(maxima)
     if len(scores) < 2 * groups:
         return np.float32(-np.inf)
-    maxima[:] = scores[:groups]
+    for group in range(groups):
+        maxima[group] = scores[group]
     for start in range(groups, len(scores) - groups + 1, groups):
         part = scores[start : start + groups]
         for group in range(groups):
@@ -90,8 +92,7 @@ def _collect(scores: Any, bound: Any, keys: Any) -> int:
     return count
 
 
-@compiled(parallel=True)
-def highest(scores: Any, k: int) -> tuple[Any, Any]:
+def highest(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the columns and the values of the k highest scores of each row, best first.
 
     Of equal scores the lower column comes first, also at the end of the list. A score of -inf is never listed: if a row
@@ -105,24 +106,35 @@ def highest(scores: Any, k: int) -> tuple[Any, Any]:
     Returns:
         (n, k) int32 and (n, k) float32.
     """
-    n, width = scores.shape
-    columns = np.full((n, k), -1, np.int32)
-    values = np.full((n, k), -np.inf, np.float32)
-    for chunk in numba.prange(CHUNKS):
-        maxima = np.empty(max(4 * k, LEAST_GROUPS), np.float32)
-        keys = np.empty(width, np.int64)
-        for row in range(chunk, n, CHUNKS):
-            row_scores = scores[row]
-            count = _collect(row_scores, _bound(row_scores, k, maxima), keys)
-            if count < 0:
-                values[row, 0] = np.nan
-                continue
-            if count > k:
-                _to_front(keys[:count], k)
-                count = k
-            best = keys[:count]
-            best.sort()
-            for place in range(count):
-                column = LAST_COLUMN - (best[count - 1 - place] & LAST_COLUMN)
-                columns[row, place], values[row, place] = column, row_scores[column]
+    columns = np.full((len(scores), k), -1, np.int32)
+    values = np.full((len(scores), k), -np.inf, np.float32)
+    _select_all(scores, k, columns, values)
     return columns, values
+
+
+@compiled(parallel=True)
+def _select_all(scores: Any, k: int, columns: Any, values: Any) -> None:
+    for chunk in numba.prange(CHUNKS):
+        _select(scores, k, np.int64(chunk), columns, values)
+
+
+@compiled()
+def _select(scores: Any, k: int, chunk: int, columns: Any, values: Any) -> None:
+    """Select from every row of a chunk; in a function of its own, which compiles much faster."""
+    n, width = scores.shape
+    maxima = np.empty(max(4 * k, LEAST_GROUPS), np.float32)
+    keys = np.empty(width, np.int64)
+    for row in range(chunk, n, CHUNKS):
+        row_scores = scores[row]
+        count = _collect(row_scores, _bound(row_scores, k, maxima), keys)
+        if count < 0:
+            values[row, 0] = np.nan
+            continue
+        if count > k:
+            _to_front(keys[:count], k)
+            count = k
+        best = keys[:count]
+        best.sort()
+        for place in range(count):
+            column = LAST_COLUMN - (best[count - 1 - place] & LAST_COLUMN)
+            columns[row, place], values[row, place] = column, row_scores[column]
