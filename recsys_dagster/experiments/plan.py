@@ -5,7 +5,7 @@ The rates were measured in 2026 on two cores, as those of `models.budget`, on 20
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
@@ -94,15 +94,17 @@ def plan_run(settings: Settings, domain: Domain) -> RunPlan:
     dataset = get_dataset(choose_dataset(settings, domain, switch=True).dataset, settings)
     manifest = read_manifest(dataset, settings)
     size, known_from = _size(settings, domain, dataset, manifest)
+    size = replace(size, most_evaluated=settings.evaluation_users)
     rows, raw_bytes = _raw(manifest, size)
     models = [_planned_model(settings, name, size) for name in selected_models(settings)]
     fitted = [(step, estimate) for step, estimate in models if not step.skipped]
-    champion, largest = max(fitted, key=lambda one: one[1].fit + one[1].ranking / FOLDS)
+    everybody = size.users / size.evaluated_users / FOLDS
+    champion, largest = max(fitted, key=lambda one: one[1].fit + one[1].ranking * everybody)
     steps = (
         PlannedStep("clean tables", 1 + CLEAN_SECONDS * rows, TABLE_BYTES + CLEAN_BYTES * rows),
         PlannedStep("features", 1 + FEATURE_SECONDS * size.pairs, TABLE_BYTES + FEATURE_BYTES * size.pairs),
         *(step for step, _ in models),
-        PlannedStep(f"lists, if of {champion.name}", largest.fit + largest.ranking / FOLDS, champion.bytes),
+        PlannedStep(f"lists, if of {champion.name}", largest.fit + largest.ranking * everybody, champion.bytes),
     )
     return RunPlan(dataset.id, size, known_from, rows, raw_bytes, steps, spark_advice(settings, size, raw_bytes))
 

@@ -29,17 +29,24 @@ class Size:
     Attributes:
         users, items: number of those with a training pair, at least 1.
         pairs: number of pairs of the training fold.
+        most_evaluated: largest number of users of a fold that the evaluation ranks for; None: no limit.
     """
 
     users: int
     items: int
     pairs: int
+    most_evaluated: int | None = None
 
     @classmethod
-    def of(cls, data: TrainingData) -> "Size":
+    def of(cls, data: TrainingData, most_evaluated: int | None = None) -> "Size":
         """Return the size of the training fold."""
         users, items = (np.count_nonzero(np.bincount(ids)) for ids in (data.train.users, data.train.items))
-        return cls(max(1, int(users)), max(1, int(items)), len(data.train))
+        return cls(max(1, int(users)), max(1, int(items)), len(data.train), most_evaluated)
+
+    @property
+    def evaluated_users(self) -> int:
+        """Number of users of a fold that the evaluation ranks for, at most."""
+        return self.users if self.most_evaluated is None else min(self.users, self.most_evaluated)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Estimate:
 
     Attributes:
         fit: wall time of the fit in seconds.
-        ranking: wall time in seconds of ranking for all users in the evaluation.
+        ranking: wall time in seconds of ranking for the evaluated users of both folds.
         bytes: largest memory in addition to the training data.
     """
 
@@ -68,7 +75,7 @@ class Estimate:
             score: seconds to compute one score.
             memory: bytes of the fit.
         """
-        ranking = 1 + FOLDS * size.users * size.items * (SECONDS_PER_SCORE + score)
+        ranking = 1 + FOLDS * size.evaluated_users * size.items * (SECONDS_PER_SCORE + score)
         return cls(1e-6 * size.pairs + fit, ranking, 1e8 + 50 * size.pairs + memory)
 
     @property

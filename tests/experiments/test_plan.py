@@ -21,7 +21,7 @@ def test_a_sample_is_planned_before_it_is_made(tmp_path: Path) -> None:
     planned = plan_run(settings, MOVIE)
     assert (planned.dataset, planned.size, planned.known_from) == (
         "sample-movie",
-        Size(400, 500, 16_000),
+        Size(400, 500, 16_000, most_evaluated=50_000),
         "as it is generated",
     )
     names = [step.name for step in planned.steps]
@@ -60,4 +60,8 @@ def test_what_was_published_was_counted(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     publish_small(Layout(tmp_path).published("anime"))
     planned = plan_run(settings, BUILT_IN_DOMAINS["anime"])
-    assert (planned.dataset, planned.size, planned.known_from) == ("sample-anime", Size(4, 4, 1234), "as published")
+    assert (planned.dataset, planned.size, planned.known_from) == (
+        "sample-anime",
+        Size(4, 4, 1234, 50_000),
+        "as published",
+    )

@@ -28,6 +28,12 @@ def test_fit_ranking_and_memory_are_those_of_all_models_and_what_the_model_adds(
     assert estimate.seconds == pytest.approx(32.085)
 
 
+def test_only_the_users_that_are_evaluated_are_ranked_for() -> None:
+    all_users, some, more = (Size(1000, 500, 1_000_000, most) for most in (None, 100, 5000))
+    assert Estimate.of_work(some).ranking == pytest.approx(1 + 2 * 100 * 500 * 5e-9)
+    assert Estimate.of_work(more) == Estimate.of_work(all_users)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(119.4, "119 s"), (150, "2 min"), (40 * 60, "40 min"), (3 * 3600, "3 h")]
 )

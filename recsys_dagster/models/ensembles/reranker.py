@@ -107,7 +107,7 @@ class Reranker(FeatureGroups, FoldIn, Ensemble):
         users = min(size.users, self.params.max_users)
         return Estimate(
             members.fit + LEARNING_SECONDS * users,
-            members.ranking + FOLDS * SCORING_SECONDS * size.users,
+            members.ranking + FOLDS * SCORING_SECONDS * size.evaluated_users,
             members.bytes,
         )
 

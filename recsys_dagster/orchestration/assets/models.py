@@ -85,7 +85,7 @@ def _model_asset(name: str) -> Partitioned[dg.AssetsDefinition]:
 
         def fit() -> None:
             model.require(data)
-            estimate = model.estimate(Size.of(data))
+            estimate = model.estimate(Size.of(data, run.settings.evaluation_users))
             metadata["expected"] = str(estimate)
             if budget is not None:
                 budget.require(estimate)
