@@ -142,13 +142,13 @@ def reconcile(warehouse: Warehouse) -> list[FileAccount]:
 
 def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema: str, names: Iterable[str]) -> None:
     """Raise a RecsysError that says what to materialise unless the schema has every named table."""
-    existing = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [schema]).fetchall()
-    missing = sorted(set(names) - {name for (name,) in existing})
-    if missing:
-        raise RecsysError(
-            f"{warehouse.path} has no {schema}.{missing[0]}; use `recsys run`, or "
-            f"materialise the group {schema!r} first"
-        )
+    for name in sorted(names):
+        try:
+            connection.execute(f"SELECT 1 FROM {schema}.{name} LIMIT 0")
+        except duckdb.CatalogException:
+            raise RecsysError(
+                f"{warehouse.path} has no {schema}.{name}; use `recsys run`, or materialise the group {schema!r} first"
+            ) from None
 
 
 @contextlib.contextmanager

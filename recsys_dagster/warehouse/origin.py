@@ -1,7 +1,9 @@
 """Remember which files a warehouse was built of: the table `clean.origin`, replaced together with the clean tables."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import Dataset
@@ -9,9 +11,6 @@ from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.schemas import ORIGIN
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows
-
-if TYPE_CHECKING:
-    import duckdb
 
 IdType = Literal["integer", "text", "pseudonym"]
 
@@ -49,7 +48,7 @@ class Origin:
 
 
 def write_origin(
-    connection: "duckdb.DuckDBPyConnection", dataset: Dataset, manifest: Manifest, *, user_ids: IdType, item_ids: IdType
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, manifest: Manifest, *, user_ids: IdType, item_ids: IdType
 ) -> None:
     """Write the origin into the schema `clean`; part of the caller's transaction."""
     low, high = dataset.scale or (None, None)
@@ -79,16 +78,14 @@ def read_origin(warehouse: Warehouse) -> Origin:
         return origin_of(connection, warehouse)
 
 
-def origin_of(connection: "duckdb.DuckDBPyConnection", warehouse: Warehouse) -> Origin:
+def origin_of(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> Origin:
     """Return what the clean tables were made of, through an open connection; raises as `read_origin`."""
-    columns = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE schema_name = 'clean' AND table_name = 'origin'"
-    ).fetchall()
-    names = [field.name for field in fields(Origin)]
-    if not {*names} <= {name for (name,) in columns}:
+    names = ", ".join(field.name for field in fields(Origin))
+    try:
+        (row,) = connection.execute(f"SELECT {names} FROM clean.origin").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):  # no such table, or not all of its columns
         raise RecsysError(
             f"{warehouse.path} does not say which files it was built of; materialise the group 'clean' "
             "(or `recsys run`) first"
-        )
-    (row,) = connection.execute(f"SELECT {', '.join(names)} FROM clean.origin").fetchall()
+        ) from None
     return Origin(*row)
