@@ -359,22 +359,23 @@ def _like_scores(
 
 
 def predictions(model: Model, pairs: Interactions) -> NDArray[np.float32]:
-    """Return the (n,) predicted ratings of the pairs, block by block.
+    """Return the (n,) predicted ratings of the pairs, at their times, block by block.
 
     Raises:
         RecsysError: the model predicts no ratings, or a prediction is not a number.
     """
     if not isinstance(model, RatingPredictor):
         raise RecsysError(f"{model.name} ranks items but predicts no ratings")
-    return in_blocks(model.predict, pairs)
+    return in_blocks(model.predict, pairs, pairs.times)
 
 
 def in_blocks(
-    function: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]], pairs: Interactions
+    function: Callable[..., NDArray[np.float32]], pairs: Interactions, *columns: NDArray[np.int64] | None
 ) -> NDArray[np.float32]:
-    """Return the (n,) values of `function(users, items)` for the pairs, block by block."""
+    """Return the (n,) values of `function(users, items, *columns)` for the pairs, block by block."""
     values = np.empty(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), PREDICTIONS_PER_BLOCK):
         block = slice(start, start + PREDICTIONS_PER_BLOCK)
-        values[block] = function(pairs.users[block], pairs.items[block])
+        others = (None if column is None else column[block] for column in columns)
+        values[block] = function(pairs.users[block], pairs.items[block], *others)
     return values

@@ -50,11 +50,15 @@ class RatingPredictor(ABC):
     user_spreads_: NDArray[np.float32]
     item_bounds_: NDArray[np.float32]
 
-    def predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    def predict(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], times: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
         """Predict the ratings of the pairs (users[i], items[i]).
 
         Args:
             users, items: (n,) indices.
+            times: (n,) moments at which the ratings are given, in seconds since 1970; `UNKNOWN_TIME`, or None for all:
+                after the training ratings. Most models predict the same whenever it is.
 
         Returns:
             (n,) float32, clipped to the domain's scale.
@@ -62,7 +66,7 @@ class RatingPredictor(ABC):
         Raises:
             RecsysError: a prediction is NaN.
         """
-        ratings = np.clip(self._predict(users, items), *self.scale_).astype(np.float32)
+        ratings = np.clip(self._predict_at(users, items, times), *self.scale_).astype(np.float32)
         if np.isnan(ratings).any():
             raise RecsysError(f"{self.name}: predictions are not numbers; the model did not converge")
         return ratings
@@ -70,6 +74,15 @@ class RatingPredictor(ABC):
     @abstractmethod
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the (n,) predictions before they are clipped."""
+
+    def _predict_at(
+        self,
+        users: NDArray[np.int32],
+        items: NDArray[np.int32],
+        times: NDArray[np.int64] | None,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
+        """Return the (n,) predictions before they are clipped; a model to which the moment matters overrides this."""
+        return self._predict(users, items)
 
     @property
     def has_interval(self) -> bool:
@@ -110,7 +123,8 @@ class RatingPredictor(ABC):
         held_out = data.validation.rated
         held_out = held_out.take(calibration_rows(len(held_out), self.seed))
         if len(held_out):
-            self._calibrate_by(data, held_out, held_out.ratings - self.predict(held_out.users, held_out.items))
+            predicted = self.predict(held_out.users, held_out.items, held_out.times)
+            self._calibrate_by(data, held_out, held_out.ratings - predicted)
 
     def _calibrate_by(self, data: TrainingData, held_out: Interactions, errors: NDArray[np.float32]) -> None:
         """Calibrate the interval by errors of predictions of ratings that the model was not fitted on.

@@ -51,7 +51,14 @@ def calibrate_on_hold_out(model: Model, data: TrainingData) -> None:
             model.calibrate_like(first, data)
 
 
-def hold_out(data: TrainingData, *, seed: int) -> TrainingData:
-    """Return the data with a random tenth of the training pairs in place of the validation fold."""
-    held_out = np.random.default_rng(seed).random(len(data.train)) < VALIDATION_SHARE
+def hold_out(data: TrainingData, *, seed: int, part: int = 0) -> TrainingData:
+    """Return the data with a random tenth of the training pairs in place of the validation fold.
+
+    Args:
+        data: the training data; its validation fold is not used.
+        seed: of the draw.
+        part: which tenth, from 0 to 9; no two have a pair in common.
+    """
+    draws = np.random.default_rng(seed).random(len(data.train))
+    held_out = (part * VALIDATION_SHARE <= draws) & (draws < (part + 1) * VALIDATION_SHARE)
     return replace(data, train=data.train.where(~held_out), validation=data.train.where(held_out))

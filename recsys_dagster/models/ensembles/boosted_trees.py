@@ -36,11 +36,11 @@ SETTINGS: dict[str, object] = _DAMPED | {
 
 RATING_SETTINGS: dict[str, object] = _DAMPED | {
     "objective": "l2",
-    "num_leaves": 15,
-    "min_data_in_leaf": 50,
+    "num_leaves": LEAVES,
+    "min_data_in_leaf": 100,
     "feature_fraction": 0.6,
 }
-"""The same for ratings: smaller trees, because a tenth of the ratings is little to learn from."""
+"""The same for ratings."""
 
 
 def boost_ratings(features: NDArray[np.float32], errors: NDArray[np.float32], trees: int, seed: int) -> str:

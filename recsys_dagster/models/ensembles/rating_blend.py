@@ -1,7 +1,8 @@
 """Blend predicted ratings by a regression, and correct the sum by trees that know more of the user and the item."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,21 @@ from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.ensembles.boosted_trees import boost_ratings, tree_scores
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL, Ensemble, EnsembleParams
-from recsys_dagster.models.ensembles.rating_facts import item_facts, pair_facts, user_facts
+from recsys_dagster.models.ensembles.rating_facts import RatingFacts
 from recsys_dagster.models.ensembles.stack import get_rating_model_class
+from recsys_dagster.models.params import Params
 from recsys_dagster.models.prediction_intervals import calibration_rows
 from recsys_dagster.models.rating import RatingModel, RatingParams
-from recsys_dagster.models.refit import hold_out
+from recsys_dagster.models.refit import VALIDATION_SHARE, hold_out
 from recsys_dagster.models.reuse import fit_or_load
 
-PARTS = 5
+PARTS = 3
 """Parts of the held-out ratings; whether trees help is measured on each part, with trees from the others."""
+ENOUGH_RATINGS = 100_000
+"""Number of held-out ratings to learn from for which several tenths are held out where one has fewer."""
+MOST_TENTHS = 5
+MOST_RATINGS = 500_000
+"""Largest number of held-out ratings of a part that are learnt from; more would take longer and change little."""
 
 
 class RatingBlendParams(EnsembleParams, RatingParams):
@@ -36,11 +43,30 @@ class RatingBlendParams(EnsembleParams, RatingParams):
         10.0, gt=0, description="L2 penalty, in ratings, of the weights of features with a standard deviation of one."
     )
     trees: int = Field(
-        150,
+        300,
         ge=0,
         description="Number of trees that correct the predicted rating of a pair, where held-out ratings show that they"
         " help; 0: none.",
     )
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Held-out ratings and what is known of them.
+
+    Attributes:
+        data: what the members were fitted on.
+        held_out: n ratings that they have not seen.
+        predictions: (n_members, n) float32.
+        logs: (2, n) float32, log(1 + number of training pairs) of the user, and of the item.
+        features: (n, n_features) float32, for the trees.
+    """
+
+    data: TrainingData
+    held_out: Interactions
+    predictions: NDArray[np.float32]
+    logs: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 class RatingBlend(Ensemble, RatingModel):
@@ -53,21 +79,23 @@ class RatingBlend(Ensemble, RatingModel):
     training rating. The method is known from the Netflix Prize as feature-weighted linear stacking (Sill et al. 2009).
 
     The weights are those of a ridge regression on the validation fold, with members that are fitted on the training
-    fold alone. Without a validation fold, a random tenth of the training pairs replaces it, and the members are fitted
-    again on all pairs afterwards. A member with the preset `rehearsal` is then fitted with that preset at first: the
+    fold alone. Without a validation fold, random tenths of the training pairs replace it, each predicted by members
+    that are fitted without it: one tenth where that is `ENOUGH_RATINGS`, up to five where it is not. The members are
+    fitted again on all pairs afterwards. A member with the preset `rehearsal` is fitted with that preset at first: the
     weights are nearly the same, in a fraction of the time.
 
-    Boosted trees then learn what the ridge misses from the predictions of the members, what is known of the user and of
-    the item (see `rating_facts`), and the user's ratings of the closest neighbours. They are used if they lower the
-    squared error in a cross-validation over the held-out ratings, and only for the predictions of pairs: lists are
-    ranked by the ridge, because trees for all pairs take long and move few items.
+    Boosted trees then learn what the ridge misses from the predictions of the members, what is known of the user, of
+    the item and of the pair, and what the user rated shortly before the moment of the rating (see `RatingFacts`). They
+    are used if they lower the squared error in a cross-validation over the held-out ratings, and only for the
+    predictions of pairs: lists are ranked by the ridge, because trees for all pairs take long and move few items.
 
     Attributes:
         mean_: μ.
         centres_: (2,) float32, means that are subtracted from the logarithms for U and I.
         weights_: (1 + n_members, 3) float32: c, a, b, then a row w, w', w'' for each member.
         trees_: the trees in LightGBM's text format, empty if there are none.
-        user_facts_, item_facts_: (n_users, 5) and (n_items, 7) float32, what the trees know of each.
+        facts_: the arrays of the `RatingFacts` that the trees know; empty in a model that an earlier version of the
+            project fitted, whose trees knew others and are not used.
     """
 
     name = "rating_blend"
@@ -79,73 +107,92 @@ class RatingBlend(Ensemble, RatingModel):
     centres_: NDArray[np.float32]
     weights_: NDArray[np.float32]
     trees_: str = ""
-    user_facts_: NDArray[np.float32]
-    item_facts_: NDArray[np.float32]
+    facts_: Sequence[NDArray[Any]] = ()
     _members: list[RatingModel]
 
     def _fit(self, data: TrainingData) -> None:
         model_classes = [get_rating_model_class(name) for name in self.params.members]
         if len(data.validation):
             self._members = [fit_or_load(model_class(seed=self.seed), data) for model_class in model_classes]
-            self._learn(data, self._members)
+            self._learn([self._examples(data, self._members)])
+            self.facts_ = list(RatingFacts.of(data))
             return
-        known, all_pairs = hold_out(data, seed=self.seed), replace(data, validation=Interactions.empty())
-        members: list[RatingModel] = []
-        params = []
-        for model_class in model_classes:
-            rehearsal = model_class.presets.get(REHEARSAL)
-            member = model_class(rehearsal, seed=self.seed).fit(known)
-            members.append(member)
-            params.append(None if rehearsal else member.refit_params())
-        self._learn(known, members)
+        tenth = max(round(VALIDATION_SHARE * len(data.train.rated)), 1)
+        examples: list[_Examples] = []
+        params: list[Params | None] = []
+        for part in range(min(math.ceil(ENOUGH_RATINGS / tenth), MOST_TENTHS)):
+            known = hold_out(data, seed=self.seed, part=part)
+            members = [
+                model_class(model_class.presets.get(REHEARSAL), seed=self.seed).fit(known)
+                for model_class in model_classes
+            ]
+            examples.append(self._examples(known, members))
+            params = params or [None if REHEARSAL in member.presets else member.refit_params() for member in members]
+        self._learn(examples)
+        all_pairs = replace(data, validation=Interactions.empty())
         self._members = [
             model_class(chosen, seed=self.seed).fit(all_pairs)
             for model_class, chosen in zip(model_classes, params, strict=True)
         ]
-        self.user_facts_, self.item_facts_ = user_facts(all_pairs), item_facts(all_pairs)
+        self.facts_ = list(RatingFacts.of(all_pairs))
         self.calibrate_like(self, all_pairs)
 
     def calibrate(self, data: TrainingData) -> None:
         """Do nothing: `_fit` calibrates on errors of ratings that neither members nor trees have seen."""
 
-    def _learn(self, data: TrainingData, members: Sequence[RatingModel]) -> None:
-        """Learn the weights, then the trees, on the validation fold, which the members have not seen."""
+    def _examples(self, data: TrainingData, members: Sequence[RatingModel]) -> _Examples:
+        """Return what members that were fitted on `data.train` predict for the validation fold.
+
+        Raises:
+            RecsysError: no pair of the validation fold has a rating.
+        """
         held_out = data.validation.rated
         if not len(held_out):
             raise RecsysError(
                 f"{self.name}: no held-out pair has a rating, so that there is nothing to learn weights on"
             )
-        self.mean_ = float(data.train.rated.ratings.mean(dtype=np.float64))
-        predictions = [predict_validation(member, data) for member in members]
+        if len(held_out) > MOST_RATINGS:
+            drawn = np.random.default_rng(self.seed).choice(len(held_out), MOST_RATINGS, replace=False)
+            held_out = held_out.take(np.sort(drawn))
+        predictions = [member.predict(held_out.users, held_out.items) for member in members]
+        features = np.zeros((len(held_out), 0), np.float32)
+        if self.params.trees:
+            facts = RatingFacts.of(data)
+            features = facts.features(members, predictions, held_out.users, held_out.items, held_out.times)
         logs = [
             log_counts(np.bincount(data.train.users, minlength=data.n_users))[held_out.users],
             log_counts(np.bincount(data.train.items, minlength=data.n_items))[held_out.items],
         ]
-        self.centres_ = np.array([values.mean() for values in logs], dtype=np.float32)
-        activity, popularity = (values - centre for values, centre in zip(logs, self.centres_, strict=True))
-        self._learn_weights(held_out, predictions, activity, popularity)
-        self.user_facts_, self.item_facts_ = user_facts(data), item_facts(data)
-        errors = held_out.ratings - self._blended(predictions, activity, popularity)
-        errors = self._learn_trees(held_out, members, predictions, errors)
-        rows = calibration_rows(len(held_out), self.seed)
-        self._calibrate_by(data, held_out.take(rows), errors[rows])
+        return _Examples(data, held_out, np.stack(predictions), np.stack(logs), features)
 
-    def _learn_trees(
-        self,
-        held_out: Interactions,
-        members: Sequence[RatingModel],
-        predictions: list[NDArray[np.float32]],
-        errors: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """Learn trees from the (n,) errors of the weighted sum, if they lower the error of ratings left out of them.
+    def _learn(self, parts: Sequence[_Examples]) -> None:
+        """Learn the weights, then the trees, on all parts together; calibrate the interval on the first."""
+        first = parts[0]
+        self.mean_ = float(first.data.train.rated.ratings.mean(dtype=np.float64))
+        ratings = np.concatenate([part.held_out.ratings for part in parts])
+        predictions = list(np.hstack([part.predictions for part in parts]))
+        logs = np.hstack([part.logs for part in parts])
+        self.centres_ = logs.mean(axis=1).astype(np.float32)
+        activity, popularity = logs - self.centres_[:, None]
+        self._learn_weights(ratings, predictions, activity, popularity)
+        errors = ratings - self._blended(predictions, activity, popularity)
+        errors = self._learn_trees(np.vstack([part.features for part in parts]), errors)
+        rows = calibration_rows(len(first.held_out), self.seed)
+        self._calibrate_by(first.data, first.held_out.take(rows), errors[rows])
+
+    def _learn_trees(self, features: NDArray[np.float32], errors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Learn trees from the errors of the weighted sum, if they lower the error of ratings left out of them.
+
+        Args:
+            features: (n, n_features) of the ratings.
+            errors: (n,).
 
         Returns:
             (n,) errors of the ratings, each by trees that have not seen it if there are trees.
         """
         self.trees_ = ""
-        if not self.params.trees or len(held_out) < PARTS:
+        if not self.params.trees or len(errors) < PARTS:
             return errors
-        features = self._tree_features(members, predictions, held_out.users, held_out.items)
         part = np.random.default_rng(self.seed).permutation(len(errors)) % PARTS
         left = np.empty_like(errors)
         for number in range(PARTS):
@@ -157,25 +204,14 @@ class RatingBlend(Ensemble, RatingModel):
         self.trees_ = boost_ratings(features, errors, self.params.trees, self.seed)
         return left
 
-    def _tree_features(
-        self,
-        members: Sequence[RatingModel],
-        predictions: Sequence[NDArray[np.float32]],
-        users: NDArray[np.int32],
-        items: NDArray[np.int32],
-    ) -> NDArray[np.float32]:
-        """Return the (n, n_features) features of the pairs (users[i], items[i])."""
-        facts = [self.user_facts_[users], self.item_facts_[items], pair_facts(members, users, items)]
-        return np.column_stack([*predictions, *facts])
-
     def _learn_weights(
         self,
-        held_out: Interactions,
+        ratings: NDArray[np.float32],
         predictions: list[NDArray[np.float32]],
         activity: NDArray[np.float32],
         popularity: NDArray[np.float32],
     ) -> None:
-        """Learn the weights from the (n,) predictions of each member, U and I for n held-out ratings."""
+        """Learn the weights from n held-out ratings: the (n,) ratings, predictions of each member, U and I."""
         from sklearn.linear_model import Ridge
 
         columns = [activity, popularity]
@@ -184,16 +220,22 @@ class RatingBlend(Ensemble, RatingModel):
             columns += [above, above * activity, above * popularity]
         features = np.stack(columns, axis=1)
         deviations = np.maximum(features.std(axis=0), np.float32(1e-6))
-        regression = Ridge(alpha=self.params.alpha).fit(features / deviations, held_out.ratings)
+        regression = Ridge(alpha=self.params.alpha).fit(features / deviations, ratings)
         weights = np.concatenate([[regression.intercept_], regression.coef_ / deviations])
         self.weights_ = weights.reshape(-1, 3).astype(np.float32)
 
     def _predict(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._predict_at(users, items, None)
+
+    def _predict_at(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], times: NDArray[np.int64] | None
+    ) -> NDArray[np.float32]:
         activity, popularity = self._known()
         ratings = [member.predict(users, items) for member in self._members]
         blended = self._blended(ratings, activity[users], popularity[items])
-        if self.trees_:
-            blended += tree_scores(self.trees_, self._tree_features(self._members, ratings, users, items))
+        if self.trees_ and self.facts_:
+            features = RatingFacts(*self.facts_).features(self._members, ratings, users, items, times)
+            blended += tree_scores(self.trees_, features)
         return blended
 
     def _ratings(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -217,12 +259,6 @@ class RatingBlend(Ensemble, RatingModel):
             weight = alone + by_activity * activity + by_popularity * popularity
             blended += weight * (predicted - np.float32(self.mean_))
         return blended
-
-
-def predict_validation(member: RatingModel, data: TrainingData) -> NDArray[np.float32]:
-    """Return the member's predictions for the ratings of the validation fold."""
-    held_out = data.validation.rated
-    return member.predict(held_out.users, held_out.items)
 
 
 def log_counts(counts: NDArray[Any]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.ensembles.ensemble import REHEARSAL
-from recsys_dagster.models.ensembles.rating_blend import RatingBlend, RatingBlendParams
+from recsys_dagster.models.ensembles.rating_blend import MOST_TENTHS, RatingBlend, RatingBlendParams
 from recsys_dagster.models.factorization.bayesian_fm import BayesianFm, BayesianFmParams
 from recsys_dagster.models.prediction_intervals import INTERVAL_LEVEL
 from recsys_dagster.models.refit import hold_out
@@ -68,14 +68,21 @@ def test_a_pair_is_predicted_as_in_the_users_row(blend: RatingBlend, data: Train
     np.testing.assert_allclose(blend._predict(users, items), blend._ratings(all_users).ravel(), rtol=1e-4)
 
 
-def test_without_a_validation_fold_weights_are_learnt_on_a_tenth_and_members_on_all(data: TrainingData) -> None:
+@pytest.mark.parametrize(("enough", "tenths"), [(1, 1), (10**6, 5)])
+def test_without_a_validation_fold_weights_are_learnt_on_one_to_five_tenths_and_members_on_all(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch, enough: int, tenths: int
+) -> None:
+    monkeypatch.setattr("recsys_dagster.models.ensembles.rating_blend.ENOUGH_RATINGS", enough)
     alone = replace(data, validation=Interactions.empty())
-    parts = hold_out(alone, seed=42)
-    blend, peer = (RatingBlend(RatingBlendParams(members=MEMBERS)).fit(known) for known in (alone, parts))
+    parts = [hold_out(alone, seed=42, part=part) for part in range(tenths)]
+    blend, peer = RatingBlend(RatingBlendParams(members=MEMBERS)).fit(alone), RatingBlend()
+    fits = [[get_model_class(name)().fit(part) for name in MEMBERS] for part in parts]
+    peer.seed, peer.scale_ = blend.seed, blend.scale_
+    peer._learn([peer._examples(part, members) for part, members in zip(parts, fits, strict=True)])
     np.testing.assert_array_equal(blend.weights_, peer.weights_)
     for member in blend._members:
         np.testing.assert_array_equal(member.popularity_, np.bincount(data.train.items, minlength=data.n_items))
-    assert blend._members[1].params.max_iter == peer._members[1].iterations_
+    assert blend._members[1].params.max_iter == fits[0][1].iterations_
 
 
 def test_a_slow_member_is_fitted_with_its_rehearsal_preset_while_the_weights_are_learnt(
@@ -87,9 +94,9 @@ def test_a_slow_member_is_fitted_with_its_rehearsal_preset_while_the_weights_are
     blend = RatingBlend(RatingBlendParams(members=["bayesian_fm"])).fit(alone)
     (member,) = blend._members
     assert member.params == BayesianFmParams()
-    parts = hold_out(alone, seed=42)
+    parts = [hold_out(alone, seed=42, part=part) for part in range(MOST_TENTHS)]
     peer = RatingBlend(blend.params)
-    peer._learn(parts, [BayesianFm(quick).fit(parts)])
+    peer._learn([peer._examples(part, [BayesianFm(quick).fit(part)]) for part in parts])
     np.testing.assert_array_equal(blend.weights_, peer.weights_)
 
 
@@ -164,3 +171,31 @@ def test_without_a_validation_fold_it_has_an_interval_of_its_own(data: TrainingD
     (low,), (high,) = blend.predict_interval(np.zeros(1, np.int32), np.zeros(1, np.int32))
     assert 1 <= low < high <= 10
     assert blend.user_spreads_.shape == (data.n_users,)
+
+
+def test_trees_learn_what_the_users_earlier_ratings_say_of_the_moment(data: TrainingData, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    folds, mood = {}, np.float32(2) * np.array([1, -1], np.float32)
+    for name, fold in (("train", data.train), ("validation", data.validation)):
+        days = random.integers(0, 2, len(fold))
+        times = days * 86400 + random.integers(0, 7200, len(fold))
+        folds[name] = replace(fold, ratings=np.clip(fold.ratings + mood[days], 1, 10), times=times)
+    timed = replace(data, **folds)
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"])).fit(timed)
+    held_out = timed.validation.rated
+    pairs = held_out.users, held_out.items
+    at_their_times, at_the_end = (
+        np.mean((blend.predict(*pairs, times) - held_out.ratings) ** 2) for times in (held_out.times, None)
+    )
+    assert at_their_times < 0.8 * at_the_end
+    blend.save(tmp_path)
+    again = RatingBlend.load(tmp_path)
+    np.testing.assert_array_equal(again.predict(*pairs, held_out.times), blend.predict(*pairs, held_out.times))
+
+
+def test_trees_of_an_earlier_version_are_not_used(data: TrainingData) -> None:
+    blend = RatingBlend(RatingBlendParams(members=["user_item_bias"], trees=0)).fit(data)
+    users, items = data.validation.users, data.validation.items
+    expected = blend.predict(users, items)
+    blend.trees_, blend.facts_ = "tree", []
+    np.testing.assert_array_equal(blend.predict(users, items), expected)
