@@ -81,7 +81,7 @@ class Distance(RatingModel):
         held_out = data.validation
         self.truth = dict(zip(zip(held_out.users, held_out.items, strict=True), held_out.ratings, strict=True))
 
-    def predict(self, users, items):
+    def predict(self, users, items, times=None):  # noqa: ARG002
         truth = [self.truth[pair] for pair in zip(users, items, strict=True)]
         return np.array(truth, np.float32) + np.float32(abs(self.params.x - 0.3))
 

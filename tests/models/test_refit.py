@@ -98,3 +98,10 @@ def test_a_rating_model_that_is_fitted_once_is_calibrated_by_another_fit(data: T
     before = model.score_bounds_
     calibrate_on_hold_out(model, data)
     assert model.score_bounds_ is before, "an interval that is there stays"
+
+
+def test_ten_tenths_have_each_pair_once(data: TrainingData) -> None:
+    tenths = [hold_out(data, seed=42, part=part) for part in range(10)]
+    held_out = np.concatenate([tenth.validation.users * data.n_items + tenth.validation.items for tenth in tenths])
+    np.testing.assert_array_equal(np.sort(held_out), np.sort(data.train.users * data.n_items + data.train.items))
+    assert all(len(tenth.train) + len(tenth.validation) == len(data.train) for tenth in tenths)
