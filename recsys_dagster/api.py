@@ -26,7 +26,7 @@ from recsys_dagster.evaluation.results import EvaluationResults
 from recsys_dagster.evaluation.store import CHOOSING_FOLD, HOLDOUT, REPORTED_FOLD
 from recsys_dagster.evaluation.user_sample import draw_users
 from recsys_dagster.evaluation.verdicts import verdicts
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.lifecycle.pending import published_history
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.models.base import Model

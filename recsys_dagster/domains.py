@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from recsys_dagster.errors import UsageError
 
 PUBLIC_DECLARATIONS = Path(__file__).parent / "ingest" / "public"
@@ -83,6 +81,8 @@ def declared_domain(path: Path) -> str | None:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
+    import yaml  # nothing is declared of the built-in domains
+
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -90,6 +90,11 @@ def declared_domain(path: Path) -> str | None:
     written = _DOMAIN_LINE.search(text)
     names = (content.get("domain") if isinstance(content, dict) else None, written and written[1], path.stem)
     return next((name for name in names if isinstance(name, str) and _NAME.fullmatch(name)), None)
+
+
+def is_path(name: str) -> bool:
+    """Return whether a name is that of a file or folder, where that of a domain or a dataset is expected."""
+    return "/" in name or "\\" in name or Path(name).suffix != ""
 
 
 def unknown_domain(name: str, known: Iterable[str]) -> UsageError:

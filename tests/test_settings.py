@@ -10,7 +10,7 @@ import pytest
 from recsys_dagster import settings as settings_module
 from recsys_dagster.domains import BUILT_IN_DOMAINS
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.models.budget import Budget
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.models.selection import budget_of, selected_models

@@ -7,7 +7,7 @@ import typer
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.cli.pages import show_decision_by_hand
 from recsys_dagster.errors import IncompleteError, RecsysError
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.settings import read_settings
 
 

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from recsys_dagster.cli.console import console
-from recsys_dagster.ingest.catalogue import CATALOGUE, declared_datasets, get_domain, known_domains
+from recsys_dagster.ingest.domain_lookup import get_domain, known_domains
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 
@@ -16,6 +16,7 @@ def datasets() -> None:
     `recsys import` adds a dataset of your own files.
     """
     settings = read_settings()
+    from recsys_dagster.ingest.catalogue import CATALOGUE, declared_datasets
     from recsys_dagster.ingest.manifest import read_manifest
     from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 

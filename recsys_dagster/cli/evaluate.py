@@ -9,7 +9,7 @@ from recsys_dagster.cli.console import console, published_table, results_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
 from recsys_dagster.domains import default_like_threshold
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.settings import read_settings
 
 if TYPE_CHECKING:

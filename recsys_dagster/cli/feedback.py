@@ -5,7 +5,7 @@ from rich.table import Table
 
 from recsys_dagster.cli.console import console
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import read_settings
 

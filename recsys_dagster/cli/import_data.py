@@ -223,7 +223,7 @@ def _write(proposal: "Proposal", settings: "Settings", *, yes: bool) -> None:
 
 
 def _show_next(declaration: "Declaration", settings: "Settings", path: Path) -> None:
-    from recsys_dagster.ingest.catalogue import get_domain
+    from recsys_dagster.ingest.domain_lookup import get_domain
     from recsys_dagster.runtime.layout import Layout
     from recsys_dagster.settings import dataset_variable
 

@@ -2,7 +2,7 @@
 
 from recsys_dagster.cli.console import console, numbers_table
 from recsys_dagster.cli.options import DomainOption
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 

@@ -10,7 +10,7 @@ import typer
 from recsys_dagster.cli.console import console, history_of_user_table, recommendations_table
 from recsys_dagster.cli.options import DomainOption
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings

@@ -12,7 +12,7 @@ import typer
 from recsys_dagster.cli.console import console, leaderboard_table
 from recsys_dagster.cli.options import ALL, KNOWN_DOMAINS
 from recsys_dagster.errors import IncompleteError, RecsysError, WaitingError
-from recsys_dagster.ingest.catalogue import get_domain, known_domains
+from recsys_dagster.ingest.domain_lookup import get_domain, known_domains
 from recsys_dagster.runtime.text import printable
 from recsys_dagster.settings import read_settings
 

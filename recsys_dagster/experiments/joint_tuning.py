@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.experiments.tuning import tune, value_of
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.model_store.tuned import Tuned
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.progress import announce

@@ -11,7 +11,8 @@ from recsys_dagster.evaluation.custom_split import ModelResult
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.metrics.registry import higher_is_better
 from recsys_dagster.evaluation.protocols import LeaveLastOut, Protocol, RandomPairs, StrongGeneralisation
-from recsys_dagster.ingest.catalogue import CATALOGUE, get_dataset, get_domain
+from recsys_dagster.ingest.catalogue import CATALOGUE, get_dataset
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.ingest.fetching import fetch
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings

@@ -1,19 +1,11 @@
-"""Find datasets and domains: the built-in ones, which are listed here, and those that users declare."""
+"""Find datasets: the built-in ones, which are listed here, and those that users declare."""
 
 import difflib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_dagster.domains import (
-    BUILT_IN_DOMAINS,
-    Domain,
-    declared_domain,
-    declared_files,
-    domain_names,
-    public_domains,
-    unknown_domain,
-)
+from recsys_dagster.domains import BUILT_IN_DOMAINS, Domain, declared_files, is_path
 from recsys_dagster.errors import UsageError
 from recsys_dagster.ingest.declaration import Declaration, DeclarationError, Ratings, read_declaration
 from recsys_dagster.ingest.formats import DECLARED, FORMATS, Format
@@ -186,11 +178,11 @@ def get_dataset(dataset_id: str, settings: Settings) -> Dataset:
     """
     paths = {path.stem: path for path in declared_files(Layout(settings.home).datasets())}
     if dataset_id in paths:
-        return _declared(paths[dataset_id])
+        return read_dataset(paths[dataset_id])
     if dataset_id in CATALOGUE:
         return CATALOGUE[dataset_id]
     known = [*paths, *CATALOGUE]
-    if _is_path(dataset_id):
+    if is_path(dataset_id):
         raise UsageError(
             f"{dataset_id!r} is a path, where the id of a dataset is expected; `recsys import` makes a dataset of files"
         )
@@ -206,51 +198,18 @@ def declared_datasets(settings: Settings) -> tuple[list[Dataset], list[Declarati
     datasets, errors = [], []
     for path in declared_files(Layout(settings.home).datasets()):
         try:
-            datasets.append(_declared(path))
+            datasets.append(read_dataset(path))
         except DeclarationError as error:
             errors.append(error)
     return datasets, errors
 
 
-def get_domain(name: str, settings: Settings) -> Domain:
-    """Return the domain with the given name: built in, declared under RECSYS_HOME, or that of a public dataset.
-
-    The scale of a declared domain is that of its first dataset by name, which is its default; None if the declaration
-    cannot be used, which `get_dataset` then says.
-
-    Raises:
-        UsageError: there is no such domain; the message lists the domains.
-    """
-    if name in BUILT_IN_DOMAINS:
-        return BUILT_IN_DOMAINS[name]
-    folder = Layout(settings.home).datasets()
-    for path in declared_files(folder):
-        if declared_domain(path) == name:
-            try:
-                dataset = _declared(path)
-            except DeclarationError:
-                return Domain(name, None, None, default_dataset=path.stem)
-            return _domain_of(dataset)
-    for declaration in public_declarations().values():
-        if declaration.domain == name:
-            return _domain_of(CATALOGUE[declaration.id])
-    if _is_path(name):
-        raise UsageError(f"{name!r} is a path, where a domain is expected; `recsys import` makes a domain of files")
-    raise unknown_domain(name, domain_names(folder, public_domains()))
-
-
-def known_domains(settings: Settings) -> list[str]:
-    """Return the names of all domains; that of a public dataset is one where it is chosen, or was published."""
-    layout = Layout(settings.home)
-    published = (name for name in public_domains() if layout.published(name).exists())
-    return domain_names(layout.datasets(), [*settings.datasets, *published])
-
-
-def _domain_of(dataset: Dataset) -> Domain:
+def domain_of(dataset: Dataset) -> Domain:
+    """Return the domain of a declared dataset, with its scale."""
     return Domain(dataset.domain, dataset.scale, dataset.like_threshold, default_dataset=dataset.id)
 
 
-def _declared(path: Path) -> Dataset:
+def read_dataset(path: Path) -> Dataset:
     """Return the dataset that a file declares.
 
     Raises:
@@ -270,7 +229,3 @@ def _read_declared(path: Path, state: tuple[int, ...]) -> Dataset:
     """Return the dataset that a file declares; every state of the file has its own entry in the cache."""
     del state
     return declared_dataset(read_declaration(path))
-
-
-def _is_path(name: str) -> bool:
-    return "/" in name or "\\" in name or Path(name).suffix != ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.serving.lookup import open_without_lock
 from recsys_dagster.settings import Settings, dataset_variable

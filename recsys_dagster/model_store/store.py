@@ -1,6 +1,6 @@
 """Store fitted models, version by version, and the pointers to the current version and to the champion.
 
-    models/<domain>/<model>/<version>/   state.npz, state.json, model.json
+    models/<domain>/<model>/<version>/   state.npz, state.json, model.json, and an .npy for each large array
     models/<domain>/<model>/current.json pointer to the version that was fitted last
     models/<domain>/champion.json        pointer to the champion, and the history of decisions
 
@@ -30,7 +30,7 @@ from recsys_dagster.model_store.decisions import (
     read_decisions,
     record_decision,
 )
-from recsys_dagster.models.base import STATE_FILE, Model
+from recsys_dagster.models.base import LARGE_ARRAY, STATE_FILE, Model
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.registry import get_model_class
 from recsys_dagster.runtime.files import refuse_links_outside
@@ -148,15 +148,19 @@ class ModelStore:
         return version
 
     def load(
-        self, domain: str, name: str, version: str | None = None, *, id_map_hash: str
+        self, domain: str, name: str, version: str | None = None, *, id_map_hash: str, for_one_user: bool = False
     ) -> tuple[Model, ModelRecord]:
         """Return a version of a model and its record.
+
+        Large arrays are mapped. For one user's list a small part of them is read, and not their checksums, for which
+        all of them would have to be; then a wrong size is found, and a changed number is not.
 
         Args:
             domain: the domain.
             name: name of the model.
             version: the version; None: the current one.
             id_map_hash: hash of the user and item ids of the warehouse, which must be those of the model.
+            for_one_user: whether the model is loaded for a single list.
 
         Raises:
             UsageError: there is no model of that name.
@@ -186,7 +190,8 @@ class ModelStore:
             path = folder / file
             if PurePosixPath(file).is_absolute() or ".." in PurePosixPath(file).parts:
                 raise RecsysError(f"{folder / RECORD}: damaged (it names the file {file}); train {name} again")
-            if not path.is_file() or sha256(path) != checksum:
+            is_checked = not (for_one_user and path.suffix == LARGE_ARRAY)
+            if not path.is_file() or (is_checked and sha256(path) != checksum):
                 raise RecsysError(f"{path}: missing or damaged; train {name} again")
         if STATE_FILE not in record.files:
             raise RecsysError(f"{folder / RECORD}: damaged (it does not name {STATE_FILE}); train {name} again")

@@ -3,6 +3,7 @@
 Capabilities that only some models have are in `capabilities`. Nothing that a single family needs belongs here.
 """
 
+import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.tastes import TASTE_SCALE, mean_genre_ratings
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError, UsageError
+from recsys_dagster.models import one_user
 from recsys_dagster.models.attempt import SkippedError
 from recsys_dagster.models.budget import Estimate, Size
 from recsys_dagster.models.capabilities import FoldIn, RatingPredictor
@@ -27,7 +29,11 @@ from recsys_dagster.runtime.blocks import SCORE_BYTES
 STATE_FILE = "state.json"
 """Name of the file in a model's folder that holds its name, its parameters and what it learnt, except arrays."""
 ARRAYS_FILE = "state.npz"
-"""Name of the file in a model's folder that holds the arrays it learnt."""
+"""Name of the file in a model's folder that holds the arrays it learnt, except large ones."""
+LARGE_ARRAY = ".npy"
+"""End of the name of a file that holds one large array, which is mapped: only what is used of it is read."""
+LARGE_BYTES = 2**20
+"""From this size on, an array is large."""
 
 DEFAULT = "default"
 """Name of the preset with the default parameters, which every model has."""
@@ -290,7 +296,7 @@ class Model(ABC):
     # -- saving
 
     def save(self, folder: Path) -> None:
-        """Write the fitted model to an existing folder: `state.npz` and `state.json`, without pickles."""
+        """Write the fitted model to an existing folder: `state.npz`, `state.json` and large arrays, without pickles."""
         arrays: dict[str, Any] = {}
         values: dict[str, Any] = {}
         for key, value in self._state().items():
@@ -304,7 +310,10 @@ class Model(ABC):
                 arrays[key] = value
             else:
                 values[key] = value
-        np.savez(folder / ARRAYS_FILE, **arrays)
+        large = {key: array for key, array in arrays.items() if array.nbytes >= LARGE_BYTES}
+        for key, array in large.items():
+            np.save(folder / f"{key}{LARGE_ARRAY}", array, allow_pickle=False)
+        np.savez(folder / ARRAYS_FILE, **{key: array for key, array in arrays.items() if key not in large})
         description = {"model": self.name, "params": self.params.model_dump(), "seed": self.seed, "state": values}
         (folder / STATE_FILE).write_text(json.dumps(description, indent=2), encoding="utf-8")
 
@@ -314,16 +323,17 @@ class Model(ABC):
         description = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
         model = cls(cls.params_type(**description["params"]), seed=description["seed"])
         state: dict[str, Any] = dict(description["state"])
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-            for key in arrays.files:
-                name, _, part = key.partition(".")
-                if not part:
-                    state[name] = arrays[key]
-                elif part == "data":
-                    parts = (arrays[key], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
-                    state[name] = sp.csr_array(parts, shape=tuple(arrays[f"{name}.shape"]))
-                elif part.isdigit():
-                    state.setdefault(name, []).append(arrays[key])
+        arrays = read_arrays(folder)
+        for key, array in arrays.items():
+            name, _, part = key.partition(".")
+            if not part:
+                state[name] = array
+            elif part == "data":
+                parts = (array, arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+                state[name] = sp.csr_array(parts, shape=tuple(arrays[f"{name}.shape"]))
+            elif part == "0":
+                numbers = itertools.takewhile(lambda key: key in arrays, (f"{name}.{n}" for n in itertools.count()))
+                state[name] = [arrays[number] for number in numbers]
         model._restore(state)
         return model
 
@@ -337,12 +347,24 @@ class Model(ABC):
         vars(self).update(state)
 
 
+def read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays that `Model.save` wrote to the folder; large ones are mapped, and changes to them not kept."""
+    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as small:
+        arrays = {key: small[key] for key in small.files}
+    for path in folder.glob(f"*{LARGE_ARRAY}"):
+        # Mapped for writing, as loops are compiled once more for arrays that cannot be written.
+        arrays[path.name.removesuffix(LARGE_ARRAY)] = np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+    return arrays
+
+
 def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the (n, k) columns of the k highest scores of each row, best first, and those scores.
 
     Of equal scores the lower column comes first, also at the end of the list. A score of -inf is never listed: its
     column is given as -1.
     """
+    if len(scores) == 1:
+        return one_user.highest(scores, k)
     # Imported here because the compiler takes long to import, and looking up models does not need it.
     from recsys_dagster.models.kernels.top_k import highest
 

@@ -26,7 +26,7 @@ from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.models.attempt import SkippedError
-from recsys_dagster.models.base import ARRAYS_FILE, STATE_FILE, Model, TopN
+from recsys_dagster.models.base import STATE_FILE, Model, TopN, read_arrays
 from recsys_dagster.models.capabilities import FoldIn, ItemContributions, RatingPredictor, SeparableInputs
 from recsys_dagster.models.contract_data import (
     COLD_ITEMS,
@@ -78,8 +78,7 @@ class Case:
             self.model.save(folder)
             loaded = self.model_class.load(folder)
             description = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-            with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-                types = [str(arrays[key].dtype) for key in arrays.files]
+            types = [str(array.dtype) for array in read_arrays(folder).values()]
         return loaded, description, types
 
 

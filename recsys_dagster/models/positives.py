@@ -19,6 +19,7 @@ from pydantic import Field
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.models import one_user
 from recsys_dagster.models.base import Model, top_k
 from recsys_dagster.models.capabilities import FoldIn, ItemContributions
 from recsys_dagster.models.params import Params
@@ -95,9 +96,12 @@ class PositivesModel(Model):
             scores: (n, n_columns); an item without a column gets a score below all of its row.
             known: (n,) whether the user has a positive; the others get popularity.
         """
-        from recsys_dagster.models.kernels.columns import scores_of_all
+        if len(scores) == 1:
+            wide = one_user.scores_of_all(scores, self.columns_, self.n_items_)
+        else:
+            from recsys_dagster.models.kernels.columns import scores_of_all
 
-        wide = scores_of_all(scores, self.columns_, self.n_items_)
+            wide = scores_of_all(scores, self.columns_, self.n_items_)
         wide[~known] = self.popularity_
         return wide
 

@@ -5,7 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 import dagster as dg
 
-from recsys_dagster.ingest.catalogue import known_domains
+from recsys_dagster.ingest.domain_lookup import known_domains
 from recsys_dagster.models.registry import model_names
 from recsys_dagster.models.selection import selected_models
 from recsys_dagster.orchestration.assets import evaluation, explore, models, papers, raw, serving, tables

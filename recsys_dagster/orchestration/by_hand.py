@@ -6,7 +6,7 @@ import dagster as dg
 import duckdb
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.catalogue import known_domains
+from recsys_dagster.ingest.domain_lookup import known_domains
 from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.orchestration.instance import open_instance
 from recsys_dagster.orchestration.metadata import history_table, location, markdown_table

@@ -7,7 +7,7 @@ import dagster as dg
 from rich.console import Console
 
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.ingest.catalogue import get_domain, known_domains
+from recsys_dagster.ingest.domain_lookup import get_domain, known_domains
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.orchestration.assets.papers import paper_key
 from recsys_dagster.orchestration.failures import failed_steps

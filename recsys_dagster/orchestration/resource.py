@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.lifecycle.dataset_choice import with_chosen_dataset
 from recsys_dagster.lifecycle.pending import settle
 from recsys_dagster.runtime.layout import Layout

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from recsys_dagster.evaluation.leaderboard import Leaderboard
 from recsys_dagster.evaluation.results import EvaluationResults
-from recsys_dagster.ingest.catalogue import get_domain
 from recsys_dagster.ingest.declaration import DeclarationError
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.lifecycle.dataset_choice import choose_dataset
 from recsys_dagster.lifecycle.waiting import describe_waiting, find_waiting, newest_lists
 from recsys_dagster.models.attempt import State

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.text import printable
 
@@ -16,9 +14,13 @@ def read_yaml(path: Path) -> object:
         RecsysError: it is not in UTF-8, or no YAML; the message names the line.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise RecsysError(f"{path}: expected UTF-8; save the file in that encoding") from None
+    import yaml  # most homes have no such file
+
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""

@@ -204,7 +204,7 @@ def _load_model(
         raise UsageError(f"{name} is not a model that {task}; models of the last run that do: {able}")
     if name not in versions:
         raise UsageError(f"the last run of {domain} had no {name}; it had: {', '.join(versions)}")
-    model, _ = store.load(domain, name, versions[name], id_map_hash=ids)
+    model, _ = store.load(domain, name, versions[name], id_map_hash=ids, for_one_user=True)
     return model, versions[name]
 
 

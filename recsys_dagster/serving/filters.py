@@ -1,8 +1,6 @@
 """Choose among items by kind, genre, year and whether they are for adults."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from recsys_dagster.errors import UsageError
 
@@ -12,9 +10,9 @@ class ItemFilter:
     """Which items a list may hold; None asks for nothing.
 
     Attributes:
-        kind, genre: names, in any case of letters.
-        years: first and last year of release, both included.
-        no_adult: leave out what is marked as for adults.
+        kind, genre: names, in any case of letters; a genre is one of an item's.
+        years: first and last year of release, both included; an item whose year is unknown is left out.
+        no_adult: leave out what is marked as for adults, and not what is unknown.
     """
 
     kind: str | None = None
@@ -35,16 +33,6 @@ class ItemFilter:
         parts.append("not adult" if self.no_adult else None)
         return ", ".join(part for part in parts if part)
 
-    def matches(self, item: Mapping[str, Any]) -> bool:
-        """Return whether an item with the columns `kind`, `genres`, `year` and `is_adult` may be listed."""
-        year = item["year"]
-        return (
-            (self.kind is None or _same(item["kind"], self.kind))
-            and (self.genre is None or any(_same(genre, self.genre) for genre in item["genres"] or ()))
-            and (self.years is None or (year is not None and self.years[0] <= year <= self.years[1]))
-            and not (self.no_adult and item["is_adult"])
-        )
-
 
 EVERYTHING = ItemFilter()
 
@@ -63,7 +51,3 @@ def parse_years(text: str) -> tuple[int, int]:
     if years[0] > years[1]:
         raise UsageError(f"'--year' {text!r}: the first year is after the last")
     return years
-
-
-def _same(name: str | None, wanted: str) -> bool:
-    return name is not None and name.casefold() == wanted.casefold()

@@ -89,14 +89,12 @@ class PublishedFile:
 
     def kinds(self) -> list[str]:
         """Return the kinds of items in alphabetical order."""
-        rows = self._rows("SELECT DISTINCT kind FROM items WHERE kind IS NOT NULL ORDER BY kind")
-        return [row["kind"] for row in rows]
+        return self._column("SELECT DISTINCT kind FROM items WHERE kind IS NOT NULL ORDER BY kind")
 
     def indices(self) -> Indices:
         """Return the ids and names that the indices of the run's models stand for."""
-        items = self._rows("SELECT item_id FROM item_index ORDER BY item_idx")
-        genres = self._rows("SELECT genre FROM genre_index ORDER BY genre_idx")
-        return Indices(tuple(row["item_id"] for row in items), tuple(row["genre"] for row in genres))
+        items = self._column("SELECT item_id FROM item_index ORDER BY item_idx")
+        return Indices(tuple(items), tuple(self._column("SELECT genre FROM genre_index ORDER BY genre_idx")))
 
     def models(self) -> dict[str, str]:
         """Return the version of each evaluated model by name, the best on the validation fold first."""
@@ -164,11 +162,22 @@ class PublishedFile:
         if wanted.kind is not None:
             self._known_kind(wanted.kind)
         if wanted.genre is not None:
-            known = self.indices().genre_names
+            known = self._column("SELECT genre FROM genre_index ORDER BY genre_idx")
             if wanted.genre.casefold() not in {genre.casefold() for genre in known}:
                 raise UsageError(f"unknown genre {wanted.genre!r} in {self.domain}; known: {', '.join(known)}")
-        rows = self._rows("SELECT item_id, kind, genres, year, is_adult FROM items ORDER BY item_id")
-        return [row["item_id"] for row in rows if wanted.matches(row)]
+        conditions, parameters = ["true"], dict[str, Any]()
+        if wanted.kind is not None:
+            conditions.append("list_contains($kinds, kind)")
+            parameters["kinds"] = _named(wanted.kind, self.kinds())
+        if wanted.genre is not None:
+            conditions.append("list_has_any(genres, $genres)")
+            parameters["genres"] = _named(wanted.genre, self._column("SELECT DISTINCT unnest(genres) FROM items"))
+        if wanted.years is not None:
+            conditions.append("year BETWEEN $first AND $last")
+            parameters["first"], parameters["last"] = wanted.years
+        if wanted.no_adult:
+            conditions.append("is_adult IS DISTINCT FROM true")
+        return self._column(f"SELECT item_id FROM items WHERE {' AND '.join(conditions)} ORDER BY item_id", parameters)
 
     def describe(
         self, item_ids: Sequence[Id], scores: Sequence[float], because: Sequence[Sequence[Id]] | None = None
@@ -348,6 +357,13 @@ class PublishedFile:
                 f"use the version that published it, or {cure}"
             )
 
+    def _column(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+        """Return the values of a query with one column."""
+        try:
+            return [value for (value,) in self._connection.execute(query, parameters or {}).fetchall()]
+        except duckdb.Error as error:
+            raise unreadable(self.path, error) from error
+
     def _rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         try:
             cursor = self._connection.execute(query, parameters or {})
@@ -355,6 +371,11 @@ class PublishedFile:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as error:
             raise unreadable(self.path, error) from error
+
+
+def _named(name: str, known: Sequence[str]) -> list[str]:
+    """Return the known names that are equal to a name in any case of letters."""
+    return [one for one in known if one.casefold() == name.casefold()]
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def recommend_to_user(
         if rules is not None and rules.chooses(balance or Balance()):
             matching = _chosen(published, user_id, matching, n, rules, balance)
         return ModelList(provenance.model, provenance.version, matching[:n], True, published.rating_model())
-    (by_model,) = recommend_by_models(run, published, user_id, n, [provenance.model], wanted, balance)
+    (by_model,) = _lists_of(run, published, user_id, n, [provenance.model], rules, allowed, balance)
     return by_model
 
 
@@ -121,6 +121,21 @@ def recommend_by_models(
         UsageError: the user, the kind or the genre is unknown, or a model is not one of the last run.
         RecsysError: a model cannot be loaded, or the tables have changed since the lists were published.
     """
+    rules = _rules_of(run, published, balance)
+    return _lists_of(run, published, user_id, n, models, rules, _allowed_ids(published, wanted, rules), balance)
+
+
+def _lists_of(
+    run: "DomainRun",
+    published: PublishedFile,
+    user_id: Id,
+    n: int,
+    models: Sequence[str],
+    rules: "ItemRules | None",
+    allowed: set[Id] | None,
+    balance: Balance | None,
+) -> list[ModelList]:
+    """Return the list of each named model among the ids `allowed`; None: among all."""
     from recsys_dagster.serving.reading import readable
 
     provenance = published.provenance()
@@ -131,8 +146,6 @@ def recommend_by_models(
     published.check_user(user_id)
     with readable(run) as reading:
         user = read_user(reading, user_id)
-    rules = _rules_of(run, published, balance)
-    allowed = _allowed_ids(published, wanted, rules)
     make = partial(_list_of, run, published, user, n, rules=rules, allowed=allowed, balance=balance)
     return [make(name, versions[name]) for name in models]
 
@@ -194,17 +207,17 @@ def read_user(run: "DomainRun", user_id: Id) -> KnownUser:
     """Return a user in the index space of the warehouse; RecsysError if it has no such user."""
     import numpy as np
 
-    from recsys_dagster.warehouse.arrays import id_map_hash, load_source_ids, read_fold
+    from recsys_dagster.warehouse.arrays import read_fold, read_id_map_hash, read_source_ids
 
-    user_ids, item_ids = load_source_ids(run.warehouse)
-    found = np.flatnonzero(user_ids == user_id)
-    if not len(found):
-        raise RecsysError(
-            f"{run.warehouse.path}: user {user_id} has no interaction that models learn from; "
-            "the published list, without '--model' and filters, is what there is"
-        )
-    index = int(found[0])
     with run.warehouse.connect() as connection:
+        user_ids, item_ids = read_source_ids(connection, run.warehouse)
+        found = np.flatnonzero(user_ids == user_id)
+        if not len(found):
+            raise RecsysError(
+                f"{run.warehouse.path}: user {user_id} has no interaction that models learn from; "
+                "the published list, without '--model' and filters, is what there is"
+            )
+        index = int(found[0])
         has = connection.execute(
             """
             SELECT item_idx FROM features.interactions WHERE user_idx = $index
@@ -218,9 +231,8 @@ def read_user(run: "DomainRun", user_id: Id) -> KnownUser:
             {"index": index},
         ).fetchnumpy()["item_idx"]
         train = read_fold(connection, "train", user=index)
-    return KnownUser(
-        index, np.ma.getdata(has).astype(np.int32), train, len(user_ids), len(item_ids), id_map_hash(run.warehouse)
-    )
+        ids = read_id_map_hash(connection)
+    return KnownUser(index, np.ma.getdata(has).astype(np.int32), train, len(user_ids), len(item_ids), ids)
 
 
 def _list_of(
@@ -240,7 +252,8 @@ def _list_of(
 
     from recsys_dagster.model_store.store import ModelStore
 
-    model, _ = ModelStore(run.layout).load(run.domain.name, name, version, id_map_hash=user.id_map_hash)
+    store = ModelStore(run.layout)
+    model, _ = store.load(run.domain.name, name, version, id_map_hash=user.id_map_hash, for_one_user=True)
     item_ids = published.indices().item_ids
     if len(item_ids) != model.n_items_:
         raise RecsysError(
@@ -299,7 +312,9 @@ def _with_meaning(
         rated_by = model.name
     elif rated_by is not None:
         version = published.models().get(rated_by)
-        rating_model, _ = ModelStore(run.layout).load(run.domain.name, rated_by, version, id_map_hash=user.id_map_hash)
+        rating_model, _ = ModelStore(run.layout).load(
+            run.domain.name, rated_by, version, id_map_hash=user.id_map_hash, for_one_user=True
+        )
         by_name |= meaningful_values(rating_model, users, items)
     values = {name: column.tolist() for name, column in by_name.items()}
     explained = []

@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -17,11 +16,13 @@ from recsys_dagster.data.items import ItemFeatures
 from recsys_dagster.data.split import Ids
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.runtime.blocks import USERS_PER_BLOCK
-from recsys_dagster.warehouse.build import require
-from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.database import Warehouse, require
 from recsys_dagster.warehouse.moments import read_moments
 from recsys_dagster.warehouse.origin import origin_of
-from recsys_dagster.warehouse.sql_files import sql_tables
+from recsys_dagster.warehouse.schemas import tables_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HISTORY_LENGTH = 50
 """Interactions of a user that are published."""
@@ -214,15 +215,20 @@ def load_source_ids(warehouse: Warehouse) -> tuple[Ids, Ids]:
     Ids that are whole numbers, and pseudonyms, are int64; texts are str objects.
     """
     with warehouse.connect() as connection:
-        _require_features(connection, warehouse)
-        origin = origin_of(connection, warehouse)
-        return (
-            _read_source_ids(connection, "user", is_text=origin.user_ids == "text"),
-            _read_source_ids(connection, "item", is_text=origin.item_ids == "text"),
-        )
+        return read_source_ids(connection, warehouse)
 
 
-def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterator[pa.Table]:
+def read_source_ids(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> tuple[Ids, Ids]:
+    """Return what `load_source_ids` does, through an open connection."""
+    _require_features(connection, warehouse)
+    origin = origin_of(connection, warehouse)
+    return (
+        _read_source_ids(connection, "user", is_text=origin.user_ids == "text"),
+        _read_source_ids(connection, "item", is_text=origin.item_ids == "text"),
+    )
+
+
+def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterator["pa.Table"]:
     """Give the latest interactions of every user, at most HISTORY_LENGTH, in blocks of users.
 
     Args:
@@ -232,6 +238,8 @@ def load_histories(warehouse: Warehouse, user_ids: Ids, item_ids: Ids) -> Iterat
     Yields:
         Columns `user_id`, `position` (from 1, the latest first), `item_id`, `rating` and `at`.
     """
+    import pyarrow as pa
+
     with warehouse.connect() as connection:
         _require_features(connection, warehouse)
         for start in range(0, len(user_ids), USERS_PER_BLOCK):
@@ -273,12 +281,17 @@ def id_map_hash(warehouse: Warehouse) -> str:
     return _hash_of_ids(*load_ids(warehouse))
 
 
+def read_id_map_hash(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return what `id_map_hash` does, through an open connection."""
+    return _hash_of_ids(read_ids(connection, "users"), read_ids(connection, "items"))
+
+
 def _hash_of_ids(users: NDArray[np.int64], items: NDArray[np.int64]) -> str:
     return hashlib.sha256(len(users).to_bytes(8) + users.tobytes() + items.tobytes()).hexdigest()[:16]
 
 
 def _require_features(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
-    require(connection, warehouse, "features", [table.name for table in sql_tables("features")])
+    require(connection, warehouse, "features", tables_of("features"))
 
 
 def read_ids(connection: duckdb.DuckDBPyConnection, table: str) -> NDArray[Any]:

@@ -4,7 +4,7 @@ The tables of a group are replaced in one transaction: all of them or none.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import duckdb
@@ -13,7 +13,7 @@ from recsys_dagster.errors import RecsysError
 from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.runtime.progress import announce
-from recsys_dagster.warehouse.database import Warehouse
+from recsys_dagster.warehouse.database import Warehouse, require
 from recsys_dagster.warehouse.duckdb_engine import DuckDBEngine
 from recsys_dagster.warehouse.engine import make_clean, make_features
 from recsys_dagster.warehouse.origin import origin_of, write_origin
@@ -138,17 +138,6 @@ def reconcile(warehouse: Warehouse) -> list[FileAccount]:
             rejected.setdefault(file, {})[reason] = rows
         files = connection.execute("SELECT source_file, rows_in, kept FROM clean.source_files ORDER BY ALL").fetchall()
     return [FileAccount(file, rows_in, kept, rejected.get(file, {})) for file, rows_in, kept in files]
-
-
-def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema: str, names: Iterable[str]) -> None:
-    """Raise a RecsysError that says what to materialise unless the schema has every named table."""
-    for name in sorted(names):
-        try:
-            connection.execute(f"SELECT 1 FROM {schema}.{name} LIMIT 0")
-        except duckdb.CatalogException:
-            raise RecsysError(
-                f"{warehouse.path} has no {schema}.{name}; use `recsys run`, or materialise the group {schema!r} first"
-            ) from None
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import html
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -192,3 +192,14 @@ class _Pseudonyms:
         except RecsysError as error:
             self.failure = error
             raise
+
+
+def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema: str, names: Iterable[str]) -> None:
+    """Raise a RecsysError that says what to materialise unless the schema has every named table."""
+    for name in sorted(names):
+        try:
+            connection.execute(f"SELECT 1 FROM {schema}.{name} LIMIT 0")
+        except duckdb.CatalogException:
+            raise RecsysError(
+                f"{warehouse.path} has no {schema}.{name}; use `recsys run`, or materialise the group {schema!r} first"
+            ) from None

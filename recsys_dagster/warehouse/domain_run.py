@@ -5,19 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from recsys_dagster.domains import Domain
 from recsys_dagster.errors import RecsysError, UsageError
-from recsys_dagster.ingest.catalogue import Dataset, get_dataset
-from recsys_dagster.ingest.feedback import with_feedback
-from recsys_dagster.ingest.manifest import Manifest, read_manifest
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.locks import domain_lock
 from recsys_dagster.settings import Settings, dataset_variable
 from recsys_dagster.warehouse.database import Warehouse
-from recsys_dagster.warehouse.origin import Origin, read_origin
 from recsys_dagster.warehouse.pseudonyms import pseudonym_key, pseudonym_of
+
+if TYPE_CHECKING:  # readers of published lists do without the catalogue of datasets
+    from recsys_dagster.ingest.catalogue import Dataset
+    from recsys_dagster.ingest.manifest import Manifest
+    from recsys_dagster.warehouse.origin import Origin
 
 
 class DomainRun:
@@ -71,13 +72,15 @@ class DomainRun:
         return pseudonym_of(name, self.settings)
 
     @property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> "Dataset":
         """The dataset that the domain runs on.
 
         Raises:
             UsageError: the settings name a dataset that is unknown or belongs to another domain.
             DeclarationError: its declaration cannot be used.
         """
+        from recsys_dagster.ingest.catalogue import get_dataset
+
         dataset = get_dataset(self.settings.dataset_of(self.domain), self.settings)
         if dataset.domain != self.domain.name:
             raise UsageError(
@@ -87,8 +90,10 @@ class DomainRun:
         return dataset
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> "Origin":
         """What the warehouse was built of; RecsysError if it was not built yet."""
+        from recsys_dagster.warehouse.origin import read_origin
+
         return read_origin(self.warehouse)
 
     @property
@@ -98,13 +103,16 @@ class DomainRun:
         return replace(self.domain, scale=origin.scale, like_threshold=origin.liked_from)
 
     @property
-    def fetched(self) -> Manifest | None:
+    def fetched(self) -> "Manifest | None":
         """The manifest of the files that were fetched last, with the feedback that was taken; None if none were."""
+        from recsys_dagster.ingest.feedback import with_feedback
+        from recsys_dagster.ingest.manifest import read_manifest
+
         manifest = read_manifest(self.dataset, self.settings)
         return None if manifest is None else with_feedback(manifest, self.settings)
 
     @property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> "Manifest":
         """The manifest of the files that were fetched last, with the feedback that was taken.
 
         Raises:

@@ -8,8 +8,7 @@ import duckdb
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.storage import replacing
-from recsys_dagster.warehouse.build import require
-from recsys_dagster.warehouse.database import Warehouse, quoted
+from recsys_dagster.warehouse.database import Warehouse, quoted, require
 from recsys_dagster.warehouse.origin import origin_of
 from recsys_dagster.warehouse.sql_files import sql_tables
 

@@ -1,16 +1,18 @@
 """Remember which files a warehouse was built of: the table `clean.origin`, replaced together with the clean tables."""
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.ingest.catalogue import Dataset
-from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.warehouse.database import Warehouse
 from recsys_dagster.warehouse.schemas import ORIGIN
 from recsys_dagster.warehouse.table_rows import create_table, insert_rows
+
+if TYPE_CHECKING:
+    from recsys_dagster.ingest.catalogue import Dataset
+    from recsys_dagster.ingest.manifest import Manifest
 
 IdType = Literal["integer", "text", "pseudonym"]
 
@@ -48,7 +50,12 @@ class Origin:
 
 
 def write_origin(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, manifest: Manifest, *, user_ids: IdType, item_ids: IdType
+    connection: duckdb.DuckDBPyConnection,
+    dataset: "Dataset",
+    manifest: "Manifest",
+    *,
+    user_ids: IdType,
+    item_ids: IdType,
 ) -> None:
     """Write the origin into the schema `clean`; part of the caller's transaction."""
     low, high = dataset.scale or (None, None)

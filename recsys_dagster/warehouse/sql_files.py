@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-
-import sqlglot
-from sqlglot import exp
+from typing import TYPE_CHECKING
 
 from recsys_dagster.errors import RecsysError
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _HEADER = "materialised as:"
@@ -49,8 +50,11 @@ class SqlTable:
         return self.path.read_text(encoding="utf-8")
 
     @functools.cached_property
-    def query(self) -> exp.Query:
+    def query(self) -> "exp.Query":
         """The SELECT, parsed; it must not be modified."""
+        import sqlglot  # readers of tables do not need it
+        from sqlglot import exp
+
         query = sqlglot.parse_one(self.sql, read="duckdb")
         if not isinstance(query, exp.Query):
             raise RecsysError(f"{self.path}: expected a single SELECT")
@@ -88,6 +92,8 @@ class SqlTable:
     @functools.cached_property
     def reads(self) -> frozenset[tuple[str, str]]:
         """The (schema, table) pairs that the SELECT reads directly."""
+        from sqlglot import exp
+
         return frozenset((table.db, table.name) for table in self.query.find_all(exp.Table) if table.db)
 
 

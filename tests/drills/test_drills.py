@@ -119,7 +119,7 @@ def write_books(folder: Path) -> None:
 FETCH_AND_CLEAN = """
 import sys
 from recsys_dagster.ingest.fetching import fetch
-from recsys_dagster.ingest.catalogue import get_domain
+from recsys_dagster.ingest.domain_lookup import get_domain
 from recsys_dagster.settings import read_settings
 from recsys_dagster.warehouse.build import build_clean
 from recsys_dagster.warehouse.domain_run import DomainRun

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from recsys_dagster.errors import UsageError
-from recsys_dagster.ingest.catalogue import declared_datasets, get_dataset, get_domain, known_domains
+from recsys_dagster.ingest.catalogue import declared_datasets, get_dataset
 from recsys_dagster.ingest.declaration import DeclarationError
+from recsys_dagster.ingest.domain_lookup import get_domain, known_domains
 from recsys_dagster.orchestration.build import build_definitions
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.settings import Settings, refuse_unknown_domains

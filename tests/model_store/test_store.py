@@ -16,6 +16,7 @@ from recsys_dagster.models.base import Model
 from recsys_dagster.models.factorization.als import AlsParams
 from recsys_dagster.runtime.layout import Layout
 from recsys_dagster.runtime.resource_usage import ResourceUsage
+from recsys_dagster.runtime.storage import sha256
 
 COST = ResourceUsage(wall_seconds=1.5, cpu_seconds=2.0, peak_bytes=456, added_bytes=123)
 
@@ -135,6 +136,36 @@ def test_a_damaged_file_is_named(store: ModelStore, model: Model, tmp_path: Path
     path.unlink()
     with pytest.raises(RecsysError, match="missing or damaged"):
         store.load("movie", "user_item_bias", id_map_hash="ids")
+
+
+def test_a_large_array_has_a_file_of_its_own_of_which_a_list_reads_what_it_needs(
+    store: ModelStore, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recsys_dagster.models.base.LARGE_BYTES", 1)
+    version = save(store, model)
+    path = folder_of(tmp_path, version) / "popularity_.npy"
+    users = np.arange(5, dtype=np.int32)
+    again, record = store.load("movie", "user_item_bias", id_map_hash="ids", for_one_user=True)
+    np.testing.assert_array_equal(again.recommend(users, 5).items, model.recommend(users, 5).items)
+    assert record.files["popularity_.npy"] == sha256(path)
+    again.popularity_[:] = -1
+    assert record.files["popularity_.npy"] == sha256(path), "changes in memory are not written"
+    path.write_bytes(path.read_bytes()[:-1])
+    for for_one_user in (False, True):
+        with pytest.raises(RecsysError, match=r"user_item_bias.*train user_item_bias again"):
+            store.load("movie", "user_item_bias", id_map_hash="ids", for_one_user=for_one_user)
+    path.unlink()
+    with pytest.raises(RecsysError, match=r"popularity_\.npy: missing or damaged"):
+        store.load("movie", "user_item_bias", id_map_hash="ids", for_one_user=True)
+
+
+def test_what_is_read_whole_for_one_list_is_checked(store: ModelStore, model: Model, tmp_path: Path) -> None:
+    path = folder_of(tmp_path, save(store, model)) / "state.npz"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(RecsysError, match="missing or damaged"):
+        store.load("movie", "user_item_bias", id_map_hash="ids", for_one_user=True)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"model": "user_item_bias"}'])

@@ -3,12 +3,17 @@
 import json
 import threading
 from collections.abc import Iterator
+from itertools import product
 
+import numpy as np
 import pytest
 from typed_command import Typed
 from whole_runs import Run
 
+from recsys_dagster.model_store.store import ModelStore
 from recsys_dagster.runtime.locks import domain_lock
+from recsys_dagster.serving.lookup import PublishedFile
+from recsys_dagster.warehouse.arrays import id_map_hash, load_excluded
 from recsys_dagster.warehouse.database import Warehouse
 
 
@@ -67,6 +72,35 @@ def test_a_rare_genre_fills_the_list_from_the_whole_catalogue(movies: Run, capsy
         assert len(set(shown)) == min(10, len(learnt - owned))
         assert set(shown) <= learnt - owned
         assert [one["rank"] for one in answer["recommendations"]] == list(range(1, len(shown) + 1))
+
+
+def test_any_combination_of_filters_gives_what_ranking_the_whole_catalogue_gives(
+    movies: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PublishedFile(movies.layout.published("movie")) as published:
+        provenance, item_ids, sizes = published.provenance(), published.indices().item_ids, published.sizes()
+    user_ids = [user for (user,) in movies.rows("SELECT user_id FROM features.users ORDER BY user_idx")]
+    described = {row[0]: row[1:] for row in movies.rows("SELECT item_id, genres, year, is_adult FROM clean.items")}
+    warehouse = Warehouse(movies.layout.warehouse("movie"))
+    excluded, hash_of_ids = load_excluded(warehouse), id_map_hash(warehouse)
+    model, _ = ModelStore(movies.layout).load("movie", provenance.model, provenance.version, id_map_hash=hash_of_ids)
+    users = np.array([0, len(user_ids) - 1], np.int32)
+    whole = model.recommend(users, sizes["items"], exclude=excluded)
+    for user, items in zip(users.tolist(), whole.items, strict=True):
+        ranked = [item_ids[item] for item in items.tolist() if item >= 0]
+        for genre, years, no_adult in product(("Drama", "Horror"), (None, (1980, 1999)), (False, True)):
+            expected = [
+                item
+                for item, (genres, year, is_adult) in ((item, described[item]) for item in ranked)
+                if genre in (genres or ())
+                and (years is None or (year and years[0] <= year <= years[1]))
+                and not (no_adult and is_adult)
+            ]
+            words = ["--genre", genre.lower(), *(["--no-adult"] if no_adult else [])]
+            words += [] if years is None else ["--year", "1980-1999"]
+            n = len(expected) + 1  # more than the published list holds, so that the model is asked
+            (answer,) = listed(capsys, "-u", str(user_ids[user]), "-n", str(n), *words)
+            assert [one["item_id"] for one in answer["recommendations"]] == expected
 
 
 def test_published_lists_have_the_predicted_rating_on_the_scale(

@@ -1,22 +1,44 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from small_publication import items_table, publish_small
+
 from recsys_dagster.serving.filters import EVERYTHING, ItemFilter
-
-FILM = {"kind": "Movie", "genres": ["Drama", "Slice of Life"], "year": 1995, "is_adult": False}
-UNKNOWN = {"kind": None, "genres": None, "year": None, "is_adult": None}
+from recsys_dagster.serving.lookup import PublishedFile
 
 
-def test_a_filter_lets_through_what_is_all_that_it_asks_for() -> None:
-    assert ItemFilter("movie", "SLICE OF LIFE", (1990, 1999), no_adult=True).matches(FILM)
-    assert not ItemFilter("TV").matches(FILM)
-    assert not ItemFilter(genre="Slice").matches(FILM), "a genre is compared whole"
-    assert not ItemFilter(years=(1996, 1999)).matches(FILM)
-    assert not ItemFilter(no_adult=True).matches(FILM | {"is_adult": True})
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[PublishedFile]:
+    """Three items of which all is known, 100 a film of 2016, and 205, of which nothing is known."""
+    rows = items_table().to_pylist()
+    rows[1] |= {"kind": None, "is_adult": None}
+    rows[3] |= {"kind": "movie", "genres": ["drama"], "is_adult": True}
+    publish_small(tmp_path / "anime.duckdb", items=pa.Table.from_pylist(rows))
+    with PublishedFile(tmp_path / "anime.duckdb") as file:
+        yield file
 
 
-def test_an_unknown_value_matches_no_kind_genre_or_year_and_is_not_taken_for_adult() -> None:
-    for wanted in (ItemFilter("Movie"), ItemFilter(genre="Drama"), ItemFilter(years=(1900, 2100))):
-        assert not wanted.matches(UNKNOWN)
-    assert ItemFilter(no_adult=True).matches(UNKNOWN)
-    assert EVERYTHING.matches(UNKNOWN)
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (ItemFilter("MOVIE"), [100, 999]),
+        (ItemFilter("tv"), [310]),
+        (ItemFilter(genre="DRAMA"), [100, 310, 999]),
+        (ItemFilter(genre="slice of life"), [100, 310]),
+        (ItemFilter(years=(2005, 2016)), [100, 310]),
+        (ItemFilter(years=(1999, 1999)), [999]),
+        (ItemFilter(no_adult=True), [100, 205, 310]),
+        (ItemFilter("Movie", "Drama", (1990, 2020), no_adult=True), [100]),
+        (EVERYTHING, [100, 205, 310, 999]),
+    ],
+    ids=str,
+)
+def test_a_filter_lets_through_what_is_all_that_it_asks_for(
+    published: PublishedFile, wanted: ItemFilter, found: list[int]
+) -> None:
+    assert published.items_where(wanted) == found
 
 
 def test_a_filter_is_written_in_words() -> None:

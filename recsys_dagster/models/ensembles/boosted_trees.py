@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from recsys_dagster.data.list_lengths import LONG_LIST
 from recsys_dagster.models.ensembles.conditional_logit import Examples
+from recsys_dagster.models.ensembles.flat_trees import FlatTrees
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
+FEW = 1000
+"""Up to so many candidates, those of one user, LightGBM takes far longer to import than the trees to be summed."""
 TREES = 100
 LEAVES = 31
 _DAMPED: dict[str, object] = {
@@ -93,8 +96,15 @@ def tree_scores(trees: str, features: NDArray[np.float32]) -> NDArray[np.float32
     """Return the (n,) float32 sums of the trees, given in LightGBM's text format, for (n, n_features) candidates."""
     if not len(features):
         return np.zeros(0, np.float32)
+    if len(features) <= FEW:
+        return _flat_trees(trees).sums(features).astype(np.float32)
     scores: NDArray[np.float32] = np.asarray(_booster(trees).predict(features), np.float32)
     return scores
+
+
+@lru_cache(maxsize=4)
+def _flat_trees(trees: str) -> FlatTrees:
+    return FlatTrees.parse(trees)
 
 
 @lru_cache(maxsize=4)

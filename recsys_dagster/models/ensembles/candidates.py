@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_dagster.models import one_user
 from recsys_dagster.models.base import top_k
 from recsys_dagster.models.ensembles.traits import Trait
 
@@ -95,9 +96,12 @@ class ItemVectors:
         self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], ...]:
         """Return the strongest cosine and the mean of the three strongest; see `ItemRelations`."""
-        from recsys_dagster.models.kernels.history_weights import strongest_cosines
+        if history.shape[0] == 1:
+            maximum, mean = one_user.strongest_cosines(history, self.vectors, self.columns, items).T
+        else:
+            from recsys_dagster.models.kernels.history_weights import strongest_cosines
 
-        maximum, mean = strongest_cosines(history, self.vectors, self.columns, rows, items).T
+            maximum, mean = strongest_cosines(history, self.vectors, self.columns, rows, items).T
         return maximum, mean
 
 
@@ -119,9 +123,13 @@ class ItemWeights:
         self, history: sp.csr_array, rows: NDArray[np.int64], items: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], ...]:
         """Return the strongest weight and the mean of the three strongest; see `ItemRelations`."""
-        from recsys_dagster.models.kernels.history_weights import strongest_weights
+        if history.shape[0] == 1:
+            strongest = one_user.strongest_weights(history, self.weights, self.columns, items)
+        else:
+            from recsys_dagster.models.kernels.history_weights import strongest_weights
 
-        maximum, mean = strongest_weights(history, self.weights, self.columns, rows, items).T ** np.float32(self.power)
+            strongest = strongest_weights(history, self.weights, self.columns, rows, items)
+        maximum, mean = strongest.T ** np.float32(self.power)
         return maximum, mean
 
 

@@ -15,7 +15,6 @@ from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import EarlyStopping, FactoredScores, ScoreFactors
 from recsys_dagster.models.factorization.factors import pair_products, rating_factors
 from recsys_dagster.models.factorization.on_spark import factorise_on_spark
-from recsys_dagster.models.kernels.als import solve_rows, sum_rows
 from recsys_dagster.models.params import Params
 from recsys_dagster.models.rating import FoldInRatingModel, RatingParams
 from recsys_dagster.models.search_space import Real, Whole
@@ -219,6 +218,8 @@ class Als(FactoredScores, EarlyStopping, FoldInRatingModel):
             other: (n_columns, 1 + rank), biases and factors of the columns.
             implicit: (n_columns, rank), implicit factors of the columns.
         """
+        from recsys_dagster.models.kernels.als import solve_rows, sum_rows
+
         params = self.params
         features = other.copy()
         features[:, 0] = float(params.biases)
@@ -271,6 +272,8 @@ class Als(FactoredScores, EarlyStopping, FoldInRatingModel):
         """Return the (n_rows, rank) implicit factors of the rows: F (FᵀF + κI)⁻¹ summed over each row's columns."""
         if not self.params.implicit_weight:
             return np.zeros((pairs.shape[0], self.params.rank), dtype=np.float32)
+        from recsys_dagster.models.kernels.als import sum_rows
+
         factors = np.ascontiguousarray(other[:, 1:])
         gram = (factors.T @ factors).astype(np.float64)
         gram += self.params.implicit_reg * np.eye(len(gram))

@@ -75,6 +75,8 @@ class ImplicitAls(FactoredScores, FoldInPositivesModel):
         )
 
     def _learn(self, positives: sp.csr_array) -> None:
+        for of_another_fit in ("_gram", "_inverse_gram"):
+            vars(self).pop(of_another_fit, None)
         self.penalty_ = self.params.regularisation * penalty_scale(positives, self.params.alpha)
         solver = self._solver()
         with threadpool_limits(1, "blas"):
@@ -90,12 +92,25 @@ class ImplicitAls(FactoredScores, FoldInPositivesModel):
         return scores
 
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
+        if positives.shape[0] == 1:
+            return self._user_factors(positives) @ self.item_factors_.T
         solver = self._solver()
         solver.item_factors = self.item_factors_
         with threadpool_limits(1, "blas"):
             factors = solver.recalculate_user(np.arange(positives.shape[0]), self._confidences(positives))
         scores: NDArray[np.float32] = factors @ self.item_factors_.T
         return scores
+
+    def _user_factors(self, positives: sp.csr_array) -> NDArray[np.float32]:
+        """Return the (1, factors) factors of one user as the library does, which takes longer to import than to solve.
+
+        They solve (YᵀY + Y_hᵀ(C − I)Y_h + λI) x = Y_hᵀ c over the history h (Hu, Koren and Volinsky 2008, eq. 4).
+        """
+        history = self.item_factors_[positives.indices].astype(np.float64)
+        confidences = self.params.alpha * self._confidences(positives).data
+        normal = self._gram + (history.T * (confidences - 1)) @ history
+        factors: NDArray[np.float32] = np.linalg.solve(normal, confidences @ history)[None].astype(np.float32)
+        return factors
 
     def _divide(self, positives: sp.csr_array, targets: NDArray[np.int32]) -> NDArray[np.float32]:
         """Divide the scores as in Hu, Koren and Volinsky 2008, §5.
@@ -120,8 +135,14 @@ class ImplicitAls(FactoredScores, FoldInPositivesModel):
     @cached_property
     def _inverse_gram(self) -> NDArray[np.float64]:
         """(factors, factors) inverse of YᵀY + λI."""
+        return np.linalg.inv(self._gram).astype(np.float64)
+
+    @cached_property
+    def _gram(self) -> NDArray[np.float64]:
+        """(factors, factors) YᵀY + λI."""
         factors = self.item_factors_.astype(np.float64)
-        return np.linalg.inv(factors.T @ factors + self.penalty_ * np.eye(factors.shape[1])).astype(np.float64)
+        gram: NDArray[np.float64] = factors.T @ factors + self.penalty_ * np.eye(factors.shape[1])
+        return gram
 
     def _confidences(self, strengths: sp.csr_array) -> sp.csr_matrix:
         """Return the confidence in each positive divided by alpha, by which the library multiplies it."""

@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.linalg import lapack
 
 from recsys_dagster.data.items import ItemFeatures, release_periods
 from recsys_dagster.data.training_data import TrainingData
 from recsys_dagster.errors import RecsysError
+from recsys_dagster.models import one_user
 from recsys_dagster.models.budget import FLOPS, Estimate, Size
 from recsys_dagster.models.capabilities import FactoredScores, ScoreFactors
 from recsys_dagster.models.positives import FoldInPositivesModel, PositivesParams, activity_weights
@@ -142,6 +142,8 @@ class Ease(FactoredScores, FoldInPositivesModel):
         return self._column_scores_for(self.positives_[users])
 
     def _column_scores_for(self, positives: sp.csr_array) -> NDArray[np.float32]:
+        if positives.shape[0] == 1:
+            return one_user.sparse_by_dense(positives, self.weights_)
         from recsys_dagster.models.kernels.columns import sparse_by_dense
 
         return sparse_by_dense(positives, self.weights_)
@@ -227,6 +229,8 @@ def invert_in_place(matrix: NDArray[np.float32]) -> None:
     Raises:
         RecsysError: the matrix is not positive definite in float32.
     """
+    from scipy.linalg import lapack
+
     columns = matrix.T
     columns, failed = lapack.spotrf(columns, lower=1, clean=0, overwrite_a=1)
     if failed:

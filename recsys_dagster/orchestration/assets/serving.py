@@ -4,7 +4,7 @@ import dagster as dg
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.experiments.tracking import describe_untracked, track_champion
-from recsys_dagster.ingest.catalogue import known_domains
+from recsys_dagster.ingest.domain_lookup import known_domains
 from recsys_dagster.lifecycle.promotion import update_champion
 from recsys_dagster.lifecycle.publication import build_lists
 from recsys_dagster.lifecycle.waiting import Waiting, describe_waiting, find_waiting, publish_or_wait
