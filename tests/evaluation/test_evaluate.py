@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from recsys_dagster.data.interactions import Interactions
 from recsys_dagster.errors import RecsysError
-from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate
+from recsys_dagster.evaluation.evaluate import constant_rating_metrics, evaluate, predictions
 from recsys_dagster.evaluation.metrics.metric import MetricKey
 from recsys_dagster.evaluation.relevance import Relevance
 from recsys_dagster.models.registry import get_model_class
@@ -175,6 +175,23 @@ def test_relevance_is_a_choice_of_the_protocol():
     positive = run(fitted(), fold, ks=(1,), relevance=Relevance.POSITIVE)
     assert_array_equal(positive.per_user["recall_1"], [0, 1])  # item 1 is first for user 0, item 0 for user 3
     assert positive.value(MetricKey("rmse")).users == 1
+
+
+class Later(Table):
+    """Predicts a point more from the second 100 on."""
+
+    name = "later"
+
+    def _predict_at(self, users, items, times):
+        return self._predict(users, items) + (0 if times is None else times >= 100)
+
+
+def test_a_pair_is_predicted_at_its_time(monkeypatch):
+    monkeypatch.setattr("recsys_dagster.evaluation.evaluate.PREDICTIONS_PER_BLOCK", 2)
+    rated = pairs((0, 0, 3), (0, 1, 3), (1, 0, 3))
+    model = Later([[1, 2], [3, 4]]).fit(training(rated, 2, 2))
+    assert_array_equal(predictions(model, rated), [1, 2, 3])
+    assert_array_equal(predictions(model, replace(rated, times=np.array([100, 99, 101]))), [2, 2, 4])
 
 
 def test_predictions_that_are_not_numbers_are_refused():
