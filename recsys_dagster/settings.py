@@ -24,6 +24,9 @@ from recsys_dagster.runtime.urls import is_url, url_problem
 PREFIX = "RECSYS_"
 NOT_SETTINGS = frozenset({"RECSYS_SOAK_POINTS"})
 """Variables with the prefix that only the tests read."""
+_NO_OTHER_STORE = "tables are always made as Parquet and DuckDB files under RECSYS_HOME, a folder (see docs/spark.md)"
+_NOT_SUPPORTED = {f"{PREFIX}WAREHOUSE": f"is not supported: {_NO_OTHER_STORE}"}
+"""Variables that are no settings although one may expect them, and what holds instead."""
 
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT = _PACKAGE.parent if (_PACKAGE.parent / "pyproject.toml").is_file() else None
@@ -34,6 +37,7 @@ _ALIASES = {f"{PREFIX}{domain.upper()}_DATASET": domain for domain in BUILT_IN_D
 """Earlier names of the variables that choose the datasets of the built-in domains."""
 
 _MEMORY_SIZE = re.compile(r"(\d+(\.\d+)?) *(%|[KMGT](i?B)?)", re.IGNORECASE | re.ASCII)
+_OBJECT_STORE = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 _LONGEST_SECONDS = 366 * 86_400
 _LARGEST_SEED = 2**32 - 1
 
@@ -238,6 +242,8 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _make_home_absolute(cls, value: Path) -> Path:
+        if _OBJECT_STORE.match(str(value)):
+            raise ValueError(f"an object store is not supported: {_NO_OTHER_STORE}")
         try:
             return value.expanduser().absolute()
         except RuntimeError:
@@ -373,6 +379,9 @@ def _refuse_unknown(names: Iterable[str], where: str) -> None:
     if unknown:
         faults = []
         for name in unknown:
+            if reason := _NOT_SUPPORTED.get(name.upper()):
+                faults.append(f"{name} {reason}")
+                continue
             suffixes = [one.removeprefix(PREFIX) for one in known]
             nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), suffixes, n=1)
             meant = [PREFIX + suffix for suffix in nearest]
@@ -409,7 +418,7 @@ def _read_env_file(path: Path) -> Mapping[str, str | None]:
 
 def _relative_to(folder: Path, name: str, value: str) -> str:
     """Return the value of a path setting relative to the folder of the file that it comes from."""
-    is_path = name == f"{PREFIX}HOME" or (name == f"{PREFIX}MIRROR" and "://" not in value)
+    is_path = name in (f"{PREFIX}HOME", f"{PREFIX}MIRROR") and "://" not in value
     return str(folder / Path(value).expanduser()) if is_path and not value.startswith("~") else value
 
 

@@ -106,6 +106,18 @@ def test_a_variable_like_no_setting_and_an_empty_unknown_one_are_refused(
         read_settings()
 
 
+def test_tables_on_an_object_store_are_refused_with_what_is_supported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supported = r"not supported: tables are always made as Parquet and DuckDB files under RECSYS_HOME, a folder"
+    (folder / ".env").write_text("RECSYS_HOME=s3a://bucket/tables\n")
+    with pytest.raises(RecsysError, match=rf"^RECSYS_HOME=s3a:/+bucket/tables: an object store is {supported}"):
+        read_settings()
+    monkeypatch.setenv("RECSYS_WAREHOUSE", "s3a://bucket/tables")
+    with pytest.raises(RecsysError, match=rf"^RECSYS_WAREHOUSE is {supported}"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
