@@ -2,11 +2,15 @@
 
 import re
 
-from recsys_dagster.runtime.storage import DISK_FULL, FULL_SIGNS
+from recsys_dagster.runtime.storage import FULL_SIGNS
 
 _RAISED_IN_A_WORKER = re.compile(r"^recsys_dagster\.errors\.\w+: (.+)$", re.MULTILINE)
 _CALLED = "An error occurred while calling"
 _CLASS = re.compile(r"^[\w.$]+(Exception|Error): ")
+_DISK_FULL = (
+    "Spark: the disk is full; free some space, or point RECSYS_HOME or Spark's scratch space (spark.local.dir) at a "
+    "larger disk, then run again"
+)
 _SIGNS = {
     "All masters are unresponsive": "the Spark master does not answer; start it, or correct RECSYS_SPARK_MASTER",
     "Master removed our application": "the Spark master has removed the application; look at its log, then run again",
@@ -23,7 +27,7 @@ def cause_of(error: Exception) -> str:
     if raised:
         return raised[1]
     if any(sign in text for sign in FULL_SIGNS):
-        return f"Spark: {DISK_FULL}"
+        return _DISK_FULL
     for sign, cause in _SIGNS.items():
         if sign in text:
             return cause

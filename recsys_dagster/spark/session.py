@@ -1,6 +1,7 @@
 """Open a Spark session as the settings and `spark-defaults.conf` say."""
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyspark
 from pyspark.sql import SparkSession
 
+from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.memory import available_bytes
 from recsys_dagster.runtime.units import GIB
 from recsys_dagster.settings import read_settings_before_import
@@ -20,6 +22,7 @@ _ALWAYS = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
 """What the results depend on; nobody can change it."""
+_SECONDS_TO_ANSWER = 10
 
 
 @contextmanager
@@ -31,11 +34,15 @@ def open_session(name: str) -> Iterator[SparkSession]:
 
     Args:
         name: of the application, for Spark's own pages.
+
+    Raises:
+        RecsysError: no standalone master answers.
     """
     settings = read_settings_before_import()
     configured = _configured()
     chosen = {"spark.master": settings.spark_master, "spark.driver.memory": settings.spark_memory}
     master = settings.spark_master or configured.get("spark.master", "local[*]")
+    _require_master(master)
     defaults = {key: value for key, value in _defaults(master).items() if key not in configured}
     values = {**defaults, **{key: value for key, value in chosen.items() if value}, **_ALWAYS}
     # PySpark itself would take the first `python3` of the path for its tasks.
@@ -50,6 +57,32 @@ def open_session(name: str) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
+
+
+def _require_master(master: str) -> None:
+    """Raise RecsysError unless a standalone master answers; Spark itself would try for a minute.
+
+    Args:
+        master: of any kind; only spark://host:port,host:port is looked at, of which one has to answer.
+    """
+    scheme, _, addresses = master.partition("://")
+    if scheme != "spark":
+        return
+    problem = ""
+    for address in addresses.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+        except OSError as error:
+            problem = error.strerror or str(error)
+        except ValueError:
+            problem = "it has no port"
+        else:
+            return
+    raise RecsysError(
+        f"the Spark master {master} does not answer ({problem}); start it, or correct RECSYS_SPARK_MASTER or "
+        "spark-defaults.conf"
+    )
 
 
 def _defaults(master: str) -> dict[str, str]:
