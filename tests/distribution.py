@@ -7,6 +7,7 @@ from xdist.scheduler import LoadFileScheduling
 SLOWEST = (
     "tests/spark/test_equal_tables.py",
     "tests/orchestration/test_spark_run.py",
+    "tests/spark/test_faults.py",
     "tests/orchestration/test_services.py",
     "tests/orchestration/test_interrupted_runs.py",
     "tests/orchestration/test_retraining.py",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,16 @@ def sleep(session: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     Path(arguments["pid"]).write_text(str(os.getpid()))
     time.sleep(600)
     return {}
+
+
+def read_ratings(session: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Read the raw files of a build, and return the ratings with their places."""
+    from recsys_dagster.spark.engine import SparkEngine
+
+    dataset, manifest = pickle.loads(Path(arguments["inputs"]).read_bytes())
+    engine = SparkEngine(session, Path(arguments["folder"]))
+    engine.read_raw(dataset, manifest, max_rejected=1.0)
+    return {"rows": engine.query('SELECT "position", "userId", "movieId", rating FROM raw.ratings ORDER BY 1')}
 
 
 def build_all(session: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +55,7 @@ def build_one(session: Any, build: dict[str, Any]) -> None:
     from recsys_dagster.spark.engine import SparkEngine
     from recsys_dagster.spark.tables import clean, features
 
+    session.conf.set("spark.sql.files.maxPartitionBytes", build["piece"])
     clean(session, build)
     features(session, build | {"clean": f"{build['folder']}/clean"})
     if build["protocols"]:

@@ -64,9 +64,9 @@ def test_spark_makes_the_tables_of_a_run_or_leaves_them(
 
     clean, features = rows(run.warehouse, "clean"), rows(run.warehouse, "features")
     with monkeypatch.context() as broken:
-        broken.setenv("RECSYS_SPARK_MASTER", "local[none]")
+        broken.setenv("RECSYS_SPARK_MASTER", "spark://127.0.0.1:1")
         (failure,) = failed_steps(materialise(settings, TABLES[1:], instance).all_events)
-    assert "Spark: Could not parse Master URL: 'local[none]'" in failure
+    assert "the Spark master spark://127.0.0.1:1 does not answer (Connection refused)" in failure
     assert rows(run.warehouse, "clean") == clean
 
     # Clean tables that DuckDB makes are handed to Spark.

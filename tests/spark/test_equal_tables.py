@@ -36,6 +36,8 @@ REAL = (
 )
 LINES = 4000
 """Lines of the large files of a real dataset that are kept, so that the test is quick."""
+PIECES = {"malformed": "16k", "text": "8k", "myanimelist": "100k"}
+"""Sizes for which files are read in several pieces; those of the others are read whole, as each task has its cost."""
 KEY = b"a key for the tests"
 SEED = 42
 PROTOCOLS = {
@@ -51,6 +53,7 @@ class Build:
 
     Attributes:
         protocols: whether the folds of every protocol are made as well.
+        piece: size of the pieces that Spark reads of a raw file, and of what it writes.
     """
 
     dataset: Dataset
@@ -58,6 +61,7 @@ class Build:
     warehouse: Warehouse
     folder: Path
     protocols: bool
+    piece: str
 
     @property
     def job(self) -> dict[str, Any]:
@@ -71,6 +75,7 @@ class Build:
             "scale": self.dataset.scale,
             "seed": SEED,
             "protocols": PROTOCOLS if self.protocols else None,
+            "piece": self.piece,
         }
 
 
@@ -182,14 +187,15 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Build], 
         warehouse = Warehouse(home / name / "tables.duckdb", key=lambda: KEY)
         build_clean(warehouse, dataset, manifest)
         build_features(warehouse, SEED)
-        built[name] = Build(dataset, manifest, warehouse, folder, protocols=name == "malformed")
+        built[name] = Build(
+            dataset, manifest, warehouse, folder, protocols=name == "malformed", piece=PIECES.get(name, "8m")
+        )
         if built[name].protocols:
             with warehouse.connect() as connection:
                 connection.execute("CREATE SCHEMA protocol")
                 make_protocols(DuckDBEngine(connection, warehouse.scratch), PROTOCOLS)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        # Small enough for the ratings with faults to be read in several pieces.
-        configure(home, monkeypatch, "spark.sql.files.maxPartitionBytes 16k")
+        configure(home, monkeypatch)
         failures = run_spark("spark_jobs:build_all", {"builds": {name: build.job for name, build in built.items()}})
     return built, failures["failures"]
 
