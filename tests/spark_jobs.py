@@ -10,7 +10,9 @@ from typing import Any
 
 
 def count_rows(session: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    rows = session.read.parquet(arguments["path"])
+    from recsys_dagster.spark.session import read_parquet
+
+    rows = read_parquet(session, arguments["path"])
     logging.getLogger(__name__).info("counting the rows of %s", arguments["path"])
     return {"rows": rows.count(), "columns": rows.columns, "master": session.sparkContext.master}
 

@@ -6,6 +6,8 @@ from typing import Any
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import SparkSession
 
+from recsys_dagster.spark.session import read_parquet
+
 RATINGS_PER_BLOCK = 2**21
 """Ratings that one task solves with at once: about 100 MB while they are sorted."""
 
@@ -22,7 +24,7 @@ def fit(session: SparkSession, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     folder, parameters = arguments["folder"], arguments["parameters"]
     session.sparkContext.setCheckpointDir(f"{folder}/checkpoints")
-    ratings = session.read.parquet(f"{folder}/ratings.parquet")
+    ratings = read_parquet(session, f"{folder}/ratings.parquet")
     blocks = max(session.sparkContext.defaultParallelism, ratings.count() // RATINGS_PER_BLOCK)
     als = ALS(
         userCol="user", itemCol="item", ratingCol="rating", numUserBlocks=blocks, numItemBlocks=blocks, **parameters

@@ -15,6 +15,7 @@ from sqlglot import exp
 from recsys_dagster.ingest.catalogue import Dataset
 from recsys_dagster.ingest.manifest import Manifest
 from recsys_dagster.spark.raw_files import read_raw
+from recsys_dagster.spark.session import read_parquet
 from recsys_dagster.spark.sql import known_text_sql, steps, to_spark, to_spark_type, view_name
 from recsys_dagster.warehouse.database import pseudonym
 from recsys_dagster.warehouse.raw_files import Loaded
@@ -71,7 +72,7 @@ class SparkEngine:
             schema = table.schema if step == table.name else "staging"
             path = str(self.folder / schema / step)
             self.session.sql(to_spark(sql)).write.parquet(path)
-            self.register(f"{schema}.{step}", self.session.read.parquet(path))
+            self.register(f"{schema}.{step}", read_parquet(self.session, path))
         log.info("%s made in %.1f s", name, time.perf_counter() - started)
 
     def register(self, name: str, rows: DataFrame) -> None:

@@ -10,6 +10,7 @@ from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from recsys_dagster.spark.ranking import ITEM_FILES, ItemSide
+from recsys_dagster.spark.session import read_parquet
 
 _COLUMNS = "block int, place int, items array<int>, scores array<float>"
 
@@ -35,7 +36,7 @@ def recommend(session: SparkSession, arguments: dict[str, Any]) -> dict[str, Any
             for start in range(0, len(batch), step):
                 yield side.rank(batch.slice(start, step), k)
 
-    users = session.read.parquet(f"{folder}/users")
+    users = read_parquet(session, f"{folder}/users")
     tasks = users.rdd.getNumPartitions()
     logging.getLogger(__name__).info("lists in %s tasks", tasks)
     users.mapInArrow(rank, _COLUMNS).write.partitionBy("block").parquet(f"{folder}/lists")

@@ -20,6 +20,7 @@ from recsys_dagster.ingest.formats import SourceFile
 from recsys_dagster.ingest.manifest import Manifest, ManifestFile, is_declared_name
 from recsys_dagster.runtime.formatting import format_share
 from recsys_dagster.spark.pieces import PieceAccount, Reading, cut, read_piece
+from recsys_dagster.spark.session import read_parquet
 from recsys_dagster.warehouse.declared_files import (
     announce_texts,
     id_types,
@@ -159,7 +160,7 @@ def _register_all(
     path = engine.folder / "raw" / "feedback.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection.execute(f"COPY raw.feedback TO '{path}' (FORMAT parquet)")
-    engine.register("raw.feedback", engine.session.read.parquet(str(path)))
+    engine.register("raw.feedback", read_parquet(engine.session, str(path)))
     _register(engine, "unparsable", accounts)
     rows = connection.execute("SELECT * FROM raw.line_shifts").fetchall()
     rows += [
@@ -177,7 +178,7 @@ def _register(engine: "SparkEngine", table: str, accounts: Sequence[PieceAccount
 
 def _of_pieces(engine: "SparkEngine", table: str, accounts: Sequence[PieceAccount]) -> DataFrame:
     """Return the rows of a table of all pieces, with the positions and lines that they have in their files."""
-    rows = engine.session.read.parquet(str(engine.folder / "raw" / table))
+    rows = read_parquet(engine.session, str(engine.folder / "raw" / table))
     if table.endswith("_keys"):
         return rows.drop("piece").distinct()
     offsets = _offsets(accounts)

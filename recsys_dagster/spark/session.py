@@ -1,6 +1,7 @@
 """Open a Spark session as the settings and `spark-defaults.conf` say."""
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from recsys_dagster.errors import RecsysError
 from recsys_dagster.runtime.memory import available_bytes
@@ -57,6 +58,11 @@ def open_session(name: str) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
+
+
+def read_parquet(session: SparkSession, path: str | Path) -> DataFrame:
+    """Return the rows of a Parquet file or folder, whatever its name; Spark itself takes a path for a pattern."""
+    return session.read.parquet(re.sub(r"[\\{}\[\]*?]", r"\\\g<0>", str(path)))
 
 
 def _require_master(master: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from recsys_dagster.spark.engine import SparkEngine
+from recsys_dagster.spark.session import read_parquet
 from recsys_dagster.warehouse.engine import make_clean, make_features
 from recsys_dagster.warehouse.sql_files import sql_tables
 
@@ -34,7 +35,7 @@ def features(session: SparkSession, arguments: dict[str, Any]) -> dict[str, Any]
     started = time.perf_counter()
     engine = SparkEngine(session, Path(arguments["folder"]))
     for table in sql_tables("clean"):
-        rows = session.read.parquet(str(Path(arguments["clean"]) / table.name))
+        rows = read_parquet(session, str(Path(arguments["clean"]) / table.name))
         engine.register(f"clean.{table.name}", rows)
     make_features(engine, arguments["scale"], arguments["seed"])
     _finish(engine, "features", started)

@@ -23,12 +23,14 @@ __all__ = ["small_spark"]
 @needs_spark
 @pytest.mark.usefixtures("small_spark")
 def test_in_an_asset_the_result_comes_back_and_the_log_stands_in_the_run(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"user": [1, 2, 3], "item": [7, 7, 8]}), tmp_path / "pairs.parquet")
+    path = tmp_path / "no [pattern] {a,b}*?" / "pairs.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.table({"user": [1, 2, 3], "item": [7, 7, 8]}), path)
 
     @dg.asset
     def counted(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with spark_through(context):
-            result = run_spark("spark_jobs:count_rows", {"path": str(tmp_path / "pairs.parquet")})
+            result = run_spark("spark_jobs:count_rows", {"path": str(path)})
         return dg.MaterializeResult(metadata={"dagster/row_count": result["rows"], "master": result["master"]})
 
     with dg.DagsterInstance.ephemeral() as instance:
