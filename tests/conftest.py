@@ -1,6 +1,7 @@
 """Puts this folder on the path of all tests, and gives a RECSYS_HOME in which lists are published."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from distribution import ByFile, slowest_first
 from hypothesis import settings
 from small_publication import publish_small
 from xdist.remote import Producer
+
+# A shell that starts pytest in the background lets it ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time, and the first example may wait for a compiler.
 settings.register_profile("unhurried", deadline=None)
