@@ -198,7 +198,7 @@ def require(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, schema:
     """Raise a RecsysError that says what to materialise unless the schema has every named table."""
     for name in sorted(names):
         try:
-            connection.execute(f"SELECT 1 FROM {schema}.{name} LIMIT 0")
+            connection.execute(f"DESCRIBE {schema}.{name}").fetchall()
         except duckdb.CatalogException:
             raise RecsysError(
                 f"{warehouse.path} has no {schema}.{name}; use `recsys run`, or materialise the group {schema!r} first"
