@@ -24,6 +24,7 @@ AREAS = (
     "serving_load",
     "evaluation",
     "scaling",
+    "spark",
     "pipeline",
 )
 _HERE = Path(__file__).parent

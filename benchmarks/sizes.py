@@ -18,6 +18,7 @@ class Size:
         declared: ratings that are cleaned as a declared dataset.
         notebook: ratings for the comparison with the notebook of paper 003.
         curve: ratings at each point of the scaling curves.
+        engines: ratings of which DuckDB and Spark make the tables.
         training: ratings that the network is trained on.
         listed_users, listed_items: users that get a list, and items that are ranked.
         served_users, served_items: users and items of the lists that the service answers with.
@@ -31,6 +32,7 @@ class Size:
     declared: int
     notebook: int
     curve: tuple[int, ...]
+    engines: tuple[int, ...]
     training: int
     listed_users: int
     listed_items: int
@@ -50,6 +52,7 @@ SIZES = {
             declared=2_000_000,
             notebook=250_000,
             curve=(250_000, 500_000, 1_000_000),
+            engines=(),
             training=500_000,
             listed_users=10_000,
             listed_items=10_000,
@@ -65,6 +68,7 @@ SIZES = {
             declared=ANIME_2020[1],
             notebook=1_000_000,
             curve=(1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, ANIME_2020[1]),
+            engines=(1_000_000, 5_000_000, 20_000_000, ANIME_2020[1]),
             training=5_000_000,
             listed_users=138_493,
             listed_items=26_744,
