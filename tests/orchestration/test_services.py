@@ -28,6 +28,7 @@ def test_the_daemon_finishes_scheduled_runs_of_both_domains_with_its_history_in_
     import psycopg2
 
     def finished() -> dict[str, dg.DagsterRun]:
+        services.touch_archives()
         runs = instance.get_runs(dg.RunsFilter(tags={"dagster/schedule_name": "retrain_regularly"}))
         ended = [run for run in runs if run.is_finished]
         assert all(run.is_success for run in ended), services.log("daemon") + services.log("code")
