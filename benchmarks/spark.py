@@ -74,8 +74,9 @@ def _of_all_processes() -> Iterator[ResourceUsage]:
 
 
 def _processes() -> dict[int, tuple[int, float]]:
-    """Return the resident bytes and the processor time in seconds, by process, of this one and its descendants."""
-    parents, found = {}, {}
+    """Return the resident bytes and the processor seconds of this process and its descendants, by process id."""
+    parents: dict[int, int] = {}
+    usage_by_pid: dict[int, tuple[int, float]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
@@ -83,8 +84,8 @@ def _processes() -> dict[int, tuple[int, float]]:
             continue
         pid, ticks = int(folder.name), int(fields[11]) + int(fields[12])
         parents[pid] = int(fields[1])
-        found[pid] = int(fields[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK")
-    own = [os.getpid()]
-    for pid in own:
-        own += [child for child, parent in parents.items() if parent == pid]
-    return {pid: found[pid] for pid in own}
+        usage_by_pid[pid] = int(fields[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK")
+    pids = [os.getpid()]
+    for pid in pids:
+        pids += [child for child, parent in parents.items() if parent == pid]
+    return {pid: usage_by_pid[pid] for pid in pids}
